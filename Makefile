@@ -1,0 +1,51 @@
+# Every command sets up what it needs: .venv is made of the versions in constraints.txt.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help demo test check test-full bench clean prerequisites
+
+help:
+	@echo "make demo       60 sample days, the chain on them, a few predictions"
+	@echo "make test       the test suite"
+	@echo "make check      lint, format, types, layers and the unit tests, in under a minute"
+	@echo "make test-full  the test suite with the tests that take minutes"
+	@echo "make bench      the benchmarks, into benchmarks/results/latest.json"
+	@echo "make clean      remove all that these made, except lakes and logs"
+
+demo: $(READY)
+	@bash examples/demo.sh
+
+test: $(READY)
+	$(BIN)/pytest -n auto --maxprocesses 4 tests/unit
+	$(BIN)/pytest tests/spark tests/chain
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest tests/unit
+
+test-full: $(READY)
+	$(BIN)/pytest -m "" tests
+
+bench: $(READY)
+	$(BIN)/python benchmarks/bench.py
+
+clean:
+	rm -rf .venv build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf artifacts derby.log metastore_db spark-warehouse
+	find benchmarks examples spark_lib tasks tests -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf __pycache__
+
+prerequisites:
+	@sh scripts/prerequisites.sh "$(PYTHON)" >/dev/null
+
+# Order-only: the machine is looked at every time, .venv is made again only when the versions changed.
+$(READY): setup.cfg pyproject.toml constraints.txt | prerequisites
+	@echo "Making .venv from constraints.txt: a few minutes the first time"
+	@"$$(sh scripts/prerequisites.sh "$(PYTHON)")" -m venv --clear .venv
+	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test,dev]"
+	@touch $@

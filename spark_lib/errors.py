@@ -1,0 +1,101 @@
+"""The errors that Daystone raises: one small tree, each with where, wanted, found and the next step.
+
+``exit_code`` is what ``run.py`` (and the ``daystone`` command) exits with when that error is the reason;
+Luigi's own command line knows six codes only and maps the tree onto them (see ``tasks/stage.py``).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class DaystoneError(Exception):
+    """Something that a person has to act on.
+
+    Attributes are kept as given, and every argument reaches ``Exception.__init__``, so that errors pickle.
+    """
+
+    exit_code = 30
+
+    def __init__(self, where: str, wanted: str, found: str, next_step: str) -> None:
+        super().__init__(where, wanted, found, next_step)
+        self.where = where
+        self.wanted = wanted
+        self.found = found
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        return f"{self.where}: wanted {self.wanted}; found {self.found}. Next: {self.next_step}"
+
+
+class WaitingForData(DaystoneError):
+    """A raw day has no flag yet: others have not landed it."""
+
+    exit_code = 20
+
+
+class NotPublished(DaystoneError):
+    """A partition was asked for that nobody has built."""
+
+    exit_code = 21
+
+
+class ConfigurationError(DaystoneError):
+    """A configuration value, a use case or a combination of options that cannot work."""
+
+    exit_code = 31
+
+
+class HoleInHistory(DaystoneError):
+    """An earlier raw day is missing although a later one has landed."""
+
+    exit_code = 32
+
+
+class BadData(DaystoneError):
+    """Landed data that breaks its declared schema, key or size."""
+
+    exit_code = 33
+
+
+class NoApprovedModel(DaystoneError):
+    """There is nothing to score with: no candidate, or none that passed its gates."""
+
+    exit_code = 34
+
+
+class DamagedPartition(DaystoneError):
+    """A published manifest names files that are not there as it says."""
+
+    exit_code = 35
+
+
+class LakeError(DaystoneError):
+    """The place of the lake cannot be used as a lake."""
+
+    exit_code = 36
+
+
+class PublishError(DaystoneError):
+    """A publish was lost to another attempt, refused or left unsettled."""
+
+    exit_code = 37
+
+
+class UseCaseError(DaystoneError):
+    """The code of a use case broke its side of the protocol."""
+
+    exit_code = 38
+
+
+class ModelError(DaystoneError):
+    """A model that cannot be exported, differs from what was trained, or differs from its checksum."""
+
+    exit_code = 39
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`` (did you mean 'x'?)`` for the closest known word, or an empty string."""
+    close = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
+    return f" (did you mean {close[0]!r}?)" if close else ""

@@ -1,0 +1,96 @@
+"""Features of the rows that landed on a day: what the use case engineers, and a check that it did so row for row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from spark_lib import raw as raw_feeds
+from spark_lib.errors import UseCaseError
+from spark_lib.files import schema_of, write_parquet
+from spark_lib.lake import RawDays, Rows
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from spark_lib.use_case import UseCase
+
+# Marks of the two sides of the check's join, never written.
+_ASKED, _RETURNED = "_asked", "_returned"
+
+
+def build(spark: SparkSession, case: UseCase, raw: Mapping[str, RawDays], url: str, file_rows: int) -> Rows:
+    """Write the features of the newest day of ``raw`` below ``url``.
+
+    ``raw`` holds, by feed, every landed day up to that one. Raises BadData where the day breaks its feed's declaration,
+    UseCaseError where ``engineer`` does not return exactly one row for each key of the day.
+    """
+    history, day, rows = read_landed(spark, case, raw)
+    return write_engineered(case, day, rows, history, url, file_rows)
+
+
+def read_landed(
+    spark: SparkSession, case: UseCase, raw: Mapping[str, RawDays]
+) -> tuple[dict[str, DataFrame], DataFrame, int]:
+    """Every landed row by feed (with the day on which it ``landed``), the newest day's rows to be scored, and how many.
+
+    Only the newest day is checked for keys, nulls and size: each earlier one was, when it was the newest.
+    """
+    for feed in raw:
+        newest = raw_feeds.read(spark, raw[feed].newest, case.feeds[feed])
+        never_null = [case.entity, case.event_time] if feed == case.rows else []
+        counted = raw_feeds.check(raw[feed].newest, case.feeds[feed], newest, never_null)
+        if feed == case.rows:
+            day, rows = newest.drop("landed"), counted[raw[feed].last.date]
+    history = {feed: raw_feeds.read(spark, raw[feed], case.feeds[feed]) for feed in raw}
+    return history, day, rows
+
+
+def write_engineered(
+    case: UseCase, day: DataFrame, rows: int, history: Mapping[str, DataFrame], url: str, file_rows: int
+) -> Rows:
+    """Engineer ``day`` (of so many ``rows``, each key once), write key, entity, event time and features.
+
+    The rows asked for and the rows returned meet in a full outer join, so that a lost, a foreign and a doubled row
+    all show in what the write observes.
+    """
+    from pyspark.sql import functions as F
+
+    returned = case.engineer(day, history)
+    _check_columns(case, returned)
+    identity = list(dict.fromkeys([case.key, case.entity, case.event_time]))
+    asked = day.select(*identity, F.lit(True).alias(_ASKED))
+    both = asked.join(returned.withColumn(_RETURNED, F.lit(True)), case.key, "full_outer")
+    frame = both.select(*identity, *case.features, _ASKED, _RETURNED)
+    lost = F.count_if(F.col(_RETURNED).isNull()).alias("lost")
+    foreign = F.count_if(F.col(_ASKED).isNull()).alias("foreign")
+    observed = write_parquet(frame, url, file_rows, [lost, foreign], drop=[_ASKED, _RETURNED])
+    doubled = observed["rows"] - observed["foreign"] - rows
+    if observed["lost"] or observed["foreign"] or doubled:
+        raise UseCaseError(
+            f"engineer of {type(case).__name__}",
+            f"exactly one row for each of the day's {rows:,} keys",
+            f"{observed['lost']:,} lost, {doubled:,} too many, {observed['foreign']:,} of keys that are not the day's",
+            "correct engineer; nothing was published",
+        )
+    return Rows({"": observed["rows"]}, schema_of(frame.drop(_ASKED, _RETURNED)))
+
+
+def _check_columns(case: UseCase, returned: DataFrame) -> None:
+    key_type = _types(case)[case.key]
+    wanted = {case.key: key_type} | {name: feature.type.lower() for name, feature in case.features.items()}
+    found = {field.name: field.dataType.simpleString() for field in returned.schema.fields}
+    if found != wanted:
+        raise UseCaseError(
+            f"engineer of {type(case).__name__}", f"the columns {_ddl(wanted)}", _ddl(found), "correct engineer or `features`"
+        )
+
+
+def _types(case: UseCase) -> dict[str, str]:
+    from pyspark.sql.types import StructType
+
+    return {field.name: field.dataType.simpleString() for field in StructType.fromDDL(case.feeds[case.rows].schema)}
+
+
+def _ddl(columns: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {kind}" for name, kind in sorted(columns.items()))

@@ -1,0 +1,89 @@
+"""Which code made a result: the package's version, and a fingerprint of the use case that survives reformatting."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import spark_lib
+from spark_lib.use_case import UseCase
+
+_RECORDED = ("pyspark", "pyarrow", "numpy", "onnx", "onnxmltools", "onnxruntime")
+
+
+def code(case: UseCase) -> dict[str, str]:
+    """The version of Daystone, and the fingerprint of the use case's module and what it imports of its own package."""
+    return {"daystone": spark_lib.__version__, "use_case": of_module(type(case).__module__)}
+
+
+def versions() -> dict[str, str]:
+    """What else could make a difference: Python and the libraries that compute."""
+    found = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for name in _RECORDED:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue  # an optional one: that it is not there is recorded by its absence
+    return found
+
+
+def of_module(name: str) -> str:
+    """SHA-256 over the canonical syntax trees of a module and of what it imports, directly or not, of its own top-level
+    package."""
+    sources: dict[str, str] = {}
+    _collect(name, name.partition(".")[0], sources)
+    lines = [f"{module} {digest}" for module, digest in sorted(sources.items())]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def of_source(source: str) -> str:
+    """SHA-256 over the canonical form of a module's syntax tree: without comments, docstrings and positions, and the
+    same on every supported Python."""
+    return hashlib.sha256(_canonical(ast.parse(source)).encode()).hexdigest()
+
+
+def _collect(name: str, package: str, sources: dict[str, str]) -> None:
+    if name in sources or name.partition(".")[0] != package:
+        return
+    try:
+        spec = importlib.util.find_spec(name)
+    except ModuleNotFoundError:
+        return
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        return
+    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    sources[name] = hashlib.sha256(_canonical(tree).encode()).hexdigest()
+    parent = name if spec.submodule_search_locations else name.rpartition(".")[0]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                _collect(alias.name, package, sources)
+        elif isinstance(node, ast.ImportFrom):
+            base = importlib.util.resolve_name("." * node.level + (node.module or ""), parent) if node.level else node.module
+            _collect(base or "", package, sources)
+            for alias in node.names:
+                _collect(f"{base}.{alias.name}", package, sources)
+
+
+def _canonical(node: object) -> str:
+    """A tree as text. Fields that are empty are left out: newer Pythons add some, such as ``type_params``."""
+    if isinstance(node, ast.AST):
+        fields = []
+        for field, value in ast.iter_fields(node):
+            if field == "body" and isinstance(value, list) and _has_docstring(node):
+                value = value[1:]
+            if value is not None and value != [] and field not in ("type_comment", "kind"):
+                fields.append(f"{field}={_canonical(value)}")
+        return f"{type(node).__name__}({','.join(fields)})"
+    if isinstance(node, list):
+        return f"[{','.join(map(_canonical, node))}]"
+    return repr(node)
+
+
+def _has_docstring(node: ast.AST) -> bool:
+    documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+    return documented and ast.get_docstring(node, clean=False) is not None  # type: ignore[arg-type]

@@ -1,0 +1,88 @@
+"""Scores of a day: Arrow in, Arrow out, one thread a task and one load of the model a Python worker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from spark_lib.errors import BadData
+from spark_lib.files import schema_of, write_parquet
+from spark_lib.lake import Partition, Rows
+from spark_lib.reading import read_partitions
+from spark_lib.selection import Pinned
+from spark_lib.use_case import Feature
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import DataFrame, SparkSession
+
+    from spark_lib.use_case import UseCase
+
+
+def build(
+    spark: SparkSession, case: UseCase, features: Partition, model: Pinned, url: str, file_rows: int
+) -> Rows:
+    """Write one row for each row of ``features`` below ``url``: key, entity, event time, ``score`` (the uncalibrated
+    probability of the positive outcome, in [0, 1]), ``model_date`` and ``model_digest``.
+
+    Raises BadData where the columns are not those of the model's card, or a value without a fill is missing.
+    """
+    wanted = {f["name"]: Feature(f["type"], f["fill"]) for f in model.card["features"]}
+    check_columns(features, wanted)
+    identity = list(dict.fromkeys([case.key, case.entity, case.event_time]))
+    scored = score(read_partitions(spark, [features]).select(*identity, *wanted), identity, wanted, model)
+    observed = write_parquet(scored, url, file_rows)
+    if observed["rows"] != features.manifest.rows():
+        raise BadData(
+            f"predictions of {features.date}",
+            f"a score for each of {features.manifest.rows():,} rows",
+            f"{observed['rows']:,}",
+            "run the stage again; nothing was published",
+        )
+    figures = {"model_date": str(model.date), "model_digest": model.digest}
+    return Rows({"": observed["rows"]}, schema_of(scored), figures)
+
+
+def score(rows: DataFrame, identity: list[str], features: Mapping[str, Feature], model: Pinned) -> DataFrame:
+    """``identity`` columns with ``score``, ``model_date`` and ``model_digest``, a batch of rows at a time."""
+    from pyspark.sql import functions as F
+
+    shipped = rows.sparkSession.sparkContext.broadcast(model.model)
+    digest = model.digest
+
+    def scores(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        import pyarrow as pa
+
+        from spark_lib import matrix
+        from spark_lib.model import load
+        from spark_lib.model import score as positive_probability
+
+        session = load(shipped.value, digest)
+        for batch in batches:
+            score = positive_probability(session, matrix.from_arrow(batch, features)).astype("float64")
+            yield pa.RecordBatch.from_arrays(
+                [*(batch.column(name) for name in identity), pa.array(score)], names=[*identity, "score"]
+            )
+
+    from pyspark.sql.types import DoubleType, StructType
+
+    schema = StructType([rows.schema[name] for name in identity]).add("score", DoubleType())
+    return rows.mapInArrow(scores, schema).select(
+        *identity,
+        "score",
+        F.lit(model.date).alias("model_date"),
+        F.lit(model.digest).alias("model_digest"),
+    )
+
+
+def check_columns(features: Partition, wanted: Mapping[str, Feature]) -> None:
+    """Raise BadData where a feature of the model's card is not a column of that type."""
+    found = dict(features.manifest.schema)
+    for name, feature in wanted.items():
+        if found.get(name) != feature.type.lower():
+            raise BadData(
+                f"features of {features.date}",
+                f"a column {name!r} of type {feature.type.lower()}, as the model's card has it",
+                f"type {found[name]}" if name in found else f"only {', '.join(found)}",
+                "build the day's features again with the use case that the model was trained with, or train again",
+            )

@@ -1,0 +1,27 @@
+"""The lake: partitions published by manifests, on any store. Free of Spark, Luigi and the stages."""
+
+from spark_lib.lake.attempt import Attempt, Documents, Resolved, Rows, resolved
+from spark_lib.lake.lake import Lake, Partition, days, read_document
+from spark_lib.lake.manifest import Input, Manifest, Schema
+from spark_lib.lake.raw import DEFAULT_PATH, RawDay, RawDays, RawFeed
+from spark_lib.lake.store import normalise_root
+
+__all__ = [
+    "DEFAULT_PATH",
+    "Attempt",
+    "Documents",
+    "Input",
+    "Lake",
+    "Manifest",
+    "Partition",
+    "RawDay",
+    "RawDays",
+    "RawFeed",
+    "Resolved",
+    "Rows",
+    "Schema",
+    "days",
+    "normalise_root",
+    "read_document",
+    "resolved",
+]

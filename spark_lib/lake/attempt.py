@@ -1,0 +1,314 @@
+"""An attempt: one process's try at building one day of a dataset, or many, each published by one conditional put.
+
+    with lake_attempt as attempt:
+        written = write_files_below(attempt.destination)
+        attempt.commit(written)
+
+What an attempt writes lies in a ``run=`` directory that no other attempt ever writes, and is invisible until its
+manifest names it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from types import TracebackType
+from typing import Any, Protocol
+
+from spark_lib.errors import BadData, LakeError, PublishError
+from spark_lib.lake import manifest as manifests
+from spark_lib.lake.lake import Lake, Partition
+from spark_lib.lake.manifest import File, Input, Manifest, Schema
+from spark_lib.lake.store import Conflict, Entry, Unanswered, is_hidden
+
+logger = logging.getLogger("daystone.lake")
+
+_SETTLE_SECONDS = 60.0
+_LONGEST_PAUSE_SECONDS = 5.0
+_PROBED: set[str] = set()
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Parquet files that a job wrote: the rows that it observed by section, their schema, and figures about them."""
+
+    observed: Mapping[str, int]
+    schema: Schema
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Documents:
+    """Small files, written by ``Attempt.commit`` itself: name to content."""
+
+    files: Mapping[str, bytes]
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+
+Written = Rows | Documents
+
+
+class Resolved(Protocol):
+    """An input whose identity was taken when the attempt began: a partition, or raw days."""
+
+    @property
+    def input(self) -> Input: ...
+
+    def verify(self) -> None:
+        """Raise BadData where it is no longer what it was."""
+
+
+class Attempt:
+    """One attempt at ``days`` of ``dataset``. It holds the run id, and settles who published.
+
+    ``rebuild`` swaps the manifest that is there now for the new run's; without it the first publisher wins.
+    Raises LakeError when opened on a place that cannot hold a lake.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        dataset: str,
+        days: Sequence[date],
+        *,
+        stage: str,
+        inputs: Sequence[Input | Resolved] = (),
+        settings: Mapping[str, Any] | None = None,
+        code: Mapping[str, str] | None = None,
+        versions: Mapping[str, str] | None = None,
+        rebuild: bool = False,
+        max_hours: float = 24.0,
+    ) -> None:
+        self.lake = lake
+        self.dataset = dataset
+        self.days = tuple(days)
+        self.run = secrets.token_hex(8)
+        self._stage = stage
+        self._inputs = tuple(inputs)
+        self._settings = dict(settings or {})
+        self._code = dict(code or {})
+        self._versions = dict(versions or {})
+        self._max_seconds = max_hours * 3600
+        self._began = time.monotonic()
+        self._sent: set[date] = set()  # days whose put was sent: only a manifest that was read decides about their run
+        self._store = lake.store
+        self._probe()
+        self._expected = {day: self._etag_now(day) if rebuild else None for day in self.days}
+        self._staging = self._store.stage(f"{lake.use_case}/{dataset}", self.run) if len(self.days) > 1 else None
+
+    @property
+    def destination(self) -> str:
+        """The url below which the job writes: the run's directory, or for many days a place partitioned by
+        ``partition_by``."""
+        return self._staging.url if self._staging else self._store.url(self.prefix(self.days[0]))
+
+    @property
+    def partition_by(self) -> tuple[str, ...]:
+        """The columns by which a job of many days has to partition its files; none for one day."""
+        return self._staging.partition_by if self._staging else ()
+
+    def prefix(self, day: date) -> str:
+        """The key of the run's directory of a day."""
+        return f"{self.lake.prefix(self.dataset, day)}/run={self.run}"
+
+    def commit(self, written: Written | Mapping[date, Written]) -> dict[date, Manifest]:
+        """Publish what was written, a day at a time, and return the manifest that now stands for each day.
+
+        Another attempt's, where that was faster: what this one wrote is then discarded. Raises BadData where files
+        and observed rows differ or a raw input changed meanwhile, PublishError where a put stayed unsettled.
+        """
+        by_day = written if isinstance(written, Mapping) else {self.days[0]: written}
+        if sorted(by_day) != sorted(self.days):
+            raise ValueError(f"attempt at {self.days} got results for {sorted(by_day)}")
+        return {day: self._commit_day(day, by_day[day]) for day in self.days}
+
+    def _commit_day(self, day: date, written: Written) -> Manifest:
+        if self._staging:
+            self._store.adopt(self._staging, f"date={day}", self.prefix(day))
+        if isinstance(written, Documents):
+            for name, body in written.files.items():
+                self._put(f"{self.prefix(day)}/{name}", body, None)
+        listed = self._listed(day, written)
+        files = tuple(self._file(day, entry, written) for entry in listed)
+        if isinstance(written, Rows):
+            self._check_rows(day, files, written)
+        self._store.persist(entry.key for entry in listed)
+        manifest = Manifest(
+            run=self.run,
+            stage=self._stage,
+            files=files,
+            schema=written.schema if isinstance(written, Rows) else (),
+            settings=self._settings,
+            code=self._code,
+            inputs=tuple(i if isinstance(i, Input) else i.input for i in self._inputs),
+            versions=self._versions,
+            seconds=round(time.monotonic() - self._began, 3),
+            metrics=dict(written.metrics),
+        )
+        self._check_still_valid(day, written, listed)
+        return self._publish(day, manifest)
+
+    def _listed(self, day: date, written: Written) -> list[Entry]:
+        """The run's files of a day: the documents by name; of rows all but hidden ones (Hadoop's checksums, what a task
+        that was given up left in ``_temporary``), which are nobody's rows."""
+        start = len(self.prefix(day)) + 1
+        found = self._store.list(self.prefix(day))
+        if isinstance(written, Documents):
+            return [entry for entry in found if entry.key[start:] in written.files]
+        return [entry for entry in found if not is_hidden(entry.key[start:])]
+
+    def _file(self, day: date, entry: Entry, written: Written) -> File:
+        path = entry.key.removeprefix(f"{self.lake.prefix(self.dataset, day)}/")
+        if isinstance(written, Documents):
+            body = written.files[path.partition("/")[2]]
+            return File(path, len(body), f"sha256:{hashlib.sha256(body).hexdigest()}")
+        section = path.partition("/")[2].rpartition("/")[0]
+        return File(path, entry.size, self._store.checksum(entry), self._rows_in(entry), section)
+
+    def _rows_in(self, entry: Entry) -> int:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            with self._store.open(entry.key) as file:
+                rows: int = pq.read_metadata(file).num_rows
+        except pa.ArrowException as error:
+            raise BadData(
+                self._store.url(entry.key),
+                "a Parquet file",
+                str(error).splitlines()[0],
+                "run the stage again; nothing was published",
+            ) from error
+        return rows
+
+    def _check_rows(self, day: date, files: tuple[File, ...], written: Rows) -> None:
+        counted = dict.fromkeys(written.observed, 0)
+        for file in files:
+            counted[file.section] = counted.get(file.section, 0) + (file.rows or 0)
+        if counted != dict(written.observed):
+            raise BadData(
+                f"{self.dataset} of {day}: the files of run {self.run}",
+                f"the rows that the job observed, {dict(written.observed)}",
+                f"{counted} in the files' footers",
+                "run the stage again; nothing was published",
+            )
+
+    def _check_still_valid(self, day: date, written: Written, listed: list[Entry]) -> None:
+        """Right before the put: the time is not up, inputs and files are what they were."""
+        if time.monotonic() - self._began > self._max_seconds:
+            raise PublishError(
+                f"{self.dataset} of {day}",
+                f"a publish within {self._max_seconds / 3600:g} hours of the attempt's start",
+                f"{(time.monotonic() - self._began) / 3600:.1f} hours",
+                "run the stage again, or raise [lake] max_attempt_hours",
+            )
+        for given in self._inputs:
+            if not isinstance(given, Input):
+                given.verify()
+        complete = isinstance(written, Rows) or len(listed) == len(written.files)
+        if self._listed(day, written) != listed or not complete:
+            raise PublishError(
+                f"{self.dataset} of {day}: run {self.run}",
+                "the files that were counted",
+                "others, a moment later",
+                "find out what writes there, then run the stage again",
+            )
+
+    def _publish(self, day: date, manifest: Manifest) -> Manifest:
+        """Put the manifest, and return the one that stands for the day from now on.
+
+        Another run's, where that was published first; a rebuild from other inputs, settings or code starts again from
+        that one, once.
+        """
+        key = f"{self.lake.prefix(self.dataset, day)}/{manifests.NAME}"
+        expected = self._expected[day]
+        self._sent.add(day)
+        for _ in range(2):
+            body, etag = self._put(key, manifest.to_json(), expected)
+            stands = manifests.parse(body, self._store.url(key))
+            if stands.run == self.run:
+                return stands
+            if expected is None or stands.same_work(manifest):
+                logger.info("%s of %s was published by run %s meanwhile", self.dataset, day, stands.run)
+                self._discard(self.prefix(day))
+                return stands
+            expected = etag
+        raise PublishError(
+            f"{self.dataset} of {day}",
+            f"to swap the manifest for run {self.run}",
+            f"run {stands.run}, built from other inputs, settings or code",
+            "stop one of the two rebuilds and run the other again",
+        )
+
+    def _put(self, key: str, body: bytes, expected: str | None) -> tuple[bytes, str]:
+        """Put ``body`` in place of the object with the etag ``expected`` (None: of nothing), and return what is there:
+        that body, or what another put there before, with its etag.
+
+        Only a plain success is believed. Any other answer, a refusal too, may come from a client that retried after
+        its own success, so that reading back decides, and an object that has not changed means the same put again.
+        """
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        pause = 0.01
+        while True:
+            try:
+                if expected is None:
+                    self._store.create(key, body)
+                else:
+                    self._store.replace(key, body, expected)
+                return body, ""
+            except (Conflict, Unanswered) as answer:
+                logger.info("%s: %s; reading it back", self._store.url(key), type(answer).__name__)
+            there = self._store.read(key)
+            if there is None:
+                expected = None  # for a rebuild: somebody removed the manifest, and this is a first publish now
+            elif there[1] != expected:
+                return there
+            if time.monotonic() > deadline:
+                raise PublishError(
+                    self._store.url(key),
+                    f"an answer to the put of run {self.run}",
+                    f"none in {_SETTLE_SECONDS:g} s",
+                    "run the stage again once the store answers; the run's files stay for gc",
+                )
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+    def _discard(self, prefix: str) -> None:
+        try:
+            self._store.remove(prefix)
+        except LakeError as error:
+            logger.warning("left to gc: %s", error)
+
+    def _etag_now(self, day: date) -> str | None:
+        content = self._store.read(f"{self.lake.prefix(self.dataset, day)}/{manifests.NAME}")
+        return content[1] if content else None
+
+    def _probe(self) -> None:
+        if self.lake.root not in _PROBED:
+            self._store.probe()
+            _PROBED.add(self.lake.root)
+
+    def __enter__(self) -> Attempt:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._staging and self._staging.leftovers:
+            self._discard(self._staging.leftovers)
+        for day in self.days:
+            if day not in self._sent:
+                self._discard(self.prefix(day))
+
+
+def resolved(partitions: Sequence[Partition]) -> tuple[Input, ...]:
+    """Partitions of one dataset as one input over their days."""
+    if not partitions:
+        return ()
+    ids = tuple(partition.manifest.run for partition in partitions)
+    return (Input(partitions[0].dataset, partitions[0].date, partitions[-1].date, ids),)

@@ -1,0 +1,221 @@
+"""The lake of one use case: which partitions are published, whole or damaged, and what they hold.
+
+    {root}/{use_case}/{dataset}/date=2026-11-20/run=<64 random bits>/part-*.parquet
+    {root}/{use_case}/{dataset}/date=2026-11-20/_SUCCESS
+
+Only manifests are believed: what else lies in a directory does not exist for a reader.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+
+from spark_lib.errors import DamagedPartition, LakeError, NotPublished
+from spark_lib.lake import manifest as manifests
+from spark_lib.lake.manifest import File, Input, Manifest, Schema
+from spark_lib.lake.store import Entry, Store, normalise_root, open_store
+
+_PARSED: dict[tuple[str, str], Manifest] = {}  # (url, etag) of manifests that this process has read
+
+
+@dataclass(frozen=True)
+class Partition:
+    """One published day of a dataset."""
+
+    store: Store
+    dataset: str
+    date: date
+    prefix: str
+    manifest: Manifest
+
+    def files(self, section: str = "") -> list[str]:
+        """The urls of a section's files: exactly these are the partition's rows."""
+        return [self.store.url(f"{self.prefix}/{file.path}") for file in self._section(section)]
+
+    def document(self, name: str) -> bytes:
+        """A document of the run, its checksum verified. Raises DamagedPartition where it differs, LakeError where the
+        run has none of that name."""
+        path = f"run={self.manifest.run}/{name}"
+        for file in self.manifest.files:
+            if file.path == path:
+                return read_document(self.store, f"{self.prefix}/{path}", file.checksum)
+        there = ", ".join(file.path.partition("/")[2] for file in self.manifest.files)
+        raise LakeError(
+            f"{self.dataset} of {self.date}", f"a document {name!r}", there or "none", "ask for one that is there"
+        )
+
+    def _section(self, section: str) -> list[File]:
+        return [file for file in self.manifest.files if file.section == section]
+
+    @property
+    def input(self) -> Input:
+        return Input(self.dataset, self.date, self.date, (self.manifest.run,))
+
+
+class Lake:
+    """The datasets of ``use_case`` (the directory name) below ``root``."""
+
+    def __init__(self, root: str, use_case: str) -> None:
+        self.root = normalise_root(root)
+        self.use_case = use_case
+
+    @cached_property
+    def store(self) -> Store:
+        return open_store(self.root)
+
+    def prefix(self, dataset: str, day: date) -> str:
+        """The key of a partition's directory."""
+        return f"{self.use_case}/{dataset}/date={day}"
+
+    def is_published(self, dataset: str, day: date) -> bool:
+        """Whether the day is there and whole. Raises DamagedPartition where it is there and not whole."""
+        return day in self.require_whole(self.find(dataset, day, day))
+
+    def find(self, dataset: str, first: date, last: date) -> dict[date, Partition | DamagedPartition]:
+        """The published days of ``[first, last]``, by one listing bounded to them; a damaged one as its error."""
+        found: dict[date, Partition | DamagedPartition] = {}
+        entries = self.store.list(f"{self.use_case}/{dataset}", f"date={first}", f"date={last}")
+        for day, listed in _by_day(entries, f"{self.use_case}/{dataset}/"):
+            partition = self._partition(dataset, day, listed)
+            if partition is not None:
+                found[day] = partition
+        return found
+
+    def newest(self, dataset: str) -> date | None:
+        """The last day of a dataset that has a manifest."""
+        listed = _by_day(self.store.list(f"{self.use_case}/{dataset}"), f"{self.use_case}/{dataset}/")
+        published = (day for day, keys in listed if f"{self.prefix(dataset, day)}/{manifests.NAME}" in keys)
+        return max(published, default=None)
+
+    def require(self, dataset: str, first: date, last: date | None = None) -> list[Partition]:
+        """Every day of ``[first, last]``. Raises NotPublished for a missing one, DamagedPartition for a damaged."""
+        last = last or first
+        found = self.require_whole(self.find(dataset, first, last))
+        missing = [day for day in days(first, last) if day not in found]
+        if missing:
+            raise NotPublished(
+                f"{dataset} of {some(missing)}",
+                "a published partition",
+                f"none in {self.store.url(f'{self.use_case}/{dataset}')}",
+                f"run the stage of {dataset!r} for the day",
+            )
+        return [found[day] for day in days(first, last)]
+
+    @staticmethod
+    def require_whole(found: dict[date, Partition | DamagedPartition]) -> dict[date, Partition]:
+        for partition in found.values():
+            if isinstance(partition, DamagedPartition):
+                raise partition
+        return {day: partition for day, partition in found.items() if isinstance(partition, Partition)}
+
+    def _partition(self, dataset: str, day: date, listed: dict[str, Entry]) -> Partition | DamagedPartition | None:
+        prefix = self.prefix(dataset, day)
+        judged = ""  # the etag of the manifest by which an earlier listing looked damaged
+        while entry := listed.get(f"{prefix}/{manifests.NAME}"):
+            try:
+                manifest, etag = self._manifest(entry)
+            except DamagedPartition as error:
+                return error
+            if manifest is None:
+                return None
+            damage = self._damage(dataset, day, manifest, listed)
+            if damage is None:
+                return Partition(self.store, dataset, day, prefix, manifest)
+            if etag == judged:
+                return damage
+            # A rebuild that swapped the manifest after the listing looks like damage: one more look tells them apart.
+            judged, listed = etag, {entry.key: entry for entry in self.store.list(prefix)}
+        return None
+
+    def _damage(self, dataset: str, day: date, manifest: Manifest, listed: dict[str, Entry]) -> DamagedPartition | None:
+        for file in manifest.files:
+            key = f"{self.prefix(dataset, day)}/{file.path}"
+            if difference := _difference(file, listed.get(key)):
+                return damaged(f"{dataset} of {day}: {self.store.url(key)}", *difference)
+        return None
+
+    def _manifest(self, entry: Entry) -> tuple[Manifest | None, str]:
+        """The manifest that is there now, or was when it was listed, with its etag."""
+        url = self.store.url(entry.key)
+        parsed = _PARSED.get((url, entry.etag))
+        if parsed:
+            return parsed, entry.etag
+        content = self.store.read(entry.key)
+        if content is None:
+            return None, ""
+        body, etag = content
+        parsed = _PARSED[url, etag] = manifests.parse(body, url)
+        return parsed, etag
+
+
+def read_document(store: Store, key: str, checksum: str) -> bytes:
+    """A small file, verified. Raises DamagedPartition where it is missing or its SHA-256 is not ``checksum``."""
+    content = store.read(key)
+    found = f"sha256:{hashlib.sha256(content[0]).hexdigest()}" if content else "no file"
+    if content is None or found != checksum:
+        raise damaged(store.url(key), checksum, found)
+    return content[0]
+
+
+def damaged(where: str, wanted: str, found: str) -> DamagedPartition:
+    return DamagedPartition(
+        where, wanted, found, "restore the file, or remove the partition's _SUCCESS and run its stage again"
+    )
+
+
+def days(first: date, last: date) -> list[date]:
+    """Every calendar day of ``[first, last]``."""
+    return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
+
+
+def some(found: Iterable[date], at_most: int = 5) -> str:
+    """``2026-01-03, 2026-01-05 and 12 more``."""
+    ordered = sorted(found)
+    shown = ", ".join(str(day) for day in ordered[:at_most])
+    return f"{shown} and {len(ordered) - at_most} more" if len(ordered) > at_most else shown
+
+
+def common_schema(partitions: list[Partition]) -> Schema:
+    """The schema that all share. Raises LakeError naming two days that differ."""
+    first = partitions[0]
+    for other in partitions[1:]:
+        if other.manifest.schema != first.manifest.schema:
+            raise LakeError(
+                f"{first.dataset} of {first.date} and {other.date}",
+                f"one schema ({_ddl(first.manifest.schema)})",
+                _ddl(other.manifest.schema),
+                "read them apart, or build the older one again",
+            )
+    return first.manifest.schema
+
+
+def _ddl(schema: Schema) -> str:
+    return ", ".join(f"{name} {kind}" for name, kind in schema)
+
+
+def _difference(file: File, there: Entry | None) -> tuple[str, str] | None:
+    if there is None:
+        return f"{file.size} bytes", "no file"
+    if there.size != file.size:
+        return f"{file.size} bytes", f"{there.size} bytes"
+    kind, _, value = file.checksum.partition(":")
+    if kind == "etag" and value != there.etag:
+        return f"the etag {value}", there.etag
+    return None
+
+
+_DAY = re.compile(r"date=(\d{4}-\d\d-\d\d)/", re.ASCII)
+
+
+def _by_day(entries: Iterable[Entry], prefix: str) -> Iterator[tuple[date, dict[str, Entry]]]:
+    dated = ((match, entry) for entry in entries if (match := _DAY.match(entry.key, len(prefix))))
+    for day, group in itertools.groupby(dated, key=lambda pair: pair[0].group(1)):
+        with suppress(ValueError):  # date=2026-99-99 is not ours
+            yield date.fromisoformat(day), {entry.key: entry for _, entry in group}

@@ -1,0 +1,109 @@
+"""The manifest: one JSON object that says what a partition is. A partition exists when its manifest does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from typing import Any
+
+from spark_lib.errors import DamagedPartition, LakeError
+
+FORMAT = 1
+NAME = "_SUCCESS"
+
+#: Column names with their Spark SQL types, in order.
+Schema = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of a run: ``path`` relative to the partition, ``size`` in bytes, ``rows`` from its footer (None for a
+    document)."""
+
+    path: str
+    size: int
+    checksum: str
+    rows: int | None = None
+    section: str = ""
+
+
+@dataclass(frozen=True)
+class Input:
+    """What a run was built from: a dataset or a feed over days, and the identity of each day (a run id of the lake,
+    a fingerprint of a raw listing)."""
+
+    name: str
+    first: date
+    last: date
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    run: str
+    stage: str
+    files: tuple[File, ...]
+    schema: Schema = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    code: Mapping[str, str] = field(default_factory=dict)
+    inputs: tuple[Input, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+    def rows(self, section: str | None = None) -> int:
+        """Rows of one section, or of all."""
+        return sum(file.rows or 0 for file in self.files if section in (None, file.section))
+
+    def same_work(self, other: Manifest) -> bool:
+        """Whether both runs were built from the same inputs, settings and code."""
+        return _work(self) == _work(other)
+
+    def to_json(self) -> bytes:
+        """Raises ValueError for a NaN or an infinity among settings or metrics, which JSON has not."""
+        document = asdict(self)
+        document["inputs"] = [{**asdict(i), "first": str(i.first), "last": str(i.last)} for i in self.inputs]
+        document |= {"format": FORMAT, "schema_hash": schema_hash(self.schema)}
+        return json.dumps(document, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"
+
+
+def parse(body: bytes, where: str) -> Manifest:
+    """The manifest in ``body``. Raises DamagedPartition, naming ``where``, for what is none, and LakeError for one of
+    another format."""
+    try:
+        document = json.loads(body)
+        found = document.pop("format")
+        if found != FORMAT:
+            raise LakeError(
+                where, f"a manifest of format {FORMAT}", f"format {found}", "read it with the Daystone that wrote it"
+            )
+        if document.pop("schema_hash") != schema_hash(document["schema"]):
+            raise ValueError("the schema does not match its hash")
+        document["files"] = tuple(File(**file) for file in document["files"])
+        document["schema"] = tuple((name, kind) for name, kind in document["schema"])
+        document["inputs"] = tuple(
+            Input(i["name"], date.fromisoformat(i["first"]), date.fromisoformat(i["last"]), tuple(i["ids"]))
+            for i in document["inputs"]
+        )
+        return Manifest(**document)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedPartition(
+            where,
+            "a manifest",
+            f"{type(error).__name__}: {error}",
+            "find out what wrote it; remove it to build the day again",
+        ) from error
+
+
+def _work(manifest: Manifest) -> tuple[Any, Any, Any]:
+    """What decides a result, as JSON has it: of a run that was read back, tuples have become lists."""
+    document = json.loads(manifest.to_json())
+    return document["inputs"], document["settings"], document["code"]
+
+
+def schema_hash(schema: Schema) -> str:
+    """SHA-256 over names, types and order."""
+    return hashlib.sha256(json.dumps([list(column) for column in schema]).encode()).hexdigest()

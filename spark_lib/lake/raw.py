@@ -1,0 +1,233 @@
+"""Raw feeds: days that others land, each complete when its flag is there. Nothing here ever writes."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import string
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from typing import BinaryIO
+
+from spark_lib.errors import BadData, ConfigurationError, HoleInHistory, WaitingForData
+from spark_lib.lake.lake import days, some
+from spark_lib.lake.manifest import Input
+from spark_lib.lake.store import Entry, absolute, is_hidden, open_store
+
+FORMATS = ("parquet", "csv")
+FIELDS = ("root", "use_case", "feed", "date")
+DEFAULT_PATH = "{root}/{use_case}/raw/{feed}/date={date:%Y-%m-%d}"
+
+
+@dataclass(frozen=True)
+class RawDay:
+    """The files of one landed day, as they were listed once."""
+
+    date: date
+    files: tuple[str, ...]
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class RawDays:
+    """Landed days of a feed without a hole, oldest first."""
+
+    feed: RawFeed
+    days: tuple[RawDay, ...]
+
+    @property
+    def files(self) -> list[str]:
+        return [file for day in self.days for file in day.files]
+
+    @property
+    def last(self) -> RawDay:
+        return self.days[-1]
+
+    @property
+    def newest(self) -> RawDays:
+        """The last day alone."""
+        return RawDays(self.feed, self.days[-1:])
+
+    @property
+    def input(self) -> Input:
+        ids = tuple(day.fingerprint for day in self.days)
+        return Input(f"raw/{self.feed.name}", self.days[0].date, self.days[-1].date, ids)
+
+    def verify(self) -> None:
+        """Raise BadData where a day is no longer what was listed."""
+        for day in self.days:
+            now = self.feed.day(day.date)
+            if now != day:
+                raise BadData(
+                    f"raw feed {self.feed.name} of {day.date}: {self.feed.directory(day.date)}",
+                    "the files that were listed when the attempt began",
+                    "others" if now else "no flag any more",
+                    "run the stage again once the feed stays as it is; nothing was published",
+                )
+
+
+@dataclass(frozen=True)
+class RawFeed:
+    """Where a feed lands. ``path`` is a template with ``{root}``, ``{use_case}``, ``{feed}`` and ``{date:%Y-%m-%d}``."""
+
+    name: str
+    root: str
+    use_case: str
+    path: str = DEFAULT_PATH
+    format: str = "parquet"
+    flag: str = "_SUCCESS"
+    min_rows: int = 0
+
+    def __post_init__(self) -> None:
+        section = f"[raw.{self.name}]"
+        try:
+            pieces = list(string.Formatter().parse(self.path))
+        except ValueError as error:
+            raise ConfigurationError(
+                f"{section} path", "a template", f"{self.path!r}: {error}", "correct it"
+            ) from error
+        for _, field, spec, conversion in pieces:
+            odd_spec = "%" in re.sub("%[Ymd]", "", spec or "") if field == "date" else spec
+            if field is not None and (field not in FIELDS or odd_spec or conversion):
+                raise ConfigurationError(
+                    f"{section} path",
+                    "{root}, {use_case}, {feed} and {date:%Y-%m-%d}",
+                    f"{{{field}}} in {self.path!r}",
+                    "correct it",
+                )
+        missing = [_PARTS[part].name for part in _PARTS if part not in self._pieces]
+        if missing:
+            raise ConfigurationError(
+                f"{section} path", "a date, as in {date:%Y-%m-%d}", f"no {missing[0]} in {self.path!r}", "add it"
+            )
+        odd = re.search(r"[^\w=./-]", "".join(piece for piece in self._dated if piece not in _PARTS))
+        if odd:
+            raise ConfigurationError(
+                f"{section} path",
+                "%Y, %m and %d with letters, digits, - _ = . / between them",
+                f"{odd[0]!r} in {self.path!r}",
+                "correct it",
+            )
+        if self.format not in FORMATS:
+            raise ConfigurationError(
+                f"{section} format", f"one of {', '.join(FORMATS)}", repr(self.format), "correct it"
+            )
+        if not self.flag:
+            raise ConfigurationError(f"{section} flag", "the name of the file that lands last", "nothing", "set it")
+
+    def directory(self, day: date) -> str:
+        """The directory of a day."""
+        return self._absolute(_PARTS[piece].of(day) if piece in _PARTS else piece for piece in self._pieces)
+
+    def flag_url(self, day: date) -> str:
+        return open_store(self.directory(day)).url(self.flag)
+
+    def has_landed(self, day: date) -> bool:
+        """Whether the day's flag is there, asked afresh."""
+        return open_store(self.directory(day)).read(self.flag) is not None
+
+    def day(self, day: date) -> RawDay | None:
+        """A landed day, or None where its flag is not there (yet)."""
+        store = open_store(self.directory(day))
+        listed = list(store.list(""))
+        if not any(entry.key == self.flag for entry in listed):
+            return None
+        data = [entry for entry in listed if _is_data(entry, self.flag)]
+        identity = [f"{entry.key}\0{entry.size}\0{entry.etag}\n" for entry in data]
+        fingerprint = hashlib.sha256("".join(identity).encode(errors="surrogateescape")).hexdigest()[:16]
+        return RawDay(day, tuple(store.url(entry.key) for entry in data), fingerprint)
+
+    def open(self, file: str) -> BinaryIO:
+        """One of the files of a day."""
+        directory, _, name = file.rpartition("/")
+        return open_store(directory).open(name)
+
+    def history(self, first: date, last: date) -> RawDays:
+        """The days of ``[first, last]``. Raises WaitingForData where ``last`` has not landed, HoleInHistory where an
+        earlier day has not."""
+        found = [self.day(day) for day in days(first, last)]
+        missing = [day for day, there in zip(days(first, last), found, strict=True) if there is None]
+        if last in missing:
+            raise self.waiting(last)
+        if missing:
+            raise HoleInHistory(
+                f"raw feed {self.name}",
+                f"every day from {first} to {last}",
+                f"no flag {self.flag!r} on {some(missing)}, as in {self.directory(missing[0])}",
+                "land the missing days (a flagged day may be empty), or set [pipeline] first_date to the first day that exists",
+            )
+        return RawDays(self, tuple(day for day in found if day is not None))
+
+    def waiting(self, day: date) -> WaitingForData:
+        return WaitingForData(
+            f"raw feed {self.name} of {day}",
+            f"the flag {self.flag_url(day)}",
+            "none yet",
+            "land the day's files, then its flag, and run again",
+        )
+
+    @property
+    def date_pattern(self) -> tuple[str, str]:
+        """A regular expression with one group around the date's part of a file's path or url, escaped or not, and that
+        part's Java date pattern: how a reader of many days tells which day a row landed on."""
+        dated = self._dated
+        regex = "".join(_PARTS[piece].regex if piece in _PARTS else re.escape(piece) for piece in dated)
+        java = "".join(_PARTS[piece].java if piece in _PARTS else _in_java(piece) for piece in dated)
+        # Counted from the root, so that no directory above or below the day's is ever taken for it.
+        above, slash, before = "".join(self._pieces[: self._pieces.index(dated[0])]).rpartition("/")
+        depth = len(re.split("/+", self._absolute([above + slash or "."]).rstrip("/")))
+        return f"^(?:[^/]*/+){{{depth}}}{''.join(map(_in_url, before))}({regex})[^/]*/.*", java
+
+    @cached_property
+    def _pieces(self) -> list[str]:
+        """The path with everything but the date filled in: texts, and between them ``%Y``, ``%m`` and ``%d``."""
+        values = {"root": self.root, "use_case": self.use_case, "feed": self.name}
+        found = []
+        for literal, field, spec, _ in string.Formatter().parse(self.path):
+            found.append(literal)
+            found += re.split("(%[Ymd])", spec or "") if field == "date" else [values[field]] if field else []
+        return [piece for piece in found if piece]
+
+    @property
+    def _dated(self) -> list[str]:
+        """The pieces from the first part of the date to the last."""
+        places = [index for index, piece in enumerate(self._pieces) if piece in _PARTS]
+        return self._pieces[places[0] : places[-1] + 1]
+
+    def _absolute(self, pieces: Iterable[str]) -> str:
+        return absolute("".join(pieces), f"[raw.{self.name}] path", f"[raw.{self.name}] path")
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A part of a date: its name, as a regular expression and as a Java date pattern."""
+
+    name: str
+    regex: str
+    java: str
+
+    def of(self, day: date) -> str:
+        return f"{getattr(day, self.name):0{len(self.java)}}"
+
+
+_PARTS = {
+    "%Y": _Part("year", r"\d{4}", "yyyy"),
+    "%m": _Part("month", r"\d\d", "MM"),
+    "%d": _Part("day", r"\d\d", "dd"),
+}
+
+
+def _in_java(text: str) -> str:
+    return f"'{text}'" if re.search("[A-Za-z]", text) else text
+
+
+def _in_url(sign: str) -> str:
+    """A regular expression of one sign of a path, which a url of Hadoop's may have escaped."""
+    plain = re.escape(sign)
+    return plain if re.match(r"[\w!.~'()*:@&=+$,;-]", sign) else f"(?:{plain}|%{ord(sign):02X})"
+
+
+def _is_data(entry: Entry, flag: str) -> bool:
+    return entry.key != flag and not is_hidden(entry.key)

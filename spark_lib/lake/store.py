@@ -1,0 +1,126 @@
+"""The store interface: what the lake needs from a place that holds objects, and nothing more.
+
+Keys are relative to the root of the lake, with ``/`` between their parts. A local directory is the embedded default
+(``local.py``).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+from urllib.parse import unquote
+
+from spark_lib.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One object of a listing: ``size`` in bytes; ``etag`` changes whenever the object is written again."""
+
+    key: str
+    size: int
+    etag: str
+
+
+class Conflict(Exception):
+    """A conditional put found another object than its condition named."""
+
+
+class Unanswered(Exception):
+    """A put may or may not have been executed."""
+
+
+class Store(Protocol):
+    """Objects under one root. Anything that is not an answer (no permission, no route) raises LakeError, never
+    "there is nothing"."""
+
+    def url(self, key: str) -> str:
+        """Where an object or a directory of objects is, for Spark and for people."""
+
+    def list(self, prefix: str, first: str = "", last: str = "") -> Iterator[Entry]:
+        """Objects below the directory ``prefix`` in the order of their keys (by code point, as S3 lists them), a missing
+        directory being empty.
+
+        ``first`` and ``last`` (inclusive) bound the path segment that follows ``prefix``: only those are read.
+        """
+
+    def read(self, key: str) -> tuple[bytes, str] | None:
+        """An object's content and etag, or None where there is no such object."""
+
+    def open(self, key: str) -> BinaryIO:
+        """An object as a seekable file."""
+
+    def checksum(self, entry: Entry) -> str:
+        """What the manifest keeps to recognise the content later: ``kind:value``."""
+
+    def create(self, key: str, body: bytes) -> None:
+        """Put a small object that must not exist. Raises Conflict where it does."""
+
+    def replace(self, key: str, body: bytes, etag: str) -> None:
+        """Put a small object in place of the one with this etag. Raises Conflict where another is there, or none."""
+
+    def persist(self, keys: Iterable[str]) -> None:
+        """Return once these objects would survive a power cut."""
+
+    def stage(self, prefix: str, run: str) -> Staging:
+        """Where one job writes many days of the dataset ``prefix`` at once."""
+
+    def adopt(self, staging: Staging, day_directory: str, run_prefix: str) -> None:
+        """Make what was staged for one day the run ``run_prefix``."""
+
+    def remove(self, prefix: str) -> None:
+        """Remove the directory ``prefix`` and what is below it, or nothing where it is not."""
+
+    def probe(self) -> None:
+        """Prove that conditional puts work here. Raises LakeError where they do not, or where nothing can be written."""
+
+
+@dataclass(frozen=True)
+class Staging:
+    """The destination of a many-day job: its url, and the columns to partition by, of ``date`` and ``run``.
+
+    ``leftovers`` is a directory of that job alone, to be removed after it; empty where files are written where they stay.
+    """
+
+    url: str
+    partition_by: tuple[str, ...]
+    leftovers: str
+
+
+def is_hidden(path: str) -> bool:
+    """Whether any part of a path begins as files do that are nobody's rows."""
+    return any(part.startswith((".", "_")) for part in path.split("/"))
+
+
+def normalise_root(root: str) -> str:
+    """The one spelling of a lake's root: an absolute path. Raises ConfigurationError for what is no place for a lake."""
+    path = absolute(root, "lake root", "[lake] root (--lake-root)")
+    if os.path.exists(path) and not os.path.isdir(path):
+        raise ConfigurationError(
+            f"lake root {path}", "a directory", "a file", "set [lake] root (--lake-root) to another place"
+        )
+    return path
+
+
+def absolute(place: str, what: str, setting: str) -> str:
+    """The one spelling of a directory, there or not. Raises ConfigurationError, naming ``what`` it is of and the
+    ``setting`` to correct."""
+    if not place.strip():
+        raise ConfigurationError(what, "a directory", "an empty value", f"set {setting}")
+    url = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/]*)|file:(?=/)", place)
+    if url and (url[1] not in (None, "file") or url[2] not in (None, "", "localhost")):
+        found = f"the scheme {url[1]}://" if url[1] != "file" else f"the host {url[2]!r}"
+        raise ConfigurationError(f"{what} {place!r}", "a local directory", found, f"set {setting} to a directory")
+    path = unquote(place[url.end() :]) or "/" if url else place
+    # POSIX keeps two leading slashes apart from one; Linux and macOS do not.
+    return re.sub("^//+", "/", os.path.abspath(os.path.expanduser(path)))
+
+
+def open_store(root: str) -> Store:
+    """The store of a root that ``normalise_root`` has returned."""
+    from spark_lib.lake.local import LocalStore
+
+    return LocalStore(root)

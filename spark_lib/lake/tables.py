@@ -1,0 +1,83 @@
+"""Reading the lake without Spark: the rows that manifests name, as Arrow tables and pandas frames."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import TYPE_CHECKING
+
+from spark_lib.errors import LakeError
+from spark_lib.lake.lake import Lake, Partition, common_schema
+from spark_lib.lake.manifest import Schema
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+
+def read_arrow(lake: Lake, dataset: str, first: date, last: date | None = None, section: str = "") -> pa.Table:
+    """Rows of every day of ``[first, last]`` with their ``date`` as the last column.
+
+    Raises NotPublished where a day is missing, DamagedPartition where one is not whole, LakeError where the days'
+    schemas differ.
+    """
+    import pyarrow as pa
+
+    partitions = lake.require(dataset, first, last)
+    schema = arrow_schema(common_schema(partitions))
+    tables = [_with_date(_read_files(partition, section, schema), partition.date) for partition in partitions]
+    return pa.concat_tables(tables)
+
+
+def read_pandas(lake: Lake, dataset: str, first: date, last: date | None = None, section: str = "") -> pd.DataFrame:
+    """``read_arrow`` as a pandas frame; dates are ``datetime.date``, instants are in UTC."""
+    frame: pd.DataFrame = read_arrow(lake, dataset, first, last, section).to_pandas()
+    return frame
+
+
+def arrow_schema(schema: Schema) -> pa.Schema:
+    """The Arrow schema of a manifest's columns. Raises LakeError for a type that has no counterpart here."""
+    import pyarrow as pa
+
+    plain = {
+        "string": pa.string(),
+        "boolean": pa.bool_(),
+        "tinyint": pa.int8(),
+        "smallint": pa.int16(),
+        "int": pa.int32(),
+        "bigint": pa.int64(),
+        "float": pa.float32(),
+        "double": pa.float64(),
+        "date": pa.date32(),
+        "timestamp": pa.timestamp("us", tz="UTC"),
+        "timestamp_ntz": pa.timestamp("us"),
+        "binary": pa.binary(),
+    }
+
+    def arrow(name: str, kind: str) -> pa.Field:
+        decimal = re.fullmatch(r"decimal\((\d+),(\d+)\)", kind)
+        if decimal:
+            return pa.field(name, pa.decimal128(int(decimal[1]), int(decimal[2])))
+        if kind not in plain:
+            raise LakeError(f"column {name!r}", f"one of {', '.join(plain)}, decimal(p,s)", kind, "read it with Spark")
+        return pa.field(name, plain[kind])
+
+    return pa.schema([arrow(name, kind) for name, kind in schema])
+
+
+def _read_files(partition: Partition, section: str, schema: pa.Schema) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    tables = []
+    for file in partition.manifest.files:
+        if file.section == section:
+            with partition.store.open(f"{partition.prefix}/{file.path}") as opened:
+                tables.append(pq.ParquetFile(opened).read().select(schema.names).cast(schema))
+    return pa.concat_tables(tables) if tables else schema.empty_table()
+
+
+def _with_date(table: pa.Table, day: date) -> pa.Table:
+    import pyarrow as pa
+
+    return table.append_column("date", pa.array([day] * table.num_rows, pa.date32()))

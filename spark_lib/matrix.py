@@ -1,0 +1,98 @@
+"""The one rule that turns features into a model's float32 matrix: for Spark in training, for Arrow in scoring.
+
+A column is cast to float32 (false and true are 0 and 1), then null and NaN become the feature's ``fill`` where it
+declares one. Without a ``fill`` they are an error on both sides. Workers import this module: pyspark is imported
+inside the functions that need it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from spark_lib.errors import BadData
+from spark_lib.use_case import Feature
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+
+def columns(features: Mapping[str, Feature]) -> list[Column]:
+    """Spark's side of the rule: a FLOAT column for each feature, named and ordered as declared."""
+    return [_column(name, feature).alias(name) for name, feature in features.items()]
+
+
+def check_filled(frame: DataFrame, features: Mapping[str, Feature]) -> None:
+    """Raise BadData where a feature without a ``fill`` is null or NaN in ``frame``. One Spark job, or none."""
+    from pyspark.sql import functions as F
+
+    unfilled = {name: feature for name, feature in features.items() if feature.fill is None}
+    if unfilled:
+        row = frame.select(*[F.count_if(_missing(F.col(name))).alias(name) for name in unfilled]).first()
+        _refuse_missing(row.asDict() if row else {})
+
+
+def from_arrow(rows: pa.RecordBatch | pa.Table, features: Mapping[str, Feature]) -> np.ndarray:
+    """Arrow's side of the rule: float32 [n, k], the columns in the order of ``features``.
+
+    Raises BadData for a null or NaN without a ``fill``, and for a feature that is absent or not a number or boolean.
+    """
+    matrix = np.empty((rows.num_rows, len(features)), dtype=np.float32)
+    missing = {}
+    for k, (name, feature) in enumerate(features.items()):
+        values = _floats(rows, name)
+        gaps = np.isnan(values)
+        if feature.fill is None:
+            missing[name] = int(np.count_nonzero(gaps))
+            matrix[:, k] = values
+        else:
+            matrix[:, k] = np.where(gaps, np.float32(feature.fill), values)
+    _refuse_missing(missing)
+    return matrix
+
+
+def _column(name: str, feature: Feature) -> Column:
+    from pyspark.sql import functions as F
+
+    value = F.col(name).cast("float")
+    if feature.fill is None:
+        return value
+    return F.when(_missing(value), F.lit(float(feature.fill)).cast("float")).otherwise(value)
+
+
+def _missing(value: Column) -> Column:
+    from pyspark.sql import functions as F
+
+    return value.isNull() | F.isnan(value)
+
+
+def _floats(rows: pa.RecordBatch | pa.Table, name: str) -> np.ndarray:
+    """A column as float32 [n], rounded as Spark's cast does; null becomes NaN."""
+    found = rows.schema.field(name).type if name in rows.schema.names else None
+    if found is None or not (pa.types.is_primitive(found) or pa.types.is_decimal(found)) or pa.types.is_temporal(found):
+        raise BadData(
+            "the model's matrix",
+            f"numbers or booleans in the column {name}",
+            f"{found or 'no such column'}",
+            "compare the features of the model's card with those of the day, and rebuild the older of the two",
+        )
+    values = rows.column(name)
+    if pa.types.is_decimal(found):
+        values = values.cast(pa.string())  # Arrow's decimal to float is not the nearest float; its parser's result is
+    # safe=False: an integer beyond 2^24 becomes the nearest float32 and is not an error.
+    floats: np.ndarray = values.cast(pa.float32(), safe=False).to_numpy(zero_copy_only=False)
+    return floats
+
+
+def _refuse_missing(missing: Mapping[str, int]) -> None:
+    bad = {name: count for name, count in missing.items() if count}
+    if bad:
+        raise BadData(
+            "the model's matrix",
+            f"a value in every row of {', '.join(bad)}",
+            "null or NaN: " + ", ".join(f"{count} of {name}" for name, count in bad.items()),
+            "declare a `fill` for it in the use case, or repair the feature",
+        )

@@ -1,0 +1,62 @@
+"""The public ways to read the lake: exactly the rows that manifests name, never a directory.
+
+    spark_lib.read(spark, "lake", "credit_risk", "predictions", date(2026, 3, 1))
+    spark_lib.read_pandas("lake", "credit_risk", "predictions", date(2026, 3, 1), date(2026, 3, 7))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+from spark_lib import use_case as use_cases
+from spark_lib.lake import Lake, Partition, tables
+from spark_lib.lake.lake import common_schema
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+    from pyspark.sql import DataFrame, SparkSession
+
+
+def read(
+    spark: SparkSession, root: str, use_case: str, dataset: str, first: date, last: date | None = None, section: str = ""
+) -> DataFrame:
+    """Rows of every day of ``[first, last]`` (one day without ``last``), with their ``date`` as the last column.
+
+    ``use_case`` is its short name or ``module:Class``; ``section`` names a group of files where a dataset has them
+    (``train``, ``validation/unbalanced``). Raises NotPublished where a day is missing, DamagedPartition where one is
+    not whole, LakeError where the days' schemas differ.
+    """
+    return read_partitions(spark, _lake(root, use_case).require(dataset, first, last), section)
+
+
+def read_arrow(
+    root: str, use_case: str, dataset: str, first: date, last: date | None = None, section: str = ""
+) -> pa.Table:
+    """As ``read``, without Spark: an Arrow table."""
+    return tables.read_arrow(_lake(root, use_case), dataset, first, last, section)
+
+
+def read_pandas(
+    root: str, use_case: str, dataset: str, first: date, last: date | None = None, section: str = ""
+) -> pd.DataFrame:
+    """As ``read``, without Spark: a pandas frame."""
+    return tables.read_pandas(_lake(root, use_case), dataset, first, last, section)
+
+
+def read_partitions(spark: SparkSession, partitions: Sequence[Partition], section: str = "") -> DataFrame:
+    """The rows of partitions of one dataset, with their ``date``."""
+    from pyspark.sql import functions as F
+
+    from spark_lib.files import read_parquet
+
+    schema = ", ".join(f"`{name}` {kind}" for name, kind in common_schema(list(partitions)))
+    files = [file for partition in partitions for file in partition.files(section)]
+    day = F.regexp_extract(F.col("_metadata.file_path"), r".*/date=(\d{4}-\d\d-\d\d)/run=[0-9a-f]{16}/", 1)
+    return read_parquet(spark, files, schema, F.to_date(day).alias("date"))
+
+
+def _lake(root: str, use_case: str) -> Lake:
+    return Lake(root, use_cases.directory(use_cases.normalise(use_case)))

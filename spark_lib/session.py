@@ -1,0 +1,113 @@
+"""One Spark session a process, started when first needed, quiet on the terminal, with nothing left to the machine's
+defaults that could change a result."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spark_lib.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+LOG4J = Path(__file__).with_name("log4j2.properties")
+LOOPBACK = "127.0.0.1"
+
+_started: tuple[int, SparkSession] | None = None  # the process that started it, and the session
+
+
+def session(
+    *,
+    master: str = "local[*]",
+    driver_memory: str = "2g",
+    shuffle_partitions: int = 64,
+    conf: Mapping[str, str] | None = None,
+    log_file: str = os.devnull,
+) -> SparkSession:
+    """The session of this process; the arguments count when it is started.
+
+    Raises ConfigurationError in a process that was forked after the start: a JVM does not survive a fork.
+    """
+    global _started
+    if _started is not None:
+        pid, spark = _started
+        if pid != os.getpid():
+            raise ConfigurationError(
+                "Spark session",
+                f"to be used by the process that started it, {pid}",
+                f"the forked process {os.getpid()}",
+                "run with --workers 1",
+            )
+        if spark.sparkContext._jsc is not None:  # not stopped by somebody
+            return spark
+    _started = os.getpid(), _start(master, driver_memory, shuffle_partitions, conf or {}, log_file)
+    return _started[1]
+
+
+def _start(
+    master: str, driver_memory: str, shuffle_partitions: int, conf: Mapping[str, str], log_file: str
+) -> SparkSession:
+    from pyspark.sql import SparkSession
+
+    java = f"-Dlog4j2.configurationFile={LOG4J.as_uri()} -Ddaystone.log={log_file} -Duser.timezone=UTC"
+    settings = {
+        "spark.driver.memory": driver_memory,
+        "spark.driver.extraJavaOptions": java,
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.shuffle.partitions": str(shuffle_partitions),
+        # A result depends on the data, not on where or when it is computed.
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+        "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
+        # The manifest says what is done.
+        "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
+        # Files are named, not discovered: a stat of each needs no Spark job.
+        "spark.sql.sources.parallelPartitionDiscovery.threshold": "10000",
+        # Scoring moves columns: large enough to pay, small enough to stay in a cache.
+        "spark.sql.execution.arrow.maxRecordsPerBatch": "65536",
+    }
+    if master.startswith("local"):
+        os.environ.setdefault("SPARK_LOCAL_IP", LOOPBACK)
+        settings |= {"spark.driver.host": LOOPBACK, "spark.driver.bindAddress": LOOPBACK}
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    builder = SparkSession.builder.master(master).appName("daystone")
+    for name, value in (settings | dict(conf)).items():
+        builder = builder.config(name, str(value))
+    with _terminal_spared(log_file):
+        spark = builder.getOrCreate()
+    _write_no_checksum_files(spark)
+    return spark
+
+
+@contextmanager
+def _terminal_spared(log_file: str) -> Iterator[None]:
+    """The JVM, and the Python workers that it starts, inherit the log file as their standard output and error."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = [os.dup(1), os.dup(2)]
+    log = os.open(log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, descriptor in enumerate(kept, start=1):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+        os.close(log)
+
+
+def _write_no_checksum_files(spark: SparkSession) -> None:
+    """Hadoop's ``.part-*.crc`` twins: manifests carry SHA-256."""
+    jvm, context = spark.sparkContext._jvm, spark.sparkContext._jsc
+    if jvm is None or context is None:
+        return
+    local = jvm.org.apache.hadoop.fs.FileSystem.get(jvm.java.net.URI("file:///"), context.hadoopConfiguration())
+    local.setWriteChecksum(False)

@@ -1,0 +1,155 @@
+"""A model from a training set: fit, measured on rows it never saw, exported, and judged by its gates."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from spark_lib import matrix, onnx_forest
+from spark_lib.balancing import BALANCED, NATURAL, TRAIN
+from spark_lib.files import remove, unreadable_files_named
+from spark_lib.lake import Documents, Partition
+from spark_lib.model import check_parity, digest
+from spark_lib.reading import read_partitions
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from spark_lib.use_case import UseCase
+
+MODEL, CARD = "model.onnx", "card.json"
+PARITY_ROWS = 10_000
+_ROWS_OF_A_TASK = 50_000
+
+Progress = Callable[[int, str], None]
+
+
+def build(
+    spark: SparkSession, case: UseCase, balanced: Partition, settings: Mapping[str, Any], url: str, progress: Progress
+) -> Documents:
+    """Train on ``balanced`` and return ``card.json``, with ``model.onnx`` where the verdict is approved.
+
+    ``settings`` are those of ``[training]``; ``url`` is a place for scratch files, which are removed. Raises BadData for
+    a null without a fill, ModelError for a model that ONNX cannot carry or that scores otherwise than Spark's.
+    """
+    counts = balanced.manifest.metrics
+    verdict = inconclusive(counts, settings["min_positives"])
+    if verdict:
+        return _documents(case, counts, settings, {}, verdict, None)
+    train = _vectors(case, read_partitions(spark, [balanced], TRAIN))
+    progress(20, f"fitting {balanced.manifest.rows(TRAIN):,} rows")
+    with unreadable_files_named():
+        fitted = case.estimator(settings).fit(_laid_out(train, case.key, balanced.manifest.rows(TRAIN)))
+    # The training summary holds on to the session, which cannot be serialized once it has observed a write; a copy of
+    # the model leaves it behind.
+    model = fitted.copy()
+    progress(50, "measuring on the validation rows")
+    natural = model.transform(_vectors(case, read_partitions(spark, [balanced], NATURAL)))
+    metrics = _areas(natural) | {
+        f"balanced_{name}": area
+        for name, area in _areas(model.transform(_vectors(case, read_partitions(spark, [balanced], BALANCED)))).items()
+    }
+    verdict = gated(metrics, settings)
+    progress(65, "exporting to ONNX")
+    model_bytes = _exported(spark, case, model, natural, f"{url}/_scratch")
+    return _documents(case, counts, settings, metrics, verdict, model_bytes)
+
+
+def inconclusive(counts: Mapping[str, Any], min_positives: int) -> dict[str, Any] | None:
+    """The verdict on data that cannot train or cannot judge a model, or None where they can."""
+    for split in ("train", "validation"):
+        for label in ("positive", "negative"):
+            if not counts[split][label]:
+                found = sum(counts[split].values())
+                return _rejected("inconclusive", f"one class: no {label} among the {found:,} labelled rows of the {split} split")
+    positives = counts["train"]["positive"] + counts["validation"]["positive"]
+    if positives < min_positives:
+        return _rejected("inconclusive", f"too few positives: {positives:,} in the window, min_positives is {min_positives:,}")
+    return None
+
+
+def gated(metrics: Mapping[str, float], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The verdict of the gates on the natural validation rows."""
+    missed = [
+        f"{words} {metrics[name]:.4f} below {settings[f'min_{name}']:.4f}"
+        for name, words in (("area_under_roc", "area under ROC"), ("area_under_pr", "area under PR"))
+        if metrics[name] < settings[f"min_{name}"]
+    ]
+    if missed:
+        return _rejected("gate", ", ".join(missed))
+    return {"approved": True, "reason": "", "detail": ""}
+
+
+def _rejected(reason: str, detail: str) -> dict[str, Any]:
+    return {"approved": False, "reason": reason, "detail": detail}
+
+
+def _vectors(case: UseCase, rows: DataFrame) -> DataFrame:
+    """Key, float32 features, their vector and the label."""
+    from pyspark.ml.feature import VectorAssembler
+    from pyspark.sql import functions as F
+
+    matrix.check_filled(rows, case.features)
+    columns = rows.select(case.key, *matrix.columns(case.features), F.col("label").cast("double").alias("label"))
+    assembler = VectorAssembler(inputCols=list(case.features), outputCol="features", handleInvalid="keep")
+    return assembler.transform(columns)
+
+
+def _laid_out(rows: DataFrame, key: str, count: int) -> DataFrame:
+    """Partitions and an order that depend on the rows alone: a forest draws its samples by partition and position."""
+    return rows.repartition(max(1, math.ceil(count / _ROWS_OF_A_TASK)), key).sortWithinPartitions(key)
+
+
+def _areas(scored: DataFrame) -> dict[str, float]:
+    """Areas under the ROC and the precision-recall curve, over every distinct score, by the trapezoidal rule."""
+    from pyspark.ml.evaluation import BinaryClassificationEvaluator
+
+    evaluator = BinaryClassificationEvaluator(rawPredictionCol="probability", labelCol="label", numBins=0)
+    return {
+        "area_under_roc": evaluator.setMetricName("areaUnderROC").evaluate(scored),
+        "area_under_pr": evaluator.setMetricName("areaUnderPR").evaluate(scored),
+    }
+
+
+def _exported(spark: SparkSession, case: UseCase, model: Any, scored: DataFrame, scratch: str) -> bytes:
+    """The model as ONNX, once it scores real rows as Spark does."""
+    from pyspark.ml.functions import vector_to_array
+    from pyspark.sql import functions as F
+
+    try:
+        exported = onnx_forest.export(model, len(case.features), scratch, spark)
+    finally:
+        remove(spark, scratch)
+    probability = vector_to_array("probability", "float64")[1].alias("_probability")
+    sample = scored.select(*(F.col(name) for name in case.features), probability).limit(PARITY_ROWS).toArrow()
+    check_parity(exported, matrix.from_arrow(sample, case.features), sample["_probability"].to_numpy())
+    return exported
+
+
+def _documents(
+    case: UseCase,
+    counts: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    verdict: Mapping[str, Any],
+    model: bytes | None,
+) -> Documents:
+    kept = model if verdict["approved"] else None
+    label = case.label
+    card = {
+        "features": [{"name": name, "type": f.type, "fill": f.fill} for name, f in case.features.items()],
+        "classes": {"negative": [value for value in label.allowed if value != label.positive], "positive": label.positive},
+        "calibration": {"kind": "none"},
+        "model": {"file": MODEL, "sha256": digest(kept), "size": len(kept)} if kept else None,
+        "rows": dict(counts),
+        "metrics": dict(metrics),
+        "settings": dict(settings),
+        "verdict": dict(verdict),
+    }
+    files = {CARD: json.dumps(card, indent=1, sort_keys=True).encode() + b"\n"}
+    if kept:
+        files[MODEL] = kept
+    figures = {"training_rows": 2 * min(counts["train"].values()), "verdict": dict(verdict), **metrics}
+    return Documents(files, figures | ({"model_digest": digest(kept)} if kept else {}))

@@ -1,0 +1,124 @@
+"""Credit risk: will a loan be defaulted on? Scored on the day that it is applied for.
+
+Two feeds land: ``applications``, which are scored, and ``outcomes``, days or weeks later. Importing this module
+imports no pyspark; planning needs the declarations only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from spark_lib.use_case import Feature, Feed, Label, UseCase
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+_SECONDS_A_DAY = 86_400
+_EXACT_AMOUNT = "DECIMAL(28, 6)"  # a sum of these is DECIMAL(38, 6): room for 10^10 loans of any amount
+
+
+class CreditRisk(UseCase):
+    """The probability that a loan ends in ``default``, from five features known when it is applied for."""
+
+    feeds = {
+        "applications": Feed(
+            "loan_id STRING, customer_id STRING, birth_date DATE, job_start_date DATE, flag_own_car BOOLEAN, "
+            "loan_amount DOUBLE, loan_time TIMESTAMP",
+            key="loan_id",
+        ),
+        "outcomes": Feed("loan_id STRING, status STRING", key="loan_id"),
+    }
+    rows = "applications"
+    entity = "customer_id"
+    event_time = "loan_time"
+    label = Label(feed="outcomes", key="loan_id", column="status", positive="default", allowed=("default", "repaid"))
+    features = {
+        "nb_previous_loans": Feature("BIGINT"),
+        "avg_amount_loans_previous": Feature("DOUBLE", fill=0.0),
+        "age": Feature("INT", fill=-1.0),
+        "years_on_the_job": Feature("INT", fill=-1.0),
+        "flag_own_car": Feature("BOOLEAN", fill=0.0),
+    }
+    settings = {"pipeline.first_date": "2026-01-01"}
+
+    def engineer(self, day: DataFrame, history: Mapping[str, DataFrame]) -> DataFrame:
+        """One row for each loan of ``day``: ``loan_id`` and the five features, in order.
+
+        Previous loans are those of the same customer with an earlier ``loan_time``, landed by that day; loans of one
+        instant do not see each other. Their average is null where there are none; age and years on the job are null
+        where the date is null or later than the loan.
+        """
+        from pyspark.sql import functions as F
+
+        previous = previous_loans(day, history["applications"])
+        loan_date = utc_date(F.col("loan_time"))
+        return day.join(previous, on="loan_id", how="left").select(
+            F.col("loan_id"),
+            F.coalesce(F.col("nb_previous_loans"), F.lit(0)).cast("bigint").alias("nb_previous_loans"),
+            F.col("avg_amount_loans_previous"),
+            completed_years(F.col("birth_date"), loan_date).alias("age"),
+            completed_years(F.col("job_start_date"), loan_date).alias("years_on_the_job"),
+            F.col("flag_own_car"),
+        )
+
+
+def previous_loans(day: DataFrame, applications: DataFrame) -> DataFrame:
+    """``loan_id, nb_previous_loans, avg_amount_loans_previous`` of the loans of ``day`` that have previous ones."""
+    from pyspark.sql import functions as F
+
+    # Every column is renamed: `day` may be a part of `applications`, and a join must not mistake one for the other.
+    earlier = applications.select(
+        F.col("customer_id").alias("earlier_customer_id"),
+        F.col("loan_time").alias("earlier_loan_time"),
+        exact_amount(F.col("loan_amount")).alias("earlier_amount"),
+    )
+    same_customer = F.col("earlier_customer_id") == F.col("customer_id")
+    strictly_earlier = F.col("earlier_loan_time") < F.col("loan_time")
+    return (
+        day.select("loan_id", "customer_id", "loan_time")
+        .join(earlier, on=same_customer & strictly_earlier, how="inner")
+        .groupBy("loan_id")
+        .agg(
+            F.count(F.lit(1)).alias("nb_previous_loans"),
+            exact_average(F.col("earlier_amount")).alias("avg_amount_loans_previous"),
+        )
+    )
+
+
+def exact_amount(amount: Column) -> Column:
+    """``amount`` to a millionth as a decimal; null where it is not a finite number below 10^22."""
+    return amount.try_cast(_EXACT_AMOUNT)
+
+
+def exact_average(amount: Column) -> Column:
+    """The average of decimals as a double. A sum of doubles would depend on the order of the rows."""
+    from pyspark.sql import functions as F
+
+    return F.try_divide(F.sum(amount).cast("double"), F.count(amount))
+
+
+def utc_date(instant: Column) -> Column:
+    """The date of a timestamp in UTC, whatever the time zone of the session."""
+    from pyspark.sql import functions as F
+
+    return F.date_from_unix_date(F.floor(F.unix_seconds(instant) / _SECONDS_A_DAY).cast("int"))
+
+
+def completed_years(since: Column, at: Column) -> Column:
+    """Calendar years completed between two dates; null where either is null or ``since`` is later than ``at``.
+
+    Who was born on 29 February completes a year on 1 March of a common year.
+    """
+    from pyspark.sql import functions as F
+
+    anniversary_to_come = month_and_day(at) < month_and_day(since)
+    years = F.year(at) - F.year(since) - anniversary_to_come.cast("int")
+    return F.when(since <= at, years)
+
+
+def month_and_day(date: Column) -> Column:
+    """A number that orders the days of a year alike in leap and common years: 229 is 29 February."""
+    from pyspark.sql import functions as F
+
+    return F.month(date) * 100 + F.dayofmonth(date)

@@ -1,0 +1,34 @@
+"""The stages of the chain: when each is built, and from what. How is in the module of the same noun in ``spark_lib``.
+
+    RawPartition -> FeatureEngineering -> Balancing -> Training -> ModelSelection -> BatchInference
+          \\-> ServingFeatures
+
+Luigi finds them by ``luigi --module tasks BatchInference --date 2026-11-20``.
+"""
+
+from tasks import defaults
+
+defaults.install()
+
+from tasks import ranges  # noqa: E402  (Luigi reads its configuration when its classes are used: ours comes first)
+from tasks.balancing import Balancing  # noqa: E402
+from tasks.features import FeatureEngineering  # noqa: E402
+from tasks.inference import BatchInference  # noqa: E402
+from tasks.raw import RawPartition  # noqa: E402
+from tasks.selection import ModelSelection  # noqa: E402
+from tasks.serving import ServingFeatures  # noqa: E402
+from tasks.stage import Stage  # noqa: E402
+from tasks.training import Training  # noqa: E402
+
+ranges.install()
+
+__all__ = [
+    "Balancing",
+    "BatchInference",
+    "FeatureEngineering",
+    "ModelSelection",
+    "RawPartition",
+    "ServingFeatures",
+    "Stage",
+    "Training",
+]

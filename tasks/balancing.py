@@ -1,0 +1,75 @@
+"""The training set of a day: features of a window whose outcomes have landed, split by entity, balanced after."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from spark_lib.errors import NoApprovedModel
+from spark_lib.lake import Manifest, days, resolved
+from tasks import cadence
+from tasks.config import Settings
+from tasks.features import FeatureEngineering
+from tasks.raw import RawPartition
+from tasks.stage import Stage
+
+
+class Balancing(Stage):
+    """Sections ``train`` (balanced), ``validation/unbalanced`` (natural prevalence) and ``validation/balanced``.
+
+    Of T: rows landed in [T - delay - window, T - delay), outcomes landed by T.
+    """
+
+    dataset = "balanced"
+    settings_used = ("window_days", "label_delay_days", "train_validation_split_proportion", "seed")
+
+    def requires(self) -> list[FeatureEngineering | RawPartition]:
+        if self.begins_too_early:
+            return []  # run() says so: Luigi would call an error raised here a scheduling error
+        features = [self.clone(FeatureEngineering, date=day) for day in days(*self.window)]
+        return [*features, self.clone(RawPartition, feed=self.case.label.feed)]
+
+    def run(self) -> None:
+        if self.begins_too_early:
+            raise nothing_to_train_on(f"training set of {self.date}", self.settings)
+        features = self.partitions.require("features", *self.window)
+        outcomes = self.raw_days(self.case.label.feed, self.window[0])
+        with self.attempt(inputs=[*resolved(features), outcomes]) as attempt:
+            from spark_lib import balancing
+
+            written = balancing.build(
+                self.spark(),
+                self.case,
+                self.partitions.use_case,
+                features,
+                outcomes,
+                self.recorded_settings(),
+                attempt.destination,
+                self.file_rows,
+            )
+            self.publish(attempt, written)
+
+    @property
+    def window(self) -> tuple[date, date]:
+        """First and last landing day of the rows that are trained on."""
+        return cadence.window(self.date, self.settings.training.window_days, self.settings.training.label_delay_days)
+
+    @property
+    def begins_too_early(self) -> bool:
+        return self.window[0] < self.settings.first_date
+
+    def summary(self, manifest: Manifest) -> str:
+        figures = manifest.metrics
+        return f"balanced: {manifest.rows('train'):,} training rows of {figures['labelled']:,} labelled"
+
+
+def nothing_to_train_on(where: str, settings: Settings) -> NoApprovedModel:
+    """The error for a day whose training window would begin before the data do."""
+    values = settings.training
+    first = cadence.first_candidate(settings.first_date, values.window_days, values.label_delay_days)
+    return NoApprovedModel(
+        where,
+        f"a {values.cadence} training date whose window of {values.window_days} days, ending {values.label_delay_days} days "
+        f"before it, begins on or after first_date {settings.first_date}",
+        f"nothing to train on before {first}",
+        f"ask for a day from {first} on, or set [training] window_days, label_delay_days or cadence",
+    )

@@ -1,0 +1,32 @@
+"""Which days have a training: a matter of the calendar alone, so that a backfill chooses as the day itself would."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+
+def candidates(cadence: str, day: date, first: date, window_days: int, label_delay_days: int, at_most: int) -> list[date]:
+    """The cadence dates up to ``day`` whose window starts on or after ``first``, newest first."""
+    earliest = first_candidate(first, window_days, label_delay_days)
+    found: list[date] = []
+    while day >= earliest and len(found) < at_most:
+        if on_cadence(cadence, day):
+            found.append(day)
+        day -= timedelta(days=1)
+    return found
+
+
+def on_cadence(cadence: str, day: date) -> bool:
+    """Whether a day is trained on: every day, Mondays, or the 1st of a month."""
+    return {"daily": True, "weekly": day.weekday() == 0, "monthly": day.day == 1}[cadence]
+
+
+def first_candidate(first: date, window_days: int, label_delay_days: int) -> date:
+    """The first day whose window lies within the data."""
+    return first + timedelta(days=window_days + label_delay_days)
+
+
+def window(day: date, window_days: int, label_delay_days: int) -> tuple[date, date]:
+    """First and last landing day (inclusive) of the training set of ``day``."""
+    end = day - timedelta(days=label_delay_days)
+    return end - timedelta(days=window_days), end - timedelta(days=1)

@@ -1,0 +1,250 @@
+"""Configuration: one class a section, so that Luigi's own command line overrides every value (``--training-cadence``).
+
+Precedence: command line, ``[section.<use_case>]``, ``[section]``, the use case's ``settings``, the defaults here.
+A feed's section is ``[raw.<feed>.<use_case>]``, then ``[raw.<feed>]``, then ``[raw]`` for what all feeds share.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime, timezone
+from pathlib import Path
+from typing import Any, TypeVar
+
+import luigi
+from luigi.cmdline_parser import CmdlineParser
+from luigi.configuration import get_config
+
+from spark_lib.errors import ConfigurationError, did_you_mean
+from spark_lib.lake import DEFAULT_PATH, RawFeed
+from spark_lib.use_case import UseCase, directory
+
+CADENCES = ("daily", "weekly", "monthly")
+
+
+class lake(luigi.Config):
+    root = luigi.Parameter(default="lake", description="where the lake is: a local directory")
+    max_records_per_file = luigi.IntParameter(default=5_000_000, description="rows of a Parquet file, at most")
+    max_attempt_hours = luigi.FloatParameter(default=24.0, description="an older attempt refuses to publish")
+
+
+class pipeline(luigi.Config):
+    use_case = luigi.Parameter(default="credit_risk", description="a shipped use case or module:Class")
+    first_date = luigi.DateParameter(default=None, description="the first landed day: history begins here")
+
+
+class training(luigi.Config):
+    cadence = luigi.Parameter(default="weekly", description="when a model is trained: " + ", ".join(CADENCES))
+    window_days = luigi.IntParameter(default=28, description="landed days in a training set")
+    label_delay_days = luigi.IntParameter(default=21, description="days until an outcome is taken as landed")
+    train_validation_split_proportion = luigi.FloatParameter(default=0.8, description="entities trained on")
+    min_area_under_roc = luigi.FloatParameter(default=0.6, description="gate, on natural validation rows")
+    min_area_under_pr = luigi.FloatParameter(default=0.0, description="gate, on natural validation rows")
+    min_positives = luigi.IntParameter(default=200, description="fewer labelled positives are inconclusive")
+    max_candidates = luigi.IntParameter(default=8, description="trainings that a selection looks back on")
+    trees = luigi.IntParameter(default=20, description="trees of the random forest")
+    depth = luigi.IntParameter(default=5, description="depth of each tree")
+    seed = luigi.IntParameter(default=0, description="seed of balancing and of the estimator")
+
+
+class raw(luigi.Config):
+    path = luigi.Parameter(default=DEFAULT_PATH, description="a day's directory, with {date:%Y-%m-%d}")
+    format = luigi.Parameter(default="parquet", description="parquet or csv")
+    flag = luigi.Parameter(default="_SUCCESS", description="the file that lands last")
+    min_rows = luigi.IntParameter(default=0, description="fewer rows in a landed day are an error")
+
+
+class spark(luigi.Config):
+    master = luigi.Parameter(default="local[*]", description="any Spark master")
+    driver_memory = luigi.Parameter(default="2g", description="heap of the driver's JVM")
+    shuffle_partitions = luigi.IntParameter(default=64, description="before adaptive execution merges small ones")
+    conf = luigi.DictParameter(default={}, description="further Spark settings, as JSON")
+
+
+class log(luigi.Config):
+    directory = luigi.Parameter(default="", description="where Spark's and run.py's log goes; default: the state directory")
+
+
+SECTIONS: dict[str, type[luigi.Config]] = {section.__name__: section for section in (lake, pipeline, training, raw, spark, log)}
+Section = TypeVar("Section", bound=luigi.Config)
+
+
+class Settings:
+    """The resolved configuration of one use case."""
+
+    def __init__(self, name: str, case: UseCase) -> None:
+        self._name = directory(name)
+        self._case = case
+
+    @property
+    def lake(self) -> lake:
+        return self._section(lake)
+
+    @property
+    def pipeline(self) -> pipeline:
+        return self._section(pipeline)
+
+    @property
+    def training(self) -> training:
+        return self._section(training)
+
+    @property
+    def spark(self) -> spark:
+        return self._section(spark)
+
+    @property
+    def first_date(self) -> date:
+        """The day on which history begins. Raises ConfigurationError where nobody has said it."""
+        first: date | None = self.pipeline.first_date
+        if first is None:
+            raise ConfigurationError(
+                "[pipeline] first_date",
+                "the first day that has landed",
+                f"none, and the use case {self._name} declares none",
+                "set it in luigi.cfg or with --pipeline-first-date",
+            )
+        return first
+
+    def feed(self, root: str, feed: str) -> RawFeed:
+        """Where and how a feed lands."""
+        values = self._section(raw, feed)
+        return RawFeed(feed, root, self._name, values.path, values.format, values.flag, values.min_rows)
+
+    def check(self) -> None:
+        """Resolve and check everything. Raises ConfigurationError for the first value that cannot work."""
+        check_names(self._name, self._case)
+        values = self.training
+        if values.cadence not in CADENCES:
+            found = repr(values.cadence) + did_you_mean(values.cadence, CADENCES)
+            raise ConfigurationError("[training] cadence", f"one of {', '.join(CADENCES)}", found, "correct it")
+        for name in ("window_days", "max_candidates", "trees", "depth"):
+            _at_least("training", name, getattr(values, name), 1)
+        for name in ("label_delay_days", "min_positives"):
+            _at_least("training", name, getattr(values, name), 0)
+        _at_least("lake", "max_records_per_file", self.lake.max_records_per_file, 1)
+        for name in ("min_area_under_roc", "min_area_under_pr"):
+            _between("training", name, getattr(values, name), 0.0 <= getattr(values, name) <= 1.0, "from 0 to 1")
+        proportion = values.train_validation_split_proportion
+        _between("training", "train_validation_split_proportion", proportion, 0.0 < proportion < 1.0, "between 0 and 1")
+        _ = self.pipeline, self.spark
+        for feed in self._case.feeds:
+            self.feed("", feed)
+
+    def _section(self, section: type[Section], feed: str = "") -> Section:
+        family = section.__name__
+        return section(**dict(_values(section, self._sections(family, feed), self._defaults(family, feed))))
+
+    def _sections(self, family: str, feed: str) -> list[str]:
+        of_feed = [f"{family}.{feed}.{self._name}", f"{family}.{feed}"] if feed else [f"{family}.{self._name}"]
+        return [*of_feed, family]
+
+    def _defaults(self, family: str, feed: str) -> dict[str, Any]:
+        prefixes = [f"{family}.{feed}."] if feed else [f"{family}."]
+        return {
+            key.removeprefix(prefix): value
+            for prefix in prefixes
+            for key, value in self._case.settings.items()
+            if key.startswith(prefix)
+        }
+
+
+def _values(section: type[luigi.Config], sections: Sequence[str], defaults: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What is set for each parameter, by precedence; one that is set nowhere is left to the class's default."""
+    for name, parameter in section.get_params():
+        for place, text in _texts(section.__name__, name, sections, defaults):
+            try:
+                yield name, parameter.parse(text)
+            except (ValueError, TypeError) as error:
+                kind = type(parameter).__name__.removesuffix("Parameter").lower() or "text"
+                raise ConfigurationError(place, f"a value of type {kind}", repr(text), "correct it") from error
+            break
+
+
+def _texts(family: str, name: str, sections: Sequence[str], defaults: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    command_line = CmdlineParser.get_instance()
+    given = command_line and getattr(command_line.known_args, f"{family}_{name}", None)
+    if given is not None:
+        yield f"--{family}-{name}".replace("_", "-"), given
+    for section in sections:
+        text = get_config().get(section, name, None)
+        if text is not None:
+            yield f"[{section}] {name}", str(text)
+    if name in defaults:
+        yield f"the use case's setting {family}.{name}", str(defaults[name])
+
+
+def default_use_case() -> str:
+    """The use case to take where none is given."""
+    return str(pipeline().use_case)
+
+
+def default_lake() -> str:
+    """The lake to take where none is given."""
+    return str(lake().root)
+
+
+def log_file() -> Path:
+    """The file that takes today's chatter of Spark (and of Luigi, under run.py); its directory is made."""
+    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    directory = Path(log().directory or os.path.join(state, "daystone")).absolute()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            "[log] directory", "a directory that can be made", f"{directory}: {error.strerror}", "set it with --log-directory"
+        ) from error
+    return directory / f"{datetime.now(timezone.utc):%Y-%m-%d}.log"
+
+
+def check_names(use_case: str, case: UseCase) -> None:
+    """Raise ConfigurationError for a section or key that looks like one of ours and is none."""
+    parser = get_config()
+    suffixes = {"", *(f".{feed}" for feed in case.feeds), f".{use_case}", *(f".{feed}.{use_case}" for feed in case.feeds)}
+    for section in parser.sections():
+        family, dot, suffix = section.partition(".")
+        if family in SECTIONS:
+            keys = [name for name, _ in SECTIONS[family].get_params()]
+            for key in parser.options(section):
+                if key not in keys and key not in parser.defaults():
+                    raise ConfigurationError(
+                        f"[{section}] {key}",
+                        f"one of {', '.join(keys)}",
+                        f"an unknown key{did_you_mean(key, keys)}",
+                        "correct or remove it",
+                    )
+            if dot and f".{suffix}" not in suffixes:
+                _refuse_near_miss(section, [family + known for known in suffixes if known])
+        elif family not in luigi.task_register.Register.task_names():
+            _refuse_near_miss(section, list(SECTIONS))
+    for setting in case.settings:
+        family, _, key = setting.rpartition(".")
+        known = SECTIONS.get(family.partition(".")[0])
+        names = [name for name, _ in known.get_params()] if known else []
+        if key not in names:
+            settings = [f"{name}.{parameter}" for name, section in SECTIONS.items() for parameter, _ in section.get_params()]
+            raise ConfigurationError(
+                f"setting {setting!r} of use case {use_case}",
+                "section.key of the configuration",
+                f"an unknown key{did_you_mean(setting, settings)}",
+                "correct or remove it",
+            )
+
+
+def _refuse_near_miss(section: str, known: list[str]) -> None:
+    """Another use case's section is none of our business; one that differs from ours by a letter is a slip."""
+    close = difflib.get_close_matches(section, known, n=1, cutoff=0.8)
+    if close:
+        raise ConfigurationError(
+            f"[{section}]", "a known section", f"an unknown one{did_you_mean(section, known)}", "correct or remove it"
+        )
+
+
+def _at_least(section: str, name: str, value: float, least: float) -> None:
+    _between(section, name, value, value >= least, f"of at least {least}")
+
+
+def _between(section: str, name: str, value: float, good: bool, bounds: str) -> None:
+    if not good:
+        raise ConfigurationError(f"[{section}] {name}", f"a value {bounds}", f"{value}", "correct it")

@@ -1,0 +1,25 @@
+"""Features of the rows that landed on a day, point-in-time."""
+
+from __future__ import annotations
+
+from tasks.raw import RawPartition
+from tasks.stage import Stage
+
+
+class FeatureEngineering(Stage):
+    """One row for each row of the scored feed that landed on the day: key, entity, event time and features.
+
+    Luigi waits for the day itself; earlier days are history, in which a hole is an error.
+    """
+
+    dataset = "features"
+
+    def requires(self) -> list[RawPartition]:
+        return [self.clone(RawPartition, feed=feed) for feed in self.case.feature_feeds]
+
+    def run(self) -> None:
+        raw = self.history()
+        with self.attempt(inputs=raw.values()) as attempt:
+            from spark_lib import features
+
+            self.publish(attempt, features.build(self.spark(), self.case, raw, attempt.destination, self.file_rows))

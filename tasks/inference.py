@@ -1,0 +1,31 @@
+"""Scores of a day's rows by the model in force."""
+
+from __future__ import annotations
+
+from spark_lib.lake import Manifest, resolved
+from tasks.features import FeatureEngineering
+from tasks.selection import ModelSelection
+from tasks.stage import Stage
+
+
+class BatchInference(Stage):
+    """One row for each row of ``features``: key, entity, event time, score, model date and digest."""
+
+    dataset = "predictions"
+
+    def requires(self) -> list[Stage]:
+        return [self.clone(FeatureEngineering), self.clone(ModelSelection)]
+
+    def run(self) -> None:
+        (features,) = self.partitions.require("features", self.date)
+        (selection,) = self.partitions.require("selection", self.date)
+        with self.attempt(inputs=[features.input, selection.input]) as attempt:
+            from spark_lib import inference
+            from spark_lib.selection import pinned
+
+            model = pinned(self.partitions, selection)
+            written = inference.build(self.spark(), self.case, features, model, attempt.destination, self.file_rows)
+            self.publish(attempt, written)
+
+    def summary(self, manifest: Manifest) -> str:
+        return f"predictions: {manifest.rows():,} rows by the model of {manifest.metrics['model_date']}"

@@ -1,0 +1,73 @@
+"""The parameters that name a task. Each has one spelling, so that Luigi never takes one lake's day for another's."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+
+import luigi
+from luigi.cmdline_parser import CmdlineParser
+from luigi.parameter import MissingParameterException
+from luigi.retcodes import retcode
+from luigi.setup_logging import InterfaceLogging
+
+from spark_lib import use_case
+from spark_lib.errors import DaystoneError
+from spark_lib.lake import normalise_root
+from tasks.log import logger
+
+USAGE = 2
+
+
+class DayParameter(luigi.DateParameter):
+    """A landing day, in UTC."""
+
+    def parse(self, text: str) -> date:
+        try:
+            day: date = super().parse(text)
+        except ValueError as error:
+            if CmdlineParser.get_instance() is None:
+                raise
+            _exit(USAGE, f"--date: wanted a day like 2026-11-20; found {text!r}")
+            raise error  # not reached: for the reader and the type checker
+        return day
+
+
+class UseCaseParameter(luigi.Parameter):
+    """A use case by its short name or as module:Class."""
+
+    def normalize(self, name: str) -> str:
+        return use_case.normalise(name)
+
+
+class LakeParameter(luigi.Parameter):
+    """The root of a lake."""
+
+    def normalize(self, root: str) -> str:
+        return normalise_root(root)
+
+
+@contextmanager
+def refusal_as_exit_code() -> Iterator[None]:
+    """On Luigi's command line, what refuses to make a task ends the process with one ERROR line and a true code.
+
+    Luigi itself would print a traceback and call it an unhandled exception. In a Python program it stays an exception.
+    """
+    try:
+        yield
+    except DaystoneError as error:
+        if CmdlineParser.get_instance() is None:
+            raise
+        _exit(retcode().task_failed, str(error))
+    except MissingParameterException as error:
+        if CmdlineParser.get_instance() is None:
+            raise
+        _exit(USAGE, str(error))
+
+
+def _exit(code: int, reason: str) -> None:
+    InterfaceLogging.setup(luigi.interface.core())
+    logger.error(reason)
+    sys.exit(code)

@@ -1,0 +1,35 @@
+"""Luigi's RangeDaily over our stages, without the ways in which it gives up on a whole range."""
+
+from __future__ import annotations
+
+from luigi.tools.range import RangeDailyBase
+
+from spark_lib.errors import ConfigurationError, DamagedPartition
+from tasks.parameters import refusal_as_exit_code
+
+
+def install() -> None:
+    """Wrap ``complete`` of Luigi's daily ranges once.
+
+    A damaged day raises in its own ``complete()``, which is right: scheduled, it names itself, and the other days run.
+    Asked by the range first, it would fail the range and build nothing. An open end, without the limit in days that
+    our defaults take away, would be a hundred years.
+    """
+    complete = RangeDailyBase.complete
+
+    def complete_of_range(self: RangeDailyBase) -> bool:
+        with refusal_as_exit_code():
+            if self.start is None or self.stop is None:
+                raise ConfigurationError(
+                    "RangeDaily",
+                    "both --start and --stop (exclusive)",
+                    "an open end",
+                    "give both: luigi --module tasks RangeDaily --of BatchInference --start 2026-03-01 --stop 2026-03-11",
+                )
+        try:
+            return bool(complete(self))
+        except DamagedPartition:
+            return False
+
+    if complete.__name__ != complete_of_range.__name__:
+        RangeDailyBase.complete = complete_of_range

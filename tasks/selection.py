@@ -1,0 +1,89 @@
+"""The model in force on a day."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import date
+
+import luigi
+
+from spark_lib.errors import DamagedPartition, NoApprovedModel
+from spark_lib.lake import Manifest, Partition, resolved
+from tasks.balancing import nothing_to_train_on
+from tasks.cadence import candidates
+from tasks.log import logger
+from tasks.stage import Stage
+from tasks.training import Training
+
+
+class ModelSelection(Stage):
+    """The document ``selection.json``: the newest approved model among the candidates of the calendar.
+
+    Trainings are asked for one at a time, newest first; one that fails or waits stops the walk, so that the model in
+    force depends on the data and not on the moment.
+    """
+
+    dataset = "selection"
+    settings_used = ("cadence", "window_days", "label_delay_days", "max_candidates")
+
+    def requires(self) -> list[Stage]:
+        return []
+
+    def run(self) -> Iterator[luigi.DynamicRequirements]:
+        considered: list[Partition] = []
+        for day in self.candidates():
+            # Luigi begins run() again after each training that it has to build first.
+            yield Awaited([self.clone(Training, date=day)])
+            considered += self.partitions.require("model", day)
+            if considered[-1].manifest.metrics["verdict"]["approved"]:
+                break
+        else:
+            raise self.no_model(considered)
+        with self.attempt(inputs=[model.input for model in considered]) as attempt:
+            from spark_lib import selection
+
+            self.publish(attempt, selection.build(considered))
+
+    def candidates(self) -> list[date]:
+        values = self.settings.training
+        return candidates(
+            values.cadence,
+            self.date,
+            self.settings.first_date,
+            values.window_days,
+            values.label_delay_days,
+            values.max_candidates,
+        )
+
+    def summary(self, manifest: Manifest) -> str:
+        chosen, rejected = manifest.metrics["model_date"], manifest.metrics["rejected"]
+        if not rejected:
+            return f"selection: model of {chosen}"
+        words = f"selection: model of {chosen}; newer ones were rejected: {_reasons(rejected)}"
+        logger.warning(words)
+        return words
+
+    def no_model(self, considered: list[Partition]) -> NoApprovedModel:
+        values = self.settings.training
+        if considered:
+            return NoApprovedModel(
+                f"model for {self.date}",
+                "an approved training",
+                _reasons({str(model.date): model.manifest.metrics["verdict"] for model in considered}),
+                "read the card of each (run.py files model --date DATE), then mend the data or the gates ([training] min_...)",
+            )
+        return nothing_to_train_on(f"model for {self.date}", self.settings)
+
+
+class Awaited(luigi.DynamicRequirements):
+    """Requirements of which a damaged one is scheduled, where it names itself, instead of failing the task that asks."""
+
+    def complete(self, complete_fn: Callable[[luigi.Task], bool] | None = None) -> bool:
+        try:
+            return bool(super().complete(complete_fn))
+        except DamagedPartition:
+            return False
+
+
+def _reasons(verdicts: dict[str, dict[str, str]]) -> str:
+    return "; ".join(f"{day} {verdict['reason']}: {verdict['detail']}" for day, verdict in verdicts.items())

@@ -1,0 +1,25 @@
+"""Features as of the next midnight, for a store that serves them online."""
+
+from __future__ import annotations
+
+from tasks.raw import RawPartition
+from tasks.stage import Stage
+
+
+class ServingFeatures(Stage):
+    """One row for each entity that ever landed: its features as an event at the next midnight would see them.
+
+    Nothing in BatchInference asks for it.
+    """
+
+    dataset = "serving"
+
+    def requires(self) -> list[RawPartition]:
+        return [self.clone(RawPartition, feed=feed) for feed in self.case.feature_feeds]
+
+    def run(self) -> None:
+        raw = self.history()
+        with self.attempt(inputs=raw.values()) as attempt:
+            from spark_lib import serving
+
+            self.publish(attempt, serving.build(self.spark(), self.case, raw, attempt.destination, self.file_rows))

@@ -1,0 +1,206 @@
+"""The base class of every stage: one dataset, one day, one manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import luigi
+
+from spark_lib import use_case as use_cases
+from spark_lib.errors import ConfigurationError, DaystoneError
+from spark_lib.lake import Attempt, Documents, Input, Lake, Manifest, Partition, RawDays, Resolved, Rows
+from spark_lib.use_case import UseCase
+from tasks import config
+from tasks.log import logger
+from tasks.parameters import DayParameter, LakeParameter, UseCaseParameter, refusal_as_exit_code
+from tasks.targets import PartitionTarget
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+#: Luigi events for whoever shows a run to a person: (task, percent, message) and (task, error).
+PROGRESS = "daystone.progress"
+REFUSED = "daystone.refused"
+
+
+class Dated(luigi.Task):
+    """A task of one day of one use case in one lake. ``use_case`` and ``lake`` default to the configuration's."""
+
+    date: date = DayParameter(description="the landing day, UTC")
+    use_case: str = UseCaseParameter(positional=False, description="a shipped use case or module:Class")
+    lake: str = LakeParameter(positional=False, description="the root of the lake")
+
+    @classmethod
+    def get_param_values(cls, params: Any, args: Any, kwargs: Any) -> Any:
+        with refusal_as_exit_code():
+            defaults = {"use_case": config.default_use_case(), "lake": config.default_lake()}
+            values = super().get_param_values(params, args, defaults | kwargs)
+            _check_once(dict(values)["use_case"])
+            return values
+
+    @cached_property
+    def case(self) -> UseCase:
+        return use_cases.load(self.use_case)
+
+    @cached_property
+    def settings(self) -> config.Settings:
+        return config.Settings(self.use_case, self.case)
+
+    def refuse(self, error: DaystoneError) -> None:
+        """Say why, in one line that a person finds as the last ERROR."""
+        logger.error("%s of %s: %s", self.task_family, self.date, error)
+        self.trigger_event(REFUSED, self, error)
+
+
+class Stage(Dated):
+    """Builds one day of ``dataset``.
+
+    Subclasses say what they require and what their ``run()`` calls: open an attempt, call one function of the module of
+    the same noun in ``spark_lib``, publish. A stage is complete when its partition is published and whole.
+    """
+
+    #: What the stage writes.
+    dataset: ClassVar[str]
+    #: The values of ``[training]`` that affect the result; the manifest records them.
+    settings_used: ClassVar[Sequence[str]] = ()
+
+    def output(self) -> PartitionTarget:
+        return PartitionTarget(self.partitions, self.dataset, self.date)
+
+    def complete(self) -> bool:
+        try:
+            return self.output().exists()
+        except DaystoneError as error:
+            self.refuse(error)
+            raise
+
+    @classmethod
+    def bulk_complete(cls, parameter_tuples: Iterable[date]) -> list[date]:
+        """The complete ones of many days, by one listing. A damaged day is left out: its own ``complete()`` names it."""
+        days = list(parameter_tuples)
+        if not days:
+            return []
+        stage = cls(days[0])  # not always a class: Luigi's ranges bind parameters to it first
+        found = stage.partitions.find(stage.dataset, min(days), max(days))
+        return [day for day in days if isinstance(found.get(day), Partition)]
+
+    @cached_property
+    def partitions(self) -> Lake:
+        return Lake(self.lake, use_cases.directory(self.use_case))
+
+    def attempt(self, inputs: Iterable[Input | Resolved]) -> Attempt:
+        """Open an attempt at this day, recording what its result depends on."""
+        from spark_lib.fingerprint import code, versions
+
+        return Attempt(
+            self.partitions,
+            self.dataset,
+            [self.date],
+            stage=self.task_family,
+            inputs=tuple(inputs),
+            settings=self.recorded_settings(),
+            code=code(self.case),
+            versions=versions(),
+            max_hours=self.settings.lake.max_attempt_hours,
+        )
+
+    @property
+    def file_rows(self) -> int:
+        """Rows of a Parquet file, at most."""
+        return self.settings.lake.max_records_per_file
+
+    def recorded_settings(self) -> Mapping[str, Any]:
+        """The configuration values that this stage's result depends on."""
+        return {name: getattr(self.settings.training, name) for name in self.settings_used}
+
+    def publish(self, attempt: Attempt, written: Rows | Documents) -> None:
+        """Commit, and say in words what now stands."""
+        self.progress(90, "publishing")
+        self.progress(100, self.summary(attempt.commit(written)[self.date]))
+
+    def summary(self, manifest: Manifest) -> str:
+        """A published day in words."""
+        return f"{self.dataset}: {manifest.rows():,} rows"
+
+    def progress(self, percent: int, message: str) -> None:
+        """Tell the scheduler's page, and whoever listens, how far the run is."""
+        if self.set_status_message is not None:  # set by Luigi's worker, around run()
+            self.set_progress_percentage(percent)
+            self.set_status_message(message)
+        self.trigger_event(PROGRESS, self, percent, message)
+
+    def spark(self) -> SparkSession:
+        """The process's session, started on first use."""
+        from spark_lib.session import session
+
+        self.progress(5, "starting Spark")
+        values = self.settings.spark
+        started = session(
+            master=values.master,
+            driver_memory=values.driver_memory,
+            shuffle_partitions=values.shuffle_partitions,
+            conf=values.conf,
+            log_file=str(config.log_file()),
+        )
+        if self.set_tracking_url is not None and started.sparkContext.uiWebUrl:
+            self.set_tracking_url(started.sparkContext.uiWebUrl)
+        self.progress(10, "Spark is up")
+        return started
+
+    def raw_days(self, feed: str, first: date) -> RawDays:
+        """The feed's days from ``first`` to this one, listed now. Raises HoleInHistory, WaitingForData."""
+        return self.settings.feed(self.lake, feed).history(first, self.date)
+
+    def history(self) -> dict[str, RawDays]:
+        """Every feed that features may see, from the first day on."""
+        first = self.settings.first_date
+        if self.date < first:
+            raise ConfigurationError(
+                f"{self.task_family} of {self.date}",
+                f"a day from [pipeline] first_date on, {first}",
+                "an earlier one",
+                "ask for a later day, or set --pipeline-first-date",
+            )
+        return {feed: self.raw_days(feed, first) for feed in self.case.feature_feeds}
+
+    def on_failure(self, exception: BaseException) -> str:
+        """The explanation that Luigi passes on: one line where the error is ours, else the traceback."""
+        explanation = super().on_failure(exception)
+        if not isinstance(exception, DaystoneError):
+            exception = DaystoneError(
+                f"run of {self.task_family}",
+                "no exception",
+                f"{type(exception).__name__}: {str(exception).strip().splitlines()[0] if str(exception).strip() else ''}",
+                "read the traceback above, and the log of the run",
+            )
+        else:
+            explanation = str(exception)
+        self.refuse(exception)
+        return str(explanation)
+
+
+def previous(day: date, days: int) -> date:
+    """The day so many days earlier."""
+    return day - timedelta(days=days)
+
+
+_CHECKED: set[str] = set()
+
+
+def _check_once(use_case: str) -> None:
+    """Check the configuration when the first task of a use case is made, never at import."""
+    if use_case in _CHECKED:
+        return
+    workers = luigi.interface.core().workers
+    if workers > 1:
+        raise ConfigurationError(
+            "--workers",
+            "1: the stages of a process share one Spark session, which does not survive Luigi's fork",
+            str(workers),
+            "leave --workers out and give Spark more cores ([spark] master), or run several processes against luigid",
+        )
+    config.Settings(use_case, use_cases.load(use_case)).check()
+    _CHECKED.add(use_case)
