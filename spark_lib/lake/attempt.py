@@ -226,11 +226,12 @@ class Attempt:
         that one, once.
         """
         key = f"{self.lake.prefix(self.dataset, day)}/{manifests.NAME}"
+        body = manifest.to_json()
         expected = self._expected[day]
         self._sent.add(day)
         for _ in range(2):
-            body, etag = self._put(key, manifest.to_json(), expected)
-            stands = manifests.parse(body, self._store.url(key))
+            there, etag = self._put(key, body, expected)
+            stands = manifests.parse(there, self._store.url(key))
             if stands.run == self.run:
                 return stands
             if expected is None or stands.same_work(manifest):

@@ -93,7 +93,7 @@ class Unreliable(Wrapped):
 
     ``dropped``: not executed, no answer. ``executed``: executed, no answer. ``refused``: executed, and the client's own
     retry refused. ``late``: no answer, executed just before the next put, or when ``land`` is called. ``rival``: another
-    attempt publishes first.
+    attempt publishes first. ``overtaken``: late, and another attempt publishes meanwhile.
     """
 
     def __init__(self, store: Store, script: Iterable[str], rival: Callable[[], object] = lambda: None) -> None:
@@ -115,15 +115,15 @@ class Unreliable(Wrapped):
         self.puts += 1
         self.land()
         word = self.script.pop(0) if self.script else ""
-        if word == "rival":
+        if word in ("rival", "overtaken"):
             self.rival()
-        if word == "late":
+        if word in ("late", "overtaken"):
             self.pending.append(execute)
         if word in ("", "rival", "executed", "refused"):
             execute()
         if word == "refused":
             raise Conflict(key)
-        if word in ("dropped", "executed", "late"):
+        if word in ("dropped", "executed", "late", "overtaken"):
             raise Unanswered(key)
         return None
 
