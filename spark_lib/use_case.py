@@ -111,6 +111,8 @@ class UseCase(ABC):
 
 
 SHIPPED = "spark_lib.use_cases"
+#: What a float32 matrix can be made of.
+NUMERIC = ("boolean", "tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
 _REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
@@ -189,5 +191,8 @@ def _check(name: str, case: UseCase) -> None:
     need(case.label.feed != case.rows, "the label to land in a feed of its own", f"it lands in {case.rows!r}, with the rows")
     need(case.label.positive in case.label.allowed, f"`positive` among {case.label.allowed}", repr(case.label.positive))
     need(bool(case.features), "at least one feature", "none")
+    for feature, declared in case.features.items():
+        numeric = declared.type.lower().partition("(")[0] in NUMERIC
+        need(numeric, f"feature {feature!r} of one of the types {', '.join(NUMERIC)}", repr(declared.type))
     for setting in case.settings:
         need("." in setting, "settings named section.key", repr(setting))

@@ -86,7 +86,7 @@ class RawFeed:
             pieces = list(string.Formatter().parse(self.path))
         except ValueError as error:
             raise ConfigurationError(
-                f"{section} path", "a template", f"{self.path!r}: {error}", "correct it"
+                f"{section} path", "a template", f"{self.path!r}: {error}", "correct the path"
             ) from error
         for _, field, spec, conversion in pieces:
             odd_spec = "%" in re.sub("%[Ymd]", "", spec or "") if field == "date" else spec
@@ -95,12 +95,15 @@ class RawFeed:
                     f"{section} path",
                     "{root}, {use_case}, {feed} and {date:%Y-%m-%d}",
                     f"{{{field}}} in {self.path!r}",
-                    "correct it",
+                    "correct the path",
                 )
         missing = [_PARTS[part].name for part in _PARTS if part not in self._pieces]
         if missing:
             raise ConfigurationError(
-                f"{section} path", "a date, as in {date:%Y-%m-%d}", f"no {missing[0]} in {self.path!r}", "add it"
+                f"{section} path",
+                "a date, as in {date:%Y-%m-%d}",
+                f"no {missing[0]} in {self.path!r}",
+                "correct the path",
             )
         odd = re.search(r"[^\w=./-]", "".join(piece for piece in self._dated if piece not in _PARTS))
         if odd:
@@ -108,7 +111,7 @@ class RawFeed:
                 f"{section} path",
                 "%Y, %m and %d with letters, digits, - _ = . / between them",
                 f"{odd[0]!r} in {self.path!r}",
-                "correct it",
+                "correct the path",
             )
         if self.format not in FORMATS:
             raise ConfigurationError(

@@ -51,3 +51,9 @@ def store(lake_root: str) -> Store:
 @pytest.fixture
 def lake(lake_root: str) -> Lake:
     return Lake(lake_root, "credit_risk")
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attempts give an unanswered put up at once."""
+    monkeypatch.setattr("spark_lib.lake.attempt._SETTLE_SECONDS", 0)

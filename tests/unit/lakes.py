@@ -46,7 +46,9 @@ def open_attempt(lake: Lake, days: date | Sequence[date] = DAY, dataset: str = "
     return Attempt(lake, dataset, [days] if isinstance(days, date) else days, stage="Test", **more)
 
 
-def publish(lake: Lake, ids: Sequence[int] = (1, 2), day: date = DAY, dataset: str = "features", **more: Any) -> Manifest:
+def publish(
+    lake: Lake, ids: Sequence[int] = (1, 2), day: date = DAY, dataset: str = "features", **more: Any
+) -> Manifest:
     """A day of rows in one file, published."""
     with open_attempt(lake, day, dataset, **more) as attempt:
         return attempt.commit(write(attempt, ids))[day]

@@ -125,7 +125,8 @@ def test_junk_in_a_days_directory_is_invisible(lake: Lake, outsider: Outsider, j
 
 
 @pytest.mark.parametrize(
-    "name", ["date=2026-99-99", "date=2026-01-01.bak", "date=2026-1-1", "date=٢٠٢٦-01-01", "date=", ".staging", "readme"]
+    "name",
+    ["date=2026-99-99", "date=2026-01-01.bak", "date=2026-1-1", "date=٢٠٢٦-01-01", "date=", ".staging", "readme"],
 )
 def test_directories_that_are_no_days_are_invisible(lake: Lake, outsider: Outsider, name: str) -> None:
     outsider.write(f"credit_risk/features/{name}/_SUCCESS", b"{}")
@@ -148,14 +149,18 @@ def test_a_missing_file_is_damage(lake: Lake, outsider: Outsider) -> None:
     key = _first_file(lake)
     outsider.delete(key)
 
-    _assert_damaged(lake, f"features of 2026-01-01: {lake.store.url(key)}: wanted {len(parquet([1]))} bytes; found no file")
+    _assert_damaged(
+        lake, f"features of 2026-01-01: {lake.store.url(key)}: wanted {len(parquet([1]))} bytes; found no file"
+    )
 
 
 def test_a_file_of_another_size_is_damage(lake: Lake, outsider: Outsider) -> None:
     key = _first_file(lake)
     outsider.write(key, b"cut")
 
-    _assert_damaged(lake, f"features of 2026-01-01: {lake.store.url(key)}: wanted {len(parquet([1]))} bytes; found 3 bytes")
+    _assert_damaged(
+        lake, f"features of 2026-01-01: {lake.store.url(key)}: wanted {len(parquet([1]))} bytes; found 3 bytes"
+    )
 
 
 def test_damage_in_a_section_is_damage(lake: Lake, outsider: Outsider) -> None:

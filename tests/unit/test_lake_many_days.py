@@ -110,11 +110,6 @@ def test_an_unsettled_day_keeps_its_files_when_the_attempt_fails(lake: Lake) -> 
     assert [rows_of(lake, day) for day in (DAY, NEXT_DAY)] == [[1], [2]]
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spark_lib.lake.attempt._SETTLE_SECONDS", 0)
-
-
 @pytest.mark.parametrize("puts", [0, 1, 2])
 def test_killed_between_two_days_and_run_again_each_day_is_published_once(lake: Lake, puts: int) -> None:
     receiver, sender = spawn.Pipe(duplex=False)

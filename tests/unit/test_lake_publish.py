@@ -44,12 +44,6 @@ examples = itertools.count()
 spawn = multiprocessing.get_context("spawn")
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Attempts give a put up at once."""
-    monkeypatch.setattr("spark_lib.lake.attempt._SETTLE_SECONDS", 0)
-
-
 def test_a_published_day_says_what_it_is_and_what_it_came_from(lake: Lake) -> None:
     inputs = [Input("balanced", DAY, NEXT_DAY, ("0f", "f0"))]
     more: dict[str, Any] = {"settings": {"trees": 20}, "code": {"package": "0.1.0"}, "versions": {"pyspark": "4.1.2"}}
@@ -316,9 +310,7 @@ def test_whatever_is_answered_one_whole_run_stands_and_is_the_one_returned(
     lake = Lake(lake_root, f"case{next(examples)}")
     if rebuild:
         publish(lake, [0])
-    unreliable = lake.store = Unreliable(
-        lake.store, script, lambda: publish(_undisturbed(lake), [2], rebuild=rebuild)
-    )
+    unreliable = lake.store = Unreliable(lake.store, script, lambda: publish(_undisturbed(lake), [2], rebuild=rebuild))
 
     returned = publish(lake, [1], rebuild=rebuild)
     unreliable.land()
@@ -615,4 +607,3 @@ def _unreliable(lake: Lake, *script: str) -> Unreliable:
 def _undisturbed(lake: Lake) -> Lake:
     """The same lake as another process sees it."""
     return Lake(lake.root, lake.use_case)
-

@@ -20,10 +20,14 @@ examples = itertools.count()
 same_store = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 # Signs that sort before and after "/", escape in urls, or are no ASCII. Only directories have an "x".
 names = st.text(alphabet="ab.-!0 %=+#?é日", min_size=1, max_size=4).filter(lambda name: name.strip(".") != "")
-keys = st.tuples(st.lists(names.map(lambda name: f"x{name}"), max_size=2), names).map(lambda pair: "/".join([*pair[0], pair[1]]))
+keys = st.tuples(st.lists(names.map(lambda name: f"x{name}"), max_size=2), names).map(
+    lambda pair: "/".join([*pair[0], pair[1]])
+)
 
 
-@pytest.mark.parametrize("key", ["a", "a/b/c", "with space/and %20/é日本.json", "date=2026-01-01/run=0f/part+1=2,3#4?.parquet"])
+@pytest.mark.parametrize(
+    "key", ["a", "a/b/c", "with space/and %20/é日本.json", "date=2026-01-01/run=0f/part+1=2,3#4?.parquet"]
+)
 def test_what_was_created_is_read_and_listed_under_its_key(store: Store, key: str) -> None:
     store.create(key, b"body")
 

@@ -1,0 +1,114 @@
+"""The benchmarks: whole processes as a user starts them, against what nobody can do without, in turn in one run.
+
+    make bench
+
+Ratios are medians over pairs of runs, so that a machine whose speed drifts slows both sides of a pair alike. The table
+goes to standard output, the ratios to benchmarks/results/latest.json. The exit code says that they were measured, not
+that they are good.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+RESULTS = Path(__file__).with_name("results") / "latest.json"
+LUIGI = str(Path(sys.executable).with_name("luigi"))
+ROOT = str(Path(__file__).resolve().parent.parent)
+DAY = "2026-03-01"
+ROWS_PER_DAY = 500
+
+BARE_LUIGI = [sys.executable, "-c", "import luigi"]
+BARE_SPARK = [
+    sys.executable,
+    "-c",
+    "from pyspark.sql import SparkSession; assert SparkSession.builder.master('local[*]').getOrCreate().range(10).count() == 10",
+]
+
+
+@dataclass(frozen=True)
+class Result:
+    """``goal`` None: reported only. ``holds`` None then."""
+
+    name: str
+    ratio: float
+    goal: float | None
+    better: str
+    holds: bool | None
+
+
+def main() -> None:
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, ", end="")
+    print(", ".join(f"{name} {version(name)}" for name in ("pyspark", "luigi", "pyarrow", "onnxruntime")))
+    print(f"sample: 60 days of {ROWS_PER_DAY} rows; seconds are medians (least to most), ratios medians over pairs\n")
+    with tempfile.TemporaryDirectory(prefix="daystone-bench-") as directory:
+        lake = os.path.join(directory, "lake")
+        run([sys.executable, "-m", "run", "sample", "--lake-root", lake, "--rows-per-day", str(ROWS_PER_DAY)])
+        results = [
+            compare("the first day ever, cold, with its training window / bare session", 1, chain(lake), BARE_SPARK),
+            compare("a run with nothing to do / import luigi", 10, chain(lake), BARE_LUIGI, goal=2.0),
+            compare("one more day, cold / bare session", 5, chain(lake), BARE_SPARK, goal=2.0, before=lambda: one_more(lake)),
+        ]
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n")
+    print(f"\nwritten: {RESULTS.relative_to(ROOT)}")
+
+
+def chain(lake: str) -> list[str]:
+    return [LUIGI, "--module", "tasks", "BatchInference", "--date", DAY, "--lake-root", lake]
+
+
+def one_more(lake: str) -> None:
+    """Leave what a day finds in the morning: its raw data, and features and model of the window."""
+    for dataset in ("features", "selection", "predictions"):
+        shutil.rmtree(f"{lake}/credit_risk/{dataset}/date={DAY}")
+
+
+def compare(
+    name: str,
+    pairs: int,
+    ours: Sequence[str],
+    other: Sequence[str],
+    goal: float | None = None,
+    before: Callable[[], None] = lambda: None,
+) -> Result:
+    """Run both commands in turn, ours after ``before``, and print a line."""
+    taken: list[tuple[float, float]] = []
+    for _ in range(pairs):
+        before()
+        taken.append((run(ours), run(other)))
+    ratio = statistics.median(a / b for a, b in taken)
+    holds = None if goal is None else ratio <= goal
+    words = "reported" if holds is None else f"goal at most {goal:g}: {'holds' if holds else 'MISSED'}"
+    print(f"{name}\n    ratio {ratio:.2f} ({words}); {spread([a for a, _ in taken])} against {spread([b for _, b in taken])}")
+    return Result(name, round(ratio, 3), goal, "lower", holds)
+
+
+def run(command: Sequence[str]) -> float:
+    """Seconds of a whole process. Its output is shown where it fails."""
+    environment = os.environ | {"PYTHONPATH": ROOT}
+    began = time.perf_counter()
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    seconds = time.perf_counter() - began
+    if done.returncode:
+        sys.exit(f"{done.stdout}\nexit {done.returncode}: {' '.join(command)}")
+    return seconds
+
+
+def spread(seconds: Sequence[float]) -> str:
+    return f"{statistics.median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f})"
+
+
+if __name__ == "__main__":
+    main()

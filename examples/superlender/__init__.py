@@ -1,0 +1,98 @@
+"""SuperLender: will the first instalment of a loan be paid late? A use case as an adopter writes it, one module.
+
+    PYTHONPATH=examples luigi --module tasks BatchInference --date 2017-07-03 --pipeline-use-case superlender:SuperLender
+
+``land.py`` lands its two feeds. Features come from ``applications`` alone: Daystone never shows outcomes to ``engineer``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from spark_lib.use_case import Feature, Feed, Label, UseCase
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+
+class SuperLender(UseCase):
+    """The probability that nothing has been repaid by the end of the first due date, known at the loan's approval."""
+
+    feeds = {
+        "applications": Feed(
+            "loan_id STRING, customer_id STRING, birth_date DATE, loan_amount DOUBLE, term_days INT, approved_time TIMESTAMP",
+            key="loan_id",
+        ),
+        "outcomes": Feed("loan_id STRING, status STRING", key="loan_id"),
+    }
+    rows = "applications"
+    entity = "customer_id"
+    event_time = "approved_time"
+    label = Label(feed="outcomes", key="loan_id", column="status", positive="late", allowed=("late", "on_time"))
+    features = {
+        "nb_previous_loans": Feature("BIGINT"),
+        "avg_amount_loans_previous": Feature("DOUBLE", fill=0.0),
+        "days_since_previous_loan": Feature("INT", fill=-1.0),
+        "age": Feature("INT", fill=-1.0),
+        "loan_amount": Feature("DOUBLE"),
+        "term_days": Feature("INT"),
+    }
+    settings = {
+        "pipeline.first_date": "2016-01-15",
+        # The last outcome lands 36 days after its loan: 30 days of term, and up to 6 of grace.
+        "training.label_delay_days": 37,
+        "training.window_days": 60,
+    }
+
+    def engineer(self, day: DataFrame, history: Mapping[str, DataFrame]) -> DataFrame:
+        """One row for each loan of ``day``: ``loan_id`` and the features.
+
+        Previous loans are the customer's with an earlier ``approved_time``; average and days are null where there are
+        none, age where the birth date is not known.
+        """
+        from pyspark.sql import functions as F
+
+        approved_on = F.to_date("approved_time")
+        return day.join(previous_loans(day, history["applications"]), on="loan_id", how="left").select(
+            "loan_id",
+            F.coalesce("nb_previous_loans", F.lit(0)).alias("nb_previous_loans"),
+            "avg_amount_loans_previous",
+            F.date_diff(approved_on, F.to_date("previous_time")).alias("days_since_previous_loan"),
+            age(F.col("birth_date"), approved_on).alias("age"),
+            "loan_amount",
+            "term_days",
+        )
+
+
+def previous_loans(day: DataFrame, applications: DataFrame) -> DataFrame:
+    """The loans of ``day`` that have previous ones: how many, their average amount and the time of the latest."""
+    from pyspark.sql import functions as F
+
+    # Renamed, since `day` is a part of `applications`: a join must not mistake one for the other.
+    earlier = applications.select(
+        F.col("customer_id").alias("earlier_customer_id"),
+        F.col("approved_time").alias("earlier_time"),
+        F.col("loan_amount").alias("earlier_amount"),
+    )
+    same_customer = F.col("earlier_customer_id") == F.col("customer_id")
+    strictly_earlier = F.col("earlier_time") < F.col("approved_time")
+    return (
+        day.select("loan_id", "customer_id", "approved_time")
+        .join(earlier, on=same_customer & strictly_earlier, how="inner")
+        .groupBy("loan_id")
+        .agg(
+            F.count(F.lit(1)).alias("nb_previous_loans"),
+            # Amounts are whole numbers: their sum is exact in any order.
+            F.avg("earlier_amount").alias("avg_amount_loans_previous"),
+            F.max("earlier_time").alias("previous_time"),
+        )
+    )
+
+
+def age(birth_date: Column, on: Column) -> Column:
+    """Completed years; null where the birth date is."""
+    from pyspark.sql import functions as F
+
+    birthday_to_come = F.date_format(on, "MMdd") < F.date_format(birth_date, "MMdd")
+    return F.year(on) - F.year(birth_date) - birthday_to_come.cast("int")

@@ -1,0 +1,39 @@
+"""Use cases of declarations alone: what planning needs, and no Spark."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from spark_lib.use_case import Feature, Feed, Label, UseCase
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+class Loans(UseCase):
+    """History from 2026-01-01 on, weekly trainings on 7 days whose outcomes land within 2: the first on 2026-01-12."""
+
+    feeds = {
+        "events": Feed("id STRING, who STRING, at TIMESTAMP, amount DOUBLE", key="id"),
+        "outcomes": Feed("id STRING, outcome STRING", key="id"),
+    }
+    rows = "events"
+    entity = "who"
+    event_time = "at"
+    label = Label(feed="outcomes", key="id", column="outcome", positive="bad", allowed=("bad", "good"))
+    features = {"amount": Feature("DOUBLE", fill=0.0)}
+    settings = {"pipeline.first_date": "2026-01-01", "training.window_days": 7, "training.label_delay_days": 2}
+
+    def engineer(self, day: DataFrame, history: Mapping[str, DataFrame]) -> DataFrame:
+        raise NotImplementedError
+
+
+class Cards(Loans):
+    """Another use case over the same feeds."""
+
+
+class Undated(Loans):
+    """Nobody says when its history begins."""
+
+    settings = {}

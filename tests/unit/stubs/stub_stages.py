@@ -1,0 +1,41 @@
+"""Stages that need no Spark: two of their own.
+
+    luigi --module stub_stages Leaf --date 2026-01-01
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import tasks
+from spark_lib.lake import Documents, Manifest
+
+
+class Leaf(tasks.Stage):
+    """A stage that needs nothing, and writes a few bytes."""
+
+    dataset = "leaf"
+    settings_used = ("window_days",)
+
+    def run(self) -> None:
+        with self.attempt(inputs=()) as attempt:
+            self.publish(attempt, Documents({"body.txt": b"small\n"}))
+
+    def summary(self, manifest: Manifest) -> str:
+        return f"leaf of {self.date}"
+
+
+class Shown(tasks.Stage):
+    """Prints what configuration resolves to, and leaves nothing: it fails, as whatever publishes nothing does."""
+
+    dataset = "shown"
+
+    def run(self) -> None:
+        sections = {name: getattr(self.settings, name) for name in ("lake", "pipeline", "training", "spark")}
+        values = {name: dict(section.to_str_params()) for name, section in sections.items()}
+        feeds = {feed: vars(self.settings.feed(self.lake, feed)) for feed in self.case.feeds}
+        print(json.dumps({"task": self.to_str_params(), **values, "raw": feeds}, default=str))
+
+    def complete(self) -> bool:
+        return False
