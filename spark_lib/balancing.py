@@ -21,7 +21,10 @@ TRAIN = "train"
 NATURAL = "validation/unbalanced"
 BALANCED = "validation/balanced"
 
+_SIDES = {"train": False, "validation": True}  # the splits in the figures, by the column that says it
 
+
+@unreadable_files_named()
 def build(
     spark: SparkSession,
     case: UseCase,
@@ -108,10 +111,9 @@ def _figures(case: UseCase, split: DataFrame) -> dict[str, Any]:
     """Rows of the window, labelled or not, by split and class. Raises BadData for a key that landed on two days."""
     from pyspark.sql import functions as F
 
-    with unreadable_files_named():
-        groups = split.groupBy("validation", "label").count().collect()
-        twice = split.groupBy(case.key).agg(F.count(F.lit(1)).alias("times"), F.sort_array(F.collect_list("landed")).alias("days"))
-        doubled = twice.where("times > 1").orderBy(case.key).first()
+    groups = split.groupBy("validation", "label").count().collect()
+    by_key = split.groupBy(case.key).agg(F.sort_array(F.collect_list("landed")).alias("days"))
+    doubled = by_key.where("size(days) > 1").orderBy(case.key).first()
     if doubled is not None:
         raise BadData(
             f"raw feed {case.rows}",
@@ -127,6 +129,3 @@ def _figures(case: UseCase, split: DataFrame) -> dict[str, Any]:
     labelled = sum(sum(classes.values()) for classes in splits.values())
     unlabelled = sum(rows(side, None) for side in _SIDES.values())
     return {**splits, "labelled": labelled, "unlabelled": unlabelled}
-
-
-_SIDES = {"train": False, "validation": True}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from spark_lib import raw as raw_feeds
 from spark_lib.errors import UseCaseError
-from spark_lib.files import schema_of, write_parquet
+from spark_lib.files import columns_of, schema_of, unreadable_files_named, write_parquet
 from spark_lib.lake import RawDays, Rows
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _ASKED, _RETURNED = "_asked", "_returned"
 
 
+@unreadable_files_named()
 def build(spark: SparkSession, case: UseCase, raw: Mapping[str, RawDays], url: str, file_rows: int) -> Rows:
     """Write the features of the newest day of ``raw`` below ``url``.
 
@@ -34,7 +35,7 @@ def read_landed(
 ) -> tuple[dict[str, DataFrame], DataFrame, int]:
     """Every landed row by feed (with the day on which it ``landed``), the newest day's rows to be scored, and how many.
 
-    Only the newest day is checked for keys, nulls and size: each earlier one was, when it was the newest.
+    Only the newest day is checked for keys, nulls and size: each earlier one is, when its own features are built.
     """
     for feed in raw:
         newest = raw_feeds.read(spark, raw[feed].newest, case.feeds[feed])
@@ -77,19 +78,16 @@ def write_engineered(
 
 
 def _check_columns(case: UseCase, returned: DataFrame) -> None:
-    key_type = _types(case)[case.key]
-    wanted = {case.key: key_type} | {name: feature.type.lower() for name, feature in case.features.items()}
+    declared = ", ".join(f"`{name}` {feature.type}" for name, feature in case.features.items())
+    wanted = {case.key: columns_of(case.feeds[case.rows].schema)[case.key]} | columns_of(declared)
     found = {field.name: field.dataType.simpleString() for field in returned.schema.fields}
     if found != wanted:
         raise UseCaseError(
-            f"engineer of {type(case).__name__}", f"the columns {_ddl(wanted)}", _ddl(found), "correct engineer or `features`"
+            f"engineer of {type(case).__name__}",
+            f"the columns {_ddl(wanted)}",
+            _ddl(found),
+            "correct engineer or `features`",
         )
-
-
-def _types(case: UseCase) -> dict[str, str]:
-    from pyspark.sql.types import StructType
-
-    return {field.name: field.dataType.simpleString() for field in StructType.fromDDL(case.feeds[case.rows].schema)}
 
 
 def _ddl(columns: Mapping[str, str]) -> str:

@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from spark_lib.errors import BadData
+from spark_lib.lake.lake import damaged
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -20,18 +22,17 @@ def spark_path(url: str) -> str:
     return f"file://{url}" if url.startswith("/") else url
 
 
-def read_parquet(spark: SparkSession, files: Sequence[str], schema: str, *more: Column) -> DataFrame:
-    """The rows of named files by a DDL schema, and ``more`` columns, which may use ``_metadata``.
+def read_parquet(spark: SparkSession, files: Sequence[str], schema: str, **dates: Column) -> DataFrame:
+    """The rows of named files by a DDL schema, and by name ``dates``, which may use ``_metadata``.
 
     Names are taken to the letter: a ``*`` or ``[`` in the path of a lake is no pattern.
     """
     from pyspark.sql import functions as F
 
     if not files:
-        empty = spark.createDataFrame([], schema)
-        return empty.select("*", *(F.lit(None).cast("date").alias(_name(column)) for column in more))
+        return spark.createDataFrame([], schema).withColumns({name: F.lit(None).cast("date") for name in dates})
     reader = spark.read.schema(schema).option("__globPaths__", "false")
-    return reader.parquet(*map(spark_path, files)).select("*", *more)
+    return reader.parquet(*map(spark_path, files)).select("*", *(dates[name].alias(name) for name in dates))
 
 
 def write_parquet(
@@ -39,16 +40,14 @@ def write_parquet(
 ) -> dict[str, Any]:
     """Write all rows below ``url``, without the columns to ``drop``, at most ``file_rows`` rows a file.
 
-    Returns what the job observed: ``rows``, and each aliased aggregate of ``observed``. Raises BadData for an input
-    file that cannot be read.
+    Returns what the job observed: ``rows``, and each aliased aggregate of ``observed``.
     """
     from pyspark.sql import Observation
     from pyspark.sql import functions as F
 
     observation = Observation()
     counted = frame.observe(observation, F.count(F.lit(1)).alias("rows"), *observed).drop(*drop)
-    with unreadable_files_named():
-        counted.write.option("maxRecordsPerFile", file_rows).parquet(spark_path(url))
+    counted.write.option("maxRecordsPerFile", file_rows).parquet(spark_path(url))
     return dict(observation.get)
 
 
@@ -65,27 +64,33 @@ def schema_of(frame: DataFrame) -> Schema:
     return tuple((field.name, field.dataType.simpleString()) for field in frame.schema.fields)
 
 
+def columns_of(ddl: str) -> dict[str, str]:
+    """The names and types of DDL text, each type in the one spelling that manifests use (``INTEGER`` is ``int``)."""
+    from pyspark.sql.types import StructType
+
+    parsed = StructType.fromDDL(ddl)
+    assert isinstance(parsed, StructType)  # text of several columns is one
+    return {field.name: field.dataType.simpleString() for field in parsed.fields}
+
+
 @contextmanager
 def unreadable_files_named() -> Iterator[None]:
-    """Spark's failure to read a file as BadData that names it."""
+    """Around (or as a decorator of) what runs Spark jobs: a file that Spark fails to read is named.
+
+    Raises BadData for a file that others landed, DamagedPartition for one of the lake's own.
+    """
     from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
 
     try:
         yield
     except (PySparkException, Py4JJavaError) as error:
-        named = re.search(r"reading file (?:file://)?(\S+?)\.? ", str(error))
+        named = re.search(r"reading file (?:file:(?://)?)?(\S+?)\.? ", str(error))
         if named is None or "FAILED_READ_FILE" not in str(error):
             raise
         causes = re.findall(r"^Caused by: \S*?(\w+(?:Exception|Error): .*)$", str(error), flags=re.MULTILINE)
-        raise BadData(
-            named[1],
-            "a file that Spark can read by the declared schema",
-            causes[-1] if causes else "one that it cannot",
-            "land the day again with a good file, then run again",
-        ) from error
-
-
-def _name(column: Column) -> str:
-    alias = re.search(r" AS `?(\w+)`?'?>?$", str(column))
-    return alias[1] if alias else str(column)
+        file = unquote(named[1])
+        wanted, found = "a file that Spark can read by its schema", causes[-1] if causes else "one that it cannot"
+        if re.search(r"/date=[\d-]{10}/run=[0-9a-f]{16}/", file):
+            raise damaged(file, wanted, found) from error
+        raise BadData(file, wanted, found, "land the day again with a good file, then run again") from error

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from spark_lib import matrix
 from spark_lib.errors import BadData
-from spark_lib.files import schema_of, write_parquet
+from spark_lib.files import columns_of, schema_of, unreadable_files_named, write_parquet
 from spark_lib.lake import Partition, Rows
 from spark_lib.reading import read_partitions
 from spark_lib.selection import Pinned
@@ -19,19 +20,25 @@ if TYPE_CHECKING:
     from spark_lib.use_case import UseCase
 
 
-def build(
-    spark: SparkSession, case: UseCase, features: Partition, model: Pinned, url: str, file_rows: int
-) -> Rows:
+@unreadable_files_named()
+def build(spark: SparkSession, case: UseCase, features: Partition, model: Pinned, url: str, file_rows: int) -> Rows:
     """Write one row for each row of ``features`` below ``url``: key, entity, event time, ``score`` (the uncalibrated
     probability of the positive outcome, in [0, 1]), ``model_date`` and ``model_digest``.
 
     Raises BadData where the columns are not those of the model's card, or a value without a fill is missing.
     """
+    from pyspark.errors import PythonException
+
     wanted = {f["name"]: Feature(f["type"], f["fill"]) for f in model.card["features"]}
     check_columns(features, wanted)
     identity = list(dict.fromkeys([case.key, case.entity, case.event_time]))
-    scored = score(read_partitions(spark, [features]).select(*identity, *wanted), identity, wanted, model)
-    observed = write_parquet(scored, url, file_rows)
+    rows = read_partitions(spark, [features]).select(*identity, *wanted)
+    scored = score(rows, identity, wanted, model)
+    try:
+        observed = write_parquet(scored, url, file_rows)
+    except PythonException:
+        matrix.check_filled(rows, wanted)  # what a worker refused: said here in words, and for the whole day
+        raise
     if observed["rows"] != features.manifest.rows():
         raise BadData(
             f"predictions of {features.date}",
@@ -53,7 +60,6 @@ def score(rows: DataFrame, identity: list[str], features: Mapping[str, Feature],
     def scores(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
 
-        from spark_lib import matrix
         from spark_lib.model import load
         from spark_lib.model import score as positive_probability
 
@@ -78,11 +84,11 @@ def score(rows: DataFrame, identity: list[str], features: Mapping[str, Feature],
 def check_columns(features: Partition, wanted: Mapping[str, Feature]) -> None:
     """Raise BadData where a feature of the model's card is not a column of that type."""
     found = dict(features.manifest.schema)
-    for name, feature in wanted.items():
-        if found.get(name) != feature.type.lower():
+    for name, kind in columns_of(", ".join(f"`{name}` {feature.type}" for name, feature in wanted.items())).items():
+        if found.get(name) != kind:
             raise BadData(
                 f"features of {features.date}",
-                f"a column {name!r} of type {feature.type.lower()}, as the model's card has it",
+                f"a column {name!r} of type {kind}, as the model's card has it",
                 f"type {found[name]}" if name in found else f"only {', '.join(found)}",
                 "build the day's features again with the use case that the model was trained with, or train again",
             )

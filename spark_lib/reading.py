@@ -1,7 +1,9 @@
-"""The public ways to read the lake: exactly the rows that manifests name, never a directory.
+"""The public ways to read the lake.
 
     spark_lib.read(spark, "lake", "credit_risk", "predictions", date(2026, 3, 1))
     spark_lib.read_pandas("lake", "credit_risk", "predictions", date(2026, 3, 1), date(2026, 3, 7))
+
+Each gives exactly the rows that manifests name, whatever else lies in a directory.
 """
 
 from __future__ import annotations
@@ -21,7 +23,13 @@ if TYPE_CHECKING:
 
 
 def read(
-    spark: SparkSession, root: str, use_case: str, dataset: str, first: date, last: date | None = None, section: str = ""
+    spark: SparkSession,
+    root: str,
+    use_case: str,
+    dataset: str,
+    first: date,
+    last: date | None = None,
+    section: str = "",
 ) -> DataFrame:
     """Rows of every day of ``[first, last]`` (one day without ``last``), with their ``date`` as the last column.
 
@@ -55,7 +63,7 @@ def read_partitions(spark: SparkSession, partitions: Sequence[Partition], sectio
     schema = ", ".join(f"`{name}` {kind}" for name, kind in common_schema(list(partitions)))
     files = [file for partition in partitions for file in partition.files(section)]
     day = F.regexp_extract(F.col("_metadata.file_path"), r".*/date=(\d{4}-\d\d-\d\d)/run=[0-9a-f]{16}/", 1)
-    return read_parquet(spark, files, schema, F.to_date(day).alias("date"))
+    return read_parquet(spark, files, schema, date=F.to_date(day))
 
 
 def _lake(root: str, use_case: str) -> Lake:

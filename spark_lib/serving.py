@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, time, timedelta, timezone
+from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from spark_lib.features import read_landed, write_engineered
+from spark_lib.files import columns_of, unreadable_files_named
 from spark_lib.lake import RawDays, Rows
 
 if TYPE_CHECKING:
@@ -15,21 +16,23 @@ if TYPE_CHECKING:
     from spark_lib.use_case import UseCase
 
 
+@unreadable_files_named()
 def build(spark: SparkSession, case: UseCase, raw: Mapping[str, RawDays], url: str, file_rows: int) -> Rows:
     """Write one row for each entity that has landed: its latest row, its event time set to the next midnight.
 
-    The latest row has the greatest event time, of equal ones the greatest key. Raises as ``features.build`` does.
+    The latest row has the greatest event time, of equal ones the greatest key, and of one key the last that landed. Raises as ``features.build`` does.
     """
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
     history, _, _ = read_landed(spark, case, raw)
-    midnight = datetime.combine(raw[case.rows].last.date + timedelta(days=1), time(), timezone.utc)
-    latest_first = Window.partitionBy(case.entity).orderBy(F.desc(case.event_time), F.desc(case.key))
+    midnight = datetime.combine(raw[case.rows].last.date + timedelta(days=1), time(), UTC)
+    latest_first = Window.partitionBy(case.entity).orderBy(F.desc(case.event_time), F.desc(case.key), F.desc("landed"))
     latest = (
-        history[case.rows].withColumn("_rank", F.row_number().over(latest_first))
+        history[case.rows]
+        .withColumn("_rank", F.row_number().over(latest_first))
         .where("_rank = 1")
         .drop("_rank", "landed")
-        .withColumn(case.event_time, F.lit(midnight))
+        .withColumn(case.event_time, F.lit(midnight).cast(columns_of(case.feeds[case.rows].schema)[case.event_time]))
     )
     return write_engineered(case, latest, latest.count(), history, url, file_rows)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from spark_lib import matrix, onnx_forest
 from spark_lib.balancing import BALANCED, NATURAL, TRAIN
 from spark_lib.files import remove, unreadable_files_named
+from spark_lib.fingerprint import versions
 from spark_lib.lake import Documents, Partition
 from spark_lib.model import check_parity, digest
 from spark_lib.reading import read_partitions
@@ -26,6 +27,7 @@ _ROWS_OF_A_TASK = 50_000
 Progress = Callable[[int, str], None]
 
 
+@unreadable_files_named()
 def build(
     spark: SparkSession, case: UseCase, balanced: Partition, settings: Mapping[str, Any], url: str, progress: Progress
 ) -> Documents:
@@ -40,21 +42,21 @@ def build(
         return _documents(case, counts, settings, {}, verdict, None)
     train = _vectors(case, read_partitions(spark, [balanced], TRAIN))
     progress(20, f"fitting {balanced.manifest.rows(TRAIN):,} rows")
-    with unreadable_files_named():
-        fitted = case.estimator(settings).fit(_laid_out(train, case.key, balanced.manifest.rows(TRAIN)))
+    fitted = case.estimator(settings).fit(_laid_out(train, case.key, balanced.manifest.rows(TRAIN)))
     # The training summary holds on to the session, which cannot be serialized once it has observed a write; a copy of
     # the model leaves it behind.
     model = fitted.copy()
     progress(50, "measuring on the validation rows")
-    natural = model.transform(_vectors(case, read_partitions(spark, [balanced], NATURAL)))
-    metrics = _areas(natural) | {
-        f"balanced_{name}": area
-        for name, area in _areas(model.transform(_vectors(case, read_partitions(spark, [balanced], BALANCED)))).items()
-    }
+    natural = _vectors(case, read_partitions(spark, [balanced], NATURAL))
+    drawn = _vectors(case, read_partitions(spark, [balanced], BALANCED))
+    metrics = _areas(model.transform(natural))
+    metrics |= {f"balanced_{name}": area for name, area in _areas(model.transform(drawn)).items()}
     verdict = gated(metrics, settings)
+    if not verdict["approved"]:
+        return _documents(case, counts, settings, metrics, verdict, None)
     progress(65, "exporting to ONNX")
-    model_bytes = _exported(spark, case, model, natural, f"{url}/_scratch")
-    return _documents(case, counts, settings, metrics, verdict, model_bytes)
+    exported = _exported(spark, case, model, natural, f"{url}/_scratch")
+    return _documents(case, counts, settings, metrics, verdict, exported)
 
 
 def inconclusive(counts: Mapping[str, Any], min_positives: int) -> dict[str, Any] | None:
@@ -63,10 +65,14 @@ def inconclusive(counts: Mapping[str, Any], min_positives: int) -> dict[str, Any
         for label in ("positive", "negative"):
             if not counts[split][label]:
                 found = sum(counts[split].values())
-                return _rejected("inconclusive", f"one class: no {label} among the {found:,} labelled rows of the {split} split")
+                return _rejected(
+                    "inconclusive", f"one class: no {label} among the {found:,} labelled rows of the {split} split"
+                )
     positives = counts["train"]["positive"] + counts["validation"]["positive"]
     if positives < min_positives:
-        return _rejected("inconclusive", f"too few positives: {positives:,} in the window, min_positives is {min_positives:,}")
+        return _rejected(
+            "inconclusive", f"too few positives: {positives:,} in the window, min_positives is {min_positives:,}"
+        )
     return None
 
 
@@ -113,8 +119,8 @@ def _areas(scored: DataFrame) -> dict[str, float]:
     }
 
 
-def _exported(spark: SparkSession, case: UseCase, model: Any, scored: DataFrame, scratch: str) -> bytes:
-    """The model as ONNX, once it scores real rows as Spark does."""
+def _exported(spark: SparkSession, case: UseCase, model: Any, rows: DataFrame, scratch: str) -> bytes:
+    """The model as ONNX, once it scores as Spark does the real ``rows``, or of many a sample from all over them."""
     from pyspark.ml.functions import vector_to_array
     from pyspark.sql import functions as F
 
@@ -123,7 +129,8 @@ def _exported(spark: SparkSession, case: UseCase, model: Any, scored: DataFrame,
     finally:
         remove(spark, scratch)
     probability = vector_to_array("probability", "float64")[1].alias("_probability")
-    sample = scored.select(*(F.col(name) for name in case.features), probability).limit(PARITY_ROWS).toArrow()
+    drawn = model.transform(rows.orderBy(F.xxhash64(case.key)).limit(PARITY_ROWS))
+    sample = drawn.select(*case.features, probability).toArrow()
     check_parity(exported, matrix.from_arrow(sample, case.features), sample["_probability"].to_numpy())
     return exported
 
@@ -136,20 +143,23 @@ def _documents(
     verdict: Mapping[str, Any],
     model: bytes | None,
 ) -> Documents:
-    kept = model if verdict["approved"] else None
     label = case.label
     card = {
         "features": [{"name": name, "type": f.type, "fill": f.fill} for name, f in case.features.items()],
-        "classes": {"negative": [value for value in label.allowed if value != label.positive], "positive": label.positive},
+        "classes": {
+            "negative": [value for value in label.allowed if value != label.positive],
+            "positive": label.positive,
+        },
         "calibration": {"kind": "none"},
-        "model": {"file": MODEL, "sha256": digest(kept), "size": len(kept)} if kept else None,
+        "model": {"file": MODEL, "sha256": digest(model), "size": len(model)} if model else None,
         "rows": dict(counts),
         "metrics": dict(metrics),
         "settings": dict(settings),
+        "versions": versions(),
         "verdict": dict(verdict),
     }
     files = {CARD: json.dumps(card, indent=1, sort_keys=True).encode() + b"\n"}
-    if kept:
-        files[MODEL] = kept
+    if model:
+        files[MODEL] = model
     figures = {"training_rows": 2 * min(counts["train"].values()), "verdict": dict(verdict), **metrics}
-    return Documents(files, figures | ({"model_digest": digest(kept)} if kept else {}))
+    return Documents(files, figures | ({"model_digest": digest(model)} if model else {}))

@@ -26,7 +26,10 @@ class Balancing(Stage):
         if self.begins_too_early:
             return []  # run() says so: Luigi would call an error raised here a scheduling error
         features = [self.clone(FeatureEngineering, date=day) for day in days(*self.window)]
-        return [*features, self.clone(RawPartition, feed=self.case.label.feed)]
+        awaited = self.awaited(features)
+        if awaited:  # for the features of later days it would be a hole in history, which is an error
+            features = [stage for stage in features if stage.date < awaited[0].date]
+        return [*features, *awaited, self.clone(RawPartition, feed=self.case.label.feed)]
 
     def run(self) -> None:
         if self.begins_too_early:
@@ -48,6 +51,12 @@ class Balancing(Stage):
             )
             self.publish(attempt, written)
 
+    def awaited(self, features: list[FeatureEngineering]) -> list[RawPartition]:
+        """The raw days, oldest first, that have not landed and whose features are not there either."""
+        there = self.partitions.find("features", *self.window)
+        missing = (stage for stage in features if stage.date not in there)
+        return [raw for stage in missing for raw in stage.requires() if not raw.complete()]
+
     @property
     def window(self) -> tuple[date, date]:
         """First and last landing day of the rows that are trained on."""
@@ -65,7 +74,7 @@ class Balancing(Stage):
 def nothing_to_train_on(where: str, settings: Settings) -> NoApprovedModel:
     """The error for a day whose training window would begin before the data do."""
     values = settings.training
-    first = cadence.first_candidate(settings.first_date, values.window_days, values.label_delay_days)
+    first = cadence.first_training(values.cadence, settings.first_date, values.window_days, values.label_delay_days)
     return NoApprovedModel(
         where,
         f"a {values.cadence} training date whose window of {values.window_days} days, ending {values.label_delay_days} days "

@@ -26,6 +26,14 @@ def first_candidate(first: date, window_days: int, label_delay_days: int) -> dat
     return first + timedelta(days=window_days + label_delay_days)
 
 
+def first_training(cadence: str, first: date, window_days: int, label_delay_days: int) -> date:
+    """The first cadence date whose window lies within the data."""
+    day = first_candidate(first, window_days, label_delay_days)
+    while not on_cadence(cadence, day):
+        day += timedelta(days=1)
+    return day
+
+
 def window(day: date, window_days: int, label_delay_days: int) -> tuple[date, date]:
     """First and last landing day (inclusive) of the training set of ``day``."""
     end = day - timedelta(days=label_delay_days)

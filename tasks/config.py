@@ -6,6 +6,7 @@ A feed's section is ``[raw.<feed>.<use_case>]``, then ``[raw.<feed>]``, then ``[
 
 from __future__ import annotations
 
+import configparser
 import difflib
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -67,6 +68,8 @@ class log(luigi.Config):
     directory = luigi.Parameter(default="", description="where Spark's and run.py's log goes; default: the state directory")
 
 
+#: What run.py's options say, by section and key.
+_GIVEN: dict[tuple[str, str], str] = {}
 SECTIONS: dict[str, type[luigi.Config]] = {section.__name__: section for section in (lake, pipeline, training, raw, spark, log)}
 Section = TypeVar("Section", bound=luigi.Config)
 
@@ -108,7 +111,14 @@ class Settings:
         return first
 
     def feed(self, root: str, feed: str) -> RawFeed:
-        """Where and how a feed lands."""
+        """Where and how a feed lands. Raises ConfigurationError for one that the use case does not declare."""
+        if feed not in self._case.feeds:
+            raise ConfigurationError(
+                f"feed {feed!r}",
+                f"one of {', '.join(self._case.feeds)}",
+                f"no such feed in the use case {self._name}{did_you_mean(feed, self._case.feeds)}",
+                "correct it",
+            )
         values = self._section(raw, feed)
         return RawFeed(feed, root, self._name, values.path, values.format, values.flag, values.min_rows)
 
@@ -124,13 +134,16 @@ class Settings:
         for name in ("label_delay_days", "min_positives"):
             _at_least("training", name, getattr(values, name), 0)
         _at_least("lake", "max_records_per_file", self.lake.max_records_per_file, 1)
+        hours = self.lake.max_attempt_hours
+        _between("lake", "max_attempt_hours", hours, hours > 0, "above 0")
+        _at_least("spark", "shuffle_partitions", self.spark.shuffle_partitions, 1)
         for name in ("min_area_under_roc", "min_area_under_pr"):
             _between("training", name, getattr(values, name), 0.0 <= getattr(values, name) <= 1.0, "from 0 to 1")
         proportion = values.train_validation_split_proportion
         _between("training", "train_validation_split_proportion", proportion, 0.0 < proportion < 1.0, "between 0 and 1")
-        _ = self.pipeline, self.spark
+        _ = self.first_date
         for feed in self._case.feeds:
-            self.feed("", feed)
+            _at_least(f"raw.{feed}", "min_rows", self.feed("", feed).min_rows, 0)
 
     def _section(self, section: type[Section], feed: str = "") -> Section:
         family = section.__name__
@@ -141,7 +154,7 @@ class Settings:
         return [*of_feed, family]
 
     def _defaults(self, family: str, feed: str) -> dict[str, Any]:
-        prefixes = [f"{family}.{feed}."] if feed else [f"{family}."]
+        prefixes = [f"{family}.", f"{family}.{feed}."] if feed else [f"{family}."]  # the last one wins
         return {
             key.removeprefix(prefix): value
             for prefix in prefixes
@@ -168,27 +181,67 @@ def _texts(family: str, name: str, sections: Sequence[str], defaults: Mapping[st
     if given is not None:
         yield f"--{family}-{name}".replace("_", "-"), given
     for section in sections:
-        text = get_config().get(section, name, None)
+        if (section, name) in _GIVEN:
+            yield f"--set {section}.{name}", _GIVEN[section, name]
+    for section in sections:
+        text = _in_files(section, name)
         if text is not None:
             yield f"[{section}] {name}", str(text)
     if name in defaults:
         yield f"the use case's setting {family}.{name}", str(defaults[name])
 
 
+def _in_files(section: str, name: str) -> str | None:
+    try:
+        text: str | None = get_config().get(section, name, None)
+    except configparser.Error as error:
+        raise ConfigurationError(
+            f"[{section}] {name}",
+            "a value that Luigi can read",
+            " ".join(str(error).split()),
+            "write %% for a percent sign, and ${NAME} only for a variable of the environment that is set",
+        ) from error
+    return text
+
+
+def give(section: str, key: str, value: str) -> None:
+    """Set a value that outranks every file, as Luigi's own command line does. Raises ConfigurationError for a section
+    that neither Daystone nor Luigi knows."""
+    known = {*SECTIONS, *luigi.task_register.Register.task_names()}
+    if section.partition(".")[0] not in known:
+        raise ConfigurationError(
+            f"--set {section}.{key}", "a known section", f"an unknown one{did_you_mean(section, known)}", "correct it"
+        )
+    if section.partition(".")[0] in SECTIONS:
+        key = key.replace("-", "_")
+    _GIVEN[section, key] = value
+    get_config().set(section, key, value.replace("%", "%%"))  # for what is read through Luigi, which interpolates
+
+
+def given(section: str, key: str) -> bool:
+    """Whether an option of run.py has set a value."""
+    return (section, key) in _GIVEN
+
+
 def default_use_case() -> str:
     """The use case to take where none is given."""
-    return str(pipeline().use_case)
+    return str(_shared(pipeline).use_case)
 
 
 def default_lake() -> str:
     """The lake to take where none is given."""
-    return str(lake().root)
+    return str(_shared(lake).root)
+
+
+def _shared(section: type[Section]) -> Section:
+    """A section as it is for every use case."""
+    return section(**dict(_values(section, [section.__name__], {})))
 
 
 def log_file() -> Path:
     """The file that takes today's chatter of Spark (and of Luigi, under run.py); its directory is made."""
     state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-    directory = Path(log().directory or os.path.join(state, "daystone")).absolute()
+    directory = Path(_shared(log).directory or os.path.join(state, "daystone")).absolute()
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -216,14 +269,12 @@ def check_names(use_case: str, case: UseCase) -> None:
                     )
             if dot and f".{suffix}" not in suffixes:
                 _refuse_near_miss(section, [family + known for known in suffixes if known])
-        elif family not in luigi.task_register.Register.task_names():
+        elif family not in luigi.task_register.Register.task_names() or family.lower() in SECTIONS:
             _refuse_near_miss(section, list(SECTIONS))
+    families = SECTIONS | {f"raw.{feed}": raw for feed in case.feeds}
+    settings = [f"{family}.{key}" for family, section in families.items() for key, _ in section.get_params()]
     for setting in case.settings:
-        family, _, key = setting.rpartition(".")
-        known = SECTIONS.get(family.partition(".")[0])
-        names = [name for name, _ in known.get_params()] if known else []
-        if key not in names:
-            settings = [f"{name}.{parameter}" for name, section in SECTIONS.items() for parameter, _ in section.get_params()]
+        if setting not in settings:
             raise ConfigurationError(
                 f"setting {setting!r} of use case {use_case}",
                 "section.key of the configuration",
@@ -234,10 +285,10 @@ def check_names(use_case: str, case: UseCase) -> None:
 
 def _refuse_near_miss(section: str, known: list[str]) -> None:
     """Another use case's section is none of our business; one that differs from ours by a letter is a slip."""
-    close = difflib.get_close_matches(section, known, n=1, cutoff=0.8)
+    close = difflib.get_close_matches(section.lower(), known, n=1, cutoff=0.8)
     if close:
         raise ConfigurationError(
-            f"[{section}]", "a known section", f"an unknown one{did_you_mean(section, known)}", "correct or remove it"
+            f"[{section}]", "a known section", f"an unknown one (did you mean {close[0]!r}?)", "correct or remove it"
         )
 
 

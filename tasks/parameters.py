@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
+from typing import Any
 
 import luigi
 from luigi.cmdline_parser import CmdlineParser
-from luigi.parameter import MissingParameterException
+from luigi.parameter import ParameterException
 from luigi.retcodes import retcode
 from luigi.setup_logging import InterfaceLogging
 
@@ -22,7 +24,11 @@ USAGE = 2
 
 
 class DayParameter(luigi.DateParameter):
-    """A landing day, in UTC."""
+    """A landing day, in UTC. ``option`` is its name on the command line."""
+
+    def __init__(self, option: str = "--date", **more: Any) -> None:
+        super().__init__(**more)
+        self.option = option
 
     def parse(self, text: str) -> date:
         try:
@@ -30,7 +36,7 @@ class DayParameter(luigi.DateParameter):
         except ValueError as error:
             if CmdlineParser.get_instance() is None:
                 raise
-            _exit(USAGE, f"--date: wanted a day like 2026-11-20; found {text!r}")
+            _exit(USAGE, f"{self.option}: wanted a day like 2026-11-20; found {text!r}")
             raise error  # not reached: for the reader and the type checker
         return day
 
@@ -61,10 +67,10 @@ def refusal_as_exit_code() -> Iterator[None]:
         if CmdlineParser.get_instance() is None:
             raise
         _exit(retcode().task_failed, str(error))
-    except MissingParameterException as error:
+    except ParameterException as error:
         if CmdlineParser.get_instance() is None:
             raise
-        _exit(USAGE, str(error))
+        _exit(USAGE, re.sub(r"\[args=.*\]: ", ": ", str(error)))
 
 
 def _exit(code: int, reason: str) -> None:

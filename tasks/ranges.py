@@ -5,7 +5,7 @@ from __future__ import annotations
 from luigi.tools.range import RangeDailyBase
 
 from spark_lib.errors import ConfigurationError, DamagedPartition
-from tasks.parameters import refusal_as_exit_code
+from tasks.parameters import DayParameter, refusal_as_exit_code
 
 
 def install() -> None:
@@ -15,6 +15,8 @@ def install() -> None:
     Asked by the range first, it would fail the range and build nothing. An open end, without the limit in days that
     our defaults take away, would be a hundred years.
     """
+    if isinstance(RangeDailyBase.start, DayParameter):
+        return
     complete = RangeDailyBase.complete
 
     def complete_of_range(self: RangeDailyBase) -> bool:
@@ -26,10 +28,17 @@ def install() -> None:
                     "an open end",
                     "give both: luigi --module tasks RangeDaily --of BatchInference --start 2026-03-01 --stop 2026-03-11",
                 )
+            if self.start > self.stop:
+                raise ConfigurationError(
+                    "RangeDaily", f"a --stop (exclusive) after --start {self.start}", f"{self.stop}", "correct one of them"
+                )
         try:
             return bool(complete(self))
         except DamagedPartition:
             return False
 
-    if complete.__name__ != complete_of_range.__name__:
-        RangeDailyBase.complete = complete_of_range
+    RangeDailyBase.complete = complete_of_range
+    for name, meaning in (("start", "the first day"), ("stop", "the day after the last")):
+        parameter = DayParameter(f"--{name}", default=None, description=meaning)
+        parameter.__set_name__(RangeDailyBase, name)
+        setattr(RangeDailyBase, name, parameter)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import Any
+
 import luigi
 
+from spark_lib.errors import DaystoneError
+from tasks.parameters import refusal_as_exit_code
 from tasks.stage import Dated
 from tasks.targets import RawTarget
 
@@ -13,14 +18,18 @@ class RawPartition(Dated, luigi.ExternalTask):
 
     feed: str = luigi.Parameter(positional=False, description="a feed of the use case")
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        with refusal_as_exit_code():
+            self.output()  # a feed that nobody declares would be awaited for ever
+
     def output(self) -> RawTarget:
         return RawTarget(self.settings.feed(self.lake, self.feed), self.date)
-
-    def complete(self) -> bool:
-        return self.output().exists()
 
 
 @RawPartition.event_handler(luigi.Event.DEPENDENCY_MISSING)
 def _say_what_is_awaited(task: RawPartition) -> None:
     """Luigi itself only warns that some data do not exist, and ends with a summary."""
-    task.refuse(task.settings.feed(task.lake, task.feed).waiting(task.date))
+    with suppress(DaystoneError):  # Luigi calls this too where the flag cannot be asked for: that was said already
+        task.output().exists()
+        task.refuse(task.settings.feed(task.lake, task.feed).waiting(task.date))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -49,6 +50,23 @@ class Dated(luigi.Task):
     def settings(self) -> config.Settings:
         return config.Settings(self.use_case, self.case)
 
+    def complete(self) -> bool:
+        with self.refusal_said():
+            return bool(self.output().exists())
+
+    def deps(self) -> list[luigi.Task]:
+        with self.refusal_said():
+            return list(super().deps())
+
+    @contextmanager
+    def refusal_said(self) -> Iterator[None]:
+        """Around what Luigi asks when it schedules: it would log a traceback as a warning, and no ERROR."""
+        try:
+            yield
+        except DaystoneError as error:
+            self.refuse(error)
+            raise
+
     def refuse(self, error: DaystoneError) -> None:
         """Say why, in one line that a person finds as the last ERROR."""
         logger.error("%s of %s: %s", self.task_family, self.date, error)
@@ -69,13 +87,6 @@ class Stage(Dated):
 
     def output(self) -> PartitionTarget:
         return PartitionTarget(self.partitions, self.dataset, self.date)
-
-    def complete(self) -> bool:
-        try:
-            return self.output().exists()
-        except DaystoneError as error:
-            self.refuse(error)
-            raise
 
     @classmethod
     def bulk_complete(cls, parameter_tuples: Iterable[date]) -> list[date]:
@@ -133,9 +144,11 @@ class Stage(Dated):
         self.trigger_event(PROGRESS, self, percent, message)
 
     def spark(self) -> SparkSession:
-        """The process's session, started on first use."""
+        """The process's session, started on first use. Raises JavaMissing."""
         from spark_lib.session import session
+        from tasks import java
 
+        java.require()
         self.progress(5, "starting Spark")
         values = self.settings.spark
         started = session(
@@ -159,7 +172,7 @@ class Stage(Dated):
         first = self.settings.first_date
         if self.date < first:
             raise ConfigurationError(
-                f"{self.task_family} of {self.date}",
+                f"{self.dataset} of {self.date}",
                 f"a day from [pipeline] first_date on, {first}",
                 "an earlier one",
                 "ask for a later day, or set --pipeline-first-date",

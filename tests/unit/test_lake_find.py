@@ -170,7 +170,7 @@ def test_damage_in_a_section_is_damage(lake: Lake, outsider: Outsider) -> None:
 
     outsider.delete(f"{attempt.prefix(DAY)}/validation/unbalanced/part-0.parquet")
 
-    with pytest.raises(DamagedPartition, match="validation/unbalanced/part-0.parquet: wanted .* found no file"):
+    with pytest.raises(DamagedPartition, match=r"validation/unbalanced/part-0\.parquet: wanted .* found no file"):
         lake.is_published("features", DAY)
 
 
@@ -219,7 +219,7 @@ def test_one_damaged_day_leaves_the_others_to_be_found_and_pickles(lake: Lake, o
 
     assert isinstance(found[DAY], DamagedPartition)
     assert isinstance(found[NEXT_DAY], Partition)
-    assert str(pickle.loads(pickle.dumps(found[DAY]))) == str(found[DAY])
+    assert str(pickle.loads(pickle.dumps(found[DAY]))) == str(found[DAY])  # noqa: S301
     assert not isinstance(lake.find("features", NEXT_DAY, NEXT_DAY)[NEXT_DAY], DamagedPartition)
 
 

@@ -90,7 +90,7 @@ def test_days_that_were_published_before_are_left_as_they_are(lake: Lake) -> Non
 
 
 def test_a_day_with_other_rows_than_observed_stops_there_and_leaves_no_files(lake: Lake) -> None:
-    with pytest.raises(BadData, match="^features of 2026-01-02: "), open_attempt(lake, THREE) as attempt:
+    with pytest.raises(BadData, match=r"^features of 2026-01-02: "), open_attempt(lake, THREE) as attempt:
         attempt.commit(work(attempt) | {NEXT_DAY: Rows({"": 2}, SCHEMA)})
 
     assert sorted(lake.find("features", DAY, THIRD_DAY)) == [DAY]
@@ -165,9 +165,8 @@ def test_two_overlapping_jobs_leave_every_day_whole_and_published_once(lake: Lak
 def test_leaving_one_job_does_not_touch_anothers_files(lake: Lake) -> None:
     with open_attempt(lake, THREE) as slow:
         put(slow, "part-0.parquet", parquet([1]), DAY)
-        with pytest.raises(ZeroDivisionError), open_attempt(lake, THREE) as failing:
-            put(failing, "part-0.parquet", parquet([1]), DAY)
-            raise ZeroDivisionError
+        with open_attempt(lake, THREE) as given_up:
+            put(given_up, "part-0.parquet", parquet([1]), DAY)
         slow.commit({day: Rows({"": int(day == DAY)}, SCHEMA) for day in THREE})
 
     assert rows_of(lake) == [1]

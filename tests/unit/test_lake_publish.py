@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spark_lib.errors import BadData, LakeError, PublishError
-from spark_lib.lake import Documents, Input, Lake, Manifest, RawFeed, Rows, resolved
+from spark_lib.lake import Documents, Input, Lake, RawFeed, Rows, resolved
 from spark_lib.lake.store import Conflict, Unanswered
 from tests.unit.lakes import (
     DAY,
@@ -38,8 +38,8 @@ from tests.unit.lakes import (
 if TYPE_CHECKING:
     from tests.unit.conftest import Outsider
 
-ONE_INPUT = {"inputs": [Input("balanced", DAY, DAY, ("0f",))]}
-OTHER_INPUT = {"inputs": [Input("balanced", DAY, DAY, ("f0",))]}
+ONE_INPUT: dict[str, Any] = {"inputs": [Input("balanced", DAY, DAY, ("0f",))]}
+OTHER_INPUT: dict[str, Any] = {"inputs": [Input("balanced", DAY, DAY, ("f0",))]}
 examples = itertools.count()
 spawn = multiprocessing.get_context("spawn")
 
@@ -426,9 +426,13 @@ def test_of_racing_rebuilds_with_equal_work_one_swaps_and_all_name_it(lake: Lake
 
 
 def test_an_error_before_the_put_leaves_the_day_missing_and_no_files(lake: Lake) -> None:
-    with pytest.raises(ZeroDivisionError), open_attempt(lake) as attempt:
-        write(attempt, [1])
-        raise ZeroDivisionError
+    def fail() -> None:
+        with open_attempt(lake) as attempt:
+            write(attempt, [1])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
 
     assert not lake.is_published("features", DAY)
     assert runs_there(lake) == set()
@@ -486,9 +490,10 @@ def _stop_at_the_put(root: str, moment: str, ready: Connection) -> None:
 
 
 def test_files_with_other_rows_than_observed_publish_nothing(lake: Lake) -> None:
-    with pytest.raises(BadData) as caught, open_attempt(lake) as attempt:
+    with open_attempt(lake) as attempt:
         write(attempt, [1, 2])
-        attempt.commit(Rows({"": 3}, SCHEMA))
+        with pytest.raises(BadData) as caught:
+            attempt.commit(Rows({"": 3}, SCHEMA))
 
     assert str(caught.value) == (
         f"features of 2026-01-01: the files of run {attempt.run}: wanted the rows that the job observed, {{'': 3}}; "
@@ -499,17 +504,18 @@ def test_files_with_other_rows_than_observed_publish_nothing(lake: Lake) -> None
 
 
 def test_a_section_that_the_job_did_not_observe_publishes_nothing(lake: Lake) -> None:
-    with pytest.raises(BadData, match=r"found \{'train': 1, 'test': 0\} in the files' footers"):
-        with open_attempt(lake) as attempt:
-            rows = write(attempt, [1], name="train/part-0.parquet")
-            write(attempt, [], name="test/part-0.parquet")
+    with open_attempt(lake) as attempt:
+        rows = write(attempt, [1], name="train/part-0.parquet")
+        write(attempt, [], name="test/part-0.parquet")
+        with pytest.raises(BadData, match=r"found \{'train': 1, 'test': 0\} in the files' footers"):
             attempt.commit(rows)
 
 
 def test_a_file_that_is_not_parquet_publishes_nothing(lake: Lake) -> None:
-    with pytest.raises(BadData) as caught, open_attempt(lake) as attempt:
+    with open_attempt(lake) as attempt:
         put(attempt, "part-0.parquet", b"half a file")
-        attempt.commit(Rows({"": 1}, SCHEMA))
+        with pytest.raises(BadData) as caught:
+            attempt.commit(Rows({"": 1}, SCHEMA))
 
     url = lake.store.url(f"{attempt.prefix(DAY)}/part-0.parquet")
     assert (caught.value.where, caught.value.wanted) == (url, "a Parquet file")
@@ -518,10 +524,11 @@ def test_a_file_that_is_not_parquet_publishes_nothing(lake: Lake) -> None:
 
 
 def test_a_file_that_appears_between_count_and_put_publishes_nothing(lake: Lake) -> None:
-    with pytest.raises(PublishError) as caught, open_attempt(lake) as attempt:
+    lake.store = Meddled(lake.store, lambda: put(attempt, "part-1.parquet", parquet([2])))
+    with open_attempt(lake) as attempt:
         rows = write(attempt, [1])
-        lake.store = attempt._store = Meddled(lake.store, lambda: put(attempt, "part-1.parquet", parquet([2])))
-        attempt.commit(rows)
+        with pytest.raises(PublishError) as caught:
+            attempt.commit(rows)
 
     assert str(caught.value) == (
         f"features of 2026-01-01: run {attempt.run}: wanted the files that were counted; found others, a moment later. "
@@ -531,11 +538,11 @@ def test_a_file_that_appears_between_count_and_put_publishes_nothing(lake: Lake)
 
 
 def test_a_file_rewritten_between_count_and_put_publishes_nothing(lake: Lake, outsider: Outsider) -> None:
-    with pytest.raises(PublishError, match="others, a moment later"), open_attempt(lake) as attempt:
+    lake.store = Meddled(lake.store, lambda: outsider.write(f"{attempt.prefix(DAY)}/part-0.parquet", parquet([2])))
+    with open_attempt(lake) as attempt:
         rows = write(attempt, [1])
-        key = f"{attempt.prefix(DAY)}/part-0.parquet"
-        attempt._store = Meddled(lake.store, lambda: outsider.write(key, parquet([2])))
-        attempt.commit(rows)
+        with pytest.raises(PublishError, match="others, a moment later"):
+            attempt.commit(rows)
 
 
 def test_a_document_that_vanishes_before_the_put_publishes_nothing(lake: Lake, outsider: Outsider) -> None:
@@ -567,10 +574,11 @@ def test_a_raw_day_that_changes_before_the_put_publishes_nothing(lake: Lake, out
         outsider.write(f"credit_risk/raw/applications/date=2026-01-01/{name}", b"")
     raw = feed.history(DAY, DAY)
 
-    with pytest.raises(BadData) as caught, open_attempt(lake, inputs=[raw]) as attempt:
+    with open_attempt(lake, inputs=[raw]) as attempt:
         rows = write(attempt, [1])
         outsider.write("credit_risk/raw/applications/date=2026-01-01/part-1.parquet", b"")
-        attempt.commit(rows)
+        with pytest.raises(BadData) as caught:
+            attempt.commit(rows)
 
     assert str(caught.value) == (
         f"raw feed applications of 2026-01-01: {feed.directory(DAY)}: wanted the files that were listed when the "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.unit.conftest import Outsider
 
 SCHEMA: Schema = (("id", "bigint"), ("score", "double"), ("landed", "timestamp"))
-NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def publish_rows(lake: Lake, day: date, rows: list[dict[str, Any]], schema: Schema = SCHEMA, section: str = "") -> None:
@@ -106,7 +106,7 @@ def test_days_of_different_schemas_are_not_mixed(lake: Lake) -> None:
 def test_a_missing_day_is_an_error(lake: Lake) -> None:
     publish_rows(lake, DAY, [])
 
-    with pytest.raises(NotPublished, match="^predictions of 2026-01-02: wanted a published partition"):
+    with pytest.raises(NotPublished, match=r"^predictions of 2026-01-02: wanted a published partition"):
         read_pandas(lake, "predictions", DAY, NEXT_DAY)
 
 

@@ -1,0 +1,442 @@
+"""The command line of Daystone: ``daystone``, or ``python run.py`` in a checkout.
+
+Knows click and rich; what is done is in ``tasks``, which is imported where a verb needs it.
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from tasks import config, exits, runner
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from tasks.stage import Stage
+    from tasks.status import Cell, Report
+
+Verb = TypeVar("Verb", bound=Callable[..., Any])
+BAR_CELLS = 24
+WIDE = 200
+
+
+class Verbs(click.Group):
+    """Ends a verb that fails with the reason as the last line of standard error, and the reason's own exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except exits.DaystoneError as error:
+            fail(ctx, error.exit_code, str(error))
+        except KeyboardInterrupt:
+            fail(ctx, exits.INTERRUPTED, "stopped; what is published stays, and the next run goes on from there")
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise  # `| head`: click knows what to do
+            with config.log_file().open("a") as log:
+                traceback.print_exc(file=log)
+            click.echo(f"traceback: {config.log_file()}", err=True)
+            fail(ctx, exits.DaystoneError.exit_code, f"{type(error).__name__}: {error}")
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            ctx.fail(f"No such verb {args[0]!r}{exits.did_you_mean(args[0], self.commands)}.")
+        return super().resolve_command(ctx, args)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(f"{code:3}", text) for code, text in exits.table().items()])
+
+
+def fail(ctx: click.Context, code: int, reason: str) -> None:
+    click.echo(f"{click.style('Error', fg='red')}: {' '.join(reason.split())}", err=True)
+    ctx.exit(code)
+
+
+class Day(click.ParamType):  # type: ignore[type-arg]
+    """A landing day, in UTC."""
+
+    name = "day"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        try:
+            return value if isinstance(value, date) else date.fromisoformat(value)
+        except ValueError:
+            self.fail(f"wanted a day like 2026-11-20; found {value!r}", param, ctx)
+
+
+class StageOrDataset(click.ParamType):  # type: ignore[type-arg]
+    """A stage by the name of its class or of what it writes."""
+
+    name = "stage"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> type[Stage]:
+        if not isinstance(value, str):
+            stage: type[Stage] = value
+            return stage
+        known = {name: stage for stage in runner.stages() for name in (stage.__name__, stage.dataset)}
+        if value not in known:
+            names = ", ".join(f"{stage.__name__} ({stage.dataset})" for stage in runner.stages())
+            self.fail(f"no stage or dataset {value!r}{exits.did_you_mean(value, known)}; there are {names}", param, ctx)
+        return known[value]
+
+
+def of_a_lake(verb: Verb) -> Verb:
+    """The options of every verb that touches a lake. They outrank all files, as on Luigi's own command line."""
+    for option in (
+        click.option(
+            "--set", multiple=True, metavar="SECTION.KEY=VALUE", expose_value=False, callback=_give,
+            help="Any value of the configuration, as in --set training.cadence=daily. Repeatable.",
+        ),
+        click.option(
+            "--use-case", metavar="NAME", expose_value=False, callback=lambda *given: _give_one("pipeline.use_case", *given),
+            help="A shipped one or module:Class; outranks [pipeline] use_case.",
+        ),
+        click.option(
+            "--lake-root", metavar="DIR", expose_value=False, callback=lambda *given: _give_one("lake.root", *given),
+            help="Where the lake is; outranks [lake] root.",
+        ),
+    ):  # fmt: skip
+        verb = option(verb)
+    return verb
+
+
+def _give(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> None:
+    for text in values:
+        name, equals, value = text.partition("=")
+        section, dot, key = name.strip().rpartition(".")
+        if not (equals and dot and section and key):
+            raise click.BadParameter(
+                f"wanted section.key=value, as in training.cadence=daily; found {text!r}", ctx, param
+            )
+        config.give(section, key, value.strip())
+
+
+def _give_one(name: str, ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        section, key = name.split(".")
+        config.give(section, key, value)
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(runner.VERSION, message="%(prog)s %(version)s")
+def main() -> None:
+    """Daily batch machine learning on Spark, where done means done.
+
+    \b
+    A first look:
+      daystone sample --lake-root lake
+      daystone run --date 2026-03-01 --lake-root lake
+      daystone status --lake-root lake
+    """
+
+
+@main.command("run", short_help="Build what is missing of a day.")
+@click.argument("stage", type=StageOrDataset(), default="BatchInference", metavar="[STAGE]")
+@click.option("--date", "day", type=Day(), required=True, metavar="DAY", help="The landing day, UTC.")
+@of_a_lake
+def run_stage(stage: type[Stage], day: date) -> None:
+    """Build what is missing of STAGE for a day, and nothing else.
+
+    STAGE is a stage or the dataset that it writes: FeatureEngineering (features), ServingFeatures (serving), Balancing
+    (balanced), Training (model), ModelSelection (selection), BatchInference (predictions, the default).
+
+    \b
+    Example:
+      daystone run --date 2026-03-01 --lake-root lake
+      daystone run features --date 2026-03-01 --set spark.master=local[2]
+    """
+    task = runner.make(stage, day)
+    if task.complete():
+        click.echo(f"nothing to do: {stage.dataset} of {day} is complete")
+        return
+    click.echo(f"log: {config.log_file()}", err=True)
+    with shown() as watcher:
+        outcome = runner.run(task, watcher)
+    if outcome.error is not None:
+        for error in outcome.further:
+            click.echo(f"also: {' '.join(str(error).split())}", err=True)
+        raise outcome.error
+    click.echo(f"built {count(len(outcome.built), 'partition')} in {outcome.seconds:.0f} s")
+    click.echo(f"{stage.dataset} of {day}: {outcome.summary}, in {outcome.directory}")
+
+
+@main.command(short_help="Write sample data to try the chain on.")
+@click.option(
+    "--from", "first", type=Day(), default="2026-01-01", show_default=True, metavar="DAY", help="The first day."
+)
+@click.option("--days", type=click.IntRange(min=1), default=60, show_default=True, help="How many days land.")
+@click.option("--rows-per-day", type=click.IntRange(min=0), default=500, show_default=True, help="Applications a day.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Another seed, other people.")
+@click.option("--lake-root", metavar="DIR", help="Where the lake is; outranks [lake] root.")
+def sample(first: date, days: int, rows_per_day: int, seed: int, lake_root: str | None) -> None:
+    """Land days of the use case credit_risk: applications, and their outcomes once they are known.
+
+    The truth behind them is kept aside, so that the best possible score is known. The same arguments give the same
+    rows; more days extend a sample.
+
+    \b
+    Example:
+      daystone sample --lake-root lake --from 2026-01-01 --days 60 --rows-per-day 500 --seed 0
+    """
+    from tasks import sampling
+
+    root = lake_root if lake_root is not None else config.default_lake()
+    with counted("sample days", days) as advance:
+        place = sampling.write(root, first, days, rows_per_day, seed, advance)
+    click.echo(f"{count(days, 'day')} of {rows_per_day:,} applications have landed in {place}")
+    if sampling.too_short(first, days):
+        click.echo(
+            f"a first model can be trained on {sampling.first_training(first)}: for predictions, land days up to then"
+        )
+        return
+    click.echo("next:")
+    click.echo(f"  {sampling.next_command(root, first, days)}")
+
+
+@main.command(short_help="Show what there is, day by day.")
+@click.option("--from", "first", type=Day(), metavar="DAY", help="The first day.  [default: 13 days before the last]")
+@click.option("--to", "last", type=Day(), metavar="DAY", help="The last day.  [default: the newest of the lake]")
+@of_a_lake
+def status(first: date | None, last: date | None) -> None:
+    """Show for every day which raw feeds have landed and which datasets are published, missing, damaged or not due.
+
+    Exits with 35 where a partition is damaged.
+
+    \b
+    Example:
+      daystone status --from 2026-02-15 --to 2026-03-01 --lake-root lake
+    """
+    from tasks.place import configured
+    from tasks.status import report
+
+    found = report(configured(), first, last)
+    if not found.cells:
+        click.echo(f"{found.lake} holds nothing of {found.use_case} yet: no raw day has landed, nothing is built")
+        click.echo("land raw days with their flags, or try: daystone sample --lake-root DIR")
+        return
+    console = terminal()
+    console.print(f"{found.use_case} in {found.lake}", soft_wrap=True, markup=False, highlight=False)
+    console.print(table_of(found, console))
+    for line in found.rejections:
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+    for error in found.damaged:
+        console.print(str(error), soft_wrap=True, markup=False, highlight=False, style="red")
+    found.raise_if_damaged()
+
+
+@main.command(short_help="List the files of a partition.")
+@click.argument("dataset", type=StageOrDataset())
+@click.option("--date", "day", type=Day(), required=True, metavar="DAY", help="The landing day, UTC.")
+@click.option("--section", metavar="NAME", help="One group of the files, as in train or validation/unbalanced.")
+@of_a_lake
+def files(dataset: type[Stage], day: date, section: str | None) -> None:
+    """Print the files that are a partition, one path a line: exactly these, never what else lies beside them.
+
+    \b
+    Example:
+      daystone files predictions --date 2026-03-01 --lake-root lake
+      daystone files balanced --date 2026-02-23 --section validation/unbalanced
+    """
+    from tasks import listing
+
+    found = listing.partition(dataset, day)
+    sections = listing.sections(found)
+    if section is not None and sections and section not in sections:
+        hint = exits.did_you_mean(section, sections)
+        there = ", ".join(name or "one without a name" for name in sections)
+        raise click.BadParameter(f"no section {section!r} in {dataset.dataset} of {day}{hint}; there are {there}")
+    for path in listing.files(found, section):
+        click.echo(path)
+    if not sections:
+        click.echo(f"{dataset.dataset} of {day} is published and has no rows, hence no files", err=True)
+
+
+@main.command(short_help="Say what is missing on this machine.")
+@of_a_lake
+def doctor() -> None:
+    """Look at Java, Python, packages, configuration, the lake and the raw feeds; a line each, ok or what to do.
+
+    Writes nothing but a probe, which it removes, into the lake (a missing directory is made). Exits with 1 where
+    something is not as it should be.
+
+    \b
+    Example:
+      daystone doctor --lake-root lake
+    """
+    from tasks.doctor import examine
+
+    wrong = 0
+    for finding in examine():
+        wrong += not finding.ok
+        mark = click.style("ok", fg="green") if finding.ok else click.style("!!", fg="red", bold=True)
+        click.echo(f"{mark} {finding.what:<16} {' '.join(finding.text.split())}")
+    if wrong:
+        click.echo(f"{count(wrong, 'thing')} to mend, marked !!", err=True)
+        click.get_current_context().exit(exits.NOT_ALL_WELL)
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def terminal(err: bool = False) -> Console:
+    """Standard output (or error) as it is now, whatever it is replaced by during a run. Never wraps into a pipe."""
+    from rich.console import Console
+
+    stream = sys.stderr if err else sys.stdout
+    return Console(file=stream, width=None if stream.isatty() else WIDE)
+
+
+@contextmanager
+def counted(what: str, total: int) -> Iterator[Callable[[date], None]]:
+    """A bar over days on a terminal; nothing elsewhere."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn(what), BarColumn(BAR_CELLS), MofNCompleteColumn(), TextColumn("{task.fields[day]}"))
+    with Progress(*columns, console=terminal(err=True), disable=not sys.stderr.isatty(), transient=True) as progress:
+        bar = progress.add_task(what, total=total, day="")
+        yield lambda day: progress.update(bar, advance=1, day=str(day))
+
+
+@contextmanager
+def shown() -> Iterator[runner.Watcher]:
+    """Shows a run on standard error: bars on a terminal, elsewhere a line for each stage that ends."""
+    if not sys.stderr.isatty():
+        yield Lines()
+        return
+    from rich.live import Live
+
+    bars = Bars()
+    with Live(
+        get_renderable=bars.render,
+        console=terminal(err=True),
+        refresh_per_second=8,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ):
+        yield bars
+
+
+class Lines(runner.Watcher):
+    """One plain line for each stage that ends."""
+
+    def __init__(self) -> None:
+        self._stream = sys.stderr
+
+    def built(self, stage: Stage, message: str, seconds: float) -> None:
+        self._say(stage, f"{message} ({seconds:.1f} s)")
+
+    def refused(self, task: Any, error: exits.DaystoneError) -> None:
+        self._say(task, f"not done: {type(error).__name__}")
+
+    def _say(self, task: Any, words: str) -> None:
+        print(f"  {name_of(task):<12} {task.date}  {words}", file=self._stream, flush=True)
+
+
+class Bars(runner.Watcher):
+    """A bar for each dataset, in the order of the chain."""
+
+    def __init__(self) -> None:
+        self._due: dict[str, int] = {}
+        self._built: dict[str, int] = {}
+        self._says: dict[str, str] = {}
+        self._refused: dict[str, str] = {}
+        self._began = time.monotonic()
+
+    def due(self, stage: Stage) -> None:
+        self._due[stage.dataset] = self._due.get(stage.dataset, 0) + 1
+
+    def progress(self, stage: Stage, percent: int, message: str) -> None:
+        self._says[stage.dataset] = f"{stage.date}  {message}"
+
+    def built(self, stage: Stage, message: str, seconds: float) -> None:
+        self._built[stage.dataset] = self._built.get(stage.dataset, 0) + 1
+
+    def refused(self, task: Any, error: exits.DaystoneError) -> None:
+        self._refused[name_of(task)] = f"{task.date}  not done: {type(error).__name__}"
+
+    def render(self) -> RenderableType:
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+
+        table = Table.grid(padding=(0, 2, 0, 0))
+        for _ in range(3):
+            table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True, overflow="ellipsis")
+        for name in [stage.dataset for stage in runner.stages()]:
+            if name in self._due:
+                done, total = self._built.get(name, 0), self._due[name]
+                says = self._says.get(name, "")
+                if name in self._refused:
+                    says = f"[red]{self._refused[name]}[/]"
+                bar = ProgressBar(total=total, completed=done, width=BAR_CELLS)
+                table.add_row(name, bar, f"{done} of {total}", says)
+        for name in self._refused.keys() - self._due.keys():
+            table.add_row(name, "", "", f"[red]{self._refused[name]}[/]")
+        table.add_row(f"[dim]{time.monotonic() - self._began:.0f} s[/]")
+        return table
+
+
+def name_of(task: Any) -> str:
+    """What a task is about: its dataset, or the raw feed."""
+    return str(getattr(task, "dataset", "") or f"raw {getattr(task, 'feed', '')}".strip())
+
+
+STYLES: Mapping[str, str] = {
+    "DAMAGED": "bold red",
+    "HOLE": "red",
+    "LANDED": "green",
+    "MISSING": "yellow",
+    "NOT_DUE": "dim",
+    "PUBLISHED": "green",
+    "REJECTED": "magenta",
+    "WAITING": "yellow",
+}
+
+
+def table_of(found: Report, console: Console) -> RenderableType:
+    """Days by feeds and datasets; the feeds in one column where the terminal is narrow."""
+    from rich.measure import Measurement
+
+    whole = _table(found, {feed: [feed] for feed in found.feeds}, gap=1)
+    if Measurement.get(console, console.options.update(max_width=WIDE), whole).maximum <= console.width:
+        return whole
+    return _table(found, {"raw": found.feeds}, gap=0)
+
+
+def _table(found: Report, raw: Mapping[str, list[str]], gap: int) -> RenderableType:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, gap, 0, 0), show_edge=False)
+    for heading in ("date", *raw, *found.datasets):
+        table.add_column(heading, justify="left" if heading in ("date", *raw) else "right", no_wrap=True)
+    for day, cells in found.cells.items():
+        shown = [_worst([cells[feed] for feed in feeds]) for feeds in raw.values()]
+        shown += [cells[dataset] for dataset in found.datasets]
+        table.add_row(str(day), *(Text(cell.text, STYLES[cell.state.name]) for cell in shown))
+    return table
+
+
+def _worst(cells: list[Cell]) -> Cell:
+    order = ["HOLE", "WAITING", "NOT_DUE", "LANDED"]
+    return min(cells, key=lambda cell: order.index(cell.state.name))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""What a machine, a configuration and a lake must have before the chain can run, looked at one by one. No JVM."""
+
+from __future__ import annotations
+
+import configparser
+import importlib.metadata
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import luigi
+from luigi.configuration import LuigiConfigParser, get_config
+
+from spark_lib import __version__
+from spark_lib.errors import DaystoneError
+from tasks import config, defaults, java, runner
+from tasks.landed import newest_landed
+from tasks.place import Place, configured
+
+#: The sections whose values are shown: ours, and those of Luigi's that change what a run does and hold no secrets.
+SHOWN = (*config.SECTIONS, "core", "worker", "scheduler", "retcode", "RangeDaily")
+PYTHONS = ((3, 11), (3, 12), (3, 13))
+PACKAGES = (
+    "luigi", "pyspark", "pyarrow", "numpy", "pandas", "onnx", "onnxmltools", "onnxruntime", "click", "rich",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line: what was looked at, whether it is as it should be, and what was found or is to be done."""
+
+    what: str
+    ok: bool
+    text: str
+
+
+def examine() -> Iterator[Finding]:
+    """Every finding, in the order in which one would mend them."""
+    yield _python()
+    yield from _told("java", _java)
+    yield from _packages()
+    yield from _configuration()
+    yield from _told("log", lambda: [Finding("log", True, str(config.log_file()))])
+    yield from _told("scheduler", _scheduler)
+    try:
+        place = configured()
+    except DaystoneError as error:
+        yield Finding("use case", False, str(error))
+        return
+    except Exception as error:
+        text = f"{config.default_use_case()} cannot be imported: {type(error).__name__}: {error}"
+        yield Finding("use case", False, f"{text}. Next: mend its module, or what it imports")
+        return
+    yield Finding("use case", True, f"{place.use_case} ({type(place.case).__module__}:{type(place.case).__name__})")
+    yield from _settings(place)
+    yield from _told("lake", lambda: _lake(place))
+    for feed in place.feeds:
+        yield from _told(f"raw {feed}", partial(_feed, place, feed))
+
+
+def _told(what: str, look: Callable[[], list[Finding]]) -> list[Finding]:
+    """What was found; an error as what is to be done."""
+    try:
+        return look()
+    except DaystoneError as error:
+        return [Finding(what, False, str(error))]
+
+
+def _python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info[:2] in PYTHONS:
+        return Finding("python", True, f"{version} ({sys.executable})")
+    wanted = ", ".join(".".join(map(str, python)) for python in PYTHONS)
+    return Finding(
+        "python", False, f"{version} ({sys.executable}). Next: install one of {wanted}, and Daystone into it"
+    )
+
+
+def _java() -> list[Finding]:
+    found = java.find()
+    return [Finding("java", True, f"{found.version} ({found.path}, by {found.found_by})")]
+
+
+def _packages() -> Iterator[Finding]:
+    there, missing = [f"daystone {__version__}"], []
+    for name in PACKAGES:
+        try:
+            there.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(name)
+    yield Finding("packages", True, ", ".join(there))
+    if missing:
+        yield Finding("packages", False, f"no {', '.join(missing)}. Next: pip install {' '.join(missing)}")
+
+
+def _configuration() -> Iterator[Finding]:
+    files = defaults.read_files()
+    for path in LuigiConfigParser._config_paths:
+        if path == os.environ.get("LUIGI_CONFIG_PATH") and os.path.abspath(path) not in files:
+            text = f"LUIGI_CONFIG_PATH names {path}, which is not there. Next: correct or unset it"
+            yield Finding("configuration", False, text)
+    later = " (later ones win)" if len(files) > 1 else ""
+    yield Finding("configuration", True, ", ".join(files) + later if files else "no file, defaults only")
+    parser = get_config()
+    for section in parser.sections():
+        if section.partition(".")[0] not in SHOWN:
+            continue
+        for key in parser.options(section):
+            value = parser.get(section, key, "", raw=True).replace("%%", "%")
+            if key not in parser.defaults() and not _is_default(section, key, value):
+                shown = _shown(section, key, value)
+                yield Finding(
+                    "configuration", True, f"[{section}] {key} = {shown}, from {_origin(files, section, key)}"
+                )
+
+
+def _settings(place: Place) -> Iterator[Finding]:
+    for setting, value in place.case.settings.items():
+        section, _, key = setting.rpartition(".")
+        yield Finding("configuration", True, f"[{section}] {key} = {value}, from the use case unless set above")
+
+
+def _is_default(section: str, key: str, value: str) -> bool:
+    if key == "no_configure_logging" or defaults.DEFAULTS.get(section, {}).get(key) == value:
+        return True
+    family = config.SECTIONS.get(section)
+    parameters = dict(family.get_params()) if family else {}
+    return key in parameters and str(parameters[key]._default) == value
+
+
+def _shown(section: str, key: str, value: str) -> str:
+    """A value as it may be shown: of Spark's settings, which others may have put a secret into, the names only."""
+    if section.partition(".")[0] != "spark" or key != "conf":
+        return runner.without_password(value)
+    try:
+        return f"{', '.join(json.loads(value))} (values not shown)"
+    except ValueError:
+        return "(not shown: it is no JSON)"
+
+
+def _origin(files: list[str], section: str, key: str) -> str:
+    """Who said a value: an option, or the last file that has it."""
+    if config.given(section, key):
+        return "the command line"
+    found = ""
+    for file in files:
+        parser = configparser.RawConfigParser()
+        parser.optionxform = str  # type: ignore[assignment, method-assign]
+        parser.read(file)
+        if parser.has_option(section, key) or parser.has_option(section, key.replace("_", "-")):
+            found = file
+    return found or "code"
+
+
+def _scheduler() -> list[Finding]:
+    if luigi.interface.core().local_scheduler:
+        return [Finding("scheduler", True, "inside the process ([core] local_scheduler)")]
+    runner.find_scheduler()
+    return [Finding("scheduler", True, f"luigid at {runner.scheduler_url()} answers")]
+
+
+def _lake(place: Place) -> list[Finding]:
+    place.partitions.store.probe()
+    return [Finding("lake", True, f"{place.partitions.root} can be written and published to")]
+
+
+def _feed(place: Place, name: str) -> list[Finding]:
+    feed = place.feeds[name]
+    newest = newest_landed(feed)
+    if newest:
+        return [Finding(f"raw {name}", True, f"newest landed day {newest} ({feed.directory(newest)})")]
+    looked_for = feed.flag_url(place.settings.first_date)
+    text = f"no day has landed; looked for flags like {looked_for}. Next: land one, set [raw.{name}] path, or `daystone sample`"
+    return [Finding(f"raw {name}", False, text)]

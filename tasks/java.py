@@ -1,0 +1,64 @@
+"""The Java that Spark would start: looked for where Spark looks, before Spark does and fails with a riddle."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+
+from tasks.exits import JavaMissing
+
+VERSIONS = (17, 21)
+#: As scripts/prerequisites.sh has it, which cannot ask Python.
+INSTALL = (
+    "Debian: sudo apt-get install default-jre-headless | macOS: brew install openjdk@17"
+    " | Red Hat: sudo dnf install java-21-openjdk-headless"
+)
+_ANSWER_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Java:
+    path: str
+    version: int
+    #: "JAVA_HOME" or "PATH"
+    found_by: str
+
+
+@cache
+def require() -> Java:
+    """``find``, once a process."""
+    return find()
+
+
+def find() -> Java:
+    """The Java of JAVA_HOME, else of PATH. Raises JavaMissing where there is none, or one that Spark 4 refuses."""
+    home = os.environ.get("JAVA_HOME")
+    name = os.path.join(home, "bin", "java") if home else "java"
+    path = shutil.which(name)
+    if path is None:
+        raise _missing(f"no {name}")
+    try:
+        answer = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=_ANSWER_SECONDS)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise _missing(f"{path} does not start: {error}") from error
+    said = re.search(r'version "(?:1\.)?(\d+)', answer.stderr + answer.stdout)
+    if answer.returncode or not said:
+        # macOS has a `java` that only says where to get one.
+        raise _missing(f"{path} does not start")
+    java = Java(path, int(said[1]), "JAVA_HOME" if home else "PATH")
+    if java.version not in VERSIONS:
+        raise _missing(f"{path} (by {java.found_by}) is Java {java.version}")
+    return java
+
+
+def _missing(found: str) -> JavaMissing:
+    return JavaMissing(
+        "Spark",
+        f"Java {' or '.join(map(str, VERSIONS))}",
+        found,
+        f"install it ({INSTALL}), or set JAVA_HOME to where it is",
+    )

@@ -1,0 +1,34 @@
+"""Where a verb of run.py looks: the use case and the lake that the configuration names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spark_lib import use_case as use_cases
+from spark_lib.lake import Lake, RawFeed
+from spark_lib.use_case import UseCase
+from tasks import config
+
+
+@dataclass(frozen=True)
+class Place:
+    """A use case in a lake, with its checked configuration."""
+
+    use_case: str
+    case: UseCase
+    settings: config.Settings
+    partitions: Lake
+
+    @property
+    def feeds(self) -> dict[str, RawFeed]:
+        """Every raw feed of the use case."""
+        return {feed: self.settings.feed(self.partitions.root, feed) for feed in self.case.feeds}
+
+
+def configured() -> Place:
+    """Raises ConfigurationError where the configuration names nothing that can be used."""
+    name = use_cases.normalise(config.default_use_case())
+    case = use_cases.load(name)
+    settings = config.Settings(name, case)
+    settings.check()
+    return Place(name, case, settings, Lake(config.default_lake(), use_cases.directory(name)))

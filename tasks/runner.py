@@ -1,0 +1,273 @@
+"""Runs a stage in this process through Luigi, with the chatter in a log file, and says how it went."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+import luigi
+from luigi.configuration import get_config
+from luigi.execution_summary import LuigiRunResult, _summary_dict
+from luigi.parameter import UnconsumedParameterWarning
+from luigi.rpc import RPCError
+
+import tasks
+from spark_lib import __version__ as VERSION
+from spark_lib.errors import DaystoneError
+from tasks import config
+from tasks.exits import NotRun, RunByAnother, SchedulerUnreachable
+from tasks.log import logger
+from tasks.stage import PROGRESS, REFUSED, Stage
+
+_ANSWER_SECONDS = 10
+__all__ = [
+    "VERSION",
+    "Outcome",
+    "Watcher",
+    "chatter_in",
+    "find_scheduler",
+    "make",
+    "message_of",
+    "run",
+    "scheduler_url",
+    "stages",
+    "without_password",
+]
+
+# What is refused before a run has its log file is an error that run.py prints: no need for Python's last resort.
+logger.addHandler(logging.NullHandler())
+# Luigi warns of its own documented spelling of keys ([core] default-scheduler-url); ours are checked by name.
+warnings.filterwarnings("ignore", category=UnconsumedParameterWarning)
+
+
+class Watcher:
+    """What happens during a run, for whoever shows it to a person. Every method may be overridden."""
+
+    def due(self, stage: Stage) -> None:
+        """A stage was found to be missing, and will be built."""
+
+    def progress(self, stage: Stage, percent: int, message: str) -> None:
+        """A stage says what it does."""
+
+    def built(self, stage: Stage, message: str, seconds: float) -> None:
+        """A stage is published."""
+
+    def refused(self, task: luigi.Task, error: DaystoneError) -> None:
+        """A task says why it cannot be done."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """``error`` is None exactly when the stage that was asked for is published and whole."""
+
+    stage: Stage
+    built: list[Stage]
+    seconds: float = 0.0
+    error: DaystoneError | None = None
+    #: What else was refused on the way.
+    further: list[DaystoneError] = field(default_factory=list)
+
+    @property
+    def directory(self) -> str:
+        """Where the partition lies."""
+        lake = self.stage.partitions
+        return lake.store.url(lake.prefix(self.stage.dataset, self.stage.date))
+
+    @property
+    def summary(self) -> str:
+        """The partition in words."""
+        (partition,) = self.stage.partitions.require(self.stage.dataset, self.stage.date)
+        return message_of(self.stage.summary(partition.manifest))
+
+
+def stages() -> list[type[Stage]]:
+    """The stages of the chain, in its order."""
+    order = (
+        tasks.FeatureEngineering,
+        tasks.ServingFeatures,
+        tasks.Balancing,
+        tasks.Training,
+        tasks.ModelSelection,
+        tasks.BatchInference,
+    )
+    return list(order)
+
+
+def make(stage: type[Stage], day: date) -> Stage:
+    """The task of a day, of the use case and lake that the configuration names. Raises ConfigurationError."""
+    return stage(date=day)
+
+
+def run(stage: Stage, watcher: Watcher) -> Outcome:
+    """Build what is missing of a stage. Raises DamagedPartition for one that is there and not whole.
+
+    Nothing but its manifest and files' sizes is looked at where it is complete.
+    """
+    if stage.complete():
+        return Outcome(stage, [])
+    began = time.monotonic()
+    with chatter_in(config.log_file()), _Seen(watcher).listening() as seen:
+        find_scheduler()
+        try:
+            result = luigi.build([stage], detailed_summary=True)
+        except RPCError as error:
+            raise _unreachable(f"{error}: {error.sub_exception}") from error
+        reason = None if _is_whole(stage) else next(iter(seen.errors), None) or _unexplained(stage, result)
+    return Outcome(stage, seen.built, time.monotonic() - began, reason, [e for e in seen.errors if e is not reason])
+
+
+def message_of(summary: str) -> str:
+    """A stage's words without the name of its dataset, which is shown beside them."""
+    return re.sub(r"^\w+: ", "", summary)
+
+
+@contextmanager
+def chatter_in(log_file: Path) -> Iterator[None]:
+    """Everything that Luigi, libraries and use cases log or print goes to a file."""
+    # Luigi would add a handler for the terminal of its own.
+    get_config().set("core", "no_configure_logging", "true")
+    with log_file.open("a", buffering=1) as log:
+        handler = logging.StreamHandler(log)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        root = logging.getLogger()
+        level = root.level
+        logging.getLogger("py4j").setLevel(logging.WARNING)
+        root.addHandler(handler)
+        root.setLevel(logging.INFO)
+        logging.captureWarnings(True)
+        try:
+            with redirect_stdout(log), redirect_stderr(log):
+                yield
+        finally:
+            logging.captureWarnings(False)
+            root.setLevel(level)
+            root.removeHandler(handler)
+
+
+class _Seen:
+    """Collects Luigi's events of one run, and passes them on in the words of the chain."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self.built: list[Stage] = []
+        self.errors: list[DaystoneError] = []
+        self._watcher = watcher
+        self._due: set[str] = set()
+        self._began: dict[str, float] = {}
+        self._message: dict[str, str] = {}
+
+    @contextmanager
+    def listening(self) -> Iterator[_Seen]:
+        handlers: dict[str, Callable[..., None]] = {
+            luigi.Event.DEPENDENCY_DISCOVERED: self._on_due,
+            luigi.Event.START: self._on_start,
+            luigi.Event.SUCCESS: self._on_success,
+            luigi.Event.BROKEN_TASK: self._on_broken,
+            PROGRESS: self._on_progress,
+            REFUSED: self._on_refused,
+        }
+        for event, handler in handlers.items():
+            luigi.Task.event_handler(event)(handler)
+        try:
+            yield self
+        finally:
+            for event, handler in handlers.items():
+                luigi.Task.remove_event_handler(event, handler)
+
+    def _on_due(self, task: luigi.Task, dependency: luigi.Task | None = None) -> None:
+        if isinstance(task, Stage) and task.task_id not in self._due:
+            self._due.add(task.task_id)
+            self._watcher.due(task)
+
+    def _on_start(self, task: luigi.Task) -> None:
+        self._on_due(task)
+        self._began[task.task_id] = time.monotonic()
+
+    def _on_progress(self, stage: Stage, percent: int, message: str) -> None:
+        self._message[stage.task_id] = message_of(message)
+        self._watcher.progress(stage, percent, message_of(message))
+
+    def _on_success(self, task: luigi.Task) -> None:
+        if isinstance(task, Stage):
+            self.built.append(task)
+            seconds = time.monotonic() - self._began[task.task_id]
+            self._watcher.built(task, self._message.get(task.task_id, ""), seconds)
+
+    def _on_refused(self, task: luigi.Task, error: DaystoneError) -> None:
+        if str(error) not in map(str, self.errors):
+            self.errors.append(error)
+            self._watcher.refused(task, error)
+
+    def _on_broken(self, task: luigi.Task, error: BaseException) -> None:
+        if not isinstance(error, DaystoneError):
+            error = DaystoneError(
+                f"requirements of {task.task_family}",
+                "no exception",
+                f"{type(error).__name__}: {error}",
+                "read the traceback in the log",
+            )
+        self._on_refused(task, error)
+
+
+def _is_whole(stage: Stage) -> bool:
+    try:
+        return stage.complete()
+    except DaystoneError:
+        return False  # it was refused, and is among the errors
+
+
+def _unexplained(stage: Stage, result: LuigiRunResult) -> DaystoneError:
+    """Why nothing was refused and the partition is not there all the same: as far as Luigi knows."""
+    where = f"{stage.task_family} of {stage.date}"
+    elsewhere = _summary_dict(result.worker)["run_by_other_worker"]
+    if elsewhere:
+        names = ", ".join(sorted(f"{task.task_family} of {task.date}" for task in elsewhere))
+        return RunByAnother(
+            where, "to build it here", f"another process building {names}", "run again when that one has ended"
+        )
+    if result.status.name == "NOT_RUN":
+        return NotRun(where, "a turn from the scheduler", "none", "look at the task on luigid's page, then run again")
+    return DaystoneError(where, "a published partition", f"none: Luigi says {result.status.value[1]}", "read the log")
+
+
+def scheduler_url() -> str:
+    """Where luigid is, if it is to be used."""
+    core = luigi.interface.core()
+    url = core.scheduler_url or f"http://{core.scheduler_host}:{core.scheduler_port}/"
+    return without_password(url)
+
+
+def find_scheduler() -> None:
+    """Ask luigid, if it is to be used, for its page: Luigi itself would try for minutes before it says that nobody is
+    there. Raises SchedulerUnreachable."""
+    core = luigi.interface.core()
+    url = scheduler_url()
+    if core.local_scheduler or not url.startswith(("http://", "https://")):
+        return
+    try:
+        urlopen(url, timeout=_ANSWER_SECONDS).close()  # noqa: S310  (of http, as was just seen)
+    except HTTPError as error:
+        logger.info("luigid at %s answers %s", url, error)  # somebody is there: Luigi's own calls decide
+    except (URLError, OSError, ValueError) as error:
+        raise _unreachable(f"{url}: {getattr(error, 'reason', error)}") from error
+
+
+def _unreachable(found: str) -> SchedulerUnreachable:
+    return SchedulerUnreachable(
+        "luigid",
+        "an answer",
+        without_password(found),
+        "start it (luigid --address 127.0.0.1), correct [core] default-scheduler-url, or set [core] local_scheduler = true",
+    )
+
+
+def without_password(url: str) -> str:
+    return re.sub("//[^/@]*@", "//", url)

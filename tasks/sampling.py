@@ -1,0 +1,63 @@
+"""Sample data for the use case that ships, landed where its feeds land by default."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+
+from spark_lib import use_case as use_cases
+from spark_lib.lake import Lake, RawFeed
+from tasks import cadence, config
+
+USE_CASE = "credit_risk"
+
+
+def write(root: str, first: date, days: int, rows_per_day: int, seed: int, on_day: Callable[[date], None]) -> Path:
+    """Land the sample days, call ``on_day`` after each, and return the directory that they are in.
+
+    Raises ConfigurationError where other data lie there, LakeError where nothing can be written.
+    """
+    from spark_lib import sample
+
+    lake = Lake(root, USE_CASE)
+    lake.store.probe()
+    place = Path(lake.root, USE_CASE)
+
+    def directory(feed: str, day: date) -> Path:
+        return Path(RawFeed(feed, lake.root, USE_CASE).directory(day))
+
+    sample.write(directory, place / "truth", first, days, rows_per_day, seed, on_day)
+    return place / "raw"
+
+
+def next_command(root: str, first: date, days: int) -> str:
+    """The command that builds the predictions of the sample's last day."""
+    command = ["luigi", "--module", "tasks", "BatchInference", "--date", str(_last(first, days)), "--lake-root", root]
+    if config.default_use_case() != USE_CASE:
+        command += ["--pipeline-use-case", USE_CASE]
+    if _settings().first_date != first:
+        command += ["--pipeline-first-date", str(first)]
+    return shlex.join(command)
+
+
+def first_training(first: date) -> date:
+    """The first day that a model can be trained on, of data that begin on ``first``."""
+    values = _settings().training
+    return cadence.first_training(values.cadence, first, values.window_days, values.label_delay_days)
+
+
+def too_short(first: date, days: int) -> bool:
+    """Whether the sample ends before a model can be trained on it."""
+    return _last(first, days) < first_training(first)
+
+
+def _last(first: date, days: int) -> date:
+    return first + timedelta(days=days - 1)
+
+
+def _settings() -> config.Settings:
+    settings = config.Settings(USE_CASE, use_cases.load(USE_CASE))
+    settings.check()
+    return settings

@@ -1,0 +1,154 @@
+"""What there is, day by day: raw days, and what the chain made of them. Reads listings and manifests only."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from spark_lib.errors import ConfigurationError, DamagedPartition
+from spark_lib.lake import Manifest, Partition, RawFeed, days
+from tasks import cadence
+from tasks.config import Settings
+from tasks.landed import newest_landed
+from tasks.place import Place
+from tasks.runner import stages
+
+DAYS_SHOWN = 14
+
+
+class State(enum.Enum):
+    """What a cell of the table says."""
+
+    LANDED = "landed"
+    WAITING = "waiting"
+    HOLE = "hole"
+    PUBLISHED = "published"
+    REJECTED = "rejected"
+    MISSING = "missing"
+    DAMAGED = "damaged"
+    NOT_DUE = "not due"
+
+
+@dataclass(frozen=True)
+class Cell:
+    state: State
+    text: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """``cells`` by day, and by feed or dataset."""
+
+    lake: str
+    use_case: str
+    feeds: list[str]
+    datasets: list[str]
+    cells: dict[date, dict[str, Cell]]
+    damaged: list[DamagedPartition]
+    #: Why trainings were rejected, a line each.
+    rejections: list[str]
+
+    def raise_if_damaged(self) -> None:
+        """Raise one DamagedPartition for all."""
+        if self.damaged:
+            raise DamagedPartition(
+                f"lake {self.lake}",
+                "every published partition to be whole",
+                f"{len(self.damaged)} damaged: {', '.join(error.where.partition(': ')[0] for error in self.damaged)}",
+                "restore the files, or remove the partition's _SUCCESS and run its stage again",
+            )
+
+
+def report(place: Place, first: date | None, last: date | None) -> Report:
+    """The days of ``[first, last]``: by default the last fourteen up to the newest in the lake, not to the clock's.
+
+    A report without days is one of a lake that holds nothing. Raises ConfigurationError where ``first`` is after
+    ``last``.
+    """
+    if last is None:
+        last = newest(place)
+    datasets = [stage.dataset for stage in stages()]
+    if last is None:
+        return Report(place.partitions.root, place.use_case, list(place.feeds), datasets, {}, [], [])
+    if first is None:
+        first = last - timedelta(days=DAYS_SHOWN - 1)
+    if first > last:
+        raise ConfigurationError(
+            "status", "a first day that is not after the last", f"{first} to {last}", "correct --from, --to"
+        )
+    cells: dict[date, dict[str, Cell]] = {day: {} for day in days(first, last)}
+    for name, feed in place.feeds.items():
+        for day, cell in _feed(feed, first, last, place.settings.first_date):
+            cells[day][name] = cell
+    damaged: list[DamagedPartition] = []
+    rejections: list[str] = []
+    for dataset in datasets:
+        found = place.partitions.find(dataset, first, last)
+        for day in days(first, last):
+            cells[day][dataset] = _cell(dataset, day, found.get(day), place.settings)
+        damaged += [partition for partition in found.values() if isinstance(partition, DamagedPartition)]
+        rejections += [words for partition in found.values() if (words := _rejection(partition))]
+    return Report(place.partitions.root, place.use_case, list(place.feeds), datasets, cells, damaged, rejections)
+
+
+def newest(place: Place) -> date | None:
+    """The last day of the lake that has a partition or has landed."""
+    found = [day for stage in stages() if (day := place.partitions.newest(stage.dataset))]
+    after = max(found, default=None)
+    landed = [day for feed in place.feeds.values() if (day := newest_landed(feed, after))]
+    return max([*found, *landed], default=None)
+
+
+def _feed(feed: RawFeed, first: date, last: date, begins: date) -> Iterator[tuple[date, Cell]]:
+    there = {day: feed.has_landed(day) for day in days(first, last)}
+    newest = max((day for day, landed in there.items() if landed), default=first)
+    for day, landed in there.items():
+        if landed:
+            yield day, Cell(State.LANDED, "landed")
+        elif day < begins:
+            yield day, Cell(State.NOT_DUE, "–")
+        elif day < newest:
+            yield day, Cell(State.HOLE, "hole")
+        else:
+            yield day, Cell(State.WAITING, "waiting")
+
+
+def _cell(dataset: str, day: date, found: Partition | DamagedPartition | None, settings: Settings) -> Cell:
+    if isinstance(found, DamagedPartition):
+        return Cell(State.DAMAGED, "damaged")
+    if found is None:
+        return Cell(State.MISSING, "missing") if _is_due(dataset, day, settings) else Cell(State.NOT_DUE, "–")
+    return _published(dataset, found.manifest)
+
+
+def _published(dataset: str, manifest: Manifest) -> Cell:
+    if dataset == "model":
+        approved = manifest.metrics["verdict"]["approved"]
+        return Cell(State.PUBLISHED, "approved") if approved else Cell(State.REJECTED, "rejected")
+    if dataset == "selection":
+        return Cell(State.PUBLISHED, str(manifest.metrics["model_date"]))
+    return Cell(State.PUBLISHED, f"{manifest.rows():,}")
+
+
+def _is_due(dataset: str, day: date, settings: Settings) -> bool:
+    """Whether the chain of a day asks for the dataset: models on the cadence only, serving features never."""
+    values = settings.training
+    first = cadence.first_training(values.cadence, settings.first_date, values.window_days, values.label_delay_days)
+    due = {
+        "features": day >= settings.first_date,
+        "balanced": day >= first and cadence.on_cadence(values.cadence, day),
+        "model": day >= first and cadence.on_cadence(values.cadence, day),
+        "selection": day >= first,
+        "predictions": day >= first,
+    }
+    return due.get(dataset, False)
+
+
+def _rejection(found: Partition | DamagedPartition) -> str:
+    """Why a training was rejected; empty for everything else."""
+    verdict = found.manifest.metrics.get("verdict") if isinstance(found, Partition) else None
+    if not isinstance(found, Partition) or not verdict or verdict["approved"]:
+        return ""
+    return f"{found.dataset} of {found.date} was rejected: {verdict['reason']}: {verdict['detail']}"
