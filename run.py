@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tasks.status import Cell, Report
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
+ALSO_SHOWN = 5
 BAR_CELLS = 24
 WIDE = 200
 
@@ -167,8 +168,10 @@ def run_stage(stage: type[Stage], day: date) -> None:
     with shown() as watcher:
         outcome = runner.run(task, watcher)
     if outcome.error is not None:
-        for error in outcome.further:
+        for error in outcome.further[:ALSO_SHOWN]:
             click.echo(f"also: {' '.join(str(error).split())}", err=True)
+        if outcome.further[ALSO_SHOWN:]:
+            click.echo(f"also: {count(len(outcome.further) - ALSO_SHOWN, 'error')} more, in the log", err=True)
         raise outcome.error
     click.echo(f"built {count(len(outcome.built), 'partition')} in {outcome.seconds:.0f} s")
     click.echo(f"{stage.dataset} of {day}: {outcome.summary}, in {outcome.directory}")

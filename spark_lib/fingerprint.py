@@ -55,7 +55,7 @@ def _collect(name: str, package: str, sources: dict[str, str]) -> None:
         return
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         return
-    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    tree = ast.parse(Path(spec.origin).read_bytes())
     sources[name] = hashlib.sha256(_canonical(tree).encode()).hexdigest()
     parent = name if spec.submodule_search_locations else name.rpartition(".")[0]
     for node in ast.walk(tree):
@@ -81,7 +81,7 @@ def _canonical(node: object) -> str:
         return f"{type(node).__name__}({','.join(fields)})"
     if isinstance(node, list):
         return f"[{','.join(map(_canonical, node))}]"
-    return repr(node)
+    return ascii(node)  # repr() shows a new sign of Unicode as itself or escaped, by the version of Python
 
 
 def _has_docstring(node: ast.AST) -> bool:

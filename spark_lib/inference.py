@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from spark_lib import matrix
@@ -57,7 +57,7 @@ def score(rows: DataFrame, identity: list[str], features: Mapping[str, Feature],
     shipped = rows.sparkSession.sparkContext.broadcast(model.model)
     digest = model.digest
 
-    def scores(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def scores(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
 
         from spark_lib.model import load

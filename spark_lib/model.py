@@ -6,6 +6,7 @@ Workers import this module: no pyspark here.
 from __future__ import annotations
 
 import hashlib
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -94,6 +95,8 @@ def check_parity(model_bytes: bytes, matrix: np.ndarray, spark_probabilities: np
 
 
 def _new_session(model_bytes: bytes) -> InferenceSession:
+    # Its wheels, from 1.29 on, tell Microsoft about each session over the network, and keep an identifier of the machine.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime as ort
 
     options = ort.SessionOptions()

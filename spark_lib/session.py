@@ -54,10 +54,12 @@ def _start(
 ) -> SparkSession:
     from pyspark.sql import SparkSession
 
-    java = f"-Dlog4j2.configurationFile={LOG4J.as_uri()} -Ddaystone.log={log_file} -Duser.timezone=UTC"
+    utc = "-Duser.timezone=UTC"
     settings = {
         "spark.driver.memory": driver_memory,
-        "spark.driver.extraJavaOptions": java,
+        # Of Spark's two settings the one that leaves `extraJavaOptions` to the user.
+        "spark.driver.defaultJavaOptions": f'{utc} -Dlog4j2.configurationFile={LOG4J.as_uri()} "-Ddaystone.log={log_file}"',
+        "spark.executor.defaultJavaOptions": utc,
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.shuffle.partitions": str(shuffle_partitions),
         # A result depends on the data, not on where or when it is computed.
@@ -87,10 +89,10 @@ def _start(
 @contextmanager
 def _terminal_spared(log_file: str) -> Iterator[None]:
     """The JVM, and the Python workers that it starts, inherit the log file as their standard output and error."""
+    log = os.open(log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     sys.stdout.flush()
     sys.stderr.flush()
     kept = [os.dup(1), os.dup(2)]
-    log = os.open(log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
         os.dup2(log, 1)
         os.dup2(log, 2)

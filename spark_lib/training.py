@@ -128,7 +128,7 @@ def _exported(spark: SparkSession, case: UseCase, model: Any, rows: DataFrame, s
         exported = onnx_forest.export(model, len(case.features), scratch, spark)
     finally:
         remove(spark, scratch)
-    probability = vector_to_array("probability", "float64")[1].alias("_probability")
+    probability = vector_to_array(F.col("probability"), "float64")[1].alias("_probability")
     drawn = model.transform(rows.orderBy(F.xxhash64(case.key)).limit(PARITY_ROWS))
     sample = drawn.select(*case.features, probability).toArrow()
     check_parity(exported, matrix.from_arrow(sample, case.features), sample["_probability"].to_numpy())

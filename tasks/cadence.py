@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 
-def candidates(cadence: str, day: date, first: date, window_days: int, label_delay_days: int, at_most: int) -> list[date]:
+def candidates(
+    cadence: str, day: date, first: date, window_days: int, label_delay_days: int, at_most: int
+) -> list[date]:
     """The cadence dates up to ``day`` whose window starts on or after ``first``, newest first."""
     earliest = first_candidate(first, window_days, label_delay_days)
     found: list[date] = []

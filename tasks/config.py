@@ -10,7 +10,7 @@ import configparser
 import difflib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,7 +33,7 @@ class lake(luigi.Config):
 
 class pipeline(luigi.Config):
     use_case = luigi.Parameter(default="credit_risk", description="a shipped use case or module:Class")
-    first_date = luigi.DateParameter(default=None, description="the first landed day: history begins here")
+    first_date: date | None = luigi.DateParameter(default=None, description="the first landed day: history begins here")  # type: ignore[arg-type]
 
 
 class training(luigi.Config):
@@ -61,16 +61,20 @@ class spark(luigi.Config):
     master = luigi.Parameter(default="local[*]", description="any Spark master")
     driver_memory = luigi.Parameter(default="2g", description="heap of the driver's JVM")
     shuffle_partitions = luigi.IntParameter(default=64, description="before adaptive execution merges small ones")
-    conf = luigi.DictParameter(default={}, description="further Spark settings, as JSON")
+    conf: dict[str, str] = luigi.DictParameter(default={}, description="further Spark settings, as JSON")
 
 
 class log(luigi.Config):
-    directory = luigi.Parameter(default="", description="where Spark's and run.py's log goes; default: the state directory")
+    directory = luigi.Parameter(
+        default="", description="where Spark's and run.py's log goes; default: the state directory"
+    )
 
 
 #: What run.py's options say, by section and key.
 _GIVEN: dict[tuple[str, str], str] = {}
-SECTIONS: dict[str, type[luigi.Config]] = {section.__name__: section for section in (lake, pipeline, training, raw, spark, log)}
+SECTIONS: dict[str, type[luigi.Config]] = {
+    section.__name__: section for section in (lake, pipeline, training, raw, spark, log)
+}
 Section = TypeVar("Section", bound=luigi.Config)
 
 
@@ -163,7 +167,9 @@ class Settings:
         }
 
 
-def _values(section: type[luigi.Config], sections: Sequence[str], defaults: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _values(
+    section: type[luigi.Config], sections: Sequence[str], defaults: Mapping[str, Any]
+) -> Iterator[tuple[str, Any]]:
     """What is set for each parameter, by precedence; one that is set nowhere is left to the class's default."""
     for name, parameter in section.get_params():
         for place, text in _texts(section.__name__, name, sections, defaults):
@@ -246,15 +252,23 @@ def log_file() -> Path:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigurationError(
-            "[log] directory", "a directory that can be made", f"{directory}: {error.strerror}", "set it with --log-directory"
+            "[log] directory",
+            "a directory that can be made",
+            f"{directory}: {error.strerror}",
+            "set it with --log-directory",
         ) from error
-    return directory / f"{datetime.now(timezone.utc):%Y-%m-%d}.log"
+    return directory / f"{datetime.now(UTC):%Y-%m-%d}.log"
 
 
 def check_names(use_case: str, case: UseCase) -> None:
     """Raise ConfigurationError for a section or key that looks like one of ours and is none."""
     parser = get_config()
-    suffixes = {"", *(f".{feed}" for feed in case.feeds), f".{use_case}", *(f".{feed}.{use_case}" for feed in case.feeds)}
+    suffixes = {
+        "",
+        *(f".{feed}" for feed in case.feeds),
+        f".{use_case}",
+        *(f".{feed}.{use_case}" for feed in case.feeds),
+    }
     for section in parser.sections():
         family, dot, suffix = section.partition(".")
         if family in SECTIONS:

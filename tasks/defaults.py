@@ -26,8 +26,9 @@ DEFAULTS = {
     # A range builds what it is asked for: no silent limit in days or in tasks.
     "RangeDaily": {"days_back": "36500", "days_forward": "36500", "task_limit": "1000000"},
     "core": {"local_scheduler": "true", "log_level": "INFO"},
-    # Luigi waits for this long between two looks at a task that another process runs.
-    "worker": {"wait_interval": "1"},
+    # A run() that ends is taken for done once complete() says so too. Luigi waits for wait_interval seconds between two
+    # looks at a task that another process runs.
+    "worker": {"check_complete_on_run": "true", "wait_interval": "1"},
 }
 
 

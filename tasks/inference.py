@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spark_lib.lake import Manifest, resolved
+from spark_lib.lake import Manifest
 from tasks.features import FeatureEngineering
 from tasks.selection import ModelSelection
 from tasks.stage import Stage

@@ -15,11 +15,10 @@ def partition(stage: type[Stage], day: date) -> Partition:
 
 
 def sections(found: Partition) -> list[str]:
-    """The sections that have files, in the manifest's order."""
-    return list(dict.fromkeys(file.section for file in found.manifest.files))
+    """The sections of a partition of rows, also those without a file."""
+    return list(found.manifest.sections)
 
 
 def files(found: Partition, section: str | None = None) -> list[str]:
-    """The paths of a section's files, of all sections without one: exactly these are the rows of the partition."""
-    wanted = sections(found) if section is None else [section]
-    return [file for name in wanted for file in found.files(name)]
+    """The paths of a section's files, or of all: exactly these are the partition."""
+    return found.files(section)

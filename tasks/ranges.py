@@ -30,15 +30,18 @@ def install() -> None:
                 )
             if self.start > self.stop:
                 raise ConfigurationError(
-                    "RangeDaily", f"a --stop (exclusive) after --start {self.start}", f"{self.stop}", "correct one of them"
+                    "RangeDaily",
+                    f"a --stop (exclusive) after --start {self.start}",
+                    f"{self.stop}",
+                    "correct one of them",
                 )
         try:
             return bool(complete(self))
         except DamagedPartition:
             return False
 
-    RangeDailyBase.complete = complete_of_range
+    RangeDailyBase.complete = complete_of_range  # type: ignore[method-assign, assignment]
     for name, meaning in (("start", "the first day"), ("stop", "the day after the last")):
         parameter = DayParameter(f"--{name}", default=None, description=meaning)
-        parameter.__set_name__(RangeDailyBase, name)
+        parameter.__set_name__(RangeDailyBase, name)  # Python's own call comes with a class body only
         setattr(RangeDailyBase, name, parameter)

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 import luigi
+from luigi.retcodes import retcode
 
 from spark_lib.errors import DaystoneError
 from tasks.parameters import refusal_as_exit_code
@@ -32,4 +33,4 @@ def _say_what_is_awaited(task: RawPartition) -> None:
     """Luigi itself only warns that some data do not exist, and ends with a summary."""
     with suppress(DaystoneError):  # Luigi calls this too where the flag cannot be asked for: that was said already
         task.output().exists()
-        task.refuse(task.settings.feed(task.lake, task.feed).waiting(task.date))
+        task.refuse(task.settings.feed(task.lake, task.feed).waiting(task.date), retcode().missing_data)

@@ -8,7 +8,7 @@ from datetime import date
 import luigi
 
 from spark_lib.errors import DamagedPartition, NoApprovedModel
-from spark_lib.lake import Manifest, Partition, resolved
+from spark_lib.lake import Manifest, Partition
 from tasks.balancing import nothing_to_train_on
 from tasks.cadence import candidates
 from tasks.log import logger
@@ -64,7 +64,6 @@ class ModelSelection(Stage):
         return words
 
     def no_model(self, considered: list[Partition]) -> NoApprovedModel:
-        values = self.settings.training
         if considered:
             return NoApprovedModel(
                 f"model for {self.date}",

@@ -9,13 +9,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import luigi
+from luigi.retcodes import retcode
 
 from spark_lib import use_case as use_cases
 from spark_lib.errors import ConfigurationError, DaystoneError
 from spark_lib.lake import Attempt, Documents, Input, Lake, Manifest, Partition, RawDays, Resolved, Rows
 from spark_lib.use_case import UseCase
 from tasks import config
-from tasks.log import logger
+from tasks.log import say_why
 from tasks.parameters import DayParameter, LakeParameter, UseCaseParameter, refusal_as_exit_code
 from tasks.targets import PartitionTarget
 
@@ -64,12 +65,12 @@ class Dated(luigi.Task):
         try:
             yield
         except DaystoneError as error:
-            self.refuse(error)
+            self.refuse(error, retcode().scheduling_error)
             raise
 
-    def refuse(self, error: DaystoneError) -> None:
-        """Say why, in one line that a person finds as the last ERROR."""
-        logger.error("%s of %s: %s", self.task_family, self.date, error)
+    def refuse(self, error: DaystoneError, code: int) -> None:
+        """Say why, in one line that a person finds as the last ERROR where Luigi exits with ``code``."""
+        say_why(code, f"{self.task_family} of {self.date}: {error}")
         self.trigger_event(REFUSED, self, error)
 
 
@@ -94,7 +95,7 @@ class Stage(Dated):
         days = list(parameter_tuples)
         if not days:
             return []
-        stage = cls(days[0])  # not always a class: Luigi's ranges bind parameters to it first
+        stage = cls(date=days[0])  # not always a class: Luigi's ranges bind parameters to it first
         found = stage.partitions.find(stage.dataset, min(days), max(days))
         return [day for day in days if isinstance(found.get(day), Partition)]
 
@@ -138,7 +139,9 @@ class Stage(Dated):
 
     def progress(self, percent: int, message: str) -> None:
         """Tell the scheduler's page, and whoever listens, how far the run is."""
-        if self.set_status_message is not None:  # set by Luigi's worker, around run()
+        if (
+            self.set_progress_percentage is not None and self.set_status_message is not None
+        ):  # set by Luigi's worker, around run()
             self.set_progress_percentage(percent)
             self.set_status_message(message)
         self.trigger_event(PROGRESS, self, percent, message)
@@ -146,18 +149,19 @@ class Stage(Dated):
     def spark(self) -> SparkSession:
         """The process's session, started on first use. Raises JavaMissing."""
         from spark_lib.session import session
-        from tasks import java
+        from tasks import interrupts, java
 
         java.require()
         self.progress(5, "starting Spark")
         values = self.settings.spark
-        started = session(
-            master=values.master,
-            driver_memory=values.driver_memory,
-            shuffle_partitions=values.shuffle_partitions,
-            conf=values.conf,
-            log_file=str(config.log_file()),
-        )
+        with interrupts.kept():
+            started = session(
+                master=values.master,
+                driver_memory=values.driver_memory,
+                shuffle_partitions=values.shuffle_partitions,
+                conf=values.conf,
+                log_file=str(config.log_file()),
+            )
         if self.set_tracking_url is not None and started.sparkContext.uiWebUrl:
             self.set_tracking_url(started.sparkContext.uiWebUrl)
         self.progress(10, "Spark is up")
@@ -191,7 +195,7 @@ class Stage(Dated):
             )
         else:
             explanation = str(exception)
-        self.refuse(exception)
+        self.refuse(exception, retcode().task_failed)
         return str(explanation)
 
 

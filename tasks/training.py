@@ -14,7 +14,8 @@ class Training(Stage):
     settings_used = ("trees", "depth", "seed", "min_area_under_roc", "min_area_under_pr", "min_positives")
 
     def requires(self) -> Balancing:
-        return self.clone(Balancing)
+        required: Balancing = self.clone(Balancing)
+        return required
 
     def run(self) -> None:
         (balanced,) = self.partitions.require("balanced", self.date)

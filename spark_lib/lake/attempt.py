@@ -142,6 +142,7 @@ class Attempt:
             run=self.run,
             stage=self._stage,
             files=files,
+            sections=tuple(sorted(written.observed)) if isinstance(written, Rows) else (),
             schema=written.schema if isinstance(written, Rows) else (),
             settings=self._settings,
             code=self._code,

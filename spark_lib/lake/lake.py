@@ -35,9 +35,25 @@ class Partition:
     prefix: str
     manifest: Manifest
 
-    def files(self, section: str = "") -> list[str]:
-        """The urls of a section's files: exactly these are the partition's rows."""
-        return [self.store.url(f"{self.prefix}/{file.path}") for file in self._section(section)]
+    def files(self, section: str | None = None) -> list[str]:
+        """The urls of the partition's files, or of one section's: exactly these are its rows.
+
+        Raises LakeError for a section that the partition has not.
+        """
+        found = self.manifest.files if section is None else self.section(section)
+        return [self.store.url(f"{self.prefix}/{file.path}") for file in found]
+
+    def section(self, name: str) -> list[File]:
+        """The files of a section. Raises LakeError for one that the partition has not."""
+        if name not in self.manifest.sections:
+            there = ", ".join(repr(section) for section in self.manifest.sections)
+            raise LakeError(
+                f"{self.dataset} of {self.date}",
+                f"one of the sections {there}" if there else "a dataset of rows",
+                f"the section {name!r}" if there else "documents",
+                "name a section that is there" if there else "list them with `daystone files`",
+            )
+        return [file for file in self.manifest.files if file.section == name]
 
     def document(self, name: str) -> bytes:
         """A document of the run, its checksum verified. Raises DamagedPartition where it differs, LakeError where the
@@ -50,9 +66,6 @@ class Partition:
         raise LakeError(
             f"{self.dataset} of {self.date}", f"a document {name!r}", there or "none", "ask for one that is there"
         )
-
-    def _section(self, section: str) -> list[File]:
-        return [file for file in self.manifest.files if file.section == section]
 
     @property
     def input(self) -> Input:
@@ -97,6 +110,8 @@ class Lake:
     def require(self, dataset: str, first: date, last: date | None = None) -> list[Partition]:
         """Every day of ``[first, last]``. Raises NotPublished for a missing one, DamagedPartition for a damaged."""
         last = last or first
+        if last < first:
+            raise LakeError(f"{dataset} of {first} to {last}", "days in order", "a last day before the first", "swap them")
         found = self.require_whole(self.find(dataset, first, last))
         missing = [day for day in days(first, last) if day not in found]
         if missing:

@@ -46,6 +46,8 @@ class Manifest:
     run: str
     stage: str
     files: tuple[File, ...]
+    #: The groups of files that a run of rows has, also those without a row; none for documents.
+    sections: tuple[str, ...] = ()
     schema: Schema = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     code: Mapping[str, str] = field(default_factory=dict)
@@ -83,6 +85,7 @@ def parse(body: bytes, where: str) -> Manifest:
         if document.pop("schema_hash") != schema_hash(document["schema"]):
             raise ValueError("the schema does not match its hash")
         document["files"] = tuple(File(**file) for file in document["files"])
+        document["sections"] = tuple(document["sections"])
         document["schema"] = tuple((name, kind) for name, kind in document["schema"])
         document["inputs"] = tuple(
             Input(i["name"], date.fromisoformat(i["first"]), date.fromisoformat(i["last"]), tuple(i["ids"]))

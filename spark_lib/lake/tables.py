@@ -70,10 +70,9 @@ def _read_files(partition: Partition, section: str, schema: pa.Schema) -> pa.Tab
     import pyarrow.parquet as pq
 
     tables = []
-    for file in partition.manifest.files:
-        if file.section == section:
-            with partition.store.open(f"{partition.prefix}/{file.path}") as opened:
-                tables.append(pq.ParquetFile(opened).read().select(schema.names).cast(schema))
+    for file in partition.section(section):
+        with partition.store.open(f"{partition.prefix}/{file.path}") as opened:
+            tables.append(pq.ParquetFile(opened).read().select(schema.names).cast(schema))
     return pa.concat_tables(tables) if tables else schema.empty_table()
 
 

@@ -76,7 +76,7 @@ class Chain:
     use_case: str = "credit_risk"
 
     def __post_init__(self) -> None:
-        for name in ("work", "tmp", "state", "java/bin", "output"):
+        for name in ("work", "home", "tmp", "state", "java/bin", "output"):
             (self.scratch / name).mkdir(parents=True, exist_ok=True)
         recorder = self.scratch / "java" / "bin" / "java"
         home = os.environ.get("JAVA_HOME")
@@ -126,6 +126,7 @@ class Chain:
             "PATH": f"{java / 'bin'}{os.pathsep}{environment['PATH']}",
             "JAVA_HOME": str(java),
             "JAVA_TOOL_OPTIONS": f"{_QUICK_START} -Djava.io.tmpdir={temporary}",
+            "HOME": str(self.scratch / "home"),
             "TMPDIR": temporary,
             "XDG_STATE_HOME": str(self.scratch / "state"),
             _MARK: str(self.scratch),

@@ -102,6 +102,7 @@ def test_a_run_leaves_no_process_and_no_file_outside_the_lake_and_the_log(sample
     until(lambda: not sample_lake.processes(), timeout=10)
 
     assert left(sample_lake.scratch / "work") == []
+    assert left(sample_lake.scratch / "home") == []
     assert [path for path in left(sample_lake.scratch / "tmp") if not path.startswith("luigi")] == []  # its lock file
     assert [path for path in left(sample_lake.scratch / "state") if not path.startswith("daystone")] == []
     assert not [path for path in sample_lake.root.rglob(".*")]

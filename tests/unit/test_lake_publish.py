@@ -81,7 +81,13 @@ def test_files_are_counted_by_section(lake: Lake) -> None:
     assert {section: manifest.rows(section) for section in observed} == observed
     assert manifest.rows() == 4
     assert len(partition(lake).files("train")) == 2
-    assert partition(lake).files("calibration") == partition(lake).files() == []
+    assert (len(partition(lake).files()), partition(lake).files("calibration")) == (3, [])
+    with pytest.raises(LakeError) as refused:
+        partition(lake).files("test")
+    assert str(refused.value) == (
+        "features of 2026-01-01: wanted one of the sections 'calibration', 'train', 'validation/unbalanced'; "
+        "found the section 'test'. Next: name a section that is there"
+    )
 
 
 def test_a_day_without_files_is_published(lake: Lake) -> None:

@@ -18,6 +18,7 @@ SOME = Manifest(
     run="0123456789abcdef",
     stage="FeatureEngineering",
     files=(File("run=0123456789abcdef/part-0.parquet", 812, "sha256:ab", 3),),
+    sections=("",),
     schema=(("id", "bigint"), ("score", "double")),
     settings={"trees": 20},
     code={"package": "0.1.0"},
