@@ -15,7 +15,6 @@ from pathlib import Path
 from time import monotonic, sleep
 
 ROOT = Path(__file__).parents[1]
-STUBS = ROOT / "tests" / "unit" / "stubs"
 
 #: What a developer's shell may hold that would reach the commands.
 _NOT_PASSED_ON = ("LUIGI_CONFIG_PATH", "LUIGI_CONFIG_PARSER", "PYTHONPATH", "VIRTUAL_ENV", "XDG_STATE_HOME")
@@ -38,7 +37,8 @@ class Result:
 
 @dataclass(frozen=True)
 class Commands:
-    """Runs commands in the directory ``cwd``. ``packages`` is where ``tasks`` and ``spark_lib`` are imported from."""
+    """Runs commands in the directory ``cwd``. ``packages`` is where ``tasks`` and ``spark_lib`` are imported from; modules
+    of ``tests`` come from this checkout."""
 
     cwd: Path
     packages: Path = ROOT
@@ -81,7 +81,7 @@ class Commands:
 
     def environment(self, config: str = "", env: Mapping[str, str] | None = None) -> dict[str, str]:
         passed_on = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON}
-        passed_on["PYTHONPATH"] = os.pathsep.join([str(self.packages), str(STUBS)])
+        passed_on["PYTHONPATH"] = os.pathsep.join([str(self.packages), str(ROOT)])
         if config:
             file = self.cwd / "users-own.cfg"
             file.write_text(config)

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -116,6 +117,11 @@ class Chain:
                 start_new_session=True,
             )
         return Running(process, stdout, stderr)
+
+    def python(self, source: str, env: Mapping[str, str] | None = None) -> str:
+        """What ``python -c`` prints in the same environment."""
+        environment = self._environment("") | dict(env or {})
+        return subprocess.run([sys.executable, "-c", source], env=environment, capture_output=True, text=True, check=True).stdout
 
     def _environment(self, config: str) -> dict[str, str]:
         temporary = str(self.scratch / "tmp")

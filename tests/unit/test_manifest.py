@@ -82,6 +82,7 @@ def test_the_format_is_what_readers_of_other_languages_find_documented() -> None
                 "section": "",
             }
         ],
+        "sections": [""],
         "schema": [["id", "bigint"], ["score", "double"]],
         "schema_hash": schema_hash(SOME.schema),
         "settings": {"trees": 20},

@@ -1,12 +1,11 @@
-"""Stages that need no Spark: two of their own.
+"""Stages that need no Spark.
 
-    luigi --module stub_stages Leaf --date 2026-01-01
+    luigi --module tests.unit.stubs.stages Leaf --date 2026-01-01
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import tasks
 from spark_lib.lake import Documents, Manifest
@@ -27,15 +26,35 @@ class Leaf(tasks.Stage):
 
 
 class Shown(tasks.Stage):
-    """Prints what configuration resolves to, and leaves nothing: it fails, as whatever publishes nothing does."""
+    """Prints what configuration resolves to, every time."""
 
     dataset = "shown"
+    printed = False
 
     def run(self) -> None:
         sections = {name: getattr(self.settings, name) for name in ("lake", "pipeline", "training", "spark")}
         values = {name: dict(section.to_str_params()) for name, section in sections.items()}
         feeds = {feed: vars(self.settings.feed(self.lake, feed)) for feed in self.case.feeds}
         print(json.dumps({"task": self.to_str_params(), **values, "raw": feeds}, default=str))
+        self.printed = True
 
     def complete(self) -> bool:
-        return False
+        return self.printed
+
+
+class Idle(tasks.Stage):
+    """Ends without having published anything."""
+
+    dataset = "idle"
+
+    def run(self) -> None:
+        pass
+
+
+class Broken(tasks.Stage):
+    """Raises what none of ours raises."""
+
+    dataset = "broken"
+
+    def run(self) -> None:
+        raise ZeroDivisionError("first line\nsecond line")

@@ -1,0 +1,376 @@
+"""Raw days are taken as declared or refused with the file or the day, what was wanted and what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from spark_lib import raw as raw_feeds
+from spark_lib.errors import BadData
+from spark_lib.files import unreadable_files_named
+from spark_lib.lake import RawFeed
+from spark_lib.use_case import Feed
+from tests.spark.lakes import AFTER, BEFORE, DAY, break_page, feed, land, noon
+
+EVENTS = Feed("id STRING, amount DOUBLE, at TIMESTAMP", key="id")
+COLUMNS = {"id": pa.string(), "amount": pa.float64(), "at": pa.timestamp("us", tz="UTC")}
+
+
+def events(*ids: str | None, **changed: Any) -> pa.Table:
+    """Events at noon, each of amount 1.5; ``changed`` replaces columns."""
+    values = {"id": list(ids), "amount": [1.5] * len(ids), "at": [noon()] * len(ids)} | changed
+    arrays = {name: v if isinstance(v, pa.Array) else pa.array(v, COLUMNS.get(name)) for name, v in values.items()}
+    return pa.table({name: array for name, array in arrays.items() if len(array)})
+
+
+def read(spark: SparkSession, raw: RawFeed, first: date = DAY, last: date = DAY, declared: Feed = EVENTS) -> DataFrame:
+    return raw_feeds.read(spark, raw.history(first, last), declared)
+
+
+def refusal(spark: SparkSession, raw: RawFeed, declared: Feed = EVENTS) -> str:
+    with pytest.raises(BadData) as caught:
+        read(spark, raw, declared=declared)
+    return str(caught.value)
+
+
+def checked(spark: SparkSession, raw: RawFeed, never_null: Sequence[str] = (), first: date = DAY) -> dict[date, int]:
+    days = raw.history(first, DAY)
+    return raw_feeds.check(days, EVENTS, raw_feeds.read(spark, days, EVENTS), never_null)
+
+
+# -- what is read
+
+
+def test_rows_have_the_declared_columns_and_the_day_they_landed_and_others_are_ignored(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    raw = feed(tmp_path)
+    land(raw, BEFORE, events("e1"), events("e2", amount=[None]))
+    land(raw, DAY, events("e3", extra=["ignored"], landed=["ignored too"]).select(["extra", "at", "landed", "amount", "id"]))
+    frame = read(spark, raw, BEFORE)
+    assert frame.columns == ["id", "amount", "at", "landed"]
+    assert sorted((row.id, row.amount, row.landed) for row in frame.collect()) == [
+        ("e1", 1.5, BEFORE),
+        ("e2", None, BEFORE),
+        ("e3", 1.5, DAY),
+    ]
+
+
+def test_days_without_files_and_files_without_rows_are_days_without_rows(spark: SparkSession, tmp_path: Path) -> None:
+    raw = feed(tmp_path)
+    land(raw, BEFORE)
+    land(raw, DAY, events("e").slice(0, 0))
+    assert checked(spark, raw, first=BEFORE) == {BEFORE: 0, DAY: 0}
+    assert read(spark, raw, BEFORE, BEFORE).collect() == []
+
+
+def test_a_file_that_was_not_listed_is_not_read(spark: SparkSession, tmp_path: Path) -> None:
+    raw = feed(tmp_path)
+    land(raw, DAY, events("e1"))
+    listed = raw.history(DAY, DAY)
+    land(raw, DAY, events("e1"), events("e2"))
+    assert [row.id for row in raw_feeds.read(spark, listed, EVENTS).collect()] == ["e1"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "{root}/in/{feed}/{date:%Y}/{date:%m}/{date:%d}",
+        "{root}/date=2020-01-01/{date:year=%Y/month=%m/day=%d}/files",
+        "{root}/{use_case}/{feed}-{date:%Y%m%d}",
+        "{root}/two words/[a-z]*/50%25 käse=x#/{date:%d.%m.%Y}",
+    ],
+)
+def test_any_path_template_tells_the_day_on_which_a_row_landed(spark: SparkSession, tmp_path: Path, path: str) -> None:
+    raw = feed(tmp_path / "a root=1 [ü] 100%", path=path)
+    for day in (BEFORE, DAY, AFTER):
+        land(raw, day, events(f"e {day}"))
+    rows = read(spark, raw, BEFORE, AFTER).collect()
+    assert sorted((row.id, row.landed) for row in rows) == [(f"e {day}", day) for day in (BEFORE, DAY, AFTER)]
+
+
+def test_narrower_numbers_and_timestamps_of_any_writer_are_read_without_loss(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    """What ``_readable_as`` and ``_spark_name`` take, Spark has to read."""
+    declared = Feed("id STRING, b1 BIGINT, b2 BIGINT, b4 BIGINT, i1 INT, i2 INT, d4 DOUBLE, ms TIMESTAMP, day DATE", "id")
+    at = datetime(2026, 3, 1, 12, 30, 15, 123_000, tzinfo=UTC)
+    narrow = {
+        "id": pa.array(["a", "b"]).dictionary_encode(),
+        "b1": pa.array([-128, None], pa.int8()),
+        "b2": pa.array([-(2**15), None], pa.int16()),
+        "b4": pa.array([-(2**31), None], pa.int32()),
+        "i1": pa.array([127, None], pa.int8()),
+        "i2": pa.array([2**15 - 1, None], pa.int16()),
+        "d4": pa.array([0.1, None], pa.float32()),
+        "ms": pa.array([at, None], pa.timestamp("ms", tz="Europe/Paris")),
+        "day": pa.array([date(1600, 2, 29), None], pa.date32()),
+    }
+    raw = feed(tmp_path)
+    land(raw, DAY, pa.table(narrow))
+    first, second = read(spark, raw, declared=declared).orderBy("id").toArrow().to_pylist()
+    numbers = {"b1": -128, "b2": -(2**15), "b4": -(2**31), "i1": 127, "i2": 2**15 - 1, "d4": 0.10000000149011612}
+    assert first == {"id": "a", **numbers, "ms": at, "day": date(1600, 2, 29), "landed": DAY}
+    assert second == dict.fromkeys(first) | {"id": "b", "landed": DAY}
+
+
+@pytest.mark.parametrize("kind", [pa.large_string(), pa.string_view()])
+def test_text_of_any_layout_of_arrow_is_text(spark: SparkSession, tmp_path: Path, kind: pa.DataType) -> None:
+    raw = feed(tmp_path)
+    land(raw, DAY, events("e1", id=pa.array(["e1"], kind)))
+    assert [row.id for row in read(spark, raw).collect()] == ["e1"]
+
+
+def test_timestamps_as_sparks_defaults_write_them_are_read(spark: SparkSession, tmp_path: Path) -> None:
+    raw = feed(tmp_path)
+    (path,) = land(raw, DAY, events("e1"))
+    pq.write_table(events("e1"), path, use_deprecated_int96_timestamps=True)
+    assert read(spark, raw).toArrow()["at"].to_pylist() == [noon()]
+
+
+# -- files that are refused
+
+
+def test_a_missing_column_is_refused(spark: SparkSession, tmp_path: Path) -> None:
+    raw = feed(tmp_path)
+    (path,) = land(raw, DAY, events("e1").drop_columns(["amount"]))
+    assert refusal(spark, raw) == (
+        f"raw feed parcels: {path}: wanted a column 'amount' of type double; found only id, at. "
+        "Next: land the file again with the column"
+    )
+
+
+def test_a_column_in_another_case_is_missing(spark: SparkSession, tmp_path: Path) -> None:
+    raw = feed(tmp_path)
+    land(raw, DAY, events("e1").rename_columns(["id", "Amount", "at"]))
+    assert "wanted a column 'amount' of type double; found only id, Amount, at." in refusal(spark, raw)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "wanted", "found"),
+    [
+        ("amount", pa.array(["1.5"]), "double", "string"),
+        ("amount", pa.array([1], pa.int64()), "double", "bigint"),
+        ("amount", pa.nulls(1), "double", "void"),
+        ("amount", pa.array([[1.5]]), "double", "array<double>"),
+        ("at", pa.array([noon()], pa.timestamp("ns", tz="UTC")), "timestamp", "timestamp[ns, tz=UTC]"),
+        ("at", pa.array([noon().replace(tzinfo=None)], pa.timestamp("us")), "timestamp", "timestamp_ntz"),
+        ("at", pa.array([DAY]), "timestamp", "date"),
+        ("id", pa.array([1], pa.int64()), "string", "bigint"),
+        ("id", pa.array([b"e1"], pa.binary()), "string", "binary"),
+    ],
+)
+def test_a_column_of_another_type_is_refused(
+    spark: SparkSession, tmp_path: Path, name: str, values: pa.Array, wanted: str, found: str
+) -> None:
+    raw = feed(tmp_path)
+    (path,) = land(raw, DAY, events("e1", **{name: values}))
+    assert refusal(spark, raw) == (
+        f"raw feed parcels: {path}: wanted a column {name!r} of type {wanted}; found type {found}. "
+        "Next: land the file again with the declared type"
+    )
+
+
+@pytest.mark.parametrize(
+    ("declared", "landed"),
+    [("INT", pa.int64()), ("SMALLINT", pa.int32()), ("FLOAT", pa.float64()), ("DECIMAL(10,2)", pa.decimal128(12, 2))],
+)
+def test_a_wider_type_than_declared_is_refused(
+    spark: SparkSession, tmp_path: Path, declared: str, landed: pa.DataType
+) -> None:
+    raw = feed(tmp_path)
+    land(raw, DAY, pa.table({"id": ["e1"], "x": pa.array([None], landed)}))
+    assert f"wanted a column 'x' of type {declared.lower()}" in refusal(spark, raw, Feed(f"id STRING, x {declared}", "id"))
+
+
+@pytest.mark.parametrize(
+    ("cut", "found"),
+    [
+        (lambda content: b"", "Parquet file size is 0 bytes"),
+        (lambda content: b"not a Parquet file, but long enough", "Parquet magic bytes not found in footer. "),
+        (lambda content: content[: len(content) // 2], "Parquet magic bytes not found in footer. "),
+    ],
+    ids=["empty", "without a footer", "truncated"],
+)
+def test_a_corrupt_file_is_refused(spark: SparkSession, tmp_path: Path, cut: Any, found: str) -> None:
+    raw = feed(tmp_path)
+    (path,) = land(raw, DAY, events("e1"))
+    Path(path).write_bytes(cut(Path(path).read_bytes()))
+    message = refusal(spark, raw)
+    assert message.startswith(f"raw feed parcels: {path}: wanted a Parquet file; found {found}")
+    assert message.endswith("Next: land the file again")
+
+
+def test_a_file_of_an_earlier_day_is_looked_at_too(spark: SparkSession, tmp_path: Path) -> None:
+    raw = feed(tmp_path)
+    (path,) = land(raw, BEFORE, "text")
+    land(raw, DAY, events("e1"))
+    with pytest.raises(BadData, match=f"raw feed parcels: {path}: wanted a Parquet file"):
+        read(spark, raw, BEFORE)
+
+
+def test_a_file_that_was_landed_again_is_looked_at_again(spark: SparkSession, tmp_path: Path) -> None:
+    raw = feed(tmp_path)
+    land(raw, DAY, events("e1"))
+    read(spark, raw)
+    land(raw, DAY, events("e1").drop_columns(["at"]))
+    assert "wanted a column 'at' of type timestamp" in refusal(spark, raw)
+
+
+def test_a_broken_data_page_behind_a_good_footer_is_named(spark: SparkSession, tmp_path: Path) -> None:
+    raw = feed(tmp_path)
+    _, path = land(raw, DAY, events("e1"), events("e2"))
+    break_page(path)
+    with pytest.raises(BadData) as caught, unreadable_files_named():
+        checked(spark, raw)
+    assert str(caught.value) == (
+        f"{path}: wanted a file that Spark can read by its schema; "
+        "found TProtocolException: don't know what type: 15. Next: land the day again with a good file, then run again"
+    )
+
+
+# -- days that are refused
+
+
+def day_refusal(spark: SparkSession, raw: RawFeed, never_null: Sequence[str] = (), first: date = DAY) -> str:
+    with pytest.raises(BadData) as caught:
+        checked(spark, raw, never_null, first)
+    return str(caught.value)
+
+
+def test_a_null_in_the_key_is_refused(spark: SparkSession, tmp_path: Path) -> None:
+    raw = feed(tmp_path)
+    land(raw, DAY, events("e1", None, None))
+    assert day_refusal(spark, raw) == (
+        f"raw feed parcels of 2026-03-10: {tmp_path}/parcels/raw/parcels/date=2026-03-10: wanted no null in 'id'; "
+        "found 2 of 3 rows. Next: land the day again, then run again"
+    )
+
+
+def test_a_null_where_none_may_be_is_refused(spark: SparkSession, tmp_path: Path) -> None:
+    raw = feed(tmp_path)
+    land(raw, DAY, events("e1", "e2", at=[noon(), None], amount=[None, None]))
+    assert checked(spark, raw) == {DAY: 2}
+    assert "wanted no null in 'at'; found 1 of 2 rows." in day_refusal(spark, raw, ["at"])
+
+
+def test_a_doubled_key_is_refused_with_an_example(spark: SparkSession, tmp_path: Path) -> None:
+    raw = feed(tmp_path)
+    land(raw, DAY, events("e2", "e2", "e1"), events("e1", "e1", "e3"))
+    assert day_refusal(spark, raw) == (
+        f"raw feed parcels of 2026-03-10: {tmp_path}/parcels/raw/parcels/date=2026-03-10: wanted each 'id' once; "
+        "found 3 rows too many, as 'e1' 3 times. Next: land the day again, then run again"
+    )
+
+
+def test_a_key_may_land_again_on_another_day(spark: SparkSession, tmp_path: Path) -> None:
+    raw = feed(tmp_path)
+    land(raw, BEFORE, events("e1"))
+    land(raw, DAY, events("e1", "e2"))
+    assert checked(spark, raw, first=BEFORE) == {BEFORE: 1, DAY: 2}
+
+
+def test_fewer_rows_than_min_rows_are_refused(spark: SparkSession, tmp_path: Path) -> None:
+    raw = feed(tmp_path, min_rows=1_000)
+    land(raw, DAY, events("e1", "e2"))
+    assert day_refusal(spark, raw) == (
+        f"raw feed parcels of 2026-03-10: {tmp_path}/parcels/raw/parcels/date=2026-03-10: "
+        "wanted at least 1,000 rows ([raw.parcels] min_rows); found 2. Next: land the whole day, or lower min_rows"
+    )
+
+
+def test_a_day_without_files_has_fewer_rows_than_min_rows(spark: SparkSession, tmp_path: Path) -> None:
+    raw = feed(tmp_path, min_rows=1)
+    land(raw, DAY)
+    assert "wanted at least 1 rows ([raw.parcels] min_rows); found 0." in day_refusal(spark, raw)
+
+
+def test_the_oldest_bad_day_is_named(spark: SparkSession, tmp_path: Path) -> None:
+    raw = feed(tmp_path)
+    for day in (BEFORE, DAY):
+        land(raw, day, events(None))
+    assert day_refusal(spark, raw, first=BEFORE).startswith("raw feed parcels of 2026-03-09: ")
+
+
+# -- CSV
+
+HEADER = "id,amount,at\n"
+
+
+def csv(tmp_path: Path, *texts: str | bytes) -> tuple[RawFeed, list[str]]:
+    raw = feed(tmp_path, format="csv")
+    return raw, land(raw, DAY, *texts)
+
+
+def test_columns_of_csv_are_found_by_name_in_each_file(spark: SparkSession, tmp_path: Path) -> None:
+    raw, _ = csv(
+        tmp_path,
+        "\ufeffat,extra,id,amount\n2026-03-10T12:00:00Z,x,e1,1.5\n",
+        HEADER + "e2,,2026-03-10 13:00:00+01:00\r\ne3,-1e3,2026-03-10 12:00:00\n",
+        HEADER,
+    )
+    frame = read(spark, raw)
+    assert frame.columns == ["id", "amount", "at", "landed"]
+    rows = frame.orderBy("id").toArrow().to_pylist()
+    assert [(row["id"], row["amount"]) for row in rows] == [("e1", 1.5), ("e2", None), ("e3", -1000.0)]
+    assert {row["at"] for row in rows} == {noon()}
+    assert {row["landed"] for row in rows} == {DAY}
+
+
+def test_quotes_commas_and_line_breaks_in_csv_are_as_rfc_4180_has_them(spark: SparkSession, tmp_path: Path) -> None:
+    text = 'a "quoted", back\\slash,\ntwo lines'
+    doubled = text.replace('"', '""')
+    raw, _ = csv(tmp_path, f'{HEADER}"{doubled}",1,2026-03-10T12:00:00Z\ne2,2,2026-03-10T12:00:00Z\n')
+    assert sorted(row.id for row in read(spark, raw).collect()) == [text, "e2"]
+
+
+def test_a_csv_file_without_a_column_is_refused(spark: SparkSession, tmp_path: Path) -> None:
+    raw, paths = csv(tmp_path, HEADER + "e1,1,2026-03-10T12:00:00Z\n", "id,at\ne2,2026-03-10T12:00:00Z\n")
+    assert refusal(spark, raw) == (
+        f"raw feed parcels: {paths[1]}: wanted a column 'amount' of type double; found only id, at. "
+        "Next: land the file again with the column"
+    )
+
+
+def test_an_empty_csv_file_has_no_columns(spark: SparkSession, tmp_path: Path) -> None:
+    raw, (path,) = csv(tmp_path, "")
+    assert refusal(spark, raw) == (
+        f"raw feed parcels: {path}: wanted a column 'id' of type string; found no columns. "
+        "Next: land the file again with the column"
+    )
+
+
+def test_a_csv_file_that_is_not_text_is_refused(spark: SparkSession, tmp_path: Path) -> None:
+    raw, (path,) = csv(tmp_path, b"\x1f\x8b\xff\xfe")
+    assert refusal(spark, raw) == (
+        f"raw feed parcels: {path}: wanted a CSV file in UTF-8; "
+        "found 'utf-8' codec can't decode byte 0x8b in position 1: invalid start byte. Next: land the file again"
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("e2,much,2026-03-10T12:00:00Z", "much"),
+        ("e2,1,yesterday", "yesterday"),
+        ("e2,1", "e2,1"),
+    ],
+)
+def test_a_value_that_csv_cannot_be_read_as_is_an_error_that_names_the_file(
+    spark: SparkSession, tmp_path: Path, line: str, found: str
+) -> None:
+    raw, (_, path) = csv(tmp_path, HEADER + "e1,1,2026-03-10T12:00:00Z\n", f"{HEADER}{line}\n")
+    with pytest.raises(BadData) as caught, unreadable_files_named():
+        read(spark, raw).collect()
+    assert str(caught.value) == f"{path}: wanted a file that Spark can read by its schema; found {found}"
+
+
+def test_timedelta_of_the_tests_days() -> None:
+    assert timedelta(days=1) == DAY - BEFORE == AFTER - DAY

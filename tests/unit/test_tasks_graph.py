@@ -1,0 +1,350 @@
+"""The graph of the real stages over bodies that need no Spark: what is built, in which case, and what is left alone."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+
+import luigi
+import pytest
+
+import tasks
+from spark_lib.lake import days
+from tests.unit.stubs.stublake import FIRST_TRAINING, WINDOW, StubLake, build, prepare
+
+DAY = date(2026, 1, 14)
+FAILED = luigi.LuigiStatusCode.FAILED
+MISSING = luigi.LuigiStatusCode.MISSING_EXT
+NOT_SCHEDULED = luigi.LuigiStatusCode.SCHEDULING_FAILED
+
+
+@pytest.fixture
+def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StubLake:
+    lake = prepare(monkeypatch, tmp_path / "lake")
+    lake.land(date(2026, 1, 31))
+    return lake
+
+
+def test_one_day_of_predictions_builds_what_it_needs_and_nothing_else(lake: StubLake) -> None:
+    built = build(tasks.BatchInference(date=DAY))
+
+    assert built.status == luigi.LuigiStatusCode.SUCCESS
+    assert built.ended == sorted(
+        [
+            *(f"FeatureEngineering {day}" for day in [*WINDOW, DAY]),
+            f"Balancing {FIRST_TRAINING}",
+            f"Training {FIRST_TRAINING}",
+            f"ModelSelection {DAY}",
+            f"BatchInference {DAY}",
+        ]
+    )
+
+
+def test_what_is_complete_is_not_built_again_and_nothing_is_written(lake: StubLake) -> None:
+    build(tasks.BatchInference(date=DAY))
+    before = lake.written()
+
+    again = build(tasks.BatchInference(date=DAY))
+
+    assert (again.status, again.ran) == (luigi.LuigiStatusCode.SUCCESS, [])
+    assert lake.written() == before
+
+
+def test_the_trees_of_requirements_are_those_of_the_design(lake: StubLake) -> None:
+    def required(stage: luigi.Task) -> list[str]:
+        return [
+            f"{task.task_family} {task.date}{f' {task.feed}' if isinstance(task, tasks.RawPartition) else ''}"
+            for task in stage.deps()
+        ]
+
+    assert required(tasks.FeatureEngineering(date=DAY)) == [f"RawPartition {DAY} events"]
+    assert required(tasks.ServingFeatures(date=DAY)) == [f"RawPartition {DAY} events"]
+    assert required(tasks.Balancing(date=DAY)) == [
+        *(f"FeatureEngineering {day}" for day in days(date(2026, 1, 5), date(2026, 1, 11))),
+        f"RawPartition {DAY} outcomes",
+    ]
+    assert required(tasks.Training(date=DAY)) == [f"Balancing {DAY}"]
+    assert required(tasks.ModelSelection(date=DAY)) == []
+    assert required(tasks.BatchInference(date=DAY)) == [f"FeatureEngineering {DAY}", f"ModelSelection {DAY}"]
+
+
+@pytest.mark.parametrize(
+    ("deleted", "asked", "rebuilt"),
+    [
+        (["predictions"], tasks.BatchInference, ["BatchInference"]),
+        (["features", "predictions"], tasks.BatchInference, ["BatchInference", "FeatureEngineering"]),
+        (["features"], tasks.BatchInference, []),
+        (["features"], tasks.FeatureEngineering, ["FeatureEngineering"]),
+        (["selection"], tasks.BatchInference, []),
+        (["selection", "predictions"], tasks.BatchInference, ["BatchInference", "ModelSelection"]),
+    ],
+)
+def test_of_deleted_outputs_those_are_rebuilt_that_the_asked_one_needs(
+    lake: StubLake, deleted: list[str], asked: type[tasks.Stage], rebuilt: list[str]
+) -> None:
+    build(tasks.BatchInference(date=DAY))
+    for dataset in deleted:
+        lake.delete(dataset, DAY)
+
+    again = build(asked(date=DAY))
+
+    assert again.status == luigi.LuigiStatusCode.SUCCESS
+    assert again.ended == [f"{family} {DAY}" for family in rebuilt]
+
+
+def test_what_a_result_was_built_from_is_in_its_manifest(lake: StubLake) -> None:
+    build(tasks.BatchInference(date=DAY))
+    features, selection = lake.published("features"), lake.published("selection")
+
+    balanced = lake.manifest("balanced", FIRST_TRAINING)
+    predictions = lake.manifest("predictions", DAY)
+
+    window, outcomes = balanced["inputs"]
+    assert window == {
+        "name": "features",
+        "first": str(WINDOW[0]),
+        "last": str(WINDOW[-1]),
+        "ids": [features[day] for day in WINDOW],
+    }
+    assert (outcomes["name"], outcomes["first"], outcomes["last"]) == ("raw/outcomes", str(WINDOW[0]), "2026-01-12")
+    assert [(given["name"], given["ids"]) for given in predictions["inputs"]] == [
+        ("features", [features[DAY]]),
+        ("selection", [selection[DAY]]),
+    ]
+    assert balanced["settings"] == {
+        "window_days": 7,
+        "label_delay_days": 2,
+        "train_validation_split_proportion": 0.8,
+        "seed": 0,
+    }
+    assert balanced["stage"] == "Balancing"
+    assert set(balanced["code"]) == {"daystone", "use_case"}
+
+
+def test_each_stage_says_in_words_what_it_published(lake: StubLake) -> None:
+    lake.judge(date(2026, 1, 19), "gate", "area under ROC 0.55, at least 0.6 wanted")
+
+    built = build(tasks.BatchInference(date=date(2026, 1, 20)))
+
+    assert "training: 1,200 rows, area under ROC 0.71" in built.said
+    assert (
+        "training: 1,200 rows, area under ROC 0.71, rejected: gate: area under ROC 0.55, at least 0.6 wanted" in built.said
+    )
+    assert (
+        "selection: model of 2026-01-12; newer ones were rejected: 2026-01-19 gate: area under ROC 0.55, at least 0.6 wanted"
+    ) in built.said
+    assert "predictions: 0 rows by the model of 2026-01-12" in built.said
+
+
+# The walk of a selection
+
+
+def test_a_selection_trains_the_newest_candidate_only(lake: StubLake) -> None:
+    built = build(tasks.ModelSelection(date=date(2026, 1, 27)))
+
+    assert list(lake.published("model")) == [date(2026, 1, 26)]
+    assert lake.manifest("selection", date(2026, 1, 27))["metrics"]["model_date"] == "2026-01-26"
+    assert "selection: model of 2026-01-26" in built.said
+
+
+def test_rejected_candidates_are_passed_over_newest_first_with_their_reasons_kept(lake: StubLake) -> None:
+    lake.judge(date(2026, 1, 26), "gate", "area under ROC 0.5")
+    lake.judge(date(2026, 1, 19), "inconclusive", "one class")
+
+    build(tasks.ModelSelection(date=date(2026, 1, 27)))
+
+    found = lake.manifest("selection", date(2026, 1, 27))
+    assert found["metrics"]["model_date"] == "2026-01-12"
+    assert list(found["metrics"]["rejected"]) == ["2026-01-19", "2026-01-26"]
+    assert found["metrics"]["rejected"]["2026-01-19"]["reason"] == "inconclusive"
+    (file,) = lake.partition("selection", date(2026, 1, 27)).glob("run=*/selection.json")
+    assert json.loads(file.read_bytes())["run"] == lake.published("model")[FIRST_TRAINING]
+    assert [day for given in found["inputs"] for day in (given["first"],)] == ["2026-01-26", "2026-01-19", "2026-01-12"]
+
+
+def test_a_backfill_of_an_earlier_day_chooses_as_that_day_would_have(lake: StubLake) -> None:
+    build(tasks.ModelSelection(date=date(2026, 1, 27)))
+
+    build(tasks.ModelSelection(date=date(2026, 1, 20)))
+
+    assert lake.manifest("selection", date(2026, 1, 20))["metrics"]["model_date"] == "2026-01-19"
+
+
+def test_a_walk_looks_back_on_max_candidates_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake = prepare(monkeypatch, tmp_path / "lake", "[training]\nmax_candidates = 2\n")
+    lake.land(date(2026, 1, 31))
+    for day in (date(2026, 1, 19), date(2026, 1, 26)):
+        lake.judge(day, "gate", "area under ROC 0.5")
+
+    built = build(tasks.ModelSelection(date=date(2026, 1, 27)))
+
+    assert built.status == FAILED
+    assert list(lake.published("model")) == [date(2026, 1, 19), date(2026, 1, 26)]
+    assert built.refused == [
+        "model for 2026-01-27: wanted an approved training; found 2026-01-26 gate: area under ROC 0.5; "
+        "2026-01-19 gate: area under ROC 0.5. Next: read the card of each (run.py files model --date DATE), "
+        "then mend the data or the gates ([training] min_...)"
+    ]
+
+
+def test_a_waiting_candidate_stops_the_walk_though_an_older_model_is_there(lake: StubLake) -> None:
+    build(tasks.Training(date=FIRST_TRAINING))
+    lake.flag("outcomes", date(2026, 1, 19)).unlink()
+
+    built = build(tasks.ModelSelection(date=date(2026, 1, 20)))
+
+    flag = lake.flag("outcomes", date(2026, 1, 19))
+    assert built.status == luigi.LuigiStatusCode.NOT_RUN  # Luigi's word for a task that has asked for more
+    assert built.refused == [
+        f"raw feed outcomes of 2026-01-19: wanted the flag {flag}; found none yet. "
+        "Next: land the day's files, then its flag, and run again"
+    ]
+    assert lake.published("selection") == {}
+
+
+def test_a_candidate_that_fails_stops_the_walk(lake: StubLake) -> None:
+    build(tasks.Training(date=FIRST_TRAINING))
+    lake.flag("outcomes", date(2026, 1, 15)).unlink()
+
+    built = build(tasks.ModelSelection(date=date(2026, 1, 20)))
+
+    assert built.status == FAILED
+    assert built.refused == [
+        "raw feed outcomes: wanted every day from 2026-01-10 to 2026-01-19; found no flag '_SUCCESS' on 2026-01-15, as in "
+        f"{lake.flag('outcomes', date(2026, 1, 15)).parent}. Next: land the missing days (a flagged day may be empty), or "
+        "set [pipeline] first_date to the first day that exists"
+    ]
+    assert lake.published("selection") == {}
+
+
+def test_a_damaged_candidate_stops_the_walk_and_is_not_trained_again(lake: StubLake) -> None:
+    build(tasks.Training(date=FIRST_TRAINING))
+    before = lake.published("model")
+    file = lake.damage("model", FIRST_TRAINING)
+
+    built = build(tasks.ModelSelection(date=DAY))
+
+    assert built.status == NOT_SCHEDULED
+    assert set(built.refused) == {
+        f"model of 2026-01-12: {file}: wanted 2 bytes; found no file. "
+        "Next: restore the file, or remove the partition's _SUCCESS and run its stage again"
+    }
+    assert (lake.published("model"), lake.published("selection")) == (before, {})
+
+
+def test_a_pinned_model_that_differs_from_what_was_chosen_is_not_scored_with(lake: StubLake) -> None:
+    build(tasks.ModelSelection(date=DAY))
+    (model,) = lake.partition("model", FIRST_TRAINING).glob("run=*/model.onnx")
+    right = model.read_bytes()
+    model.write_bytes(b"x" * len(right))
+
+    built = build(tasks.BatchInference(date=DAY))
+
+    assert built.status == FAILED
+    (reason,) = built.refused
+    assert reason.startswith(f"{model}: wanted sha256:")
+    assert lake.published("predictions") == {}
+
+
+@pytest.mark.parametrize("asked", [tasks.ModelSelection, tasks.BatchInference, tasks.Balancing, tasks.Training])
+def test_before_the_first_training_date_there_is_nothing_to_train_on(lake: StubLake, asked: type[tasks.Stage]) -> None:
+    day = date(2026, 1, 11) if asked in (tasks.ModelSelection, tasks.BatchInference) else date(2026, 1, 9)
+
+    built = build(asked(date=day))
+
+    where = "training set of" if asked in (tasks.Balancing, tasks.Training) else "model for"
+    assert built.status == FAILED
+    assert built.refused == [
+        f"{where} {day}: wanted a weekly training date whose window of 7 days, ending 2 days before it, begins on or after "
+        "first_date 2026-01-01; found nothing to train on before 2026-01-12. Next: ask for a day from 2026-01-12 on, or set "
+        "[training] window_days, label_delay_days or cadence"
+    ]
+
+
+# Days that have not landed
+
+
+def test_a_missing_day_of_the_window_is_waited_for_and_days_after_it_are_not_tried(lake: StubLake) -> None:
+    lake.flag("events", date(2026, 1, 5)).unlink()
+
+    built = build(tasks.Balancing(date=FIRST_TRAINING))
+
+    assert built.status == MISSING
+    assert list(lake.published("features")) == [date(2026, 1, 3), date(2026, 1, 4)]
+    assert len(built.refused) == 1
+    assert built.refused[0].startswith("raw feed events of 2026-01-05: wanted the flag ")
+
+
+def test_a_day_of_the_window_whose_features_are_there_is_not_waited_for(lake: StubLake) -> None:
+    build(*(tasks.FeatureEngineering(date=day) for day in WINDOW))
+    lake.flag("events", date(2026, 1, 5)).unlink()
+
+    built = build(tasks.Balancing(date=FIRST_TRAINING))
+
+    assert built.status == luigi.LuigiStatusCode.SUCCESS
+
+
+def test_a_hole_in_earlier_history_is_an_error_that_names_it(lake: StubLake) -> None:
+    for day in days(date(2026, 1, 2), date(2026, 1, 8)):
+        lake.flag("events", day).unlink()
+
+    built = build(tasks.FeatureEngineering(date=DAY))
+
+    assert built.status == FAILED
+    assert built.refused == [
+        "raw feed events: wanted every day from 2026-01-01 to 2026-01-14; found no flag '_SUCCESS' on 2026-01-02, 2026-01-03, "
+        f"2026-01-04, 2026-01-05, 2026-01-06 and 2 more, as in {lake.flag('events', date(2026, 1, 2)).parent}. Next: land "
+        "the missing days (a flagged day may be empty), or set [pipeline] first_date to the first day that exists"
+    ]
+
+
+@pytest.mark.parametrize("asked", [tasks.FeatureEngineering, tasks.ServingFeatures])
+def test_a_day_before_the_first_one_is_refused(lake: StubLake, asked: type[tasks.Stage]) -> None:
+    lake.land(date(2025, 12, 31), date(2025, 12, 31))
+
+    built = build(asked(date=date(2025, 12, 31)))
+
+    assert built.status == FAILED
+    assert built.refused == [
+        f"{asked.dataset} of 2025-12-31: wanted a day from [pipeline] first_date on, 2026-01-01; found an earlier one. "
+        "Next: ask for a later day, or set --pipeline-first-date"
+    ]
+
+
+def test_a_flag_that_cannot_be_asked_for_is_not_called_missing(lake: StubLake) -> None:
+    flag = lake.flag("events", DAY)
+    flag.unlink()
+    flag.mkdir()
+
+    built = build(tasks.FeatureEngineering(date=DAY))
+
+    assert built.status == NOT_SCHEDULED
+    assert set(built.refused) == {
+        f"{flag}: wanted a file that can be read; found Is a directory. "
+        "Next: check the path, its owner and rights, and the space on the disk"
+    }
+
+
+def test_requirements_that_cannot_be_told_say_why(lake: StubLake) -> None:
+    lake.flag("events", date(2026, 1, 5)).unlink()
+    lake.flag("events", date(2026, 1, 5)).mkdir()
+
+    built = build(tasks.Balancing(date=FIRST_TRAINING))
+
+    assert built.status == NOT_SCHEDULED
+    assert any("found Is a directory" in reason for reason in built.refused)
+
+
+def test_a_damaged_dependency_is_named_and_what_needs_it_is_not_built(lake: StubLake) -> None:
+    build(tasks.FeatureEngineering(date=DAY))
+    file = lake.damage("features", DAY)
+
+    built = build(tasks.BatchInference(date=DAY))
+
+    assert built.status == NOT_SCHEDULED
+    assert set(built.refused) == {
+        f"features of 2026-01-14: {file}: wanted 18 bytes; found no file. "
+        "Next: restore the file, or remove the partition's _SUCCESS and run its stage again"
+    }
+    assert lake.published("predictions") == {}
