@@ -224,12 +224,14 @@ def status(first: date | None, last: date | None) -> None:
       daystone status --from 2026-02-15 --to 2026-03-01 --lake-root lake
     """
     from tasks.place import configured
+    from tasks.sampling import USE_CASE
     from tasks.status import report
 
     found = report(configured(), first, last)
     if not found.cells:
         click.echo(f"{found.lake} holds nothing of {found.use_case} yet: no raw day has landed, nothing is built")
-        click.echo("land raw days with their flags, or try: daystone sample --lake-root DIR")
+        sample_days = f", or try: daystone sample --lake-root {found.lake}" if found.use_case == USE_CASE else ""
+        click.echo(f"land raw days with their flags{sample_days}")
         return
     console = terminal()
     console.print(f"{found.use_case} in {found.lake}", soft_wrap=True, markup=False, highlight=False)
@@ -258,13 +260,16 @@ def files(dataset: type[Stage], day: date, section: str | None) -> None:
 
     found = listing.partition(dataset, day)
     sections = listing.sections(found)
-    if section is not None and sections and section not in sections:
+    if section is not None and section not in sections:
+        there = (
+            f"there are {', '.join(name or 'one without a name' for name in sections)}" if sections else "it has none"
+        )
         hint = exits.did_you_mean(section, sections)
-        there = ", ".join(name or "one without a name" for name in sections)
-        raise click.BadParameter(f"no section {section!r} in {dataset.dataset} of {day}{hint}; there are {there}")
-    for path in listing.files(found, section):
+        raise click.BadParameter(f"no section {section!r} in {dataset.dataset} of {day}{hint}; {there}")
+    paths = listing.files(found, section)
+    for path in paths:
         click.echo(path)
-    if not sections:
+    if not paths:
         click.echo(f"{dataset.dataset} of {day} is published and has no rows, hence no files", err=True)
 
 

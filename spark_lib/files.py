@@ -22,17 +22,22 @@ def spark_path(url: str) -> str:
     return f"file://{url}" if url.startswith("/") else url
 
 
-def read_parquet(spark: SparkSession, files: Sequence[str], schema: str, **dates: Column) -> DataFrame:
-    """The rows of named files by a DDL schema, and by name ``dates``, which may use ``_metadata``.
+def reader_path(url: str) -> str:
+    """As ``spark_path``, for a reader of Spark's, which would take some signs of a name for a pattern.
 
-    Names are taken to the letter: a ``*`` or ``[`` in the path of a lake is no pattern.
+    Its option to read without patterns (``__globPaths__``) reads every file as often as there are such names.
     """
+    return re.sub(r"[]{}*?\\[]", r"\\\g<0>", spark_path(url))
+
+
+def read_parquet(spark: SparkSession, files: Sequence[str], schema: str, **dates: Column) -> DataFrame:
+    """The rows of named files by a DDL schema, and by name ``dates``, which may use ``_metadata``."""
     from pyspark.sql import functions as F
 
     if not files:
         return spark.createDataFrame([], schema).withColumns({name: F.lit(None).cast("date") for name in dates})
-    reader = spark.read.schema(schema).option("__globPaths__", "false")
-    return reader.parquet(*map(spark_path, files)).select("*", *(dates[name].alias(name) for name in dates))
+    found = spark.read.schema(schema).parquet(*map(reader_path, files))
+    return found.select("*", *(dates[name].alias(name) for name in dates))
 
 
 def write_parquet(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spark_lib.errors import ModelError
+from spark_lib.files import reader_path
 from spark_lib.model import INPUT, OUTPUT
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _read_nodes(model: Any, url: str, spark: SparkSession) -> pa.Table:
 
     model.write().overwrite().save(url)
     # F.get and not [0]: a leaf has no threshold, which in ANSI mode would be an error.
-    nodes = spark.read.parquet(f"{url}/data").select(
+    nodes = spark.read.parquet(reader_path(f"{url}/data")).select(
         F.col("treeID").alias("tree"),
         F.col("nodeData.id").alias("node"),
         F.col("nodeData.leftChild").alias("left"),

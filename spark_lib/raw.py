@@ -8,7 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from spark_lib.errors import BadData
-from spark_lib.files import columns_of, read_parquet, spark_path
+from spark_lib.files import columns_of, read_parquet, reader_path
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -153,8 +153,8 @@ def _read_csv(spark: SparkSession, raw: RawDays, columns: Mapping[str, str]) -> 
     frames = []
     for header, files in by_header.items():
         of_header = ", ".join(f"`{name}` {columns.get(name, 'string')}" for name in header)
-        reader = spark.read.schema(of_header).option("__globPaths__", "false").option("mode", "FAILFAST")
-        quoting = reader.option("escape", '"').option("multiLine", "true")  # a quote is doubled, a line break kept
-        frame = quoting.csv([spark_path(f) for f in files], header=True, enforceSchema=False)
+        reader = spark.read.schema(of_header).option("mode", "FAILFAST").option("enforceSchema", "false")
+        reader = reader.option("escape", '"').option("multiLine", "true")  # a quote is doubled, a line break kept
+        frame = reader.csv([reader_path(file) for file in files], header=True)
         frames.append(frame.select(*columns, "_metadata"))
     return reduce(DataFrame.unionByName, frames)

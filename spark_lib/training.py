@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from spark_lib import matrix, onnx_forest
 from spark_lib.balancing import BALANCED, NATURAL, TRAIN
-from spark_lib.files import remove, unreadable_files_named
+from spark_lib.files import remove, spark_path, unreadable_files_named
 from spark_lib.fingerprint import versions
 from spark_lib.lake import Documents, Partition
 from spark_lib.model import check_parity, digest
@@ -55,7 +55,7 @@ def build(
     if not verdict["approved"]:
         return _documents(case, counts, settings, metrics, verdict, None)
     progress(65, "exporting to ONNX")
-    exported = _exported(spark, case, model, natural, f"{url}/_scratch")
+    exported = _exported(spark, case, model, natural, spark_path(f"{url}/_scratch"))
     return _documents(case, counts, settings, metrics, verdict, exported)
 
 

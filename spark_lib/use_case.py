@@ -8,13 +8,15 @@ Nothing here imports pyspark, so that planning and a run with nothing to do stay
 
 from __future__ import annotations
 
+import functools
 import importlib
+import inspect
 import pkgutil
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from spark_lib.errors import ConfigurationError, did_you_mean
 
@@ -133,11 +135,15 @@ def load(name: str) -> UseCase:
     if not (isinstance(found, type) and issubclass(found, UseCase)):
         classes = [key for key, value in vars(module).items() if isinstance(value, type) and issubclass(value, UseCase)]
         raise _unknown(name, f"no subclass of UseCase named {class_name!r} in {module_name}", classes)
+    if inspect.isabstract(found):
+        missing = ", ".join(sorted(found.__abstractmethods__))
+        _refuse(name, "a class with every method of the protocol", f"none for {missing}")
     case = found()
     _check(name, case)
     return case
 
 
+@functools.cache
 def normalise(name: str) -> str:
     """The one spelling of a use case: the short name for a shipped one, else ``module:Class``."""
     name = name.strip()
@@ -176,12 +182,16 @@ def _unknown(name: str, found: str, known: list[str]) -> ConfigurationError:
     )
 
 
+def _refuse(name: str, wanted: str, found: str) -> NoReturn:
+    raise ConfigurationError(f"use case {name}", wanted, found, "correct the declarations of the use case")
+
+
 def _check(name: str, case: UseCase) -> None:
     """Declarations that contradict each other, found before any data is read."""
 
     def need(good: bool, wanted: str, found: str) -> None:
         if not good:
-            raise ConfigurationError(f"use case {name}", wanted, found, "correct the declarations of the use case")
+            _refuse(name, wanted, found)
 
     for attribute in ("feeds", "rows", "entity", "event_time", "label", "features"):
         need(hasattr(case, attribute), f"an attribute {attribute!r}", "none")

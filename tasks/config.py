@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import configparser
 import difflib
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -20,7 +21,7 @@ from luigi.configuration import get_config
 
 from spark_lib.errors import ConfigurationError, did_you_mean
 from spark_lib.lake import DEFAULT_PATH, RawFeed
-from spark_lib.use_case import UseCase, directory
+from spark_lib.use_case import UseCase, directory, load, shipped
 
 CADENCES = ("daily", "weekly", "monthly")
 
@@ -194,7 +195,9 @@ def _texts(family: str, name: str, sections: Sequence[str], defaults: Mapping[st
         if text is not None:
             yield f"[{section}] {name}", str(text)
     if name in defaults:
-        yield f"the use case's setting {family}.{name}", str(defaults[name])
+        value = defaults[name]
+        text = json.dumps(dict(value)) if isinstance(value, Mapping) else str(value)
+        yield f"the use case's setting {family}.{name}", text
 
 
 def _in_files(section: str, name: str) -> str | None:
@@ -281,7 +284,7 @@ def check_names(use_case: str, case: UseCase) -> None:
                         f"an unknown key{did_you_mean(key, keys)}",
                         "correct or remove it",
                     )
-            if dot and f".{suffix}" not in suffixes:
+            if dot and f".{suffix}" not in suffixes and not _of_another_use_case(family, suffix):
                 _refuse_near_miss(section, [family + known for known in suffixes if known])
         elif family not in luigi.task_register.Register.task_names() or family.lower() in SECTIONS:
             _refuse_near_miss(section, list(SECTIONS))
@@ -297,8 +300,17 @@ def check_names(use_case: str, case: UseCase) -> None:
             )
 
 
+def _of_another_use_case(family: str, suffix: str) -> bool:
+    name = suffix.partition(".")[2] if family == "raw" else suffix
+    try:
+        load(name if name in shipped() else ":".join(name.rsplit(".", 1)))
+    except (ConfigurationError, ImportError):
+        return False
+    return True
+
+
 def _refuse_near_miss(section: str, known: list[str]) -> None:
-    """Another use case's section is none of our business; one that differs from ours by a letter is a slip."""
+    """A section of something else is none of our business; one that differs from ours by a letter is a slip."""
     close = difflib.get_close_matches(section.lower(), known, n=1, cutoff=0.8)
     if close:
         raise ConfigurationError(

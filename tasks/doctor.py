@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import luigi
-from luigi.configuration import LuigiConfigParser, get_config
+from luigi.configuration import get_config
 
 from spark_lib import __version__
 from spark_lib.errors import DaystoneError
@@ -98,10 +98,10 @@ def _packages() -> Iterator[Finding]:
 
 def _configuration() -> Iterator[Finding]:
     files = defaults.read_files()
-    for path in LuigiConfigParser._config_paths:
-        if path == os.environ.get("LUIGI_CONFIG_PATH") and os.path.abspath(path) not in files:
-            text = f"LUIGI_CONFIG_PATH names {path}, which is not there. Next: correct or unset it"
-            yield Finding("configuration", False, text)
+    asked_for = os.environ.get("LUIGI_CONFIG_PATH", "")
+    if asked_for and os.path.abspath(asked_for) not in files:
+        text = f"LUIGI_CONFIG_PATH names {asked_for}, which is not there. Next: correct or unset it"
+        yield Finding("configuration", False, text)
     later = " (later ones win)" if len(files) > 1 else ""
     yield Finding("configuration", True, ", ".join(files) + later if files else "no file, defaults only")
     parser = get_config()

@@ -38,8 +38,13 @@ class Dated(luigi.Task):
     @classmethod
     def get_param_values(cls, params: Any, args: Any, kwargs: Any) -> Any:
         with refusal_as_exit_code():
-            defaults = {"use_case": config.default_use_case(), "lake": config.default_lake()}
-            values = super().get_param_values(params, args, defaults | kwargs)
+            if (
+                "use_case" not in kwargs
+            ):  # a clone brings its own: the configuration is read once a task that is asked for
+                kwargs = kwargs | {"use_case": config.default_use_case()}
+            if "lake" not in kwargs:
+                kwargs = kwargs | {"lake": config.default_lake()}
+            values = super().get_param_values(params, args, kwargs)
             _check_once(dict(values)["use_case"])
             return values
 

@@ -22,7 +22,6 @@ The files and the rules by which they are read:
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -148,15 +147,11 @@ def land_day(directory: Path, rows: pd.DataFrame | None, schema: pa.Schema) -> N
 
 
 def read_csv(data: Path, name: str, types: dict[str, type]) -> pd.DataFrame:
-    """A file of the data, as it is or compressed."""
-    return pd.read_csv(next(files_of(data, name)), dtype=types)
-
-
-def files_of(data: Path, name: str) -> Iterator[Path]:
-    for suffix in ("csv", "csv.gz"):
-        if (data / f"{name}.{suffix}").exists():
-            yield data / f"{name}.{suffix}"
-    raise FileNotFoundError(f"neither {name}.csv nor {name}.csv.gz in {data}")
+    """A file of the data, as it is or compressed. Raises FileNotFoundError where it is neither."""
+    found = sorted(data.glob(f"{name}.csv*"))
+    if not found:
+        raise FileNotFoundError(f"neither {name}.csv nor {name}.csv.gz in {data}")
+    return pd.read_csv(found[0], dtype=types)
 
 
 if __name__ == "__main__":

@@ -104,7 +104,9 @@ def land(raw: RawFeed, day: date, *files: pa.Table | str | bytes) -> list[str]:
     return paths
 
 
-def land_rows(root: Path | str, name: str, day: date, rows: Sequence[Mapping[str, Any]], case: UseCase | None = None) -> None:
+def land_rows(
+    root: Path | str, name: str, day: date, rows: Sequence[Mapping[str, Any]], case: UseCase | None = None
+) -> None:
     """Land rows of a feed in one file, or a day without any file where there are none."""
     land(feed(root, name), day, *([table(case or Parcels(), name, rows)] if rows else []))
 

@@ -1,44 +1,28 @@
-"""On PYTHONPATH, moves Python's clock 400 days ahead: in the process and in every worker that it starts."""
+"""On PYTHONPATH, moves Python's clock 400 days ahead: in the process and in every worker that it starts.
+
+``datetime`` is changed in place. A class put in its place would not be the one that C code knows: pandas never comes
+back from its import.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import datetime
+import gc
 import time
 
 _AHEAD = datetime.timedelta(days=400)
-_time, _time_ns, _datetime, _date = time.time, time.time_ns, datetime.datetime, datetime.date
+_time, _time_ns, _now = time.time, time.time_ns, datetime.datetime.now
 
 
-class _Later(type):
-    """Objects that C code makes are of the original classes, and count as instances of these."""
-
-    def __instancecheck__(cls, instance: object) -> bool:
-        return isinstance(instance, cls.__mro__[1])
-
-    def __subclasscheck__(cls, subclass: type) -> bool:
-        return issubclass(subclass, cls.__mro__[1])
+def _later(cls: type, tz: datetime.tzinfo | None = None) -> datetime.datetime:
+    return _now(tz) + _AHEAD
 
 
-class _LaterDatetime(_datetime, metaclass=_Later):
-    @classmethod
-    def now(cls, tz=None):
-        return _datetime.now(tz) + _AHEAD
-
-    @classmethod
-    def utcnow(cls):
-        return _datetime.utcnow() + _AHEAD
-
-    @classmethod
-    def today(cls):
-        return _datetime.today() + _AHEAD
-
-
-class _LaterDate(_date, metaclass=_Later):
-    @classmethod
-    def today(cls):
-        return _date.today() + _AHEAD
-
-
-time.time = lambda: _time() + _AHEAD.total_seconds()
+time.time = lambda: _time() + _AHEAD.total_seconds()  # datetime.date.today() asks this one
 time.time_ns = lambda: _time_ns() + int(_AHEAD.total_seconds()) * 10**9
-datetime.datetime, datetime.date = _LaterDatetime, _LaterDate
+(_members,) = [found for found in gc.get_referents(datetime.datetime.__dict__) if isinstance(found, dict)]
+_members["now"] = classmethod(_later)
+_members["today"] = classmethod(lambda cls: _later(cls))
+_members["utcnow"] = classmethod(lambda cls: _later(cls, datetime.timezone.utc).replace(tzinfo=None))
+ctypes.pythonapi.PyType_Modified(ctypes.py_object(datetime.datetime))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -150,4 +151,5 @@ def prepare(monkeypatch: pytest.MonkeyPatch, root: Path, settings: str = "") -> 
     """An empty lake that tasks take where none is given, the use case LOANS, and bodies that need no Spark."""
     configure(monkeypatch, f"[lake]\nroot = {root}\n[pipeline]\nuse_case = {LOANS}\n{settings}")
     chain.install(monkeypatch.setattr)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # nobody cuts the power here, and it is most of the time
     return StubLake(root)

@@ -1,0 +1,203 @@
+"""Real loans, day by day, through a use case that an adopter would write: examples/superlender."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import spark_lib
+from spark_lib.lake import days
+from tests.chain.chains import Chain
+from tests.processes import ROOT
+from tests.shared_data import shared_data
+
+EXAMPLES = ROOT / "examples"
+USE_CASE = "superlender:SuperLender"
+FIRST_DAY, LAST_DAY = date(2016, 1, 15), date(2017, 7, 31)
+JULY = (date(2017, 7, 1), LAST_DAY)
+SCORE_JULY = ("RangeDaily", "--of", "BatchInference", "--start", "2017-07-01", "--stop", "2017-08-01")
+#: Of 500 small files a day: the default cost of opening one makes a task of every 30.
+SMALL_FILES = ("--spark-conf", '{"spark.sql.files.openCostInBytes": "65536", "spark.ui.enabled": "false"}')
+FEATURES = [
+    "nb_previous_loans",
+    "avg_amount_loans_previous",
+    "days_since_previous_loan",
+    "age",
+    "loan_amount",
+    "term_days",
+]
+
+
+@pytest.fixture(scope="module")
+def data() -> Path:
+    return shared_data("superlender")
+
+
+@pytest.fixture(scope="module")
+def july(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Chain:
+    """July 2017 is scored day by day. One training a month: 60 days of features, and July's own."""
+    chain = landed(data, tmp_path_factory.mktemp("superlender"))
+    build(chain, *SCORE_JULY, "--training-cadence", "monthly")
+    return chain
+
+
+@pytest.fixture(scope="module")
+def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Chain:
+    """The features of every day that landed, and July's scores with every setting of the use case: a training a week."""
+    chain = landed(data, tmp_path_factory.mktemp("superlender-whole"))
+    build(chain, "RangeDaily", "--of", "FeatureEngineering", "--start", FIRST_DAY, "--stop", LAST_DAY + timedelta(days=1))
+    build(chain, *SCORE_JULY)
+    return chain
+
+
+@pytest.fixture(scope="module")
+def loans(data: Path) -> pd.DataFrame:
+    """Every loan straight from the files, by id, with features and outcome computed by other means than Daystone's."""
+    return expected(data)
+
+
+def test_every_loan_of_july_is_scored_on_its_day_by_the_model_of_the_1st(july, loans):
+    predictions = read(july, "predictions", *JULY)
+    of_july = loans[loans["date"] >= JULY[0]]
+    assert len(predictions) == 4_368 + 356
+    assert predictions.set_index("loan_id")["date"].sort_index().equals(of_july["date"].sort_index())
+    assert predictions["score"].between(0, 1).all()
+    assert set(predictions["model_date"]) == {date(2017, 7, 1)}
+
+
+def test_the_day_without_a_loan_has_an_empty_published_partition(july):
+    assert july.lake.require("predictions", LAST_DAY)[0].manifest.rows() == 0
+
+
+def test_the_features_of_july_and_of_its_models_window_equal_an_independent_computation_row_by_row(july, loans):
+    window = (date(2017, 3, 26), date(2017, 5, 24))
+    for first, last in (window, JULY):
+        compare_features(july, loans, first, last)
+
+
+def test_the_training_set_holds_the_outcomes_of_the_files_and_no_customer_on_both_sides(july, loans):
+    model_date = date(2017, 7, 1)
+    train, validation = (read(july, "balanced", model_date, section=name) for name in ("train", "validation/unbalanced"))
+    in_window = loans[loans["date"].between(date(2017, 3, 26), date(2017, 5, 24))]
+    label = pd.concat([train, validation]).set_index("loan_id")["label"]
+    assert label.equals(in_window["late"].reindex(label.index).astype(label.dtype))
+    counts = july.lake.require("balanced", model_date)[0].manifest.metrics
+    assert counts["unlabelled"] == 0
+    assert counts["labelled"] == len(in_window)
+    assert counts["train"]["positive"] + counts["validation"]["positive"] == in_window["late"].sum()
+    assert not set(train["customer_id"]) & set(validation["customer_id"])
+
+
+def test_the_report_measures_the_scores_on_the_outcomes_that_never_landed(july, data):
+    printed = report(july, data)
+    predictions = read(july, "predictions", *JULY)
+    flags = pd.read_csv(data / "trainperf.csv.gz", dtype=str).set_index("systemloanid")["good_bad_flag"]
+    scored = predictions.set_index("loan_id")["score"]
+    bad, good = (scored[flags.index[flags == value]].to_numpy() for value in ("Bad", "Good"))
+    above = (bad[:, None] > good).mean() + (bad[:, None] == good).mean() / 2
+    assert "4,724 predictions of 2017-07-01 to 2017-07-31, 4,368 of them with a good_bad_flag" in printed
+    assert f"all         4,368  21.8%  {above:.3f} (" in printed
+    assert above > 0.55
+
+
+def test_running_july_again_starts_no_jvm(july):
+    before = july.sessions()
+    build(july, *SCORE_JULY, "--training-cadence", "monthly")
+    assert july.sessions() == before
+
+
+@pytest.mark.full
+def test_the_features_of_every_day_equal_an_independent_computation_row_by_row(whole, loans):
+    assert compare_features(whole, loans, FIRST_DAY, LAST_DAY) == 22_551
+
+
+@pytest.mark.full
+def test_each_day_of_july_is_scored_by_the_newest_approved_model_of_a_monday(whole):
+    mondays = [day for day in days(date(2017, 6, 26), LAST_DAY) if day.weekday() == 0]
+    models = [whole.lake.require("model", monday)[0] for monday in mondays]
+    approved = [model.date for model in models if model.manifest.metrics["verdict"]["approved"]]
+    for day, scored in read(whole, "predictions", *JULY).groupby("date"):
+        assert set(scored["model_date"]) == {max(monday for monday in approved if monday <= day)}
+
+
+def landed(data: Path, home: Path) -> Chain:
+    """A lake in which every day has landed, by the program that a person would run."""
+    chain = Chain(home / "lake", home / "scratch", USE_CASE.replace(":", "."))
+    script(chain, "land.py", data)
+    return chain
+
+
+def build(chain: Chain, *arguments: object) -> None:
+    """Run ``luigi`` to its good end, with the example on Python's path and what few cores like."""
+    path = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(EXAMPLES)])}
+    more = ("--pipeline-use-case", USE_CASE, "--training-window-days", 60, "--spark-shuffle-partitions", 2, *SMALL_FILES)
+    chain.succeeds(*arguments, *more, env=path, timeout=7_200)
+
+
+def report(chain: Chain, data: Path) -> str:
+    return script(chain, "report.py", data)
+
+
+def script(chain: Chain, name: str, data: Path) -> str:
+    """What a program of the example prints."""
+    command = [sys.executable, str(EXAMPLES / "superlender" / name), "--data", str(data), "--lake-root", str(chain.root)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=300).stdout
+
+
+def read(chain: Chain, dataset: str, first: date, last: date | None = None, section: str = "") -> pd.DataFrame:
+    return spark_lib.read_pandas(str(chain.root), USE_CASE, dataset, first, last, section)
+
+
+def compare_features(chain: Chain, loans: pd.DataFrame, first: date, last: date) -> int:
+    """How many rows were compared; each is equal, to the last bit."""
+    found = read(chain, "features", first, last).set_index("loan_id").sort_index()
+    wanted = loans[loans["date"].between(first, last)].sort_index()
+    assert found.index.equals(wanted.index)
+    assert (found["date"] == wanted["date"]).all()
+    assert (found["customer_id"] == wanted["customer_id"]).all()
+    assert (found["approved_time"] == wanted["approved"]).all()
+    for name in FEATURES:
+        pd.testing.assert_series_equal(
+            found[name].astype("float64"), wanted[name].astype("float64"), check_exact=True, obj=name
+        )
+    return len(found)
+
+
+def expected(data: Path) -> pd.DataFrame:
+    """Each loan's features by a walk through its customer's loans in the order of their approval."""
+    people = pd.read_csv(data / "traindemographics.csv.gz", dtype=str)
+    born = {row.customerid: date.fromisoformat(row.birthdate[:10]) for row in people.itertuples()}
+    files = [pd.read_csv(data / f"{name}.csv.gz", dtype=str) for name in ("trainperf", "trainprevloans")]
+    raw = pd.concat(files).sort_values(["customerid", "approveddate"])
+    rows = []
+    for customer, of_customer in raw.groupby("customerid"):
+        amounts: list[float] = []
+        before = None
+        for loan in of_customer.itertuples():
+            on, birth = date.fromisoformat(loan.approveddate[:10]), born.get(customer)
+            rows.append(
+                {
+                    "loan_id": loan.systemloanid,
+                    "customer_id": customer,
+                    "date": on,
+                    "approved": pd.Timestamp(loan.approveddate, tz="UTC"),
+                    "nb_previous_loans": len(amounts),
+                    "avg_amount_loans_previous": sum(amounts) / len(amounts) if amounts else np.nan,
+                    "days_since_previous_loan": (on - before).days if before else np.nan,
+                    "age": on.year - birth.year - ((on.month, on.day) < (birth.month, birth.day)) if birth else np.nan,
+                    "loan_amount": float(loan.loanamount),
+                    "term_days": int(loan.termdays),
+                    "late": str(loan.firstrepaiddate)[:10] > str(loan.firstduedate)[:10],
+                }
+            )
+            amounts.append(float(loan.loanamount))
+            before = on
+    return pd.DataFrame(rows).set_index("loan_id")

@@ -1,0 +1,147 @@
+"""``status``: each day of each feed and dataset in a word, by listings and manifests alone."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from spark_lib import use_case as use_cases
+from spark_lib.lake import Documents, Lake, RawFeed
+from tasks.config import Settings
+from tasks.landed import newest_landed
+from tasks.place import Place
+from tasks.status import Report, State, report
+from tests.unit.lakes import open_attempt, publish
+from tests.unit.verbs import Verbs, last_line
+
+#: By default: weekly, from 2026-01-01 on, on a window of 28 days and a delay of 21.
+FIRST_MONDAY = date(2026, 2, 23)
+
+
+@pytest.fixture
+def daystone(tmp_path: Path) -> Verbs:
+    return Verbs(tmp_path)
+
+
+def test_a_published_day_shows_its_rows_and_a_missing_one_its_absence(daystone: Verbs) -> None:
+    daystone.land("2026-01-01", 3)
+    publish(daystone.lake, [1, 2, 3], date(2026, 1, 2))
+
+    assert column(look(daystone), "features")[-3:] == ["missing", "3", "missing"]
+
+
+def test_models_are_due_on_the_cadence_only_and_nothing_is_due_before_the_first_of_them(daystone: Verbs) -> None:
+    daystone.land("2026-02-21", 5)
+
+    found = look(daystone, date(2026, 2, 21), date(2026, 2, 25))
+
+    assert column(found, "model") == column(found, "balanced") == ["–", "–", "missing", "–", "–"]
+    assert column(found, "predictions") == column(found, "selection") == ["–", "–", "missing", "missing", "missing"]
+    assert column(found, "serving") == ["–"] * 5
+
+
+def test_a_model_shows_its_verdict_and_why_it_was_rejected(daystone: Verbs) -> None:
+    verdicts = [{"approved": True}, {"approved": False, "reason": "gate", "detail": "area under ROC 0.55"}]
+    for day, verdict in zip((FIRST_MONDAY, date(2026, 3, 2)), verdicts, strict=True):
+        with open_attempt(daystone.lake, day, "model") as attempt:
+            attempt.commit(Documents({"card.json": b"{}"}, {"verdict": verdict}))
+
+    found = look(daystone)
+
+    assert (found.cells[FIRST_MONDAY]["model"].text, found.cells[date(2026, 3, 2)]["model"].text) == (
+        "approved",
+        "rejected",
+    )
+    assert found.rejections == ["model of 2026-03-02 was rejected: gate: area under ROC 0.55"]
+
+
+def test_raw_days_are_landed_waited_for_or_holes(daystone: Verbs) -> None:
+    daystone.land("2026-01-01", 1)
+    daystone.land("2026-01-03", 1)
+
+    found = look(daystone, date(2025, 12, 31), date(2026, 1, 4))
+
+    assert column(found, "applications") == ["–", "landed", "hole", "landed", "waiting"]
+
+
+def test_fourteen_days_are_shown_up_to_the_newest_partition_or_raw_day_whatever_the_clock_says(daystone: Verbs) -> None:
+    publish(daystone.lake, [1], date(2017, 7, 1))
+    daystone.land("2017-07-20", 1, ["outcomes"])
+
+    assert list(look(daystone).cells)[:: len(look(daystone).cells) - 1] == [date(2017, 7, 7), date(2017, 7, 20)]
+
+
+def test_features_that_were_lost_behind_their_predictions_show_as_a_hole(daystone: Verbs) -> None:
+    publish(daystone.lake, [1], date(2026, 3, 1), "predictions")
+
+    cells = look(daystone).cells[date(2026, 3, 1)]
+
+    assert (cells["features"].state, cells["predictions"].state) == (State.MISSING, State.PUBLISHED)
+
+
+def test_damaged_partitions_are_named_under_the_table_and_exit_with_35(daystone: Verbs) -> None:
+    for day in (date(2026, 1, 1), date(2026, 1, 2)):
+        publish(daystone.lake, [1], day)
+    (file,) = daystone.root.glob("credit_risk/features/date=2026-01-01/run=*/*")
+    size = file.stat().st_size
+    os.unlink(file)
+
+    result = daystone("status")
+
+    assert result.code == 35
+    assert f"features of 2026-01-01: {file}: wanted {size} bytes; found no file." in result.stdout
+    assert re.search(r"^2026-01-01 .* damaged ", result.stdout, flags=re.MULTILINE)
+    assert "1 damaged: features of 2026-01-01" in last_line(result)
+
+
+def test_an_empty_lake_says_so_what_to_do_and_stays_as_it_is(daystone: Verbs) -> None:
+    result = daystone("status", JAVA_HOME="/nowhere")
+
+    assert (result.code, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == [
+        f"{daystone.root} holds nothing of credit_risk yet: no raw day has landed, nothing is built",
+        f"land raw days with their flags, or try: daystone sample --lake-root {daystone.root}",
+    ]
+    assert not daystone.root.exists()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "{root}/{use_case}/raw/{feed}/date={date:%Y-%m-%d}",
+        "{root}/landing/{feed}/{date:%Y}/{date:%m}/{date:%d}",
+        "{root}/{feed}/{date:%d.%m.%Y}",
+        "{root}/by-day/{date:%Y%m%d}/{feed}",
+        "{root}/{date:%Y}/of-{date:%Y-%m-%d}/{feed}",
+    ],
+)
+@pytest.mark.parametrize("after", [None, date(2025, 12, 31)])
+def test_the_newest_landed_day_is_found_wherever_a_feed_lands(tmp_path: Path, path: str, after: date | None) -> None:
+    feed = RawFeed("events", str(tmp_path), "case", path)
+    for day in (date(2025, 12, 31), date(2026, 1, 30), date(2026, 2, 1)):
+        Path(feed.directory(day)).mkdir(parents=True)
+        Path(feed.flag_url(day)).touch()
+    unfinished = Path(feed.directory(date(2026, 2, 2)))
+    unfinished.mkdir(parents=True)
+    (unfinished / "part-0.parquet").touch()
+
+    assert newest_landed(feed, after) == date(2026, 2, 1)
+
+
+def test_a_feed_of_which_nothing_has_landed_has_no_newest_day(tmp_path: Path) -> None:
+    assert newest_landed(RawFeed("events", str(tmp_path), "case")) is None
+
+
+def look(daystone: Verbs, first: date | None = None, last: date | None = None) -> Report:
+    case = use_cases.load("credit_risk")
+    return report(
+        Place("credit_risk", case, Settings("credit_risk", case), Lake(str(daystone.root), "credit_risk")), first, last
+    )
+
+
+def column(found: Report, name: str) -> list[str]:
+    return [cells[name].text for cells in found.cells.values()]

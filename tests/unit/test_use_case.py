@@ -1,0 +1,141 @@
+"""Finding a use case, and refusing one whose declarations cannot work."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spark_lib import use_case as use_cases
+from spark_lib.errors import ConfigurationError
+from spark_lib.use_case import Feature, Label
+from tests.unit.stubs import cases
+from tests.unit.stubs.stublake import LOANS
+
+NEXT = "Next: set [pipeline] use_case to one of credit_risk or to your own module:Class, on PYTHONPATH"
+WANTED = "wanted a shipped use case or module:Class that Python can import; found"
+
+
+def test_a_shipped_use_case_is_found_by_its_short_name() -> None:
+    case = use_cases.load("credit_risk")
+
+    assert type(case).__name__ == "CreditRisk"
+    assert (case.key, case.feature_feeds) == ("loan_id", ["applications"])
+
+
+def test_an_adopters_use_case_is_found_by_module_and_class() -> None:
+    assert isinstance(use_cases.load(LOANS), cases.Loans)
+
+
+@pytest.mark.parametrize("name", ["credit_risk", " credit_risk\n", "spark_lib.use_cases.credit_risk:CreditRisk"])
+def test_a_shipped_use_case_has_one_spelling(name: str) -> None:
+    assert use_cases.normalise(name) == "credit_risk"
+
+
+def test_a_use_case_of_ones_own_has_one_spelling_and_a_directory() -> None:
+    assert use_cases.normalise(f" {LOANS} ") == LOANS
+    assert use_cases.directory(LOANS) == "tests.unit.stubs.cases.Loans"
+    assert use_cases.directory("credit_risk") == "credit_risk"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "credit_risc",
+            f"use case 'credit_risc': {WANTED} neither a shipped use case nor module:Class (did you mean 'credit_risk'?). {NEXT}",
+        ),
+        ("", f"use case '': {WANTED} neither a shipped use case nor module:Class. {NEXT}"),
+        ("a:b:c", f"use case 'a:b:c': {WANTED} neither a shipped use case nor module:Class. {NEXT}"),
+        ("../elsewhere", f"use case '../elsewhere': {WANTED} neither a shipped use case nor module:Class. {NEXT}"),
+        ("no_such.thing:Case", f"use case 'no_such.thing:Case': {WANTED} no module 'no_such'. {NEXT}"),
+        ("tests.unit.no_such:Case", f"use case 'tests.unit.no_such:Case': {WANTED} no module 'tests.unit.no_such'. {NEXT}"),
+        (
+            "tests.unit.stubs.cases:Loan",
+            f"use case 'tests.unit.stubs.cases:Loan': {WANTED} no subclass of UseCase named 'Loan' in "
+            f"tests.unit.stubs.cases (did you mean 'Loans'?). {NEXT}",
+        ),
+        (
+            "tests.unit.stubs.cases:Feature",
+            f"use case 'tests.unit.stubs.cases:Feature': {WANTED} no subclass of UseCase named 'Feature' in "
+            f"tests.unit.stubs.cases. {NEXT}",
+        ),
+    ],
+)
+def test_what_is_no_use_case_is_refused_with_the_nearest_one(name: str, message: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        use_cases.load(name)
+
+    assert str(caught.value) == message
+
+
+def test_an_abstract_use_case_is_refused() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        use_cases.load("spark_lib.use_case:UseCase")
+
+    assert str(caught.value) == (
+        "use case spark_lib.use_case:UseCase: wanted a class with every method of the protocol; found none for engineer. "
+        "Next: correct the declarations of the use case"
+    )
+
+
+def test_what_a_use_case_cannot_import_is_told_by_its_own_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lacking_case.py").write_text("import no_such_library\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    with pytest.raises(ModuleNotFoundError, match="no_such_library"):
+        use_cases.load("lacking_case:Case")
+
+    sys.modules.pop("lacking_case", None)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "complaint"),
+    [
+        ("rows", "event", "wanted `rows` to name one of the feeds ['events', 'outcomes']; found 'event'"),
+        (
+            "label",
+            Label("outcome", "id", "outcome", "bad", ("bad", "good")),
+            "wanted the label's feed to be one of ['events', 'outcomes']; found 'outcome'",
+        ),
+        (
+            "label",
+            Label("events", "id", "outcome", "bad", ("bad", "good")),
+            "wanted the label to land in a feed of its own; found it lands in 'events', with the rows",
+        ),
+        (
+            "label",
+            Label("outcomes", "id", "outcome", "worse", ("bad", "good")),
+            "wanted `positive` among ('bad', 'good'); found 'worse'",
+        ),
+        ("features", {}, "wanted at least one feature; found none"),
+        ("settings", {"cadence": "daily"}, "wanted settings named section.key; found 'cadence'"),
+    ],
+)
+def test_declarations_that_contradict_each_other_are_refused(
+    attribute: str, value: Any, complaint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cases.Loans, attribute, value)
+
+    with pytest.raises(ConfigurationError) as caught:
+        use_cases.load(LOANS)
+
+    assert str(caught.value) == f"use case {LOANS}: {complaint}. Next: correct the declarations of the use case"
+
+
+@pytest.mark.parametrize("attribute", ["feeds", "rows", "entity", "event_time", "label", "features"])
+def test_a_declaration_that_is_left_out_is_named(attribute: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(cases.Loans, attribute)
+
+    with pytest.raises(ConfigurationError) as caught:
+        use_cases.load(LOANS)
+
+    assert str(caught.value) == (
+        f"use case {LOANS}: wanted an attribute {attribute!r}; found none. Next: correct the declarations of the use case"
+    )
+
+
+def test_a_feature_without_a_fill_has_none() -> None:
+    assert Feature("DOUBLE").fill is None
