@@ -349,7 +349,7 @@ class Lines(runner.Watcher):
         self._say(stage, f"{message} ({seconds:.1f} s)")
 
     def refused(self, task: Any, error: exits.DaystoneError) -> None:
-        self._say(task, f"not done: {type(error).__name__}")
+        self._say(task, refusal(error))
 
     def _say(self, task: Any, words: str) -> None:
         print(f"  {name_of(task):<12} {task.date}  {words}", file=self._stream, flush=True)
@@ -375,7 +375,7 @@ class Bars(runner.Watcher):
         self._built[stage.dataset] = self._built.get(stage.dataset, 0) + 1
 
     def refused(self, task: Any, error: exits.DaystoneError) -> None:
-        self._refused[name_of(task)] = f"{task.date}  not done: {type(error).__name__}"
+        self._refused[name_of(task)] = f"{task.date}  {refusal(error)}"
 
     def render(self) -> RenderableType:
         from rich.progress_bar import ProgressBar
@@ -397,6 +397,11 @@ class Bars(runner.Watcher):
             table.add_row(name, "", "", f"[red]{self._refused[name]}[/]")
         table.add_row(f"[dim]{time.monotonic() - self._began:.0f} s[/]")
         return table
+
+
+def refusal(error: exits.DaystoneError) -> str:
+    """In two words; the whole reason is said at the end."""
+    return "failed" if type(error) is exits.DaystoneError else f"not done: {type(error).__name__}"
 
 
 def name_of(task: Any) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import importlib.util
 import sys
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -17,11 +19,16 @@ _RECORDED = ("pyspark", "pyarrow", "numpy", "onnx", "onnxmltools", "onnxruntime"
 
 def code(case: UseCase) -> dict[str, str]:
     """The version of Daystone, and the fingerprint of the use case's module and what it imports of its own package."""
-    return {"daystone": spark_lib.__version__, "use_case": of_module(type(case).__module__)}
+    return {"daystone": spark_lib.__version__, "use_case": _of_loaded(type(case).__module__)}
 
 
 def versions() -> dict[str, str]:
     """What else could make a difference: Python and the libraries that compute."""
+    return dict(_versions())
+
+
+@functools.cache
+def _versions() -> Mapping[str, str]:
     found = {"python": ".".join(map(str, sys.version_info[:3]))}
     for name in _RECORDED:
         try:
@@ -38,6 +45,10 @@ def of_module(name: str) -> str:
     _collect(name, name.partition(".")[0], sources)
     lines = [f"{module} {digest}" for module, digest in sorted(sources.items())]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+#: A process runs the code that it has loaded, whatever happens to the files.
+_of_loaded = functools.cache(of_module)
 
 
 def of_source(source: str) -> str:
@@ -63,7 +74,11 @@ def _collect(name: str, package: str, sources: dict[str, str]) -> None:
             for alias in node.names:
                 _collect(alias.name, package, sources)
         elif isinstance(node, ast.ImportFrom):
-            base = importlib.util.resolve_name("." * node.level + (node.module or ""), parent) if node.level else node.module
+            base = (
+                importlib.util.resolve_name("." * node.level + (node.module or ""), parent)
+                if node.level
+                else node.module
+            )
             _collect(base or "", package, sources)
             for alias in node.names:
                 _collect(f"{base}.{alias.name}", package, sources)

@@ -31,7 +31,8 @@ def session(
 ) -> SparkSession:
     """The session of this process; the arguments count when it is started.
 
-    Raises ConfigurationError in a process that was forked after the start: a JVM does not survive a fork.
+    Raises ConfigurationError where it does not start, and in a process that was forked after the start: a JVM does not
+    survive a fork.
     """
     global _started
     if _started is not None:
@@ -52,6 +53,8 @@ def session(
 def _start(
     master: str, driver_memory: str, shuffle_partitions: int, conf: Mapping[str, str], log_file: str
 ) -> SparkSession:
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
 
     utc = "-Duser.timezone=UTC"
@@ -80,8 +83,17 @@ def _start(
     builder = SparkSession.builder.master(master).appName("daystone")
     for name, value in (settings | dict(conf)).items():
         builder = builder.config(name, str(value))
-    with _terminal_spared(log_file):
-        spark = builder.getOrCreate()
+    try:
+        with _terminal_spared(log_file):
+            spark = builder.getOrCreate()
+    except (PySparkException, Py4JError) as error:
+        reasons = [line for line in str(error).splitlines() if line.startswith(": ")] or str(error).splitlines()
+        raise ConfigurationError(
+            "Spark session",
+            f"one that starts, with the master {master!r}",
+            reasons[0].removeprefix(": "),
+            f"correct [spark], or read {log_file}",
+        ) from error
     _write_no_checksum_files(spark)
     return spark
 

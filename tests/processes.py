@@ -82,6 +82,10 @@ class Commands:
     def environment(self, config: str = "", env: Mapping[str, str] | None = None) -> dict[str, str]:
         passed_on = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON}
         passed_on["PYTHONPATH"] = os.pathsep.join([str(self.packages), str(ROOT)])
+        # Luigi's lock lies among the temporary files, one a command line: equal ones of two tests are none of its business.
+        temporary = self.cwd / "tmp"
+        temporary.mkdir(parents=True, exist_ok=True)
+        passed_on["TMPDIR"] = str(temporary)
         if config:
             file = self.cwd / "users-own.cfg"
             file.write_text(config)

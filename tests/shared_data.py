@@ -17,7 +17,9 @@ def shared_data(folder: str) -> Path:
     directory = Path(os.environ.get(VARIABLE) or beside) / folder
     if directory.is_dir():
         return directory
-    lacking = f"lacks the data set {folder}: no directory {directory} (set {VARIABLE} to the directory that holds {folder})"
+    lacking = (
+        f"lacks the data set {folder}: no directory {directory} (set {VARIABLE} to the directory that holds {folder})"
+    )
     if os.environ.get("CI") == "true":
         pytest.fail(lacking)
     pytest.skip(lacking)

@@ -68,8 +68,8 @@ def land(data: Path, lake_root: Path) -> None:
         by_day = dict(list(rows.groupby("landed")))
         for day in calendar:
             land_day(lake_root / USE_CASE / "raw" / feed / f"date={day}", by_day.get(day), schema)
-        empty = len(calendar) - len(by_day)
-        print(f"{feed}: {len(rows):,} rows on {len(calendar)} days, {calendar[0]} to {calendar[-1]}, {empty} of them empty")
+        span = f"{len(calendar)} days, {calendar[0]} to {calendar[-1]}"
+        print(f"{feed}: {len(rows):,} rows on {span}, {len(calendar) - len(by_day)} of them empty")
 
 
 def read_loans(data: Path, name: str) -> pd.DataFrame:
@@ -90,10 +90,11 @@ def birth_dates(data: Path) -> pd.Series:
 def check(loans: pd.DataFrame, earlier: pd.DataFrame) -> None:
     """Raise ValueError for what would need a guess."""
     columns = ["systemloanid", "customerid", "approveddate", "loanamount", "termdays"]
+    dates = ["firstduedate", "firstrepaiddate"]
     refused = {
         "loans whose id another loan has": loans["systemloanid"].duplicated(),
         "loans that lack one of " + ", ".join(columns): loans[columns].isna().any(axis=1),
-        "earlier loans without firstduedate or firstrepaiddate": earlier[["firstduedate", "firstrepaiddate"]].isna().any(axis=1),
+        "earlier loans without " + " or ".join(dates): earlier[dates].isna().any(axis=1),
         "first repayments before the approval": earlier["firstrepaiddate"] < earlier["approveddate"],
     }
     for words, rows in refused.items():

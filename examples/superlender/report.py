@@ -26,9 +26,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the directory of the CSV files")
     parser.add_argument("--lake-root", type=Path, required=True, help="the root of the lake")
     arguments = parser.parse_args()
-    predictions = spark_lib.read_pandas(
-        str(arguments.lake_root), "superlender:SuperLender", "predictions", FIRST, LAST
-    )
+    predictions = spark_lib.read_pandas(str(arguments.lake_root), "superlender:SuperLender", "predictions", FIRST, LAST)
     loans = predictions.merge(truth(arguments.data), on="loan_id", how="left", validate="one_to_one")
     print("\n".join(report(loans)))
 
@@ -48,8 +46,8 @@ def report(loans: pd.DataFrame) -> list[str]:
     groups = [("all", flagged), *((str(day), of_model) for day, of_model in flagged.groupby("model_date"))]
     for name, group in groups:
         bad, score = group["bad"].to_numpy(), group["score"].to_numpy()
-        low, high = interval(bad, score)
-        lines.append(f"{name:10}  {len(group):5,}  {bad.mean():5.1%}  {area_under_roc(bad, score):.3f} ({low:.3f} to {high:.3f})")
+        area, (low, high) = area_under_roc(bad, score), interval(bad, score)
+        lines.append(f"{name:10}  {len(group):5,}  {bad.mean():5.1%}  {area:.3f} ({low:.3f} to {high:.3f})")
     return lines
 
 

@@ -37,15 +37,6 @@ def test_a_run_builds_what_is_missing_and_a_second_one_starts_no_jvm_and_writes_
     assert listing(chain.root) == before
 
 
-def test_landed_data_that_are_too_few_exit_with_33(chain: Chain) -> None:
-    result = daystone(chain, "run", "features", "--date", NEXT_DAY, "--set", "raw.applications.min_rows=1000")
-
-    assert result.code == 33
-    assert "applications" in reason(result)
-    assert "1,000" in reason(result) or "1000" in reason(result)
-    assert not chain.day("features", NEXT_DAY).joinpath("_SUCCESS").exists()
-
-
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -105,13 +96,14 @@ def test_status_shows_what_the_chain_has_built(sample_lake: Chain) -> None:
     cells = {line.split()[0]: line.split()[1:] for line in table.splitlines() if line.startswith("2026-")}
     assert cells[DAY] == ["landed", "landed", "150", "–", "–", "–", "2026-02-23", "150"]
     assert cells["2026-02-23"][5] == "approved"
-    assert list(cells)[0] == "2026-02-16"
+    assert next(iter(cells)) == "2026-02-16"
 
 
 def daystone(chain: Chain, *arguments: str) -> Result:
     """run.py on the chain's lake, with the chain's Java and places for logs."""
     environment = {
         "JAVA_HOME": str(chain.scratch / "java"),
+        "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # a short life needs no better compiler
         "HOME": str(chain.scratch / "home"),
         "XDG_STATE_HOME": str(chain.scratch / "state"),
     }

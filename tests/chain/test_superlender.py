@@ -23,8 +23,9 @@ USE_CASE = "superlender:SuperLender"
 FIRST_DAY, LAST_DAY = date(2016, 1, 15), date(2017, 7, 31)
 JULY = (date(2017, 7, 1), LAST_DAY)
 SCORE_JULY = ("RangeDaily", "--of", "BatchInference", "--start", "2017-07-01", "--stop", "2017-08-01")
-#: Of 500 small files a day: the default cost of opening one makes a task of every 30.
-SMALL_FILES = ("--spark-conf", '{"spark.sql.files.openCostInBytes": "65536", "spark.ui.enabled": "false"}')
+#: Two tasks read the 500 small files of a history; by Spark's own estimate of what opening one costs it would be 16.
+SMALL_FILES = '{"spark.sql.files.openCostInBytes": "65536", "spark.ui.enabled": "false"}'
+FEW_CORES = ("--spark-shuffle-partitions", 2, "--spark-conf", SMALL_FILES)
 FEATURES = [
     "nb_previous_loans",
     "avg_amount_loans_previous",
@@ -52,7 +53,8 @@ def july(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Chain:
 def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Chain:
     """The features of every day that landed, and July's scores with every setting of the use case: a training a week."""
     chain = landed(data, tmp_path_factory.mktemp("superlender-whole"))
-    build(chain, "RangeDaily", "--of", "FeatureEngineering", "--start", FIRST_DAY, "--stop", LAST_DAY + timedelta(days=1))
+    every_day = ("--start", FIRST_DAY, "--stop", LAST_DAY + timedelta(days=1))
+    build(chain, "RangeDaily", "--of", "FeatureEngineering", *every_day)
     build(chain, *SCORE_JULY)
     return chain
 
@@ -84,7 +86,8 @@ def test_the_features_of_july_and_of_its_models_window_equal_an_independent_comp
 
 def test_the_training_set_holds_the_outcomes_of_the_files_and_no_customer_on_both_sides(july, loans):
     model_date = date(2017, 7, 1)
-    train, validation = (read(july, "balanced", model_date, section=name) for name in ("train", "validation/unbalanced"))
+    train = read(july, "balanced", model_date, section="train")
+    validation = read(july, "balanced", model_date, section="validation/unbalanced")
     in_window = loans[loans["date"].between(date(2017, 3, 26), date(2017, 5, 24))]
     label = pd.concat([train, validation]).set_index("loan_id")["label"]
     assert label.equals(in_window["late"].reindex(label.index).astype(label.dtype))
@@ -137,8 +140,8 @@ def landed(data: Path, home: Path) -> Chain:
 def build(chain: Chain, *arguments: object) -> None:
     """Run ``luigi`` to its good end, with the example on Python's path and what few cores like."""
     path = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(EXAMPLES)])}
-    more = ("--pipeline-use-case", USE_CASE, "--training-window-days", 60, "--spark-shuffle-partitions", 2, *SMALL_FILES)
-    chain.succeeds(*arguments, *more, env=path, timeout=7_200)
+    settings = ("--pipeline-use-case", USE_CASE, "--training-window-days", 60, *FEW_CORES)
+    chain.succeeds(*arguments, *settings, env=path, timeout=7_200)
 
 
 def report(chain: Chain, data: Path) -> str:
@@ -147,7 +150,14 @@ def report(chain: Chain, data: Path) -> str:
 
 def script(chain: Chain, name: str, data: Path) -> str:
     """What a program of the example prints."""
-    command = [sys.executable, str(EXAMPLES / "superlender" / name), "--data", str(data), "--lake-root", str(chain.root)]
+    command = [
+        sys.executable,
+        str(EXAMPLES / "superlender" / name),
+        "--data",
+        str(data),
+        "--lake-root",
+        str(chain.root),
+    ]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=300).stdout
 

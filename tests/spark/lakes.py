@@ -21,11 +21,14 @@ from spark_lib import balancing, selection, training
 from spark_lib.lake import Attempt, Documents, Lake, Partition, RawDays, RawFeed, Rows
 from spark_lib.lake.tables import arrow_schema
 from spark_lib.selection import Pinned
-from spark_lib.use_case import Feature, Feed, Label, UseCase
+from spark_lib.use_case import Feature, Feed, Label, UseCase, directory
 
 DAY = date(2026, 3, 10)
 BEFORE, AFTER = DAY - timedelta(days=1), DAY + timedelta(days=1)
-CASE = "parcels"
+
+#: ``Parcels`` as configuration names it, and its directory in a lake.
+REFERENCE = "tests.spark.lakes:Parcels"
+CASE = directory(REFERENCE)
 
 #: Settings that make a model in a second, and let it through.
 SETTINGS: Mapping[str, Any] = {
@@ -210,7 +213,7 @@ def silent(percent: int, message: str) -> None:
 
 
 def break_page(path: Path | str) -> None:
-    """Spoil the data and leave the footer and the size as they are."""
-    content = bytearray(Path(path).read_bytes())
-    content[4:40] = b"\xff" * 36
-    Path(path).write_bytes(bytes(content))
+    """Spoil the data of every column and leave the footer and the size as they are."""
+    content = Path(path).read_bytes()
+    footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    Path(path).write_bytes(content[:4] + b"\xff" * (footer - 4) + content[footer:])

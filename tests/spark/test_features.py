@@ -120,7 +120,7 @@ def test_a_null_in_key_entity_or_event_time_is_refused(spark: SparkSession, tmp_
     with pytest.raises(BadData) as caught:
         build(spark, tmp_path)
     assert str(caught.value) == (
-        f"raw feed parcels of 2026-03-10: {tmp_path}/parcels/raw/parcels/date=2026-03-10: wanted no null in {column!r}; "
+        f"raw feed parcels of 2026-03-10: {feed(tmp_path).directory(DAY)}: wanted no null in {column!r}; "
         "found 1 of 2 rows. Next: land the day again, then run again"
     )
 

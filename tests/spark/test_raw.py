@@ -257,7 +257,7 @@ def test_a_null_in_the_key_is_refused(spark: SparkSession, tmp_path: Path) -> No
     raw = feed(tmp_path)
     land(raw, DAY, events("e1", None, None))
     assert day_refusal(spark, raw) == (
-        f"raw feed parcels of 2026-03-10: {tmp_path}/parcels/raw/parcels/date=2026-03-10: wanted no null in 'id'; "
+        f"raw feed parcels of 2026-03-10: {feed(tmp_path).directory(DAY)}: wanted no null in 'id'; "
         "found 2 of 3 rows. Next: land the day again, then run again"
     )
 
@@ -273,7 +273,7 @@ def test_a_doubled_key_is_refused_with_an_example(spark: SparkSession, tmp_path:
     raw = feed(tmp_path)
     land(raw, DAY, events("e2", "e2", "e1"), events("e1", "e1", "e3"))
     assert day_refusal(spark, raw) == (
-        f"raw feed parcels of 2026-03-10: {tmp_path}/parcels/raw/parcels/date=2026-03-10: wanted each 'id' once; "
+        f"raw feed parcels of 2026-03-10: {feed(tmp_path).directory(DAY)}: wanted each 'id' once; "
         "found 3 rows too many, as 'e1' 3 times. Next: land the day again, then run again"
     )
 
@@ -289,7 +289,7 @@ def test_fewer_rows_than_min_rows_are_refused(spark: SparkSession, tmp_path: Pat
     raw = feed(tmp_path, min_rows=1_000)
     land(raw, DAY, events("e1", "e2"))
     assert day_refusal(spark, raw) == (
-        f"raw feed parcels of 2026-03-10: {tmp_path}/parcels/raw/parcels/date=2026-03-10: "
+        f"raw feed parcels of 2026-03-10: {feed(tmp_path).directory(DAY)}: "
         "wanted at least 1,000 rows ([raw.parcels] min_rows); found 2. Next: land the whole day, or lower min_rows"
     )
 

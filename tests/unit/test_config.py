@@ -33,7 +33,7 @@ def shown(
     commands: Commands, *arguments: str, config: str = "", env: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """What a process with these arguments resolves the settings of its stages to."""
-    asked = ["--module", "tests.unit.stubs.stages", "Shown", "--date", "2026-01-01", *arguments]
+    asked = ["--module", "tests.unit.stubs.quick", "Shown", "--date", "2026-01-01", *arguments]
     result = commands.luigi(*asked, config=config, env=env)
     assert result.code == 0, result.stderr
     values: dict[str, Any] = json.loads(result.stdout)
@@ -302,7 +302,7 @@ def test_a_use_case_whose_history_has_no_beginning_is_refused(monkeypatch: pytes
     [
         ("training.label_delay_day", " (did you mean 'training.label_delay_days'?)"),
         ("raw.event.flag", " (did you mean 'raw.events.flag'?)"),
-        ("training.events.seed", " (did you mean 'training.trees'?)"),
+        ("training.events.seed", " (did you mean 'training.seed'?)"),
         ("unheard.of", ""),
     ],
 )

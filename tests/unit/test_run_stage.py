@@ -9,6 +9,9 @@ import signal
 import socket
 import subprocess
 import sys
+import sysconfig
+import time
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
@@ -172,6 +175,25 @@ def test_a_scheduler_that_does_not_answer_exits_with_41_at_once(daystone: Verbs)
     assert "secret" not in result.stderr + daystone.log
 
 
+def test_a_day_that_another_process_builds_exits_with_10(daystone: Verbs, luigid: str) -> None:
+    through_luigid = ("--set", "core.local_scheduler=false", "--set", f"core.default-scheduler-url={luigid}")
+    begun, go_on = daystone.home / "begun", daystone.home / "go-on"
+    body = f"open({str(begun)!r}, 'w'); import os, time; [time.sleep(0.05) for _ in range(900) if not os.path.exists({str(go_on)!r})]"
+    command = _with_features(daystone, body, *through_luigid)
+    environment = Commands(daystone.home).environment(env=daystone.environment)
+    with subprocess.Popen(command, cwd=daystone.home, env=environment, stderr=subprocess.DEVNULL) as other:
+        try:
+            _wait_until(begun.exists)
+
+            result = daystone.stubbed("run", "features", "--date", "2026-01-01", *through_luigid)
+        finally:
+            go_on.touch()
+            other.kill()
+
+    assert result.code == 10
+    assert "found another process building FeatureEngineering of 2026-01-01" in last_line(result)
+
+
 def test_what_a_use_case_raises_exits_with_30_and_does_not_flood(daystone: Verbs) -> None:
     result = _run_with_features(daystone, "print('chatter'); 1 / 0")
 
@@ -206,17 +228,47 @@ def test_a_library_that_is_being_started_cannot_take_ctrl_c() -> None:
         signal.signal(signal.SIGUSR2, other)
 
 
-def _run_with_features(daystone: Verbs, body: str) -> subprocess.CompletedProcess[str]:
-    """Run a process whose features are built by the statements ``body``."""
+@pytest.fixture
+def luigid(tmp_path: Path) -> Iterator[str]:
+    """The url of a scheduler."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    program = [str(Path(sysconfig.get_path("scripts"), "luigid")), "--address", "127.0.0.1", "--port", str(port)]
+    places = ["--state-path", str(tmp_path / "luigid.state"), "--logdir", str(tmp_path)]
+    with subprocess.Popen([*program, *places], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            _wait_until(lambda: _listens(port))
+            yield f"http://127.0.0.1:{port}/"
+        finally:
+            process.kill()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _wait_until(reached: Callable[[], bool], seconds: float = 45.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < deadline, f"not reached in {seconds:g} s"
+        time.sleep(0.05)
+
+
+def _with_features(daystone: Verbs, body: str, *options: str) -> list[str]:
+    """A command whose features are built by the statements ``body``."""
     source = STUBBED.replace("import run", "import spark_lib.features; spark_lib.features.build = build; import run", 1)
+    program = [sys.executable, "-c", f"def build(*given):\n    {body}\n{source}"]
+    return [*program, "run", "features", "--date", "2026-01-01", "--lake-root", str(daystone.root), *options]
+
+
+def _run_with_features(daystone: Verbs, body: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [
-            sys.executable, "-c", f"def build(*given):\n    {body}\n{source}",
-            "run", "features", "--date", "2026-01-01", "--lake-root", str(daystone.root),
-        ],
+        _with_features(daystone, body),
         cwd=daystone.home,
         env=Commands(daystone.home).environment(env=daystone.environment),
         capture_output=True,
         text=True,
         timeout=60,
-    )  # fmt: skip
+    )

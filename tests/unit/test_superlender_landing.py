@@ -15,7 +15,9 @@ from spark_lib.use_case import directory
 from tests.shared_data import VARIABLE, shared_data
 
 PEOPLE = "customerid,birthdate,bank_account_type"
-PERF = "customerid,systemloanid,loannumber,approveddate,creationdate,loanamount,totaldue,termdays,referredby,good_bad_flag"
+PERF = (
+    "customerid,systemloanid,loannumber,approveddate,creationdate,loanamount,totaldue,termdays,referredby,good_bad_flag"
+)
 PREV = (
     "customerid,systemloanid,loannumber,approveddate,creationdate,loanamount,totaldue,termdays,closeddate,referredby,"
     "firstduedate,firstrepaiddate"
@@ -45,7 +47,11 @@ def write(data: Path, july: list[str], earlier: list[str], people: list[str] | N
 def rows(root: Path, feed: str) -> dict[str, list[dict]]:
     """The rows of each landed day that has any."""
     days = sorted((root / USE_CASE / "raw" / feed).iterdir())
-    return {day.name.removeprefix("date="): pq.read_table(file).to_pylist() for day in days for file in day.glob("*.parquet")}
+    return {
+        day.name.removeprefix("date="): pq.read_table(file).to_pylist()
+        for day in days
+        for file in day.glob("*.parquet")
+    }
 
 
 def flagged(root: Path, feed: str) -> list[str]:
@@ -154,7 +160,10 @@ REPAID = ("2017-07-16 00:00:00", "2017-07-12 18:00:00")
     ("earlier", "refusal"),
     [
         (("9", "ann", "2017-07-01 09:00:00", *REPAID), "1 loans whose id another loan has"),
-        (("1", "ann", "", *REPAID), "1 loans that lack one of systemloanid, customerid, approveddate, loanamount, termdays"),
+        (
+            ("1", "ann", "", *REPAID),
+            "1 loans that lack one of systemloanid, customerid, approveddate, loanamount, termdays",
+        ),
         (("1", "", "2017-07-01 09:00:00", *REPAID), "1 loans that lack one of"),
         (("1", "ann", "2017-07-01 09:00:00", *REPAID, ""), "1 loans that lack one of"),
         (("1", "ann", "2017-07-01 09:00:00", "", REPAID[1]), "1 earlier loans without firstduedate or firstrepaiddate"),

@@ -1,7 +1,7 @@
 """The real stages over small bodies: what they write takes no Spark, all else (requirements, completion, inputs,
 summaries, their own ``run()``) is as it is.
 
-    luigi --module tests.unit.stubs.chained BatchInference --date 2026-01-12
+    luigi --module tests.unit.stubs.quick BatchInference --date 2026-01-12
 
 What a training says is read from ``verdicts.json`` in the root of the lake; a date without an entry is approved.
 """

@@ -1,0 +1,160 @@
+"""What cannot be done is refused with the right exit code, and the reason on the last ERROR line, by the real chain.
+
+What a feed's files can have wrong is tested in tests/spark, the codes of a chain of stubs in tests/unit.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+
+import spark_lib
+from tests.chain.chains import Chain, listing
+from tests.chain.conftest import DAY
+
+TUESDAY, MONDAY = "2026-02-24", "2026-02-23"
+#: A training every day, which no model can pass.
+UNPASSABLE = ["--training-cadence", "daily", "--training-min-area-under-roc", "0.99"]
+
+
+def test_a_day_that_has_not_landed_is_waited_for(chain: Chain) -> None:
+    before = listing(chain.root)
+
+    result = chain.luigi("BatchInference", "--date", "2026-03-06")
+
+    assert result.code == 20
+    flag = chain.root / "credit_risk/raw/applications/date=2026-03-06/_SUCCESS"
+    assert result.last_error == (
+        f"RawPartition of 2026-03-06: raw feed applications of 2026-03-06: wanted the flag {flag}; found none yet. "
+        "Next: land the day's files, then its flag, and run again"
+    )
+    assert listing(chain.root) == before
+
+
+def test_a_training_day_that_has_not_landed_is_waited_for_behind_the_selection(chain: Chain) -> None:
+    unpublish_all_but(chain, ("features", DAY))
+    (raw(chain, "applications", "2026-01-10") / "_SUCCESS").unlink()
+
+    result = chain.luigi("ModelSelection", "--date", DAY)
+
+    assert result.code == 20, result.stderr[-5_000:]
+    assert "raw feed applications of 2026-01-10: wanted the flag" in result.last_error
+
+
+def test_a_hole_in_earlier_history_is_an_error(chain: Chain) -> None:
+    chain.delete("features", "predictions", day=DAY)
+    (raw(chain, "applications", "2026-01-02") / "_SUCCESS").unlink()
+
+    result = chain.luigi("BatchInference", "--date", DAY)
+
+    assert result.code == 30
+    assert "every day from 2026-01-01 to 2026-03-01; found no flag '_SUCCESS' on 2026-01-02" in result.last_error
+    assert chain.sessions() == 0
+
+
+def test_damaged_predictions_are_neither_done_nor_missing(chain: Chain) -> None:
+    file = next(chain.day("predictions", DAY).glob("run=*/*.parquet"))
+    size = file.stat().st_size
+    with file.open("ab") as end:
+        end.write(b"more")
+
+    result = chain.luigi("BatchInference", "--date", DAY)
+
+    assert result.code == 35
+    assert f"predictions of {DAY}: {file}: wanted {size} bytes; found {size + 4} bytes" in result.last_error
+    assert chain.java_calls() == []
+
+
+def test_a_damaged_model_is_named_by_the_selection_that_would_consider_it(chain: Chain) -> None:
+    chain.delete("selection", "predictions", day=DAY)
+    file = next(chain.day("model", MONDAY).glob("run=*/model.onnx"))
+    file.unlink()
+
+    result = chain.luigi("BatchInference", "--date", DAY)
+
+    assert result.code == 35, result.stderr[-5_000:]
+    assert f"model of {MONDAY}: {file}" in result.last_error
+    assert "found no file" in result.last_error
+    assert chain.java_calls() == []
+
+
+def test_a_pinned_model_whose_bytes_have_changed_scores_nothing(chain: Chain) -> None:
+    """Found by its checksum when it is loaded: its size has not changed, so that no listing can tell."""
+    chain.delete("predictions", day=DAY)
+    file = next(chain.day("model", MONDAY).glob("run=*/model.onnx"))
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+    result = chain.luigi("BatchInference", "--date", DAY)
+
+    assert result.code == 30
+    assert f"{file}: wanted sha256:" in result.last_error
+    assert not list(chain.day("predictions", DAY).glob("*"))
+
+
+def test_before_the_first_training_there_is_nothing_to_score_with(chain: Chain) -> None:
+    result = chain.luigi("ModelSelection", "--date", "2026-02-22")
+
+    assert result.code == 30
+    assert f"nothing to train on before {MONDAY}" in result.last_error
+    assert chain.java_calls() == []
+
+
+def test_a_newest_candidate_that_is_rejected_leaves_an_older_model_in_force_and_a_warning(chain: Chain) -> None:
+    result = chain.succeeds("BatchInference", "--date", TUESDAY, *UNPASSABLE)
+
+    assert rejection(chain, TUESDAY)
+    warning = f"selection: model of {MONDAY}; newer ones were rejected: {TUESDAY} {rejection(chain, TUESDAY)}"
+    assert f"WARNING: {warning}" in result.stderr
+    predictions = spark_lib.read_pandas(str(chain.root), "credit_risk", "predictions", date.fromisoformat(TUESDAY))
+    assert set(predictions["model_date"]) == {date.fromisoformat(MONDAY)}
+    assert len(predictions) == 150
+
+
+def test_without_an_approved_model_each_candidate_is_listed_with_its_reason(chain: Chain) -> None:
+    chain.delete("model", day=MONDAY)
+
+    result = chain.luigi("ModelSelection", "--date", TUESDAY, *UNPASSABLE, "--training-max-candidates", 2)
+
+    assert result.code == 30
+    reasons = [f"{day} {rejection(chain, day)}" for day in (TUESDAY, MONDAY)]
+    assert f"wanted an approved training; found {'; '.join(reasons)}. Next: " in result.last_error
+    for day in (TUESDAY, MONDAY):
+        assert rejection(chain, day).startswith("gate: area under ROC 0.")
+        assert rejection(chain, day).endswith(" below 0.9900")
+        assert not list(chain.day("model", day).glob("run=*/model.onnx"))
+    assert not list(chain.root.glob("credit_risk/selection/*/_SUCCESS")) or not chain.day("selection", TUESDAY).exists()
+
+
+def test_a_flagged_day_without_rows_is_published_empty_all_the_way_to_predictions(chain: Chain) -> None:
+    for file in raw(chain, "applications", TUESDAY).glob("*.parquet"):
+        file.unlink()
+
+    chain.succeeds("BatchInference", "--date", TUESDAY)
+
+    for dataset in ("features", "predictions"):
+        (partition,) = chain.lake.require(dataset, date.fromisoformat(TUESDAY))
+        assert partition.manifest.rows() == 0
+        table = spark_lib.read_arrow(str(chain.root), "credit_risk", dataset, date.fromisoformat(TUESDAY))
+        full = spark_lib.read_arrow(str(chain.root), "credit_risk", dataset, date.fromisoformat(DAY))
+        assert table.num_rows == 0
+        assert table.schema == full.schema
+
+
+def raw(chain: Chain, feed: str, day: str) -> Path:
+    return chain.root / "credit_risk" / "raw" / feed / f"date={day}"
+
+
+def rejection(chain: Chain, day: str) -> str:
+    """Why a training was rejected, by its card."""
+    verdict = json.loads(chain.card(day))["verdict"]
+    assert not verdict["approved"]
+    return f"{verdict['reason']}: {verdict['detail']}"
+
+
+def unpublish_all_but(chain: Chain, *kept: tuple[str, str]) -> None:
+    for dataset, day in chain.published():
+        if (dataset, day) not in kept:
+            chain.delete(dataset, day=day)

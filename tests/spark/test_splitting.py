@@ -1,0 +1,64 @@
+"""The side of a split is a pure function of salt and entity."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from spark_lib.splitting import is_validation, unit_interval
+
+
+def by_hand(salt: str, entity: str) -> float:
+    return int(hashlib.sha256(f"{salt}:{entity}".encode()).hexdigest(), 16) // 2**204 / 2**52
+
+
+def in_spark(spark: SparkSession, salt: str, entities: list[str]) -> list[float]:
+    frame = spark.createDataFrame([(entity,) for entity in entities], "who STRING").coalesce(1)
+    return [row.u for row in frame.select(unit_interval(salt, "who").alias("u")).collect()]
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+
+
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(salt=TEXT, entities=st.lists(TEXT, min_size=50, max_size=200))
+def test_u_is_what_hashlib_computes(spark: SparkSession, salt: str, entities: list[str]) -> None:
+    assert in_spark(spark, salt, entities) == [by_hand(salt, entity) for entity in entities]
+
+
+def test_u_of_an_entity_that_is_a_number_is_that_of_its_digits(spark: SparkSession) -> None:
+    frame = spark.createDataFrame([(-17,)], "who BIGINT")
+    assert frame.select(unit_interval("s", "who").alias("u")).collect()[0].u == by_hand("s", "-17")
+
+
+def test_u_is_spread_over_the_unit_interval(spark: SparkSession) -> None:
+    found = in_spark(spark, "credit_risk", [f"C{number}" for number in range(10_000)])
+    assert all(0 <= u < 1 for u in found)
+    tenths = [sum(int(u * 10) == tenth for u in found) for tenth in range(10)]
+    assert all(850 <= count <= 1_150 for count in tenths)
+
+
+def test_another_salt_is_another_split(spark: SparkSession) -> None:
+    entities = [f"C{number}" for number in range(1_000)]
+    one, other = ([u >= 0.8 for u in in_spark(spark, salt, entities)] for salt in ("credit_risk", "churn"))
+    both = sum(a and b for a, b in zip(one, other, strict=True))
+    assert 20 <= both <= 65  # 40 of 1,000 where the two are independent
+
+
+def test_u_equal_to_p_validates_and_the_next_smaller_trains(spark: SparkSession) -> None:
+    u = by_hand("s", "C1")
+    frame = spark.createDataFrame([("C1",)], "who STRING")
+    edges = [u, u + 2**-52, u - 2**-52]
+    assert list(frame.select(*(is_validation("s", "who", p) for p in edges)).collect()[0]) == [True, False, True]
+
+
+@pytest.mark.parametrize("p", [0.01, 0.5, 0.8, 0.99])
+def test_a_smaller_p_only_moves_entities_from_training_to_validation(spark: SparkSession, p: float) -> None:
+    frame = spark.range(500).select(F.concat(F.lit("C"), "id").alias("who"))
+    moved = frame.where(is_validation("s", "who", p) & ~is_validation("s", "who", p / 2))
+    assert moved.count() == 0
