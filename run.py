@@ -6,28 +6,22 @@ Knows click and rich; what is done is in ``tasks``, which is imported where a ve
 from __future__ import annotations
 
 import errno
-import sys
-import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import date
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from tasks import config, exits, runner
+from tasks import config
+from tasks.verbs import exits, shown
+from tasks.verbs import run as runner
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-
     from tasks.stage import Stage
-    from tasks.status import Cell, Report
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 ALSO_SHOWN = 5
-BAR_CELLS = 24
-WIDE = 200
 
 
 class Verbs(click.Group):
@@ -165,7 +159,7 @@ def run_stage(stage: type[Stage], day: date) -> None:
         click.echo(f"nothing to do: {stage.dataset} of {day} is complete")
         return
     click.echo(f"log: {config.log_file()}", err=True)
-    with shown() as watcher:
+    with shown.run() as watcher:
         outcome = runner.run(task, watcher)
     if outcome.error is not None:
         for error in outcome.further[:ALSO_SHOWN]:
@@ -195,10 +189,10 @@ def sample(first: date, days: int, rows_per_day: int, seed: int, lake_root: str 
     Example:
       daystone sample --lake-root lake --from 2026-01-01 --days 60 --rows-per-day 500 --seed 0
     """
-    from tasks import sampling
+    from tasks.verbs import sample as sampling
 
     root = lake_root if lake_root is not None else config.default_lake()
-    with counted("sample days", days) as advance:
+    with shown.counted("sample days", days) as advance:
         place = sampling.write(root, first, days, rows_per_day, seed, advance)
     click.echo(f"{count(days, 'day')} of {rows_per_day:,} applications have landed in {place}")
     if sampling.too_short(first, days):
@@ -223,9 +217,9 @@ def status(first: date | None, last: date | None) -> None:
     Example:
       daystone status --from 2026-02-15 --to 2026-03-01 --lake-root lake
     """
-    from tasks.place import configured
-    from tasks.sampling import USE_CASE
-    from tasks.status import report
+    from tasks.verbs.place import configured
+    from tasks.verbs.sample import USE_CASE
+    from tasks.verbs.status import report
 
     found = report(configured(), first, last)
     if not found.cells:
@@ -233,9 +227,9 @@ def status(first: date | None, last: date | None) -> None:
         sample_days = f", or try: daystone sample --lake-root {found.lake}" if found.use_case == USE_CASE else ""
         click.echo(f"land raw days with their flags{sample_days}")
         return
-    console = terminal()
+    console = shown.terminal()
     console.print(f"{found.use_case} in {found.lake}", soft_wrap=True, markup=False, highlight=False)
-    console.print(table_of(found, console))
+    console.print(shown.table_of(found, console))
     for line in found.rejections:
         console.print(line, soft_wrap=True, markup=False, highlight=False)
     for error in found.damaged:
@@ -256,7 +250,7 @@ def files(dataset: type[Stage], day: date, section: str | None) -> None:
       daystone files predictions --date 2026-03-01 --lake-root lake
       daystone files balanced --date 2026-02-23 --section validation/unbalanced
     """
-    from tasks import listing
+    from tasks.verbs import files as listing
 
     found = listing.partition(dataset, day)
     sections = listing.sections(found)
@@ -285,7 +279,7 @@ def doctor() -> None:
     Example:
       daystone doctor --lake-root lake
     """
-    from tasks.doctor import examine
+    from tasks.verbs.doctor import examine
 
     wrong = 0
     for finding in examine():
@@ -299,156 +293,6 @@ def doctor() -> None:
 
 def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def terminal(err: bool = False) -> Console:
-    """Standard output (or error) as it is now, whatever it is replaced by during a run. Never wraps into a pipe."""
-    from rich.console import Console
-
-    stream = sys.stderr if err else sys.stdout
-    return Console(file=stream, width=None if stream.isatty() else WIDE)
-
-
-@contextmanager
-def counted(what: str, total: int) -> Iterator[Callable[[date], None]]:
-    """A bar over days on a terminal; nothing elsewhere."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    columns = (TextColumn(what), BarColumn(BAR_CELLS), MofNCompleteColumn(), TextColumn("{task.fields[day]}"))
-    with Progress(*columns, console=terminal(err=True), disable=not sys.stderr.isatty(), transient=True) as progress:
-        bar = progress.add_task(what, total=total, day="")
-        yield lambda day: progress.update(bar, advance=1, day=str(day))
-
-
-@contextmanager
-def shown() -> Iterator[runner.Watcher]:
-    """Shows a run on standard error: bars on a terminal, elsewhere a line for each stage that ends."""
-    if not sys.stderr.isatty():
-        yield Lines()
-        return
-    from rich.live import Live
-
-    bars = Bars()
-    with Live(
-        get_renderable=bars.render,
-        console=terminal(err=True),
-        refresh_per_second=8,
-        redirect_stdout=False,
-        redirect_stderr=False,
-    ):
-        yield bars
-
-
-class Lines(runner.Watcher):
-    """One plain line for each stage that ends."""
-
-    def __init__(self) -> None:
-        self._stream = sys.stderr
-
-    def built(self, stage: Stage, message: str, seconds: float) -> None:
-        self._say(stage, f"{message} ({seconds:.1f} s)")
-
-    def refused(self, task: Any, error: exits.DaystoneError) -> None:
-        self._say(task, refusal(error))
-
-    def _say(self, task: Any, words: str) -> None:
-        print(f"  {name_of(task):<12} {task.date}  {words}", file=self._stream, flush=True)
-
-
-class Bars(runner.Watcher):
-    """A bar for each dataset, in the order of the chain."""
-
-    def __init__(self) -> None:
-        self._due: dict[str, int] = {}
-        self._built: dict[str, int] = {}
-        self._says: dict[str, str] = {}
-        self._refused: dict[str, str] = {}
-        self._began = time.monotonic()
-
-    def due(self, stage: Stage) -> None:
-        self._due[stage.dataset] = self._due.get(stage.dataset, 0) + 1
-
-    def progress(self, stage: Stage, percent: int, message: str) -> None:
-        self._says[stage.dataset] = f"{stage.date}  {message}"
-
-    def built(self, stage: Stage, message: str, seconds: float) -> None:
-        self._built[stage.dataset] = self._built.get(stage.dataset, 0) + 1
-
-    def refused(self, task: Any, error: exits.DaystoneError) -> None:
-        self._refused[name_of(task)] = f"{task.date}  {refusal(error)}"
-
-    def render(self) -> RenderableType:
-        from rich.progress_bar import ProgressBar
-        from rich.table import Table
-
-        table = Table.grid(padding=(0, 2, 0, 0))
-        for _ in range(3):
-            table.add_column(no_wrap=True)
-        table.add_column(no_wrap=True, overflow="ellipsis")
-        for name in [stage.dataset for stage in runner.stages()]:
-            if name in self._due:
-                done, total = self._built.get(name, 0), self._due[name]
-                says = self._says.get(name, "")
-                if name in self._refused:
-                    says = f"[red]{self._refused[name]}[/]"
-                bar = ProgressBar(total=total, completed=done, width=BAR_CELLS)
-                table.add_row(name, bar, f"{done} of {total}", says)
-        for name in self._refused.keys() - self._due.keys():
-            table.add_row(name, "", "", f"[red]{self._refused[name]}[/]")
-        table.add_row(f"[dim]{time.monotonic() - self._began:.0f} s[/]")
-        return table
-
-
-def refusal(error: exits.DaystoneError) -> str:
-    """In two words; the whole reason is said at the end."""
-    return "failed" if type(error) is exits.DaystoneError else f"not done: {type(error).__name__}"
-
-
-def name_of(task: Any) -> str:
-    """What a task is about: its dataset, or the raw feed."""
-    return str(getattr(task, "dataset", "") or f"raw {getattr(task, 'feed', '')}".strip())
-
-
-STYLES: Mapping[str, str] = {
-    "DAMAGED": "bold red",
-    "HOLE": "red",
-    "LANDED": "green",
-    "MISSING": "yellow",
-    "NOT_DUE": "dim",
-    "PUBLISHED": "green",
-    "REJECTED": "magenta",
-    "WAITING": "yellow",
-}
-
-
-def table_of(found: Report, console: Console) -> RenderableType:
-    """Days by feeds and datasets; the feeds in one column where the terminal is narrow."""
-    from rich.measure import Measurement
-
-    whole = _table(found, {feed: [feed] for feed in found.feeds}, gap=1)
-    if Measurement.get(console, console.options.update(max_width=WIDE), whole).maximum <= console.width:
-        return whole
-    return _table(found, {"raw": found.feeds}, gap=0)
-
-
-def _table(found: Report, raw: Mapping[str, list[str]], gap: int) -> RenderableType:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, gap, 0, 0), show_edge=False)
-    for heading in ("date", *raw, *found.datasets):
-        table.add_column(heading, justify="left" if heading in ("date", *raw) else "right", no_wrap=True)
-    for day, cells in found.cells.items():
-        shown = [_worst([cells[feed] for feed in feeds]) for feeds in raw.values()]
-        shown += [cells[dataset] for dataset in found.datasets]
-        table.add_row(str(day), *(Text(cell.text, STYLES[cell.state.name]) for cell in shown))
-    return table
-
-
-def _worst(cells: list[Cell]) -> Cell:
-    order = ["HOLE", "WAITING", "NOT_DUE", "LANDED"]
-    return min(cells, key=lambda cell: order.index(cell.state.name))
 
 
 if __name__ == "__main__":

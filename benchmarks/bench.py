@@ -58,7 +58,9 @@ def main() -> None:
         results = [
             compare("the first day ever, cold, with its training window / bare session", 1, chain(lake), BARE_SPARK),
             compare("a run with nothing to do / import luigi", 10, chain(lake), BARE_LUIGI, goal=2.0),
-            compare("one more day, cold / bare session", 5, chain(lake), BARE_SPARK, goal=2.0, before=lambda: one_more(lake)),
+            compare(
+                "one more day, cold / bare session", 5, chain(lake), BARE_SPARK, goal=2.0, before=lambda: one_more(lake)
+            ),
         ]
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n")
@@ -91,7 +93,9 @@ def compare(
     ratio = statistics.median(a / b for a, b in taken)
     holds = None if goal is None else ratio <= goal
     words = "reported" if holds is None else f"goal at most {goal:g}: {'holds' if holds else 'MISSED'}"
-    print(f"{name}\n    ratio {ratio:.2f} ({words}); {spread([a for a, _ in taken])} against {spread([b for _, b in taken])}")
+    print(
+        f"{name}\n    ratio {ratio:.2f} ({words}); {spread([a for a, _ in taken])} against {spread([b for _, b in taken])}"
+    )
     return Result(name, round(ratio, 3), goal, "lower", holds)
 
 

@@ -95,6 +95,12 @@ class ModelError(DaystoneError):
     exit_code = 39
 
 
+class JavaMissing(DaystoneError):
+    """There is no Java that Spark can start with."""
+
+    exit_code = 40
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`` (did you mean 'x'?)`` for the closest known word, or an empty string."""
     close = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)

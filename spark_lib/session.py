@@ -4,12 +4,14 @@ defaults that could change a result."""
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spark_lib import interrupts, java
 from spark_lib.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -83,15 +85,16 @@ def _start(
     builder = SparkSession.builder.master(master).appName("daystone")
     for name, value in (settings | dict(conf)).items():
         builder = builder.config(name, str(value))
+    java.require()
+    begun = os.path.getsize(log_file) if os.path.isfile(log_file) else 0
     try:
-        with _terminal_spared(log_file):
+        with _terminal_spared(log_file), interrupts.kept():
             spark = builder.getOrCreate()
     except (PySparkException, Py4JError) as error:
-        reasons = [line for line in str(error).splitlines() if line.startswith(": ")] or str(error).splitlines()
         raise ConfigurationError(
             "Spark session",
             f"one that starts, with the master {master!r}",
-            reasons[0].removeprefix(": "),
+            _reason(error, log_file, begun),
             f"correct [spark], or read {log_file}",
         ) from error
     _write_no_checksum_files(spark)
@@ -116,6 +119,19 @@ def _terminal_spared(log_file: str) -> Iterator[None]:
             os.dup2(descriptor, number)
             os.close(descriptor)
         os.close(log)
+
+
+def _reason(error: Exception, log_file: str, begun: int) -> str:
+    """Why Spark did not start, in a line. A JVM that gives up at once says so on its own standard error only."""
+    said = ""
+    if os.path.isfile(log_file):
+        with open(log_file, encoding="utf-8", errors="replace") as log:
+            log.seek(begun)
+            said = log.read()
+    for line in f"{error}\n{said}".splitlines():
+        if re.search(r"(Exception|Error): ", line) and "JAVA_GATEWAY_EXITED" not in line:
+            return line.strip()
+    return str(error).splitlines()[0]
 
 
 def _write_no_checksum_files(spark: SparkSession) -> None:

@@ -198,7 +198,11 @@ def _check(name: str, case: UseCase) -> None:
     feeds = sorted(case.feeds)
     need(case.rows in case.feeds, f"`rows` to name one of the feeds {feeds}", repr(case.rows))
     need(case.label.feed in case.feeds, f"the label's feed to be one of {feeds}", repr(case.label.feed))
-    need(case.label.feed != case.rows, "the label to land in a feed of its own", f"it lands in {case.rows!r}, with the rows")
+    need(
+        case.label.feed != case.rows,
+        "the label to land in a feed of its own",
+        f"it lands in {case.rows!r}, with the rows",
+    )
     need(case.label.positive in case.label.allowed, f"`positive` among {case.label.allowed}", repr(case.label.positive))
     need(bool(case.features), "at least one feature", "none")
     for feature, declared in case.features.items():

@@ -7,8 +7,11 @@ is read before every file of the user.
 from __future__ import annotations
 
 import os
+from argparse import ArgumentParser
 from pathlib import Path
+from typing import Any
 
+from luigi.cmdline_parser import CmdlineParser
 from luigi.configuration import LuigiConfigParser, get_config
 
 CHECKOUT_FILE = Path(__file__).resolve().parent.parent / "config" / "luigi.cfg"
@@ -43,8 +46,21 @@ def install() -> None:
         for name, value in values.items():
             if config.get(section, name, None) is None:
                 config.set(section, name, value)
+    _take_whole_options_only()
 
 
 def read_files() -> list[str]:
     """The configuration files that exist, in the order in which they are read: a later one wins."""
     return [os.path.abspath(path) for path in LuigiConfigParser._config_paths if os.path.isfile(path)]
+
+
+def _take_whole_options_only() -> None:
+    """Let Luigi's parser guess no option from its first letters: a slip would pass, and ``--lake`` be ambiguous."""
+    build = CmdlineParser._build_parser
+
+    def without_guesses(*args: Any, **kwargs: Any) -> ArgumentParser:
+        parser: ArgumentParser = build(*args, **kwargs)
+        parser.allow_abbrev = False
+        return parser
+
+    CmdlineParser._build_parser = staticmethod(without_guesses)  # type: ignore[method-assign]

@@ -144,9 +144,8 @@ class Stage(Dated):
 
     def progress(self, percent: int, message: str) -> None:
         """Tell the scheduler's page, and whoever listens, how far the run is."""
-        if (
-            self.set_progress_percentage is not None and self.set_status_message is not None
-        ):  # set by Luigi's worker, around run()
+        # Luigi's worker sets both, around run().
+        if self.set_progress_percentage is not None and self.set_status_message is not None:
             self.set_progress_percentage(percent)
             self.set_status_message(message)
         self.trigger_event(PROGRESS, self, percent, message)
@@ -154,19 +153,16 @@ class Stage(Dated):
     def spark(self) -> SparkSession:
         """The process's session, started on first use. Raises JavaMissing."""
         from spark_lib.session import session
-        from tasks import interrupts, java
 
-        java.require()
         self.progress(5, "starting Spark")
         values = self.settings.spark
-        with interrupts.kept():
-            started = session(
-                master=values.master,
-                driver_memory=values.driver_memory,
-                shuffle_partitions=values.shuffle_partitions,
-                conf=values.conf,
-                log_file=str(config.log_file()),
-            )
+        started = session(
+            master=values.master,
+            driver_memory=values.driver_memory,
+            shuffle_partitions=values.shuffle_partitions,
+            conf=values.conf,
+            log_file=str(config.log_file()),
+        )
         if self.set_tracking_url is not None and started.sparkContext.uiWebUrl:
             self.set_tracking_url(started.sparkContext.uiWebUrl)
         self.progress(10, "Spark is up")

@@ -111,7 +111,9 @@ class Lake:
         """Every day of ``[first, last]``. Raises NotPublished for a missing one, DamagedPartition for a damaged."""
         last = last or first
         if last < first:
-            raise LakeError(f"{dataset} of {first} to {last}", "days in order", "a last day before the first", "swap them")
+            raise LakeError(
+                f"{dataset} of {first} to {last}", "days in order", "a last day before the first", "swap them"
+            )
         found = self.require_whole(self.find(dataset, first, last))
         missing = [day for day in days(first, last) if day not in found]
         if missing:

@@ -121,7 +121,9 @@ class Chain:
     def python(self, source: str, env: Mapping[str, str] | None = None) -> str:
         """What ``python -c`` prints in the same environment."""
         environment = self._environment("") | dict(env or {})
-        return subprocess.run([sys.executable, "-c", source], env=environment, capture_output=True, text=True, check=True).stdout
+        return subprocess.run(
+            [sys.executable, "-c", source], env=environment, capture_output=True, text=True, check=True
+        ).stdout
 
     def _environment(self, config: str) -> dict[str, str]:
         temporary = str(self.scratch / "tmp")
@@ -153,7 +155,9 @@ class Chain:
     def processes(self) -> list[int]:
         """Living processes that a command of this chain started, however they are related to it by now."""
         mark = f"{_MARK}={self.scratch}\0".encode()
-        return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and mark in _environ(entry)]
+        return [
+            int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and mark in _environ(entry)
+        ]
 
     def day(self, dataset: str, day: str) -> Path:
         """The directory of a partition."""

@@ -19,27 +19,33 @@ UNPASSABLE = ["--training-cadence", "daily", "--training-min-area-under-roc", "0
 
 
 def test_a_day_that_has_not_landed_is_waited_for(chain: Chain) -> None:
+    chain.delete("features", "predictions", day=DAY)
+    flag = raw(chain, "applications", DAY) / "_SUCCESS"
+    flag.unlink()
     before = listing(chain.root)
 
-    result = chain.luigi("BatchInference", "--date", "2026-03-06")
+    result = chain.luigi("BatchInference", "--date", DAY)
 
     assert result.code == 20
-    flag = chain.root / "credit_risk/raw/applications/date=2026-03-06/_SUCCESS"
     assert result.last_error == (
-        f"RawPartition of 2026-03-06: raw feed applications of 2026-03-06: wanted the flag {flag}; found none yet. "
+        f"RawPartition of {DAY}: raw feed applications of {DAY}: wanted the flag {flag}; found none yet. "
         "Next: land the day's files, then its flag, and run again"
     )
+    assert chain.java_calls() == []
     assert listing(chain.root) == before
 
 
 def test_a_training_day_that_has_not_landed_is_waited_for_behind_the_selection(chain: Chain) -> None:
-    unpublish_all_but(chain, ("features", DAY))
+    chain.delete("selection", "predictions", day=DAY)
+    chain.delete("balanced", "model", day=MONDAY)
+    chain.delete("features", day="2026-01-10")
     (raw(chain, "applications", "2026-01-10") / "_SUCCESS").unlink()
 
-    result = chain.luigi("ModelSelection", "--date", DAY)
+    result = chain.luigi("BatchInference", "--date", DAY)
 
     assert result.code == 20, result.stderr[-5_000:]
-    assert "raw feed applications of 2026-01-10: wanted the flag" in result.last_error
+    assert "RawPartition of 2026-01-10: raw feed applications of 2026-01-10: wanted the flag" in result.last_error
+    assert chain.java_calls() == []
 
 
 def test_a_hole_in_earlier_history_is_an_error(chain: Chain) -> None:
@@ -125,7 +131,7 @@ def test_without_an_approved_model_each_candidate_is_listed_with_its_reason(chai
         assert rejection(chain, day).startswith("gate: area under ROC 0.")
         assert rejection(chain, day).endswith(" below 0.9900")
         assert not list(chain.day("model", day).glob("run=*/model.onnx"))
-    assert not list(chain.root.glob("credit_risk/selection/*/_SUCCESS")) or not chain.day("selection", TUESDAY).exists()
+    assert not chain.day("selection", TUESDAY).exists()
 
 
 def test_a_flagged_day_without_rows_is_published_empty_all_the_way_to_predictions(chain: Chain) -> None:
@@ -152,9 +158,3 @@ def rejection(chain: Chain, day: str) -> str:
     verdict = json.loads(chain.card(day))["verdict"]
     assert not verdict["approved"]
     return f"{verdict['reason']}: {verdict['detail']}"
-
-
-def unpublish_all_but(chain: Chain, *kept: tuple[str, str]) -> None:
-    for dataset, day in chain.published():
-        if (dataset, day) not in kept:
-            chain.delete(dataset, day=day)

@@ -105,7 +105,7 @@ def test_a_run_leaves_no_process_and_no_file_outside_the_lake_and_the_log(sample
     assert left(sample_lake.scratch / "home") == []
     assert [path for path in left(sample_lake.scratch / "tmp") if not path.startswith("luigi")] == []  # its lock file
     assert [path for path in left(sample_lake.scratch / "state") if not path.startswith("daystone")] == []
-    assert not [path for path in sample_lake.root.rglob(".*")]
+    assert not list(sample_lake.root.rglob(".*"))
 
 
 def test_two_processes_that_build_the_same_day_at_the_same_moment_both_succeed_and_publish_once(
@@ -132,7 +132,9 @@ def test_ctrl_c_and_sigterm_end_a_run_at_once_and_publish_nothing(chain: Chain, 
     gate = tmp_path / "gate"
     gate.mkdir()
     build = ["FeatureEngineering", "--pipeline-use-case", "gated:Gated", "--date"]
-    interrupted, terminated = (chain.start(*build, day, env={"GATE": str(gate)}) for day in ("2026-01-03", "2026-01-04"))
+    interrupted, terminated = (
+        chain.start(*build, day, env={"GATE": str(gate)}) for day in ("2026-01-03", "2026-01-04")
+    )
     with ended(interrupted, terminated):
         until(lambda: len(list(gate.iterdir())) == 2, timeout=120)
         os.killpg(interrupted.process.pid, signal.SIGINT)  # as a terminal does

@@ -32,7 +32,9 @@ def test_a_range_that_was_killed_half_way_goes_on_where_it_stopped_and_then_has_
     assert [day for dataset, day in chain.published() if dataset == "predictions"] == DAYS
     assert chain.sessions() == 2
     for dataset in ("features", "selection", "predictions"):
-        assert chain.contents(dataset, DAY) == sample_lake.contents(dataset, DAY), "a single run built the day otherwise"
+        assert chain.contents(dataset, DAY) == sample_lake.contents(dataset, DAY), (
+            "a single run built the day otherwise"
+        )
     predictions = spark_lib.read_pandas(
         str(chain.root), "credit_risk", "predictions", date.fromisoformat(DAYS[0]), date.fromisoformat(DAYS[-1])
     )

@@ -27,7 +27,9 @@ def test_without_a_delay_the_window_ends_the_day_before() -> None:
     ("cadence", "first"),
     [("daily", date(2026, 2, 19)), ("weekly", date(2026, 2, 23)), ("monthly", date(2026, 3, 1))],
 )
-def test_the_first_training_is_the_first_cadence_date_whose_window_lies_within_the_data(cadence: str, first: date) -> None:
+def test_the_first_training_is_the_first_cadence_date_whose_window_lies_within_the_data(
+    cadence: str, first: date
+) -> None:
     assert first_training(cadence, FIRST, 28, 21) == first
     assert candidates(cadence, first, FIRST, 28, 21, at_most=8) == [first]
     assert candidates(cadence, first - timedelta(days=1), FIRST, 28, 21, at_most=8) == []

@@ -13,6 +13,7 @@ import luigi
 import pytest
 from luigi.tools.range import RangeDaily
 
+import tasks
 from spark_lib.errors import ConfigurationError
 from spark_lib.lake import days
 from spark_lib.lake.local import LocalStore
@@ -146,6 +147,18 @@ def test_of_params_choose_the_use_case_and_the_lake(lake: StubLake, tmp_path: Pa
     assert built.status == luigi.LuigiStatusCode.SUCCESS
     assert list(StubLake(elsewhere, CARDS).published("leaf")) == days(FIRST, date(2017, 1, 3))
     assert not lake.root.exists()
+
+
+def test_a_range_of_predictions_chooses_for_each_day_as_the_day_itself_would(lake: StubLake) -> None:
+    lake.land(date(2026, 1, 31))
+
+    built = build(RangeDaily(of=tasks.BatchInference, start=date(2026, 1, 16), stop=date(2026, 1, 23), of_params={}))
+
+    assert built.status == luigi.LuigiStatusCode.SUCCESS
+    assert len(lake.runs("predictions")) == 7
+    assert [
+        lake.manifest("predictions", day)["metrics"]["model_date"] for day in days(date(2026, 1, 16), date(2026, 1, 22))
+    ] == ["2026-01-12"] * 3 + ["2026-01-19"] * 4
 
 
 def test_an_empty_range_is_complete(lake: StubLake) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks import java
-from tasks.exits import JavaMissing
+from spark_lib import java
+from spark_lib.errors import JavaMissing
 from tests.processes import ROOT, Result
 from tests.unit.verbs import Verbs
 

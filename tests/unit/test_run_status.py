@@ -12,9 +12,9 @@ import pytest
 from spark_lib import use_case as use_cases
 from spark_lib.lake import Documents, Lake, RawFeed
 from tasks.config import Settings
-from tasks.landed import newest_landed
-from tasks.place import Place
-from tasks.status import Report, State, report
+from tasks.verbs.landed import newest_landed
+from tasks.verbs.place import Place
+from tasks.verbs.status import Report, State, report
 from tests.unit.lakes import open_attempt, publish
 from tests.unit.verbs import Verbs, last_line
 

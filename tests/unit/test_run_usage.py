@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from spark_lib import errors
-from tasks import exits
+from tasks.verbs import exits
 from tests.processes import Commands
 from tests.unit.verbs import RUN_PY, Verbs, last_line
 
@@ -39,7 +39,7 @@ def test_each_cause_has_an_exit_code_of_its_own() -> None:
     kinds = [
         kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.DaystoneError)
     ]
-    kinds += [exits.RunByAnother, exits.NotRun, exits.JavaMissing, exits.SchedulerUnreachable]
+    kinds += [exits.RunByAnother, exits.NotRun, exits.SchedulerUnreachable]
 
     codes = [kind.exit_code for kind in kinds]
 

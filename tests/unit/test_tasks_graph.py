@@ -129,7 +129,8 @@ def test_each_stage_says_in_words_what_it_published(lake: StubLake) -> None:
 
     assert "training: 1,200 rows, area under ROC 0.71" in built.said
     assert (
-        "training: 1,200 rows, area under ROC 0.71, rejected: gate: area under ROC 0.55, at least 0.6 wanted" in built.said
+        "training: 1,200 rows, area under ROC 0.71, rejected: gate: area under ROC 0.55, at least 0.6 wanted"
+        in built.said
     )
     assert (
         "selection: model of 2026-01-12; newer ones were rejected: 2026-01-19 gate: area under ROC 0.55, at least 0.6 wanted"

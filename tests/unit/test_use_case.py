@@ -51,7 +51,10 @@ def test_a_use_case_of_ones_own_has_one_spelling_and_a_directory() -> None:
         ("a:b:c", f"use case 'a:b:c': {WANTED} neither a shipped use case nor module:Class. {NEXT}"),
         ("../elsewhere", f"use case '../elsewhere': {WANTED} neither a shipped use case nor module:Class. {NEXT}"),
         ("no_such.thing:Case", f"use case 'no_such.thing:Case': {WANTED} no module 'no_such'. {NEXT}"),
-        ("tests.unit.no_such:Case", f"use case 'tests.unit.no_such:Case': {WANTED} no module 'tests.unit.no_such'. {NEXT}"),
+        (
+            "tests.unit.no_such:Case",
+            f"use case 'tests.unit.no_such:Case': {WANTED} no module 'tests.unit.no_such'. {NEXT}",
+        ),
         (
             "tests.unit.stubs.cases:Loan",
             f"use case 'tests.unit.stubs.cases:Loan': {WANTED} no subclass of UseCase named 'Loan' in "
@@ -81,7 +84,9 @@ def test_an_abstract_use_case_is_refused() -> None:
     )
 
 
-def test_what_a_use_case_cannot_import_is_told_by_its_own_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_use_case_cannot_import_is_told_by_its_own_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "lacking_case.py").write_text("import no_such_library\n")
     monkeypatch.syspath_prepend(tmp_path)
 

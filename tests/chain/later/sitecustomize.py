@@ -24,5 +24,5 @@ time.time_ns = lambda: _time_ns() + int(_AHEAD.total_seconds()) * 10**9
 (_members,) = [found for found in gc.get_referents(datetime.datetime.__dict__) if isinstance(found, dict)]
 _members["now"] = classmethod(_later)
 _members["today"] = classmethod(lambda cls: _later(cls))
-_members["utcnow"] = classmethod(lambda cls: _later(cls, datetime.timezone.utc).replace(tzinfo=None))
+_members["utcnow"] = classmethod(lambda cls: _later(cls, datetime.UTC).replace(tzinfo=None))
 ctypes.pythonapi.PyType_Modified(ctypes.py_object(datetime.datetime))

@@ -19,7 +19,7 @@ import spark_lib.inference
 import spark_lib.serving
 import spark_lib.training
 import tasks
-from spark_lib.lake import Documents, Lake, Partition
+from spark_lib.lake import Documents, Partition
 from spark_lib.model import digest
 from spark_lib.training import CARD, MODEL
 
@@ -60,4 +60,3 @@ def _verdicts(partition: Partition) -> dict[str, Any]:
     file = Path(partition.store.url("verdicts.json"))
     found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
     return found
-

@@ -1,6 +1,6 @@
 """Luigi's ``--module`` for processes: the stub stages, and the real ones over small bodies, without waiting for the disk.
 
-    luigi --module tests.unit.stubs.quick BatchInference --date 2026-01-12
+luigi --module tests.unit.stubs.quick BatchInference --date 2026-01-12
 """
 
 import os

@@ -1,6 +1,6 @@
 """Stages that need no Spark.
 
-    luigi --module tests.unit.stubs.quick Leaf --date 2026-01-01
+luigi --module tests.unit.stubs.quick Leaf --date 2026-01-01
 """
 
 from __future__ import annotations

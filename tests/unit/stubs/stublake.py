@@ -139,7 +139,9 @@ def configure(monkeypatch: pytest.MonkeyPatch, text: str = "") -> LuigiConfigPar
     parser = LuigiConfigParser()
     parser.read_string(text)
     monkeypatch.setattr(LuigiConfigParser, "_instance", parser)
-    for section, values in (defaults.DEFAULTS | {"core": {"local_scheduler": "true", "no_configure_logging": "true"}}).items():
+    for section, values in (
+        defaults.DEFAULTS | {"core": {"local_scheduler": "true", "no_configure_logging": "true"}}
+    ).items():
         for name, value in values.items():
             if parser.get(section, name, None) is None:
                 parser.set(section, name, value)

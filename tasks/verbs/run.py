@@ -24,9 +24,9 @@ import tasks
 from spark_lib import __version__ as VERSION
 from spark_lib.errors import DaystoneError
 from tasks import config
-from tasks.exits import NotRun, RunByAnother, SchedulerUnreachable
 from tasks.log import logger
 from tasks.stage import PROGRESS, REFUSED, Stage
+from tasks.verbs.exits import NotRun, RunByAnother, SchedulerUnreachable
 
 _ANSWER_SECONDS = 10
 __all__ = [

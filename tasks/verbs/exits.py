@@ -11,7 +11,6 @@ __all__ = [
     "NOT_ALL_WELL",
     "USAGE",
     "DaystoneError",
-    "JavaMissing",
     "NotRun",
     "RunByAnother",
     "SchedulerUnreachable",
@@ -32,12 +31,6 @@ class NotRun(DaystoneError):
     """The scheduler gave the task to nobody; the log says why."""
 
     exit_code = 15
-
-
-class JavaMissing(DaystoneError):
-    """There is no Java that Spark can start with."""
-
-    exit_code = 40
 
 
 class SchedulerUnreachable(DaystoneError):

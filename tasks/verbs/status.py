@@ -11,9 +11,9 @@ from spark_lib.errors import ConfigurationError, DamagedPartition
 from spark_lib.lake import Manifest, Partition, RawFeed, days
 from tasks import cadence
 from tasks.config import Settings
-from tasks.landed import newest_landed
-from tasks.place import Place
-from tasks.runner import stages
+from tasks.verbs.landed import newest_landed
+from tasks.verbs.place import Place
+from tasks.verbs.run import stages
 
 DAYS_SHOWN = 14
 

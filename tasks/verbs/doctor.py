@@ -14,11 +14,12 @@ from functools import partial
 import luigi
 from luigi.configuration import get_config
 
-from spark_lib import __version__
+from spark_lib import __version__, java
 from spark_lib.errors import DaystoneError
-from tasks import config, defaults, java, runner
-from tasks.landed import newest_landed
-from tasks.place import Place, configured
+from tasks import config, defaults
+from tasks.verbs import run as runner
+from tasks.verbs.landed import newest_landed
+from tasks.verbs.place import Place, configured
 
 #: The sections whose values are shown: ours, and those of Luigi's that change what a run does and hold no secrets.
 SHOWN = (*config.SECTIONS, "core", "worker", "scheduler", "retcode", "RangeDaily")

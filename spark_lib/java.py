@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import dataclass
 from functools import cache
 
-from tasks.exits import JavaMissing
+from spark_lib.errors import JavaMissing
 
 VERSIONS = (17, 21)
 #: As scripts/prerequisites.sh has it, which cannot ask Python.

@@ -1,0 +1,172 @@
+"""What a person sees of a verb: bars and tables on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from tasks.verbs import exits
+from tasks.verbs import run as runner
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from tasks.stage import Stage
+    from tasks.verbs.status import Cell, Report
+
+BAR_CELLS = 24
+WIDE = 200
+
+
+def terminal(err: bool = False) -> Console:
+    """Standard output (or error) as it is now, whatever it is replaced by during a run. Never wraps into a pipe."""
+    from rich.console import Console
+
+    stream = sys.stderr if err else sys.stdout
+    return Console(file=stream, width=None if stream.isatty() else WIDE)
+
+
+@contextmanager
+def counted(what: str, total: int) -> Iterator[Callable[[date], None]]:
+    """A bar over days on a terminal; nothing elsewhere."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn(what), BarColumn(BAR_CELLS), MofNCompleteColumn(), TextColumn("{task.fields[day]}"))
+    with Progress(*columns, console=terminal(err=True), disable=not sys.stderr.isatty(), transient=True) as progress:
+        bar = progress.add_task(what, total=total, day="")
+        yield lambda day: progress.update(bar, advance=1, day=str(day))
+
+
+@contextmanager
+def run() -> Iterator[runner.Watcher]:
+    """Shows a run on standard error: bars on a terminal, elsewhere a line for each stage that ends."""
+    if not sys.stderr.isatty():
+        yield Lines()
+        return
+    from rich.live import Live
+
+    bars = Bars()
+    with Live(
+        get_renderable=bars.render,
+        console=terminal(err=True),
+        refresh_per_second=8,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ):
+        yield bars
+
+
+class Lines(runner.Watcher):
+    """One plain line for each stage that ends."""
+
+    def __init__(self) -> None:
+        self._stream = sys.stderr
+
+    def built(self, stage: Stage, message: str, seconds: float) -> None:
+        self._say(stage, f"{message} ({seconds:.1f} s)")
+
+    def refused(self, task: Any, error: exits.DaystoneError) -> None:
+        self._say(task, refusal(error))
+
+    def _say(self, task: Any, words: str) -> None:
+        print(f"  {name_of(task):<12} {task.date}  {words}", file=self._stream, flush=True)
+
+
+class Bars(runner.Watcher):
+    """A bar for each dataset, in the order of the chain."""
+
+    def __init__(self) -> None:
+        self._due: dict[str, int] = {}
+        self._built: dict[str, int] = {}
+        self._says: dict[str, str] = {}
+        self._refused: dict[str, str] = {}
+        self._began = time.monotonic()
+
+    def due(self, stage: Stage) -> None:
+        self._due[stage.dataset] = self._due.get(stage.dataset, 0) + 1
+
+    def progress(self, stage: Stage, percent: int, message: str) -> None:
+        self._says[stage.dataset] = f"{stage.date}  {message}"
+
+    def built(self, stage: Stage, message: str, seconds: float) -> None:
+        self._built[stage.dataset] = self._built.get(stage.dataset, 0) + 1
+
+    def refused(self, task: Any, error: exits.DaystoneError) -> None:
+        self._refused[name_of(task)] = f"{task.date}  {refusal(error)}"
+
+    def render(self) -> RenderableType:
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+
+        table = Table.grid(padding=(0, 2, 0, 0))
+        for _ in range(3):
+            table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True, overflow="ellipsis")
+        for name in [stage.dataset for stage in runner.stages()]:
+            if name in self._due:
+                done, total = self._built.get(name, 0), self._due[name]
+                says = self._says.get(name, "")
+                if name in self._refused:
+                    says = f"[red]{self._refused[name]}[/]"
+                bar = ProgressBar(total=total, completed=done, width=BAR_CELLS)
+                table.add_row(name, bar, f"{done} of {total}", says)
+        for name in self._refused.keys() - self._due.keys():
+            table.add_row(name, "", "", f"[red]{self._refused[name]}[/]")
+        table.add_row(f"[dim]{time.monotonic() - self._began:.0f} s[/]")
+        return table
+
+
+def refusal(error: exits.DaystoneError) -> str:
+    """In two words; the whole reason is said at the end."""
+    return "failed" if type(error) is exits.DaystoneError else f"not done: {type(error).__name__}"
+
+
+def name_of(task: Any) -> str:
+    """What a task is about: its dataset, or the raw feed."""
+    return str(getattr(task, "dataset", "") or f"raw {getattr(task, 'feed', '')}".strip())
+
+
+STYLES: Mapping[str, str] = {
+    "DAMAGED": "bold red",
+    "HOLE": "red",
+    "LANDED": "green",
+    "MISSING": "yellow",
+    "NOT_DUE": "dim",
+    "PUBLISHED": "green",
+    "REJECTED": "magenta",
+    "WAITING": "yellow",
+}
+
+
+def table_of(found: Report, console: Console) -> RenderableType:
+    """Days by feeds and datasets; the feeds in one column where the terminal is narrow."""
+    from rich.measure import Measurement
+
+    whole = _table(found, {feed: [feed] for feed in found.feeds}, gap=1)
+    if Measurement.get(console, console.options.update(max_width=WIDE), whole).maximum <= console.width:
+        return whole
+    return _table(found, {"raw": found.feeds}, gap=0)
+
+
+def _table(found: Report, raw: Mapping[str, list[str]], gap: int) -> RenderableType:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, gap, 0, 0), show_edge=False)
+    for heading in ("date", *raw, *found.datasets):
+        table.add_column(heading, justify="left" if heading in ("date", *raw) else "right", no_wrap=True)
+    for day, cells in found.cells.items():
+        shown = [_worst([cells[feed] for feed in feeds]) for feeds in raw.values()]
+        shown += [cells[dataset] for dataset in found.datasets]
+        table.add_row(str(day), *(Text(cell.text, STYLES[cell.state.name]) for cell in shown))
+    return table
+
+
+def _worst(cells: list[Cell]) -> Cell:
+    order = ["HOLE", "WAITING", "NOT_DUE", "LANDED"]
+    return min(cells, key=lambda cell: order.index(cell.state.name))

@@ -1,0 +1,372 @@
+"""A model and its verdict: measured as others measure, exported as Spark scores, the same for the same rows."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from pyspark.ml.functions import array_to_vector
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from spark_lib import balancing, matrix, onnx_forest, training
+from spark_lib.errors import BadData, DamagedPartition, ModelError
+from spark_lib.lake import Documents, Lake, Partition, Rows
+from spark_lib.model import load, score
+from tests.spark.conftest import Elsewhere
+from tests.spark.lakes import (
+    ANY_FILE_ROWS,
+    BEFORE,
+    CASE,
+    DAY,
+    SETTINGS,
+    SPLIT,
+    Chain,
+    Parcels,
+    arrival,
+    break_page,
+    history,
+    land_rows,
+    many_featured,
+    publish,
+    publish_features,
+    silent,
+)
+from tests.spark.test_balancing import rows
+
+
+def train(spark: SparkSession, balanced: Partition, scratch: Path, **settings: Any) -> Documents:
+    return training.build(spark, Parcels(), balanced, dict(SETTINGS) | settings, str(scratch), silent)
+
+
+def card_of(documents: Documents) -> dict[str, Any]:
+    return dict(json.loads(documents.files["card.json"]))
+
+
+@pytest.fixture(scope="module")
+def card(chain: Chain) -> dict[str, Any]:
+    return dict(json.loads(chain.model.document("card.json")))
+
+
+# -- verdicts
+
+
+def counts(train_positive: int, train_negative: int, positive: int, negative: int) -> dict[str, dict[str, int]]:
+    return {
+        "train": {"positive": train_positive, "negative": train_negative},
+        "validation": {"positive": positive, "negative": negative},
+    }
+
+
+@pytest.mark.parametrize(
+    ("found", "detail"),
+    [
+        (counts(0, 1_234, 9, 9), "one class: no positive among the 1,234 labelled rows of the train split"),
+        (counts(7, 0, 9, 9), "one class: no negative among the 7 labelled rows of the train split"),
+        (counts(9, 9, 0, 5), "one class: no positive among the 5 labelled rows of the validation split"),
+        (counts(9, 9, 5, 0), "one class: no negative among the 5 labelled rows of the validation split"),
+        (counts(0, 0, 0, 0), "one class: no positive among the 0 labelled rows of the train split"),
+        (counts(900, 5_000, 99, 800), "too few positives: 999 in the window, min_positives is 1,000"),
+    ],
+)
+def test_data_that_cannot_judge_a_model_are_inconclusive(found: Mapping[str, Any], detail: str) -> None:
+    verdict = training.inconclusive(found, min_positives=1_000 if found["train"]["positive"] == 900 else 0)
+    assert verdict == {"approved": False, "reason": "inconclusive", "detail": detail}
+
+
+def test_as_many_positives_as_are_wanted_are_enough() -> None:
+    assert training.inconclusive(counts(900, 5_000, 100, 800), min_positives=1_000) is None
+
+
+@pytest.mark.parametrize(
+    ("roc", "pr", "detail"),
+    [
+        (0.59994, 0.3, "area under ROC 0.5999 below 0.6000"),
+        (0.6, 0.2, "area under PR 0.2000 below 0.3000"),
+        (0.5, 0.25, "area under ROC 0.5000 below 0.6000, area under PR 0.2500 below 0.3000"),
+    ],
+)
+def test_a_missed_gate_is_named_with_what_was_found_and_wanted(roc: float, pr: float, detail: str) -> None:
+    gates = {"min_area_under_roc": 0.6, "min_area_under_pr": 0.3}
+    verdict = training.gated({"area_under_roc": roc, "area_under_pr": pr}, gates)
+    assert verdict == {"approved": False, "reason": "gate", "detail": detail}
+
+
+def test_an_area_equal_to_its_gate_is_approved() -> None:
+    gates = {"min_area_under_roc": 0.6, "min_area_under_pr": 0.3}
+    verdict = training.gated({"area_under_roc": 0.6, "area_under_pr": 0.3}, gates)
+    assert verdict == {"approved": True, "reason": "", "detail": ""}
+
+
+def test_an_approved_model_is_published_with_its_card(chain: Chain, card: dict[str, Any]) -> None:
+    metrics = chain.model.manifest.metrics
+    assert sorted(file.path.partition("/")[2] for file in chain.model.manifest.files) == ["card.json", "model.onnx"]
+    assert card["verdict"] == metrics["verdict"] == {"approved": True, "reason": "", "detail": ""}
+    model = chain.model.document("model.onnx")
+    assert card["model"] == {"file": "model.onnx", "sha256": metrics["model_digest"], "size": len(model)}
+    assert metrics["training_rows"] == chain.balanced.manifest.rows("train")
+    assert metrics["area_under_roc"] == card["metrics"]["area_under_roc"] > 0.6
+
+
+def test_a_model_that_misses_its_gates_leaves_a_card_and_no_model(
+    spark: SparkSession, chain: Chain, card: dict[str, Any], tmp_path: Path
+) -> None:
+    documents = train(spark, chain.balanced, tmp_path / "run", min_area_under_roc=0.99, min_area_under_pr=0.98)
+    roc, pr = card["metrics"]["area_under_roc"], card["metrics"]["area_under_pr"]
+    assert list(documents.files) == ["card.json"]
+    rejected = card_of(documents)
+    assert rejected["verdict"] == {
+        "approved": False,
+        "reason": "gate",
+        "detail": f"area under ROC {roc:.4f} below 0.9900, area under PR {pr:.4f} below 0.9800",
+    }
+    assert rejected["model"] is None
+    assert rejected["metrics"] == card["metrics"]
+    assert documents.metrics.keys() == chain.model.manifest.metrics.keys() - {"model_digest"}
+
+
+def test_an_inconclusive_training_leaves_a_card_without_figures_of_a_model(
+    spark: SparkSession, chain: Chain, tmp_path: Path
+) -> None:
+    positives = sum(chain.balanced.manifest.metrics[split]["positive"] for split in ("train", "validation"))
+    documents = train(spark, chain.balanced, tmp_path / "run", min_positives=positives + 1)
+    assert list(documents.files) == ["card.json"]
+    assert card_of(documents)["verdict"] == {
+        "approved": False,
+        "reason": "inconclusive",
+        "detail": f"too few positives: {positives} in the window, min_positives is {positives + 1}",
+    }
+    assert (card_of(documents)["metrics"], card_of(documents)["model"]) == ({}, None)
+    assert documents.metrics.keys() == {"training_rows", "verdict"}
+    assert not (tmp_path / "run").exists()
+
+
+def test_one_class_is_an_inconclusive_training(spark: SparkSession, tmp_path: Path) -> None:
+    balanced = balanced_set(spark, tmp_path, late=lambda number: False)
+    assert card_of(train(spark, balanced, tmp_path / "run"))["verdict"] == {
+        "approved": False,
+        "reason": "inconclusive",
+        "detail": "one class: no positive among the "
+        f"{balanced.manifest.metrics['train']['negative']} labelled rows of the train split",
+    }
+
+
+# -- the card
+
+
+def test_a_card_says_what_is_needed_to_score_and_to_judge(chain: Chain, card: dict[str, Any]) -> None:
+    assert card["features"] == [
+        {"name": "earlier", "type": "BIGINT", "fill": None},
+        {"name": "weight", "type": "DOUBLE", "fill": 0.0},
+        {"name": "fragile", "type": "BOOLEAN", "fill": 0.0},
+    ]
+    assert card["classes"] == {"negative": ["in time"], "positive": "late"}
+    assert card["calibration"] == {"kind": "none"}
+    assert card["rows"] == chain.balanced.manifest.metrics
+    assert card["settings"] == SETTINGS
+    assert {"python", "pyspark", "onnxruntime"} <= card["versions"].keys()
+
+
+def test_a_card_holds_no_time_and_no_run(chain: Chain) -> None:
+    text = chain.model.document("card.json").decode()
+    runs = [partition.manifest.run for partition in (*chain.window, chain.balanced, chain.model)]
+    assert not [run for run in runs if run in text]
+    assert not re.search(r"\d{4}-\d\d-\d\d|\d\d:\d\d|seconds", text)
+
+
+# -- areas
+
+
+def area_under_roc(scores: np.ndarray, labels: np.ndarray) -> float:
+    """The chance that a positive is above a negative, a tie counting half (Hanley and McNeil, 1982)."""
+    ranks = pd.Series(scores).rank().to_numpy()
+    positives = labels.sum()
+    below = ranks[labels == 1].sum() - positives * (positives + 1) / 2
+    return float(below / (positives * (len(labels) - positives)))
+
+
+def area_under_pr(scores: np.ndarray, labels: np.ndarray) -> float:
+    """By the trapezoidal rule over every distinct score, the first precision held down to a recall of 0."""
+    recall, precision = [0.0], []
+    for threshold in sorted(set(scores), reverse=True):
+        above = labels[scores >= threshold]
+        recall.append(above.sum() / labels.sum())
+        precision.append(above.mean())
+    return float(np.trapezoid([precision[0], *precision], recall))
+
+
+@pytest.mark.parametrize("levels", [7, 1_000_000], ids=["many ties", "few ties"])
+def test_areas_are_those_of_an_independent_computation(spark: SparkSession, levels: int) -> None:
+    random = np.random.default_rng(levels)
+    labels = (random.random(2_500) < 0.1).astype(np.float64)  # more distinct scores than Spark's default bins
+    scores = random.integers(0, levels, len(labels)) / levels * 0.7 + 0.3 * labels * random.random(len(labels))
+    scores = np.round(scores, 1 if levels == 7 else 15)
+    table = pa.table({"label": labels, "p": np.stack([1 - scores, scores], axis=1).tolist()})
+    scored = spark.createDataFrame(table).select("label", array_to_vector(F.col("p")).alias("probability"))
+
+    found = training._areas(scored)
+
+    assert found["area_under_roc"] == pytest.approx(area_under_roc(scores, labels), abs=1e-9)
+    assert found["area_under_pr"] == pytest.approx(area_under_pr(scores, labels), abs=1e-9)
+
+
+def test_the_cards_areas_are_those_of_its_model_on_the_validation_rows(chain: Chain, card: dict[str, Any]) -> None:
+    session = load(chain.model.document("model.onnx"))
+    for section, prefix in (("validation/unbalanced", ""), ("validation/balanced", "balanced_")):
+        found = pa.Table.from_pylist(rows(chain.lake.root, section))
+        scores, labels = score(session, matrix.from_arrow(found, Parcels.features)), found["label"].to_numpy()
+        assert card["metrics"][f"{prefix}area_under_roc"] == pytest.approx(area_under_roc(scores, labels), abs=1e-9)
+        assert card["metrics"][f"{prefix}area_under_pr"] == pytest.approx(area_under_pr(scores, labels), abs=1e-9)
+
+
+# -- the same model
+
+
+def test_the_same_rows_give_the_same_model_in_other_files_and_partitions(
+    spark: SparkSession, chain: Chain, card: dict[str, Any], tmp_path: Path
+) -> None:
+    def scattered(url: str) -> Rows:
+        for section in ("train", "validation/unbalanced", "validation/balanced"):
+            found = spark.createDataFrame(rows_table(chain, section)).orderBy(F.desc("weight"))
+            found.repartition(5).write.option("maxRecordsPerFile", 7).parquet(f"{url}/{section}")
+        manifest = chain.balanced.manifest
+        return Rows({name: manifest.rows(name) for name in manifest.sections}, manifest.schema, manifest.metrics)
+
+    balanced = publish(Lake(str(tmp_path), CASE), "balanced", DAY, scattered)
+    assert len(balanced.manifest.files) > 50
+    assert card_of(train(spark, balanced, tmp_path / "run")) == card
+
+
+def rows_table(chain: Chain, section: str) -> pa.Table:
+    return pa.Table.from_pylist(rows(chain.lake.root, section)).drop_columns(["date"])
+
+
+def test_another_process_with_one_core_in_another_time_zone_makes_the_same_model(
+    chain: Chain, elsewhere: Elsewhere
+) -> None:
+    assert elsewhere.found["model_digest"] == chain.model.manifest.metrics["model_digest"]
+
+
+# -- the export
+
+
+def test_a_wrong_export_is_refused_and_its_scratch_files_are_removed(
+    spark: SparkSession, chain: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_forest, "round_down", lambda thresholds: thresholds.astype(np.float32) + 1)
+    with pytest.raises(ModelError) as caught:
+        train(spark, chain.balanced, tmp_path / "run")
+    assert caught.value.where == "parity of model.onnx with Spark"
+    assert caught.value.wanted == "probabilities that differ by at most 1e-06"
+    of = chain.balanced.manifest.rows("validation/unbalanced")
+    assert re.fullmatch(rf"[1-9]\d* of {of} rows beyond it, the largest difference 0\.\d+", caught.value.found)
+    assert not list((tmp_path / "run").iterdir())
+
+
+def test_scratch_files_are_removed_when_the_export_fails_half_way(
+    spark: SparkSession, chain: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: Any) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(onnx_forest, "node_attributes", full)
+    with pytest.raises(OSError, match="no space left"):
+        train(spark, chain.balanced, tmp_path / "[run]")
+    assert not list((tmp_path / "[run]").iterdir())
+
+
+def test_a_published_model_has_no_scratch_files(chain: Chain) -> None:
+    run = Path(chain.lake.root, chain.lake.prefix("model", DAY), f"run={chain.model.manifest.run}")
+    assert sorted(path.name for path in run.rglob("*")) == ["card.json", "model.onnx"]
+
+
+def test_a_sample_for_parity_comes_from_all_over_the_validation_rows(
+    spark: SparkSession, chain: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[np.ndarray] = []
+    monkeypatch.setattr(training, "PARITY_ROWS", 30)
+    monkeypatch.setattr(training, "check_parity", lambda model, drawn, probabilities: compared.append(drawn))
+    train(spark, chain.balanced, tmp_path / "run")
+    found = rows(chain.lake.root, "validation/unbalanced")
+    of_all = matrix.from_arrow(pa.Table.from_pylist(found), Parcels.features)
+    (drawn,) = compared
+    assert drawn.shape == (30, 3)
+    days = {found[index]["landed"] for row in drawn for index in np.flatnonzero((of_all == row).all(axis=1))[:1]}
+    assert days == {partition.date for partition in chain.window}
+
+
+# -- what is refused
+
+
+def balanced_set(spark: SparkSession, root: Path, late: Any, **more: Any) -> Partition:
+    """A balanced set of one day of 100 parcels of which ``late`` says whether the nth is."""
+    lake, window = Lake(str(root), CASE), [row | more for row in many_featured(BEFORE, 100)]
+    features = [publish_features(lake, BEFORE, window)]
+    outcomes = [arrival(row["parcel"], "late" if late(number) else "in time") for number, row in enumerate(window)]
+    land_rows(root, "arrivals", BEFORE, outcomes)
+    days = history(root, BEFORE, BEFORE, "arrivals")
+    return publish(
+        lake,
+        "balanced",
+        DAY,
+        lambda url: balancing.build(spark, Parcels(), CASE, features, days, SPLIT, url, ANY_FILE_ROWS),
+    )
+
+
+def test_a_null_without_a_fill_is_refused(spark: SparkSession, tmp_path: Path) -> None:
+    balanced = balanced_set(spark, tmp_path, lambda number: number % 2, earlier=None)
+    with pytest.raises(BadData) as caught:
+        train(spark, balanced, tmp_path / "run")
+    assert str(caught.value) == (
+        "the model's matrix: wanted a value in every row of earlier; "
+        f"found null or NaN: {balanced.manifest.rows('train')} of earlier. "
+        "Next: declare a `fill` for it in the use case, or repair the feature"
+    )
+
+
+def test_a_broken_page_of_the_training_rows_is_damage(spark: SparkSession, tmp_path: Path) -> None:
+    balanced = balanced_set(spark, tmp_path, lambda number: number % 2)
+    broken = balanced.files("train")[0]
+    break_page(broken)
+    with pytest.raises(DamagedPartition) as caught:
+        train(spark, balanced, tmp_path / "run")
+    assert caught.value.where == broken
+
+
+def test_an_estimator_that_onnx_does_not_carry_is_refused(spark: SparkSession, chain: Chain, tmp_path: Path) -> None:
+    class Logistic(Parcels):
+        def estimator(self, settings: Mapping[str, Any]) -> Any:
+            from pyspark.ml.classification import LogisticRegression
+
+            return LogisticRegression(maxIter=2)
+
+    lenient = dict(SETTINGS) | {"min_area_under_roc": 0.0}
+    with pytest.raises(ModelError) as caught:
+        training.build(spark, Logistic(), chain.balanced, lenient, str(tmp_path / "run"), silent)
+    assert str(caught.value) == (
+        "export to ONNX: wanted a RandomForestClassificationModel, the only kind that is supported; "
+        "found a LogisticRegressionModel. Next: let the use case's estimator be a RandomForestClassifier"
+    )
+
+
+def test_progress_is_told_in_order(spark: SparkSession, chain: Chain, tmp_path: Path) -> None:
+    told: list[tuple[int, str]] = []
+    training.build(
+        spark,
+        Parcels(),
+        chain.balanced,
+        dict(SETTINGS) | {"min_area_under_roc": 1.0},
+        str(tmp_path / "run"),
+        lambda percent, words: told.append((percent, words)),
+    )
+    assert told == [
+        (20, f"fitting {chain.balanced.manifest.rows('train')} rows"),
+        (50, "measuring on the validation rows"),
+    ]
