@@ -38,7 +38,7 @@ def export(model: Any, n_features: int, scratch_url: str, spark: SparkSession) -
     from onnxmltools import convert_sparkml
     from onnxmltools.convert.common.data_types import FloatTensorType
 
-    _check(model, n_features)
+    check(model, n_features)
     # onnxmltools names the graph's ends after the columns of the model, which are the use case's business.
     named = model.copy({model.featuresCol: INPUT, model.predictionCol: _LABEL, model.probabilityCol: OUTPUT})
     nodes = _read_nodes(model, scratch_url.rstrip("/") + "/forest", spark)
@@ -56,6 +56,24 @@ def export(model: Any, n_features: int, scratch_url: str, spark: SparkSession) -
     onnx.checker.check_model(converted, full_check=True)
     exported: bytes = converted.SerializeToString(deterministic=True)
     return exported
+
+
+def check(model: Any, n_features: int) -> None:
+    """Raise ModelError for a fitted model that ``export`` would refuse by its kind, classes or number of features."""
+    from pyspark.ml.classification import RandomForestClassificationModel
+
+    if not isinstance(model, RandomForestClassificationModel):
+        raise _refused(
+            "a RandomForestClassificationModel, the only kind that is supported",
+            f"a {type(model).__name__}",
+            "let the use case's estimator be a RandomForestClassifier",
+        )
+    if model.numClasses != 2:
+        raise _refused("two classes", f"{model.numClasses}", "let the training rows hold labels 0 and 1, both of them")
+    if model.numFeatures != n_features:
+        raise _refused(
+            f"{n_features} features", f"{model.numFeatures}", "train on the features that the use case declares"
+        )
 
 
 def round_down(thresholds: np.ndarray) -> np.ndarray:
@@ -106,23 +124,6 @@ def node_attributes(nodes: pa.Table, n_trees: int) -> dict[str, list[Any]]:
         "class_weights": votes.ravel(),
     }
     return {name: values.tolist() for name, values in attributes.items()}
-
-
-def _check(model: Any, n_features: int) -> None:
-    from pyspark.ml.classification import RandomForestClassificationModel
-
-    if not isinstance(model, RandomForestClassificationModel):
-        raise _refused(
-            "a RandomForestClassificationModel, the only kind that is supported",
-            f"a {type(model).__name__}",
-            "let the use case's estimator be a RandomForestClassifier",
-        )
-    if model.numClasses != 2:
-        raise _refused("two classes", f"{model.numClasses}", "let the training rows hold labels 0 and 1, both of them")
-    if model.numFeatures != n_features:
-        raise _refused(
-            f"{n_features} features", f"{model.numFeatures}", "train on the features that the use case declares"
-        )
 
 
 def _read_nodes(model: Any, url: str, spark: SparkSession) -> pa.Table:

@@ -57,6 +57,7 @@ def _start(
 ) -> SparkSession:
     from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
+    from pyspark.logger import PySparkLogger
     from pyspark.sql import SparkSession
 
     utc = "-Duser.timezone=UTC"
@@ -98,6 +99,9 @@ def _start(
             f"correct [spark], or read {log_file}",
         ) from error
     _write_no_checksum_files(spark)
+    # PySpark prints what it raises, with its trace as JSON: the exception is enough.
+    for name in ("DataFrameQueryContextLogger", "SQLQueryContextLogger"):
+        PySparkLogger.getLogger(name).disabled = True
     return spark
 
 

@@ -43,6 +43,7 @@ def build(
     train = _vectors(case, read_partitions(spark, [balanced], TRAIN))
     progress(20, f"fitting {balanced.manifest.rows(TRAIN):,} rows")
     fitted = case.estimator(settings).fit(_laid_out(train, case.key, balanced.manifest.rows(TRAIN)))
+    onnx_forest.check(fitted, len(case.features))
     # The training summary holds on to the session, which cannot be serialized once it has observed a write; a copy of
     # the model leaves it behind.
     model = fitted.copy()

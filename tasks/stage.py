@@ -188,10 +188,11 @@ class Stage(Dated):
         """The explanation that Luigi passes on: one line where the error is ours, else the traceback."""
         explanation = super().on_failure(exception)
         if not isinstance(exception, DaystoneError):
+            first_line = str(exception).strip().partition("\n")[0].rstrip(".")
             exception = DaystoneError(
                 f"run of {self.task_family}",
                 "no exception",
-                f"{type(exception).__name__}: {str(exception).strip().splitlines()[0] if str(exception).strip() else ''}",
+                f"{type(exception).__name__}: {first_line}",
                 "read the traceback above, and the log of the run",
             )
         else:

@@ -50,7 +50,8 @@ def test_the_log_file_has_what_the_terminal_was_spared(elsewhere: Elsewhere) -> 
 def test_a_session_that_does_not_start_says_why(elsewhere: Elsewhere) -> None:
     assert elsewhere.found["refused"] == (
         "Spark session: wanted one that starts, with the master 'nowhere'; "
-        "found org.apache.spark.SparkException: Could not parse Master URL: 'nowhere'. "
+        'found Exception in thread "main" org.apache.spark.SparkException: '
+        "Master must either be yarn or start with spark, k8s, or local. "
         f"Next: correct [spark], or read {elsewhere.log}"
     )
 

@@ -134,7 +134,7 @@ def test_a_run_that_ends_without_having_published_has_failed(lake: StubLake) -> 
     assert built.status == luigi.LuigiStatusCode.FAILED
     assert built.refused == [
         "run of Idle: wanted no exception; found TaskException: Task finished running, but complete() is still returning "
-        "false.. Next: read the traceback above, and the log of the run"
+        "false. Next: read the traceback above, and the log of the run"
     ]
 
 
