@@ -26,7 +26,7 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest tests/unit
+	$(BIN)/pytest -n auto --maxprocesses 4 tests/unit
 
 test-full: $(READY)
 	$(BIN)/pytest -m "" tests

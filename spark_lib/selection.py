@@ -1,4 +1,7 @@
-"""The document that pins a model: enough to find its files and to know that they are still the ones that were chosen."""
+"""The document that pins a model: enough to find its files and to know that they are still the ones that were chosen.
+
+Free of Spark and numpy: whether a selection is complete is asked without them.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,9 @@ from datetime import date
 from typing import Any
 
 from spark_lib.lake import Documents, Lake, Partition, read_document
-from spark_lib.training import CARD, MODEL
 
-SELECTION = "selection.json"
+#: The names of the documents: what a training publishes, and what a selection does.
+MODEL, CARD, SELECTION = "model.onnx", "card.json", "selection.json"
 
 
 @dataclass(frozen=True)

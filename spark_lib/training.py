@@ -14,13 +14,13 @@ from spark_lib.fingerprint import versions
 from spark_lib.lake import Documents, Partition
 from spark_lib.model import check_parity, digest
 from spark_lib.reading import read_partitions
+from spark_lib.selection import CARD, MODEL
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from spark_lib.use_case import UseCase
 
-MODEL, CARD = "model.onnx", "card.json"
 PARITY_ROWS = 10_000
 _ROWS_OF_A_TASK = 50_000
 

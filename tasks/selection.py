@@ -29,6 +29,17 @@ class ModelSelection(Stage):
     def requires(self) -> list[Stage]:
         return []
 
+    def complete(self) -> bool:
+        """Also raises DamagedPartition where the model that it pins is no longer the one that was chosen: found here,
+        it is a damaged partition to Luigi and not a scoring that failed."""
+        if not super().complete():
+            return False
+        from spark_lib.selection import pinned
+
+        with self.refusal_said():
+            pinned(self.partitions, self.partitions.require(self.dataset, self.date)[0])
+        return True
+
     def run(self) -> Iterator[luigi.DynamicRequirements]:
         considered: list[Partition] = []
         for day in self.candidates():

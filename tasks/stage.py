@@ -38,9 +38,8 @@ class Dated(luigi.Task):
     @classmethod
     def get_param_values(cls, params: Any, args: Any, kwargs: Any) -> Any:
         with refusal_as_exit_code():
-            if (
-                "use_case" not in kwargs
-            ):  # a clone brings its own: the configuration is read once a task that is asked for
+            # A clone brings both: the configuration is read for a task that is asked for by name alone.
+            if "use_case" not in kwargs:
                 kwargs = kwargs | {"use_case": config.default_use_case()}
             if "lake" not in kwargs:
                 kwargs = kwargs | {"lake": config.default_lake()}

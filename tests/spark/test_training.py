@@ -19,6 +19,7 @@ from pyspark.sql import functions as F
 from spark_lib import balancing, matrix, onnx_forest, training
 from spark_lib.errors import BadData, DamagedPartition, ModelError
 from spark_lib.lake import Documents, Lake, Partition, Rows
+from spark_lib.lake.tables import arrow_schema
 from spark_lib.model import load, score
 from tests.spark.conftest import Elsewhere
 from tests.spark.lakes import (
@@ -245,7 +246,7 @@ def test_the_same_rows_give_the_same_model_in_other_files_and_partitions(
 
 
 def rows_table(chain: Chain, section: str) -> pa.Table:
-    return pa.Table.from_pylist(rows(chain.lake.root, section)).drop_columns(["date"])
+    return pa.Table.from_pylist(rows(chain.lake.root, section), arrow_schema(chain.balanced.manifest.schema))
 
 
 def test_another_process_with_one_core_in_another_time_zone_makes_the_same_model(

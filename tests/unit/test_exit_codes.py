@@ -312,6 +312,17 @@ def test_35_something_behind_a_selection_is_damaged(
     )
 
 
+def test_35_the_model_that_is_pinned_is_damaged(done: StubLake) -> None:
+    done.delete("predictions", DAY)
+    (file,) = done.partition("model", FIRST_TRAINING).glob("run=*/model.onnx")
+    file.write_bytes(b"x" * file.stat().st_size)
+
+    code, reason = outcome(ask(done, "BatchInference"))
+
+    assert code == 35
+    assert reason.startswith(f"ModelSelection of 2026-01-14: {file}: wanted sha256:")
+
+
 # 2: usage
 
 

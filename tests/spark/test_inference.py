@@ -1,0 +1,276 @@
+"""Scores of a day: those of the pinned model on the matrix of its card, one for each row, or an error in words."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import SparkSession
+
+from spark_lib import features, inference, selection
+from spark_lib.errors import BadData, DamagedPartition, ModelError
+from spark_lib.lake import Lake, Partition, tables
+from spark_lib.selection import Pinned
+from spark_lib.use_case import Feature
+from tests.spark.lakes import (
+    AFTER,
+    ANY_FILE_ROWS,
+    BEFORE,
+    CASE,
+    DAY,
+    Chain,
+    Parcels,
+    break_page,
+    featured,
+    feed,
+    history,
+    land,
+    land_rows,
+    noon,
+    parcel,
+    publish,
+    publish_features,
+    table,
+)
+
+COLUMNS = ["parcel", "sender", "sent", "score", "model_date", "model_digest"]
+
+
+def score(
+    spark: SparkSession, lake: Lake, to_score: Partition, model: Pinned, file_rows: int = ANY_FILE_ROWS
+) -> Partition:
+    return publish(
+        lake,
+        "predictions",
+        to_score.date,
+        lambda url: inference.build(spark, Parcels(), to_score, model, url, file_rows),
+    )
+
+
+def rows(partition: Partition) -> list[dict[str, Any]]:
+    found = [row for file in partition.files() for row in pq.read_table(file, partitioning=None).to_pylist()]
+    return sorted(found, key=lambda row: row["parcel"])
+
+
+@pytest.fixture(scope="module")
+def predictions(spark: SparkSession, chain: Chain, tmp_path_factory: pytest.TempPathFactory) -> Partition:
+    """Of 500 rows in three files, at most 100 rows a file, in batches of 64 rows."""
+    before = spark.conf.get("spark.sql.execution.arrow.maxRecordsPerBatch")
+    spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", 64)
+    try:
+        lake = Lake(str(tmp_path_factory.mktemp("predictions")), CASE)
+        return score(spark, lake, chain.to_score, chain.pinned, file_rows=100)
+    finally:
+        spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", str(before))
+
+
+def expected_scores(partition: Partition, model: bytes, card: dict[str, Any]) -> dict[str, float]:
+    """By onnxruntime alone, from a matrix made by hand."""
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    found = rows(partition)
+
+    def cell(row: dict[str, Any], feature: dict[str, Any]) -> float:
+        value = row[feature["name"]]
+        return float(feature["fill"] if value is None else value)
+
+    made = np.array([[cell(row, feature) for feature in card["features"]] for row in found], dtype=np.float32)
+    (probabilities,) = session.run(["probabilities"], {"features": made})
+    return {row["parcel"]: float(p) for row, p in zip(found, probabilities[:, 1], strict=True)}
+
+
+# -- what is written
+
+
+def test_scores_are_onnxruntimes_on_the_matrix_of_the_card(chain: Chain, predictions: Partition) -> None:
+    found = {row["parcel"]: row["score"] for row in rows(predictions)}
+    assert found == expected_scores(chain.to_score, chain.pinned.model, chain.pinned.card)
+    assert len(set(found.values())) > 5
+
+
+def test_a_row_is_a_row_with_its_identity(chain: Chain, predictions: Partition) -> None:
+    assert predictions.manifest.rows() == 500
+    asked = [(row["parcel"], row["sender"], row["sent"]) for row in rows(chain.to_score)]
+    assert [(row["parcel"], row["sender"], row["sent"]) for row in rows(predictions)] == asked
+
+
+def test_columns_are_identity_score_and_model_and_neither_date_nor_run(chain: Chain, predictions: Partition) -> None:
+    assert [name for name, _ in predictions.manifest.schema] == COLUMNS
+    assert dict(predictions.manifest.schema)["score"] == "double"
+    assert pq.read_schema(predictions.files()[0]).names == COLUMNS
+    assert {(row["model_date"], row["model_digest"]) for row in rows(predictions)} == {(DAY, chain.pinned.digest)}
+    assert predictions.manifest.metrics == {"model_date": str(DAY), "model_digest": chain.pinned.digest}
+
+
+def test_the_limit_of_rows_in_a_file_is_kept(predictions: Partition) -> None:
+    counts = [file.rows or 0 for file in predictions.manifest.files]
+    assert (sum(counts), max(counts)) == (500, 100)
+
+
+def test_fills_are_those_of_the_card_and_not_of_the_use_case(spark: SparkSession, chain: Chain, tmp_path: Path) -> None:
+    card = chain.pinned.card | {"features": [dict(feature) for feature in chain.pinned.card["features"]]}
+    card["features"][1]["fill"] = 9.5
+    model = replace(chain.pinned, card=card)
+    few = publish_features(Lake(str(tmp_path), CASE), AFTER, [featured("p1", weight=None), featured("p2", weight=0.0)])
+    found = {row["parcel"]: row["score"] for row in rows(score(spark, Lake(str(tmp_path), CASE), few, model))}
+    assert found == expected_scores(few, model.model, card)
+    assert found["p1"] != found["p2"]
+
+
+def test_a_key_that_is_also_the_entity_is_written_once(spark: SparkSession, chain: Chain, tmp_path: Path) -> None:
+    class Alone(Parcels):
+        entity = "parcel"
+
+    written = inference.build(spark, Alone(), chain.to_score, chain.pinned, str(tmp_path / "out"), ANY_FILE_ROWS)
+    assert [name for name, _ in written.schema] == ["parcel", "sent", "score", "model_date", "model_digest"]
+
+
+# -- in the workers
+
+
+def workers(spark: SparkSession, digest: str) -> dict[int, tuple[int, int, int]]:
+    """Of each Python worker that is alive and has the model: pid to the session's identity and its two thread counts."""
+
+    def look(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        from spark_lib import model
+
+        for _ in batches:
+            if digest in model._sessions:
+                loaded = model._sessions[digest]
+                options = loaded.get_session_options()
+                threads = [options.intra_op_num_threads, options.inter_op_num_threads]
+                values = [os.getpid(), id(loaded), *threads]
+                yield pa.RecordBatch.from_arrays(
+                    [pa.array([v]) for v in values], names=["pid", "session", "intra", "inter"]
+                )
+
+    kinds = "pid BIGINT, session BIGINT, intra BIGINT, inter BIGINT"
+    seen = spark.range(0, 8, 1, 8).mapInArrow(look, kinds).collect()
+    return {row.pid: (row.session, row.intra, row.inter) for row in seen}
+
+
+def test_a_worker_loads_the_model_once_and_computes_on_one_thread(
+    spark: SparkSession, chain: Chain, tmp_path: Path
+) -> None:
+    lakes = [Lake(str(tmp_path / name), CASE) for name in ("first", "second")]
+    score(spark, lakes[0], chain.to_score, chain.pinned)
+    before = workers(spark, chain.pinned.digest)
+    score(spark, lakes[1], chain.to_score, chain.pinned)
+    after = workers(spark, chain.pinned.digest)
+    both = before.keys() & after.keys()
+    assert both
+    assert {pid: before[pid] for pid in both} == {pid: after[pid] for pid in both}  # the very same session
+    assert {threads for _, *counts in (before | after).values() for threads in counts} == {1}
+
+
+# -- empty days
+
+
+def test_a_day_without_files_is_empty_all_the_way_to_predictions(
+    spark: SparkSession, chain: Chain, tmp_path: Path
+) -> None:
+    lake = Lake(str(tmp_path), CASE)
+    land_rows(tmp_path, "parcels", BEFORE, [parcel("p1", sent=noon(BEFORE))])
+    land_rows(tmp_path, "parcels", DAY, [])
+    land(feed(tmp_path), AFTER, table(Parcels(), "parcels", []))
+    for day in (DAY, AFTER):
+        raw = {"parcels": history(tmp_path, BEFORE, day)}
+        made = publish(
+            lake, "features", day, lambda url, raw=raw: features.build(spark, Parcels(), raw, url, ANY_FILE_ROWS)
+        )
+        partition = score(spark, lake, made, chain.pinned)
+        assert (partition.manifest.rows(), [name for name, _ in partition.manifest.schema]) == (0, COLUMNS)
+    assert tables.read_arrow(lake, "predictions", DAY, AFTER).column_names == [*COLUMNS, "date"]
+
+
+def test_features_without_a_file_have_no_scores(spark: SparkSession, chain: Chain, tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path), CASE)
+    partition = score(spark, lake, publish_features(lake, AFTER, [], files=0), chain.pinned)
+    assert partition.manifest.rows() == 0
+
+
+# -- what is refused
+
+
+def refusal(spark: SparkSession, chain: Chain, root: Path, to_score: Partition) -> str:
+    lake = Lake(str(root), CASE)
+    with pytest.raises(BadData) as caught:
+        score(spark, lake, to_score, chain.pinned)
+    assert not lake.is_published("predictions", to_score.date)
+    return str(caught.value)
+
+
+def test_a_null_without_a_fill_is_counted_over_the_whole_day(spark: SparkSession, chain: Chain, tmp_path: Path) -> None:
+    day = [featured(f"p{number}", earlier=None if number % 4 == 0 else 1) for number in range(12)]
+    to_score = publish_features(Lake(str(tmp_path), CASE), AFTER, day, files=3)
+    assert refusal(spark, chain, tmp_path, to_score) == (
+        "the model's matrix: wanted a value in every row of earlier; found null or NaN: 3 of earlier. "
+        "Next: declare a `fill` for it in the use case, or repair the feature"
+    )
+
+
+def test_a_feature_of_another_type_than_the_cards_is_refused(spark: SparkSession, chain: Chain, tmp_path: Path) -> None:
+    to_score = publish_features(Lake(str(tmp_path), CASE), AFTER, [featured("p1")], weight="float")
+    assert refusal(spark, chain, tmp_path, to_score) == (
+        "features of 2026-03-11: wanted a column 'weight' of type double, as the model's card has it; found type float. "
+        "Next: build the day's features again with the use case that the model was trained with, or train again"
+    )
+
+
+def test_a_feature_that_the_day_lacks_is_refused(spark: SparkSession, chain: Chain) -> None:
+    card = {"more": Feature("INT")}
+    with pytest.raises(BadData) as caught:
+        inference.check_columns(chain.to_score, card)
+    assert str(caught.value) == (
+        "features of 2026-03-11: wanted a column 'more' of type int, as the model's card has it; "
+        "found only parcel, sender, sent, earlier, weight, fragile. "
+        "Next: build the day's features again with the use case that the model was trained with, or train again"
+    )
+
+
+def test_types_of_the_card_may_be_spelled_as_sql_allows(spark: SparkSession, chain: Chain) -> None:
+    inference.check_columns(chain.to_score, {"earlier": Feature("LONG"), "weight": Feature("Double")})
+
+
+def test_a_broken_page_of_the_features_is_damage(spark: SparkSession, chain: Chain, tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path), CASE)
+    to_score = publish_features(lake, AFTER, [featured(f"p{number}") for number in range(10)])
+    break_page(to_score.files()[0])
+    with pytest.raises(DamagedPartition) as caught:
+        score(spark, lake, to_score, chain.pinned)
+    assert caught.value.where == to_score.files()[0]
+
+
+@pytest.mark.parametrize("document", ["model.onnx", "card.json"])
+def test_a_model_whose_files_were_altered_is_damaged(chain: Chain, tmp_path: Path, document: str) -> None:
+    shutil.copytree(chain.lake.root, tmp_path / "lake")
+    lake = Lake(str(tmp_path / "lake"), CASE)
+    altered = Path(lake.root, lake.prefix("model", DAY), f"run={chain.model.manifest.run}", document)
+    content = altered.read_bytes()
+    altered.write_bytes(content[:-2] + bytes([content[-2] ^ 1]) + content[-1:])  # of the same size
+    with pytest.raises(DamagedPartition) as caught:
+        selection.pinned(lake, lake.require("selection", AFTER)[0])
+    assert caught.value.where == str(altered)
+    assert caught.value.wanted == next(f.checksum for f in chain.model.manifest.files if f.path.endswith(document))
+    assert caught.value.next_step == "restore the file, or remove the partition's _SUCCESS and run its stage again"
+
+
+def test_what_is_pinned_is_what_was_trained(chain: Chain) -> None:
+    assert chain.pinned.date == DAY
+    assert chain.pinned.model == chain.model.document("model.onnx")
+    assert chain.pinned.digest == chain.model.manifest.metrics["model_digest"]
+
+
+def test_bytes_that_are_not_the_pinned_ones_score_nothing(spark: SparkSession, chain: Chain, tmp_path: Path) -> None:
+    """The digest is checked again where the model is loaded."""
+    with pytest.raises(Exception, match="ModelError: model.onnx: wanted the SHA-256 of its card, 0000") as caught:
+        score(spark, Lake(str(tmp_path), CASE), chain.to_score, replace(chain.pinned, digest="0" * 64))
+    assert not isinstance(caught.value, ModelError)  # it was raised in a worker
