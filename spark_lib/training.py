@@ -7,6 +7,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from spark_lib import matrix, onnx_forest
 from spark_lib.balancing import BALANCED, NATURAL, TRAIN
 from spark_lib.files import remove, spark_path, unreadable_files_named
@@ -89,6 +91,24 @@ def gated(metrics: Mapping[str, float], settings: Mapping[str, Any]) -> dict[str
     return {"approved": True, "reason": "", "detail": ""}
 
 
+def areas(positives: np.ndarray, negatives: np.ndarray) -> dict[str, float]:
+    """Areas under the ROC and the precision-recall curve, by the trapezoidal rule over every distinct score.
+
+    Both arguments are counts [n], one for each distinct score, the highest first; both classes are there. The
+    precision of the highest score holds down to a recall of 0.
+    """
+    true, false = np.cumsum(positives), np.cumsum(negatives)
+    recall, fallout, precision = true / true[-1], false / false[-1], true / (true + false)
+    return {
+        "area_under_roc": _trapezoids(np.r_[0.0, fallout], np.r_[0.0, recall]),
+        "area_under_pr": _trapezoids(np.r_[0.0, recall], np.r_[precision[0], precision]),
+    }
+
+
+def _trapezoids(x: np.ndarray, y: np.ndarray) -> float:
+    return math.fsum(np.diff(x) * (y[1:] + y[:-1]) / 2)  # the exact sum, rounded once: on any machine the same
+
+
 def _rejected(reason: str, detail: str) -> dict[str, Any]:
     return {"approved": False, "reason": reason, "detail": detail}
 
@@ -110,14 +130,16 @@ def _laid_out(rows: DataFrame, key: str, count: int) -> DataFrame:
 
 
 def _areas(scored: DataFrame) -> dict[str, float]:
-    """Areas under the ROC and the precision-recall curve, over every distinct score, by the trapezoidal rule."""
-    from pyspark.ml.evaluation import BinaryClassificationEvaluator
+    """Of rows with Spark's ``probability`` and the ``label``: counted by score, so that the order of rows, which Spark's
+    own evaluator sums by, makes no difference."""
+    from pyspark.ml.functions import vector_to_array
+    from pyspark.sql import functions as F
 
-    evaluator = BinaryClassificationEvaluator(rawPredictionCol="probability", labelCol="label", numBins=0)
-    return {
-        "area_under_roc": evaluator.setMetricName("areaUnderROC").evaluate(scored),
-        "area_under_pr": evaluator.setMetricName("areaUnderPR").evaluate(scored),
-    }
+    by_score = scored.groupBy(vector_to_array(F.col("probability"))[1].alias("score")).agg(
+        F.count_if(F.col("label") == 1).alias("positives"), F.count_if(F.col("label") == 0).alias("negatives")
+    )
+    found = by_score.toArrow().sort_by([("score", "descending")])
+    return areas(found["positives"].to_numpy(), found["negatives"].to_numpy())
 
 
 def _exported(spark: SparkSession, case: UseCase, model: Any, rows: DataFrame, scratch: str) -> bytes:

@@ -271,6 +271,6 @@ def test_what_is_pinned_is_what_was_trained(chain: Chain) -> None:
 
 def test_bytes_that_are_not_the_pinned_ones_score_nothing(spark: SparkSession, chain: Chain, tmp_path: Path) -> None:
     """The digest is checked again where the model is loaded."""
-    with pytest.raises(Exception, match="ModelError: model.onnx: wanted the SHA-256 of its card, 0000") as caught:
+    with pytest.raises(Exception, match=r"ModelError: model\.onnx: wanted the SHA-256 of its card, 0000") as caught:
         score(spark, Lake(str(tmp_path), CASE), chain.to_score, replace(chain.pinned, digest="0" * 64))
     assert not isinstance(caught.value, ModelError)  # it was raised in a worker
