@@ -128,7 +128,7 @@ class Chain:
     def _environment(self, config: str) -> dict[str, str]:
         temporary = str(self.scratch / "tmp")
         java = self.scratch / "java"
-        environment = Commands(self.scratch / "work").environment(config)
+        environment = Commands(self.scratch).environment(config)
         return environment | {
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(USE_CASES)]),
             "PATH": f"{java / 'bin'}{os.pathsep}{environment['PATH']}",

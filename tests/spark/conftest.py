@@ -18,6 +18,9 @@ from spark_lib.session import session
 from tests.spark import other_process
 from tests.spark.lakes import Chain, build_chain
 
+#: Of a process that ends in two minutes: compiling well, and collecting garbage on several threads, costs more than it saves.
+QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
@@ -25,7 +28,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         master="local[2]",
         driver_memory="1g",
         shuffle_partitions=2,
-        conf={"spark.ui.enabled": "false"},
+        conf={"spark.ui.enabled": "false", "spark.driver.extraJavaOptions": QUICK_JAVA},
         log_file=str(tmp_path_factory.mktemp("spark") / "spark.log"),
     )
     yield started

@@ -31,7 +31,10 @@ from tests.spark.lakes import CASE, DAY, SETTINGS, Parcels, silent
 
 def main(report: str, log: str, lake: str, scratch: str) -> None:
     found: dict[str, Any] = {"refused": refused(log)}
-    conf = {"spark.driver.extraJavaOptions": "-Dmine=kept", "spark.ui.port": "0"}
+    conf = {
+        "spark.driver.extraJavaOptions": "-Dmine=kept -XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        "spark.ui.port": "0",
+    }
     spark = session(master="local[1]", driver_memory="1g", shuffle_partitions=3, conf=conf, log_file=log)
     found["same_session"] = session(master="local[7]") is spark
     found["zones"] = zones(spark)
