@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from datetime import date
 from pathlib import Path
+
+import pytest
 
 import spark_lib
 from tests.chain.chains import Chain, listing
 from tests.chain.conftest import DAY
+from tests.processes import Result
 
 TUESDAY, MONDAY = "2026-02-24", "2026-02-23"
-#: A training every day, which no model can pass.
-UNPASSABLE = ["--training-cadence", "daily", "--training-min-area-under-roc", "0.99"]
+DAILY = ["--training-cadence", "daily", "--training-max-candidates", 2]
 
 
 def test_a_day_that_has_not_landed_is_waited_for(chain: Chain) -> None:
@@ -109,33 +112,40 @@ def test_before_the_first_training_there_is_nothing_to_score_with(chain: Chain) 
     assert chain.java_calls() == []
 
 
-def test_a_newest_candidate_that_is_rejected_leaves_an_older_model_in_force_and_a_warning(chain: Chain) -> None:
-    result = chain.succeeds(
-        "BatchInference", "--date", TUESDAY, "--training-cadence", "daily", "--training-min-positives", 100_000
-    )
+@pytest.fixture(scope="module")
+def tuesday(sample_lake: Chain, tmp_path_factory: pytest.TempPathFactory) -> tuple[Chain, Result]:
+    """Predictions of a day on which the newest of two candidates was rejected for its data, and what Luigi said."""
+    home = tmp_path_factory.mktemp("tuesday")
+    shutil.copytree(sample_lake.root, home / "lake")
+    chain = Chain(home / "lake", home / "scratch")
+    return chain, chain.succeeds("BatchInference", "--date", TUESDAY, *DAILY, "--training-min-positives", 100_000)
 
-    assert re.fullmatch(
-        r"inconclusive: too few positives: \d{3} in the window, min_positives is 100,000", rejection(chain, TUESDAY)
-    )
-    warning = f"selection: model of {MONDAY}; newer ones were rejected: {TUESDAY} {rejection(chain, TUESDAY)}"
-    assert f"WARNING: {warning}" in result.stderr
+
+def test_a_newest_candidate_that_is_rejected_leaves_an_older_model_in_force_and_a_warning(
+    tuesday: tuple[Chain, Result],
+) -> None:
+    chain, result = tuesday
+
+    reason = rejection(chain, TUESDAY)
+    assert re.fullmatch(r"inconclusive: too few positives: \d{3} in the window, min_positives is 100,000", reason)
+    assert f"WARNING: selection: model of {MONDAY}; newer ones were rejected: {TUESDAY} {reason}" in result.stderr
     predictions = spark_lib.read_pandas(str(chain.root), "credit_risk", "predictions", date.fromisoformat(TUESDAY))
     assert set(predictions["model_date"]) == {date.fromisoformat(MONDAY)}
     assert len(predictions) == 150
 
 
-def test_without_an_approved_model_each_candidate_is_listed_with_its_reason(chain: Chain) -> None:
+def test_without_an_approved_model_each_candidate_is_listed_with_its_reason(tuesday: tuple[Chain, Result]) -> None:
+    chain, _ = tuesday
+    chain.delete("selection", "predictions", day=TUESDAY)
     chain.delete("model", day=MONDAY)
 
-    result = chain.luigi("ModelSelection", "--date", TUESDAY, *UNPASSABLE, "--training-max-candidates", 2)
+    result = chain.luigi("BatchInference", "--date", TUESDAY, *DAILY, "--training-min-area-under-roc", "0.99")
 
     assert result.code == 30
-    reasons = [f"{day} {rejection(chain, day)}" for day in (TUESDAY, MONDAY)]
-    assert f"wanted an approved training; found {'; '.join(reasons)}. Next: " in result.last_error
-    for day in (TUESDAY, MONDAY):
-        assert rejection(chain, day).startswith("gate: area under ROC 0.")
-        assert rejection(chain, day).endswith(" below 0.9900")
-        assert not list(chain.day("model", day).glob("run=*/model.onnx"))
+    reasons = f"{TUESDAY} {rejection(chain, TUESDAY)}; {MONDAY} {rejection(chain, MONDAY)}"
+    assert re.fullmatch(r"gate: area under ROC 0\.\d{4} below 0\.9900", rejection(chain, MONDAY))
+    assert f"model for {TUESDAY}: wanted an approved training; found {reasons}. Next: " in result.last_error
+    assert not list(chain.day("model", MONDAY).glob("run=*/model.onnx"))
     assert not chain.day("selection", TUESDAY).exists()
 
 

@@ -120,7 +120,10 @@ def test_an_approved_model_is_published_with_its_card(chain: Chain, card: dict[s
 def test_a_model_that_misses_its_gates_leaves_a_card_and_no_model(
     spark: SparkSession, chain: Chain, card: dict[str, Any], tmp_path: Path
 ) -> None:
-    documents = train(spark, chain.balanced, tmp_path / "run", min_area_under_roc=0.99, min_area_under_pr=0.98)
+    told: list[tuple[int, str]] = []
+    gates = dict(SETTINGS) | {"min_area_under_roc": 0.99, "min_area_under_pr": 0.98}
+    url = str(tmp_path / "run")
+    documents = training.build(spark, Parcels(), chain.balanced, gates, url, lambda *words: told.append(words))
     roc, pr = card["metrics"]["area_under_roc"], card["metrics"]["area_under_pr"]
     assert list(documents.files) == ["card.json"]
     rejected = card_of(documents)
@@ -132,6 +135,8 @@ def test_a_model_that_misses_its_gates_leaves_a_card_and_no_model(
     assert rejected["model"] is None
     assert rejected["metrics"] == card["metrics"]
     assert documents.metrics.keys() == chain.model.manifest.metrics.keys() - {"model_digest"}
+    fitting = f"fitting {chain.balanced.manifest.rows('train')} rows"
+    assert told == [(20, fitting), (50, "measuring on the validation rows")]
 
 
 def test_an_inconclusive_training_leaves_a_card_without_figures_of_a_model(
@@ -373,19 +378,3 @@ def test_an_estimator_that_onnx_does_not_carry_is_refused(spark: SparkSession, c
         "export to ONNX: wanted a RandomForestClassificationModel, the only kind that is supported; "
         "found a LogisticRegressionModel. Next: let the use case's estimator be a RandomForestClassifier"
     )
-
-
-def test_progress_is_told_in_order(spark: SparkSession, chain: Chain, tmp_path: Path) -> None:
-    told: list[tuple[int, str]] = []
-    training.build(
-        spark,
-        Parcels(),
-        chain.balanced,
-        dict(SETTINGS) | {"min_area_under_roc": 1.0},
-        str(tmp_path / "run"),
-        lambda percent, words: told.append((percent, words)),
-    )
-    assert told == [
-        (20, f"fitting {chain.balanced.manifest.rows('train')} rows"),
-        (50, "measuring on the validation rows"),
-    ]
