@@ -324,12 +324,16 @@ def test_the_feed_of_outcomes_may_have_a_key_of_its_own(spark: SparkSession, tmp
         feeds = dict(Parcels.feeds) | {"scans": Feed("scan STRING, of STRING, state STRING", key="scan")}
         label = Label(feed="scans", key="of", column="state", positive="late", allowed=("late", "in time"))
 
-    features = publish_features(Lake(str(tmp_path), CASE), BEFORE, [featured("p1"), featured("p2")])
-    # On one day the greatest key counts, as if it had landed last.
-    scans = [("s1", "p1", "late"), ("s3", "p2", "late"), ("s2", "p2", "in time")]
-    fields = [dict(zip(("scan", "of", "state"), scan, strict=True)) for scan in scans]
-    land_rows(tmp_path, "scans", BEFORE, fields, Scanned())
-    outcomes = history(tmp_path, BEFORE, BEFORE, "scans")
+    features = publish_features(Lake(str(tmp_path), CASE), BEFORE, [featured("p1"), featured("p2"), featured("p3")])
+    scans = {
+        BEFORE: [("s8", "p3", "late"), ("s9", "p1", "in time")],
+        # The day on which it landed goes before its key, and on one day the greatest key counts.
+        DAY: [("s1", "p1", "late"), ("s3", "p2", "late"), ("s2", "p2", "in time")],
+    }
+    for day, landed in scans.items():
+        fields = [dict(zip(("scan", "of", "state"), scan, strict=True)) for scan in landed]
+        land_rows(tmp_path, "scans", day, fields, Scanned())
+    outcomes = history(tmp_path, BEFORE, DAY, "scans")
     written = balancing.build(spark, Scanned(), CASE, [features], outcomes, SPLIT, str(tmp_path / "out"), ANY_FILE_ROWS)
     figures = written.metrics
-    assert figures["train"]["positive"] + figures["validation"]["positive"] == figures["labelled"] == 2
+    assert figures["train"]["positive"] + figures["validation"]["positive"] == figures["labelled"] == 3
