@@ -9,7 +9,7 @@ READY := .venv/.ready
 help:
 	@echo "make demo       60 sample days, the chain on them, a few predictions"
 	@echo "make test       the test suite"
-	@echo "make check      lint, format, types, layers and the unit tests, in under a minute"
+	@echo "make check      lint, format, types, layers and the unit tests that start no process, in under a minute"
 	@echo "make test-full  the test suite with the tests that take minutes"
 	@echo "make bench      the benchmarks, into benchmarks/results/latest.json"
 	@echo "make clean      remove all that these made, except lakes and logs"
@@ -18,7 +18,7 @@ demo: $(READY)
 	@bash examples/demo.sh
 
 test: $(READY)
-	$(BIN)/pytest -n auto --maxprocesses 4 tests/unit
+	$(BIN)/pytest -n 4 tests/unit
 	$(BIN)/pytest tests/spark tests/chain
 
 check: $(READY)
@@ -26,7 +26,7 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n auto --maxprocesses 4 tests/unit
+	$(BIN)/pytest -n 4 -m "not full and not processes" tests/unit
 
 test-full: $(READY)
 	$(BIN)/pytest -m "" tests

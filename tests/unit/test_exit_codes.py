@@ -14,6 +14,8 @@ import pytest
 from tests.processes import ROOT, Commands, Result
 from tests.unit.stubs.stublake import FIRST_TRAINING, LOANS, StubLake, build, prepare
 
+pytestmark = pytest.mark.processes
+
 DAY = date(2026, 1, 14)
 CHAIN = ("--module", "tests.unit.stubs.quick")
 LATER = "Next: land the day's files, then its flag, and run again"

@@ -22,6 +22,8 @@ from tests.processes import Commands
 from tests.unit.stubs.stages import Leaf
 from tests.unit.stubs.stublake import CARDS, LOANS, StubLake, build, prepare
 
+pytestmark = pytest.mark.processes
+
 FIRST, STOP = date(2017, 1, 1), date(2017, 3, 15)
 DAYS = days(FIRST, date(2017, 3, 14))
 RANGE = ("--module", "tests.unit.stubs.quick", "RangeDaily", "--of", "Leaf", "--pipeline-use-case", LOANS)

@@ -11,6 +11,8 @@ from spark_lib.errors import JavaMissing
 from tests.processes import ROOT, Result
 from tests.unit.verbs import Verbs
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 def daystone(tmp_path: Path) -> Verbs:

@@ -11,6 +11,8 @@ from spark_lib.lake import Rows
 from tests.unit.lakes import SCHEMA, open_attempt, publish, publish_documents, put, write
 from tests.unit.verbs import Verbs, last_line
 
+pytestmark = pytest.mark.processes
+
 DAY = date(2026, 1, 5)
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from tests.unit.verbs import Verbs, last_line
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 def daystone(tmp_path: Path) -> Verbs:

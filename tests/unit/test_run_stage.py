@@ -21,6 +21,8 @@ from spark_lib import interrupts
 from tests.processes import Commands, Result
 from tests.unit.verbs import SHORT, STUBBED, Verbs, last_line
 
+pytestmark = pytest.mark.processes
+
 #: The first Monday with a training window, and the next day, whose model is Monday's.
 MONDAY, TUESDAY = "2026-01-12", "2026-01-13"
 

@@ -18,6 +18,8 @@ from tasks.verbs.status import Report, State, report
 from tests.unit.lakes import open_attempt, publish
 from tests.unit.verbs import Verbs, last_line
 
+pytestmark = pytest.mark.processes
+
 #: By default: weekly, from 2026-01-01 on, on a window of 28 days and a delay of 21.
 FIRST_MONDAY = date(2026, 2, 23)
 

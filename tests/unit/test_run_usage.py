@@ -13,6 +13,8 @@ from tasks.verbs import exits
 from tests.processes import Commands
 from tests.unit.verbs import RUN_PY, Verbs, last_line
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 def daystone(tmp_path: Path) -> Verbs:
