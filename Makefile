@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test check test-full bench clean prerequisites
+.PHONY: help demo test check test-full bench jars clean prerequisites
 
 help:
 	@echo "make demo       60 sample days, the chain on them, a few predictions"
@@ -12,6 +12,7 @@ help:
 	@echo "make check      lint, format, types, layers and the unit tests that start no process, in under a minute"
 	@echo "make test-full  the test suite with the tests that take minutes"
 	@echo "make bench      the benchmarks, into benchmarks/results/latest.json"
+	@echo "make jars       Spark's jars for S3, once"
 	@echo "make clean      remove all that these made, except lakes and logs"
 
 demo: $(READY)
@@ -33,6 +34,9 @@ test-full: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/bench.py
+
+jars: $(READY)
+	$(BIN)/python -m spark_lib.s3a
 
 clean:
 	rm -rf .venv build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 def spark_path(url: str) -> str:
-    """A url of the lake as Spark wants it, whatever its default file system is."""
+    """A url of the lake as Spark wants it, whatever its default file system is; S3A is Hadoop's way to S3."""
+    if url.startswith("s3://"):
+        return f"s3a://{url.removeprefix('s3://')}"
     return f"file://{url}" if url.startswith("/") else url
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
@@ -53,6 +54,13 @@ def find() -> Java:
     if java.version not in VERSIONS:
         raise _missing(f"{path} (by {java.found_by}) is Java {java.version}")
     return java
+
+
+def spark_home() -> str:
+    """Where Spark is: SPARK_HOME, or the installed PySpark, which brings it."""
+    spec = importlib.util.find_spec("pyspark")
+    brought = spec.submodule_search_locations[0] if spec and spec.submodule_search_locations else ""
+    return os.environ.get("SPARK_HOME") or brought
 
 
 def _missing(found: str) -> JavaMissing:

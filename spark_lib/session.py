@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spark_lib import interrupts, java
+from spark_lib import interrupts, java, s3a
 from spark_lib.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -30,8 +30,9 @@ def session(
     shuffle_partitions: int = 64,
     conf: Mapping[str, str] | None = None,
     log_file: str = os.devnull,
+    on_s3: bool = False,
 ) -> SparkSession:
-    """The session of this process; the arguments count when it is started.
+    """The session of this process; the arguments count when it is started. ``on_s3`` says that it will read or write there.
 
     Raises ConfigurationError where it does not start, and in a process that was forked after the start: a JVM does not
     survive a fork.
@@ -48,7 +49,8 @@ def session(
             )
         if spark.sparkContext._jsc is not None:  # not stopped by somebody
             return spark
-    _started = os.getpid(), _start(master, driver_memory, shuffle_partitions, conf or {}, log_file)
+    more = (s3a.settings(s3a.jars()) if on_s3 else {}) | dict(conf or {})
+    _started = os.getpid(), _start(master, driver_memory, shuffle_partitions, more, log_file)
     return _started[1]
 
 

@@ -20,14 +20,20 @@ from luigi.cmdline_parser import CmdlineParser
 from luigi.configuration import get_config
 
 from spark_lib.errors import ConfigurationError, did_you_mean
-from spark_lib.lake import DEFAULT_PATH, RawFeed
+from spark_lib.lake import DEFAULT_PATH, RawFeed, is_s3, s3
 from spark_lib.use_case import UseCase, directory, load, shipped
 
 CADENCES = ("daily", "weekly", "monthly")
 
 
 class lake(luigi.Config):
-    root = luigi.Parameter(default="lake", description="where the lake is: a local directory")
+    root = luigi.Parameter(default="lake", description="where the lake is: a local directory or s3://bucket/prefix")
+    endpoint = luigi.Parameter(default="", description="of S3, unless S3_ENDPOINT or AWS_ENDPOINT_URL_S3 is set")
+    trust_unconditional_puts = luigi.BoolParameter(
+        default=False,
+        parsing=luigi.BoolParameter.EXPLICIT_PARSING,
+        description="use an S3 server that ignores conditions",
+    )
     max_records_per_file = luigi.IntParameter(default=5_000_000, description="rows of a Parquet file, at most")
     max_attempt_hours = luigi.FloatParameter(default=24.0, description="an older attempt refuses to publish")
 
@@ -126,6 +132,14 @@ class Settings:
             )
         values = self._section(raw, feed)
         return RawFeed(feed, root, self._name, values.path, values.format, values.flag, values.min_rows)
+
+    def on_s3(self, root: str) -> bool:
+        """Whether the lake or any feed lies on S3."""
+        return any(map(is_s3, [root, *(self.feed(root, feed).directory(date.min) for feed in self._case.feeds)]))
+
+    def connect(self) -> None:
+        """Tell this process how its configuration reaches S3."""
+        s3.configure(self.lake.endpoint, self.lake.trust_unconditional_puts)
 
     def check(self) -> None:
         """Resolve and check everything. Raises ConfigurationError for the first value that cannot work."""

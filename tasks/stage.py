@@ -156,6 +156,7 @@ class Stage(Dated):
         self.progress(5, "starting Spark")
         values = self.settings.spark
         started = session(
+            on_s3=self.settings.on_s3(self.lake),
             master=values.master,
             driver_memory=values.driver_memory,
             shuffle_partitions=values.shuffle_partitions,
@@ -220,5 +221,7 @@ def _check_once(use_case: str) -> None:
             str(workers),
             "leave --workers out and give Spark more cores ([spark] master), or run several processes against luigid",
         )
-    config.Settings(use_case, use_cases.load(use_case)).check()
+    settings = config.Settings(use_case, use_cases.load(use_case))
+    settings.check()
+    settings.connect()
     _CHECKED.add(use_case)

@@ -1,10 +1,11 @@
 """The lake: partitions published by manifests, on any store. Free of Spark, Luigi and the stages."""
 
+from spark_lib.lake import s3
 from spark_lib.lake.attempt import Attempt, Documents, Resolved, Rows, resolved
 from spark_lib.lake.lake import Lake, Partition, days, read_document
 from spark_lib.lake.manifest import Input, Manifest, Schema
 from spark_lib.lake.raw import DEFAULT_PATH, RawDay, RawDays, RawFeed
-from spark_lib.lake.store import normalise_root
+from spark_lib.lake.store import is_s3, normalise_root
 
 __all__ = [
     "DEFAULT_PATH",
@@ -21,7 +22,9 @@ __all__ = [
     "Rows",
     "Schema",
     "days",
+    "is_s3",
     "normalise_root",
     "read_document",
     "resolved",
+    "s3",
 ]

@@ -7,6 +7,7 @@ Keys are relative to the root of the lake, with ``/`` between their parts. A loc
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -96,9 +97,10 @@ def is_hidden(path: str) -> bool:
 
 
 def normalise_root(root: str) -> str:
-    """The one spelling of a lake's root: an absolute path. Raises ConfigurationError for what is no place for a lake."""
+    """The one spelling of a lake's root: an absolute path or ``s3://bucket/prefix``. Raises ConfigurationError for what
+    is no place for a lake."""
     path = absolute(root, "lake root", "[lake] root (--lake-root)")
-    if os.path.exists(path) and not os.path.isdir(path):
+    if not is_s3(path) and os.path.exists(path) and not os.path.isdir(path):
         raise ConfigurationError(
             f"lake root {path}", "a directory", "a file", "set [lake] root (--lake-root) to another place"
         )
@@ -106,21 +108,42 @@ def normalise_root(root: str) -> str:
 
 
 def absolute(place: str, what: str, setting: str) -> str:
-    """The one spelling of a directory, there or not. Raises ConfigurationError, naming ``what`` it is of and the
-    ``setting`` to correct."""
+    """The one spelling of a directory or an S3 prefix, there or not. Raises ConfigurationError, naming ``what`` it is of
+    and the ``setting`` to correct."""
     if not place.strip():
         raise ConfigurationError(what, "a directory", "an empty value", f"set {setting}")
+    if re.match("s3a?://", place, re.IGNORECASE):
+        return _s3_url(place, what, setting)
     url = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/]*)|file:(?=/)", place)
     if url and (url[1] not in (None, "file") or url[2] not in (None, "", "localhost")):
         found = f"the scheme {url[1]}://" if url[1] != "file" else f"the host {url[2]!r}"
-        raise ConfigurationError(f"{what} {place!r}", "a local directory", found, f"set {setting} to a directory")
+        raise ConfigurationError(
+            f"{what} {place!r}", "a local directory or s3://bucket/prefix", found, f"set {setting}"
+        )
     path = unquote(place[url.end() :]) or "/" if url else place
     # POSIX keeps two leading slashes apart from one; Linux and macOS do not.
     return re.sub("^//+", "/", os.path.abspath(os.path.expanduser(path)))
 
 
+def is_s3(url: str) -> bool:
+    """Whether a place that ``absolute`` has returned is on S3."""
+    return url.startswith("s3://")
+
+
 def open_store(root: str) -> Store:
     """The store of a root that ``normalise_root`` has returned."""
+    if is_s3(root):
+        from spark_lib.lake.s3 import S3Store
+
+        return S3Store(root)
     from spark_lib.lake.local import LocalStore
 
     return LocalStore(root)
+
+
+def _s3_url(url: str, what: str, setting: str) -> str:
+    bucket, _, prefix = url.partition("://")[2].partition("/")
+    if not bucket:
+        raise ConfigurationError(f"{what} {url!r}", "s3://bucket/prefix", "no bucket", f"set {setting}")
+    # As of a path, `..` goes one up: no key that any tool takes for another one is ever made.
+    return f"s3://{bucket}{posixpath.normpath('/' + prefix.lstrip('/')).rstrip('/')}"

@@ -31,4 +31,5 @@ def configured() -> Place:
     case = use_cases.load(name)
     settings = config.Settings(name, case)
     settings.check()
+    settings.connect()
     return Place(name, case, settings, Lake(config.default_lake(), use_cases.directory(name)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -10,6 +11,7 @@ import pytest
 
 from spark_lib.lake import Lake
 from spark_lib.lake.store import Store, open_store
+from tests import s3
 
 
 class Outsider(Protocol):
@@ -32,15 +34,56 @@ class LocalOutsider:
         os.unlink(self.root / key)
 
 
-@pytest.fixture(params=["local"])
-def lake_root(tmp_path: Path) -> str:
-    """The root of an empty lake, one a store."""
-    return str(tmp_path / "lake")
+class S3Outsider:
+    def __init__(self, server: s3.Server, root: str) -> None:
+        self.client = server.client()
+        self.bucket, _, self.prefix = root.removeprefix("s3://").partition("/")
+
+    def write(self, key: str, body: bytes) -> None:
+        self.client.put_object(Bucket=self.bucket, Key=f"{self.prefix}/{key}", Body=body)
+
+    def delete(self, key: str) -> None:
+        self.client.delete_object(Bucket=self.bucket, Key=f"{self.prefix}/{key}")
+
+
+@pytest.fixture(scope="session")
+def versitygw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[s3.Server]:
+    with s3.versitygw(tmp_path_factory.mktemp("versitygw")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[s3.Server]:
+    with s3.moto(tmp_path_factory.mktemp("moto")) as server:
+        yield server
+
+
+STORES = [
+    "local",
+    pytest.param("versitygw", marks=pytest.mark.processes),
+    pytest.param("moto", marks=pytest.mark.processes),
+]
+
+
+@pytest.fixture(params=STORES)
+def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s3.Server | None:
+    """The server of the store under test, which this process and its children find; None for a local directory."""
+    if request.param == "local":
+        return None
+    server: s3.Server = request.getfixturevalue(request.param)
+    server.reach(monkeypatch)
+    return server
 
 
 @pytest.fixture
-def outsider(lake_root: str) -> Outsider:
-    return LocalOutsider(lake_root)
+def lake_root(server: s3.Server | None, tmp_path: Path) -> str:
+    """The root of an empty lake, one a store."""
+    return f"s3://{server.new_bucket()}/a lake" if server else str(tmp_path / "lake")
+
+
+@pytest.fixture
+def outsider(server: s3.Server | None, lake_root: str) -> Outsider:
+    return S3Outsider(server, lake_root) if server else LocalOutsider(lake_root)
 
 
 @pytest.fixture

@@ -100,7 +100,13 @@ def test_luigis_own_command_line_overrides_each_value(tmp_path: Path) -> None:
         "seed": "9",
     }
     pipeline = {"use_case": LOANS, "first_date": "2025-06-01"}
-    lake = {"root": "elsewhere", "max_records_per_file": "1000", "max_attempt_hours": "1.5"}
+    lake = {
+        "root": "elsewhere",
+        "endpoint": "http://127.0.0.1:7070",
+        "trust_unconditional_puts": "True",
+        "max_records_per_file": "1000",
+        "max_attempt_hours": "1.5",
+    }
     spark = {"master": "local[1]", "driver_memory": "1g", "shuffle_partitions": "2", "conf": '{"a": "b"}'}
     given = {"training": training, "pipeline": pipeline, "lake": lake, "spark": spark}
 

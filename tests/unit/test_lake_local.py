@@ -92,13 +92,13 @@ def test_a_normalised_root_stays_as_it_is(root: str) -> None:
     [
         (
             "gs://bucket/lake",
-            "lake root 'gs://bucket/lake': wanted a local directory; found the scheme gs://. "
-            "Next: set [lake] root (--lake-root) to a directory",
+            "lake root 'gs://bucket/lake': wanted a local directory or s3://bucket/prefix; found the scheme gs://. "
+            "Next: set [lake] root (--lake-root)",
         ),
         (
             "file://data/lake",
-            "lake root 'file://data/lake': wanted a local directory; found the host 'data'. "
-            "Next: set [lake] root (--lake-root) to a directory",
+            "lake root 'file://data/lake': wanted a local directory or s3://bucket/prefix; found the host 'data'. "
+            "Next: set [lake] root (--lake-root)",
         ),
         (" ", "lake root: wanted a directory; found an empty value. Next: set [lake] root (--lake-root)"),
     ],

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spark_lib.errors import BadData, ConfigurationError, HoleInHistory, LakeError, WaitingForData
-from spark_lib.lake import DEFAULT_PATH, Input, RawFeed, days
+from spark_lib.lake import DEFAULT_PATH, Input, RawFeed, days, is_s3
 
 if TYPE_CHECKING:
     from tests.unit.conftest import Outsider
@@ -77,7 +77,10 @@ def test_the_pattern_finds_the_date_in_a_path_and_in_a_url(lake_root: str, path:
     pattern, java = RawFeed("applications", lake_root, "credit_risk", path).date_pattern
     file = f"{lake_root}/{key}/{below}"
 
-    for spelling in (file, f"file:{_escaped(file)}", f"file://{_escaped(file)}"):
+    as_hadoop = [f"file:{_escaped(file)}", f"file://{_escaped(file)}"]
+    if is_s3(lake_root):
+        as_hadoop = [f"s3a://{_escaped(file.removeprefix('s3://'))}"]
+    for spelling in (file, *as_hadoop):
         match = re.search(pattern, spelling)
         assert match is not None, (pattern, spelling)
         assert _parsed(match.group(1), java) == NEXT_DAY
@@ -166,8 +169,8 @@ def test_a_place_that_no_store_serves_is_refused_by_the_feeds_name() -> None:
         feed.has_landed(DAY)
 
     assert str(caught.value) == (
-        "[raw.applications] path 'gs://bucket/2026-01-01': wanted a local directory; found the scheme gs://. "
-        "Next: set [raw.applications] path to a directory"
+        "[raw.applications] path 'gs://bucket/2026-01-01': wanted a local directory or s3://bucket/prefix; "
+        "found the scheme gs://. Next: set [raw.applications] path"
     )
 
 

@@ -1,0 +1,382 @@
+"""The store on S3, or on a server that speaks its protocol. A publish is a put with ``If-None-Match: *``, a swap one
+with ``If-Match``.
+
+Credentials come from AWS's own chain, the endpoint from ``S3_ENDPOINT``, ``AWS_ENDPOINT_URL_S3`` or ``configure``. One
+client serves a process and its threads.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import secrets
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from os.path import commonpath
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from spark_lib.errors import LakeError
+from spark_lib.lake.store import Conflict, Entry, Staging, Unanswered
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+
+#: What a connection that is not answered costs before it is called unreachable: 3 times this and two short pauses.
+_CONNECT_SECONDS = 3
+_READ_SECONDS = 20
+_TRIES = 3
+#: A Parquet footer is mostly in here, so that counting a file's rows is one request.
+_TAIL_BYTES = 64 * 1024
+_DELETED_AT_ONCE = 1000  # S3's limit
+
+_NO_SUCH_OBJECT = {"NoSuchKey", "404", "NotFound"}
+_PRECONDITION_FAILED = {"PreconditionFailed", "412"}
+#: To a conditional put: another put of the key was under way, and this one may be sent again.
+_MAY_BE_REPEATED = {"ConditionalRequestConflict", "OperationAborted", "409"}
+_REMEDIES = {
+    "NoSuchKey": ("an object", "find out what removed it, then run again"),
+    "PreconditionFailed": ("the object that was opened", "run again: it was written anew meanwhile"),
+    "NoSuchBucket": ("a bucket that exists", "make the bucket, or correct [lake] root (--lake-root)"),
+    "InvalidAccessKeyId": ("credentials that the server knows", "check AWS_ACCESS_KEY_ID or the profile"),
+    "SignatureDoesNotMatch": ("the secret of the access key", "check AWS_SECRET_ACCESS_KEY or the profile"),
+    "ExpiredToken": ("a token that is valid", "fetch new credentials, then run again"),
+    "InvalidToken": ("a token that is valid", "fetch new credentials, then run again"),
+    "RequestTimeTooSkewed": ("a clock within 15 minutes of the server's", "set the clock of this machine"),
+    "AccessDenied": ("permission", "grant it in the policy (docs/operations.md has the least that suffices)"),
+    "403": ("permission", "grant it in the policy (docs/operations.md has the least that suffices)"),
+    "PermanentRedirect": ("the bucket's own region", "set AWS_REGION to the region of the bucket"),
+    "AuthorizationHeaderMalformed": ("the bucket's own region", "set AWS_REGION to the region of the bucket"),
+    "IllegalLocationConstraintException": ("the bucket's own region", "set AWS_REGION to the region of the bucket"),
+    "301": ("the bucket's own region", "set AWS_REGION to the region of the bucket"),
+}
+
+
+@dataclass(frozen=True)
+class Connection:
+    """What configuration says about S3: ``endpoint`` where the environment names none, and whether a server that ignores
+    conditions is to be used all the same."""
+
+    endpoint: str = ""
+    trust_unconditional_puts: bool = False
+
+
+_connection = Connection()
+_clients: dict[tuple[int, str], BaseClient] = {}
+_clients_lock = threading.Lock()
+
+
+def configure(endpoint: str = "", trust_unconditional_puts: bool = False) -> None:
+    """Say once a process what its configuration says about S3."""
+    global _connection
+    _connection = Connection(endpoint, trust_unconditional_puts)
+
+
+def forget_clients() -> None:
+    """Make new clients from here on, with the credentials and the region that hold now."""
+    with _clients_lock:
+        _clients.clear()
+
+
+def endpoint() -> str:
+    """The url of the server; empty for AWS's own."""
+    return os.environ.get("S3_ENDPOINT") or os.environ.get("AWS_ENDPOINT_URL_S3") or _connection.endpoint
+
+
+def region() -> str:
+    """The region to sign for."""
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+
+
+class S3Store:
+    """Objects below ``s3://bucket/prefix``."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.bucket, _, prefix = root.removeprefix("s3://").partition("/")
+        self._prefix = f"{prefix}/" if prefix else ""
+
+    def url(self, key: str) -> str:
+        return f"{self.root}/{key}" if key else self.root
+
+    def list(self, prefix: str, first: str = "", last: str = "") -> Iterator[Entry]:
+        directory = self._prefix + (f"{prefix.rstrip('/')}/" if prefix else "")
+        asked: dict[str, Any] = {"Bucket": self.bucket, "Prefix": directory + commonpath([first, last])}
+        if first:
+            asked["StartAfter"] = directory + _just_before(first)
+        with _told(self.url(prefix)):
+            for page in _client().get_paginator("list_objects_v2").paginate(**asked):
+                for item in page.get("Contents", []):
+                    segment = item["Key"].removeprefix(directory).partition("/")[0]
+                    if last and segment > last:
+                        return
+                    if segment < first or item["Key"].endswith("/"):  # a marker that some tools make for a directory
+                        continue
+                    yield Entry(item["Key"].removeprefix(self._prefix), item["Size"], _plain(item["ETag"]))
+
+    def read(self, key: str) -> tuple[bytes, str] | None:
+        from botocore.exceptions import ClientError
+
+        with _told(self.url(key)):
+            try:
+                body, answer = self._get(key)
+                return body, _plain(answer["ETag"])
+            except ClientError as error:
+                if _code(error) in _NO_SUCH_OBJECT:
+                    return None
+                raise
+
+    def open(self, key: str) -> BinaryIO:
+        with _told(self.url(key)):
+            return cast(BinaryIO, _RemoteFile(self, key))
+
+    def checksum(self, entry: Entry) -> str:
+        return f"etag:{entry.etag}"
+
+    def create(self, key: str, body: bytes) -> None:
+        self._put(key, body, IfNoneMatch="*")
+
+    def replace(self, key: str, body: bytes, etag: str) -> None:
+        self._put(key, body, IfMatch=f'"{etag}"')
+
+    def persist(self, keys: Iterable[str]) -> None:
+        """What S3 has acknowledged is durable."""
+
+    def stage(self, prefix: str, run: str) -> Staging:
+        # Each file goes to its own run's directory at once; the magic committer keeps overlapping jobs apart.
+        return Staging(self.url(prefix), ("date", "run"), leftovers="")
+
+    def adopt(self, staging: Staging, day_directory: str, run_prefix: str) -> None:
+        """The job has written where its files stay."""
+
+    def remove(self, prefix: str) -> None:
+        keys = [{"Key": self._prefix + entry.key} for entry in self.list(prefix)]
+        with _told(self.url(prefix)):
+            for start in range(0, len(keys), _DELETED_AT_ONCE):
+                batch = keys[start : start + _DELETED_AT_ONCE]
+                answer = _client().delete_objects(Bucket=self.bucket, Delete={"Objects": batch, "Quiet": True})
+                for refused in answer.get("Errors", []):
+                    raise LakeError(
+                        f"s3://{self.bucket}/{refused['Key']}",
+                        "an object that can be deleted",
+                        f"{refused.get('Code')}: {refused.get('Message', '')}",
+                        "grant s3:DeleteObject in the policy, then run gc",
+                    )
+
+    def probe(self) -> None:
+        key = f".probe-{secrets.token_hex(8)}"
+        self._must_succeed(key)
+        try:
+            conditions = {
+                "If-None-Match: * on an object that exists": (key, {"IfNoneMatch": "*"}),
+                "If-Match with a stale ETag": (key, {"IfMatch": f'"{"0" * 32}"'}),
+                "If-Match on a missing object": (f"{key}-missing", {"IfMatch": f'"{"0" * 32}"'}),
+            }
+            ignored = [said for said, (where, condition) in conditions.items() if not self._conflicts(where, condition)]
+            if ignored and not _connection.trust_unconditional_puts:
+                raise LakeError(
+                    f"{self.root} at {endpoint() or 'AWS'} ({self._server()})",
+                    "a server that honours conditional puts, which make a publish all or nothing",
+                    f"it ignored {', '.join(ignored)}",
+                    "use a server from the list in docs/operations.md, or set [lake] trust_unconditional_puts = true "
+                    "where no two processes ever build the same day",
+                )
+        finally:
+            self.remove_objects([key, f"{key}-missing"])
+
+    def remove_objects(self, keys: Iterable[str]) -> None:
+        """Remove objects, there or not."""
+        with _told(self.root):
+            for key in keys:
+                _client().delete_object(Bucket=self.bucket, Key=self._prefix + key)
+
+    def _must_succeed(self, key: str) -> None:
+        for _ in range(_TRIES):
+            try:
+                return self.create(key, b"probe")
+            except Conflict:
+                return None  # one's own, of a try whose answer was lost
+            except Unanswered as error:
+                cause = error
+        raise LakeError(
+            self.root, "an answer to a put", f"none in {_TRIES} tries: {cause}", "run again once the store answers"
+        )
+
+    def _conflicts(self, key: str, condition: Mapping[str, str]) -> bool:
+        for _ in range(_TRIES):
+            try:
+                self._put(key, b"probe again", **condition)
+            except Conflict:
+                return True
+            except Unanswered:
+                continue
+            return False
+        return False
+
+    def _server(self) -> str:
+        answer = _client().list_objects_v2(Bucket=self.bucket, Prefix=self._prefix, MaxKeys=1)
+        name = answer["ResponseMetadata"]["HTTPHeaders"].get("server", "")
+        return f"server {name}" if name else "a server without a name"
+
+    def _get(self, key: str, **more: str) -> tuple[bytes, dict[str, Any]]:
+        """A body and the answer that brought it. The client repeats requests by itself, but no body that is cut short."""
+        from botocore.exceptions import HTTPClientError, IncompleteReadError
+
+        for left in reversed(range(_TRIES)):
+            try:
+                answer: dict[str, Any] = _client().get_object(Bucket=self.bucket, Key=self._prefix + key, **more)
+                return answer["Body"].read(), answer
+            except (HTTPClientError, IncompleteReadError) as error:
+                if not left or _is_unreachable(error):
+                    raise
+        raise AssertionError("not reached")
+
+    def _put(self, key: str, body: bytes, **condition: str) -> None:
+        from botocore.exceptions import ClientError, HTTPClientError
+
+        with _told(self.url(key)):
+            try:
+                _client().put_object(Bucket=self.bucket, Key=self._prefix + key, Body=body, **condition)
+            except ClientError as error:
+                status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+                if _code(error) in _PRECONDITION_FAILED | _NO_SUCH_OBJECT:
+                    raise Conflict(key) from error
+                if _code(error) in _MAY_BE_REPEATED or status == 409 or status >= 500:
+                    raise Unanswered(f"{key}: {_code(error)}") from error
+                raise
+            except HTTPClientError as error:
+                if _is_unreachable(error):
+                    raise
+                raise Unanswered(f"{key}: {error}") from error
+
+
+class _RemoteFile(io.RawIOBase):
+    """An object as a seekable file: its end is read when it is opened, any other part when it is asked for, all from
+    the version that was opened."""
+
+    def __init__(self, store: S3Store, key: str) -> None:
+        from botocore.exceptions import ClientError
+
+        self._store = store
+        self._key = key
+        self._at = 0
+        try:
+            self._tail, answer = store._get(key, Range=f"bytes=-{_TAIL_BYTES}")
+        except ClientError as error:
+            if _code(error) not in ("InvalidRange", "416"):
+                raise
+            self._tail, self._etag, self._size = b"", "", 0  # of an empty object no range can be had
+            return
+        self._etag = _plain(answer["ETag"])
+        ranged = answer.get("ContentRange", "")
+        self._size = int(ranged.rpartition("/")[2]) if ranged else len(self._tail)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence])
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        wanted = min(len(view), max(0, self._size - self._at))
+        if wanted:
+            view[:wanted] = self._range(self._at, self._at + wanted)
+            self._at += wanted
+        return wanted
+
+    def _range(self, begin: int, end: int) -> bytes:
+        tail_begins = self._size - len(self._tail)
+        if begin >= tail_begins:
+            return self._tail[begin - tail_begins : end - tail_begins]
+        with _told(self._store.url(self._key)):
+            body, _ = self._store._get(self._key, Range=f"bytes={begin}-{end - 1}", IfMatch=f'"{self._etag}"')
+        if len(body) != end - begin:
+            raise LakeError(
+                self._store.url(self._key), f"{end - begin} bytes from {begin}", f"{len(body)}", "run again"
+            )
+        return body
+
+
+def _client() -> BaseClient:
+    """The client of this process (a fork gets its own) for the endpoint that counts now."""
+    key = (os.getpid(), endpoint())
+    with _clients_lock:
+        if key not in _clients:
+            import boto3
+            from botocore.config import Config
+
+            settings = Config(
+                connect_timeout=_CONNECT_SECONDS,
+                read_timeout=_READ_SECONDS,
+                retries={"mode": "standard", "total_max_attempts": _TRIES},
+                max_pool_connections=32,
+                s3={"addressing_style": "path"} if endpoint() else {},
+            )
+            session = boto3.session.Session()
+            _clients[key] = session.client(
+                "s3",
+                endpoint_url=endpoint() or None,
+                region_name=session.region_name or region(),
+                config=settings,
+            )
+        return _clients[key]
+
+
+def _plain(etag: str) -> str:
+    return etag.strip('"')
+
+
+def _code(error: Any) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _just_before(name: str) -> str:
+    """A text that sorts before ``name``, with little between them, and that every server's XML can hold."""
+    before = chr(ord(name[-1]) - 1)
+    return name[:-1] + before if before > " " else name[:-1]
+
+
+def _is_unreachable(error: Exception) -> bool:
+    """Whether nothing was sent: no address, no route, nobody listening."""
+    from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError, SSLError
+
+    return isinstance(error, EndpointConnectionError | ConnectTimeoutError | ProxyConnectionError | SSLError)
+
+
+@contextmanager
+def _told(where: str) -> Iterator[None]:
+    """What S3 refuses, or never answers, as a LakeError that says what to do; never as "there is nothing"."""
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+    try:
+        yield
+    except ClientError as error:
+        wanted, next_step = _REMEDIES.get(
+            _code(error), ("an answer", "run again; where it stays, read the server's log")
+        )
+        message = error.response.get("Error", {}).get("Message", "")
+        found = f"{_code(error)} to {error.operation_name}" + (f" ({message})" if message else "")
+        raise LakeError(where, wanted, found, next_step) from error
+    except NoCredentialsError as error:
+        raise LakeError(
+            where,
+            "credentials from AWS's own chain",
+            "none",
+            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or the machine's role",
+        ) from error
+    except (BotoCoreError, OSError) as error:
+        if _is_unreachable(error):
+            server = endpoint() or "AWS"
+            raise LakeError(
+                where, f"an answer from {server}", "no connection", "check S3_ENDPOINT and the network, then run again"
+            ) from error
+        raise LakeError(where, "a whole answer", str(error), "run again once the store answers") from error

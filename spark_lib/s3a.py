@@ -1,0 +1,128 @@
+"""Spark on S3: the jars that it needs, and the settings by which it writes whole files or none.
+
+The jars are resolved once by Spark's own resolver and then passed by path: ``python -m spark_lib.s3a``, ``make jars``,
+or the first session that needs them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from spark_lib import java
+from spark_lib.errors import ConfigurationError
+from spark_lib.lake import s3
+
+PACKAGES = (
+    "org.apache.hadoop:hadoop-aws:3.4.2",
+    "org.apache.spark:spark-hadoop-cloud_2.13:4.1.2",
+    "software.amazon.awssdk:s3:2.29.52",
+    "software.amazon.awssdk:s3-transfer-manager:2.29.52",
+    "software.amazon.awssdk:sts:2.29.52",
+)
+#: AWS's SDK as one jar of 600 MB, what Spark brings itself, and the clients of other clouds.
+EXCLUDED = (
+    "software.amazon.awssdk:bundle",
+    "org.apache.hadoop:hadoop-client-api",
+    "org.apache.hadoop:hadoop-client-runtime",
+    "org.apache.hadoop:hadoop-cloud-storage",
+    "org.apache.hadoop:hadoop-azure",
+    "org.apache.hadoop:hadoop-azure-datalake",
+    "org.apache.hadoop:hadoop-gcp",
+    "org.apache.hadoop:hadoop-huaweicloud",
+    "org.apache.hadoop:hadoop-tos",
+    "com.google.cloud.bigdataoss:gcs-connector",
+)
+_LISTED = "jars.txt"
+
+
+def jars(directory: Path | None = None) -> list[str]:
+    """The paths of the jars, resolved into ``directory`` (default: below the user's cache) where they are not there yet.
+
+    Raises ConfigurationError where they cannot be had.
+    """
+    found = directory or default_directory()
+    if not (found / _LISTED).is_file():
+        _resolve(found)
+    paths = [str(found / name) for name in (found / _LISTED).read_text().split()]
+    missing = [path for path in paths if not os.path.isfile(path)]
+    if missing:
+        raise ConfigurationError(
+            f"Spark's jars for S3 in {found}", "every jar that was resolved", f"no {missing[0]}", f"remove {found}"
+        )
+    return paths
+
+
+def default_directory() -> Path:
+    """Where the jars of these very versions are kept, one place a user."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    version = hashlib.sha256("\n".join([*PACKAGES, *EXCLUDED]).encode()).hexdigest()[:12]
+    return Path(cache, "daystone", f"jars-{version}")
+
+
+def settings(paths: Iterable[str]) -> dict[str, str]:
+    """Spark's settings for S3A and the magic committer, which makes a file appear whole when its job commits it.
+
+    No credential is among them: the driver and each executor ask AWS's own chain where they run.
+    """
+    committed = "org.apache.hadoop.fs.s3a.commit.S3ACommitterFactory"
+    found = {
+        "spark.jars": ",".join(paths),
+        "spark.hadoop.fs.s3a.aws.credentials.provider": (
+            "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider"
+        ),
+        "spark.hadoop.fs.s3a.endpoint.region": s3.region(),
+        "spark.hadoop.fs.s3a.committer.name": "magic",
+        "spark.hadoop.mapreduce.outputcommitter.factory.scheme.s3a": committed,
+        "spark.sql.sources.commitProtocolClass": "org.apache.spark.internal.io.cloud.PathOutputCommitProtocol",
+        "spark.sql.parquet.output.committer.class": "org.apache.spark.internal.io.cloud.BindingParquetOutputCommitter",
+        # A second job below the same dataset keeps its uploads; what is left over belongs to gc.
+        "spark.hadoop.fs.s3a.committer.abort.pending.uploads": "false",
+    }
+    if s3.endpoint():
+        found |= {
+            "spark.hadoop.fs.s3a.endpoint": s3.endpoint(),
+            "spark.hadoop.fs.s3a.path.style.access": "true",
+            "spark.hadoop.fs.s3a.connection.ssl.enabled": str(s3.endpoint().startswith("https://")).lower(),
+        }
+    return found
+
+
+def _resolve(directory: Path) -> None:
+    java.require()
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    # A directory of its own and one rename: two processes may resolve at once, and none is found half-way.
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".resolving-") as scratch:
+        nothing = Path(scratch, "nothing.py")
+        nothing.write_text("")
+        command = [str(Path(java.spark_home(), "bin", "spark-submit")), "--master", "local[1]"]
+        command += ["--packages", ",".join(PACKAGES), "--exclude-packages", ",".join(EXCLUDED)]
+        command += ["--conf", f"spark.jars.ivy={scratch}/ivy", str(nothing)]
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        resolved = sorted(Path(scratch, "ivy", "jars").glob("*.jar"))
+        if answer.returncode or not resolved:
+            told = [line.strip() for line in answer.stderr.splitlines() if "unresolved" in line or "Exception" in line]
+            raise ConfigurationError(
+                "Spark's jars for S3",
+                "Maven Central, or a mirror that Ivy is told of",
+                told[0] if told else f"exit code {answer.returncode} of spark-submit",
+                f"run `make jars` where there is a network, and copy {directory} here",
+            )
+        ready = Path(scratch, "ready")
+        ready.mkdir()
+        for jar in resolved:
+            jar.rename(ready / jar.name)
+        (ready / _LISTED).write_text("\n".join(jar.name for jar in resolved) + "\n")
+        try:
+            ready.rename(directory)
+        except OSError:
+            if not (directory / _LISTED).is_file():  # else another process was faster
+                raise
+
+
+if __name__ == "__main__":
+    pass
