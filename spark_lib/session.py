@@ -85,6 +85,7 @@ def _start(
         os.environ.setdefault("SPARK_LOCAL_IP", LOOPBACK)
         settings |= {"spark.driver.host": LOOPBACK, "spark.driver.bindAddress": LOOPBACK}
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("SPARK_HOME", java.spark_home())  # executors of a `local-cluster` start from there
     builder = SparkSession.builder.master(master).appName("daystone")
     for name, value in (settings | dict(conf)).items():
         builder = builder.config(name, str(value))

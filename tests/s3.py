@@ -71,6 +71,14 @@ class Server:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
 
+    def upload(self, directory: Path, bucket: str, prefix: str) -> None:
+        """Every file below a directory, flags last."""
+        files = [path for path in directory.rglob("*") if path.is_file()]
+        client = self.client()
+        for path in sorted(files, key=lambda path: (path.name == "_SUCCESS", path)):
+            key = f"{prefix}/{path.relative_to(directory)}"
+            client.put_object(Bucket=bucket, Key=key, Body=path.read_bytes())
+
     def new_bucket(self) -> str:
         bucket = f"{self.name}-{os.getpid()}-{next(self._buckets)}"
         self.client().create_bucket(Bucket=bucket)

@@ -8,7 +8,8 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from spark_lib import use_case as use_cases
-from spark_lib.lake import Lake, RawFeed
+from spark_lib.errors import ConfigurationError
+from spark_lib.lake import Lake, RawFeed, is_s3
 from tasks import cadence, config
 
 USE_CASE = "credit_risk"
@@ -22,6 +23,13 @@ def write(root: str, first: date, days: int, rows_per_day: int, seed: int, on_da
     from spark_lib import sample
 
     lake = Lake(root, USE_CASE)
+    if is_s3(lake.root):
+        raise ConfigurationError(
+            f"lake root {lake.root}",
+            "a local directory, which the sample is written to",
+            "a url of S3",
+            f"write it to a directory, then copy that one's {USE_CASE}/raw to {lake.root}/{USE_CASE}/raw",
+        )
     lake.store.probe()
     place = Path(lake.root, USE_CASE)
 

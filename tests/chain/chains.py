@@ -10,7 +10,7 @@ import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -75,6 +75,10 @@ class Chain:
     root: Path
     scratch: Path
     use_case: str = "credit_risk"
+    #: Where the lake is, of one that is no directory.
+    url: str = ""
+    #: What more its commands find in their environment.
+    more_environment: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("work", "home", "tmp", "state", "java/bin", "output"):
@@ -87,7 +91,7 @@ class Chain:
 
     @cached_property
     def lake(self) -> Lake:
-        return Lake(str(self.root), self.use_case)
+        return Lake(self.url or str(self.root), self.use_case)
 
     def luigi(self, *arguments: object, timeout: float = 300.0, **more: str) -> Result:
         """Run ``luigi --module tasks ... --lake-root`` to its end; see ``start``."""
@@ -103,7 +107,7 @@ class Chain:
         self, *arguments: object, module: str = "tasks", config: str = "", env: Mapping[str, str] | None = None
     ) -> Running:
         """Start ``luigi`` as the leader of its process group. ``config`` is the text of the user's own file."""
-        command = [str(LUIGI), "--module", module, *map(str, arguments), "--lake-root", str(self.root)]
+        command = [str(LUIGI), "--module", module, *map(str, arguments), "--lake-root", self.url or str(self.root)]
         number = len(list((self.scratch / "output").iterdir()))
         stdout, stderr = (self.scratch / "output" / f"{number}.{name}" for name in ("out", "err"))
         with stdout.open("wb") as out, stderr.open("wb") as err:
@@ -138,6 +142,7 @@ class Chain:
             "TMPDIR": temporary,
             "XDG_STATE_HOME": str(self.scratch / "state"),
             _MARK: str(self.scratch),
+            **self.more_environment,
         }
 
     @property
@@ -171,19 +176,19 @@ class Chain:
     def published(self) -> dict[tuple[str, str], str]:
         """The run of every published partition by dataset and day; damage is an error."""
         found = {}
-        for directory in sorted((self.root / self.use_case).iterdir()):
-            if directory.name in ("raw", "truth"):
-                continue
-            for day, partition in Lake.require_whole(
-                self.lake.find(directory.name, date(1970, 1, 1), date(9999, 12, 31))
-            ).items():
-                found[directory.name, str(day)] = partition.manifest.run
+        datasets = {entry.key.split("/")[1] for entry in self.lake.store.list(self.use_case)}
+        for dataset in sorted(datasets - {"raw", "truth"}):
+            there = self.lake.find(dataset, date(1970, 1, 1), date(9999, 12, 31))
+            for day, partition in Lake.require_whole(there).items():
+                found[dataset, str(day)] = partition.manifest.run
         return found
 
     def rows(self, dataset: str, day: str, section: str = "") -> list[str]:
         """Content, without the layout of files: the rows of a partition in a fixed order."""
         when = date.fromisoformat(day)
-        table = spark_lib.read_arrow(str(self.root), _reference(self.use_case), dataset, when, section=section)
+        table = spark_lib.read_arrow(
+            self.url or str(self.root), _reference(self.use_case), dataset, when, section=section
+        )
         return sorted(map(repr, table.to_pylist()))
 
     def contents(self, dataset: str, day: str) -> object:

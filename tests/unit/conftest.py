@@ -47,12 +47,6 @@ class S3Outsider:
 
 
 @pytest.fixture(scope="session")
-def versitygw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[s3.Server]:
-    with s3.versitygw(tmp_path_factory.mktemp("versitygw")) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
 def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[s3.Server]:
     with s3.moto(tmp_path_factory.mktemp("moto")) as server:
         yield server

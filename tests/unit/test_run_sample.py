@@ -50,3 +50,13 @@ def test_a_sample_is_never_written_over_landed_data(daystone: Verbs) -> None:
 
     assert result.code == 31
     assert "sample data never mixes with landed data" in last_line(result)
+
+
+def test_a_sample_is_written_to_a_directory_only(daystone: Verbs) -> None:
+    result = daystone("sample", "--days", 3, "--lake-root", "s3://bucket/lake")
+
+    assert result.code == 31
+    assert last_line(result) == (
+        "Error: lake root s3://bucket/lake: wanted a local directory, which the sample is written to; found a url of S3. "
+        "Next: write it to a directory, then copy that one's credit_risk/raw to s3://bucket/lake/credit_risk/raw"
+    )

@@ -30,7 +30,7 @@ class Verbs:
         object.__setattr__(self, "root", self.home / "lake")
 
     def __call__(self, verb: str, *arguments: object, **environment: str) -> Result:
-        """``run.py verb ... --lake-root``, to its end."""
+        """``run.py verb --lake-root ...``, to its end."""
         return self._run([sys.executable, RUN_PY], verb, *arguments, **environment)
 
     def stubbed(self, verb: str, *arguments: object, **environment: str) -> Result:
@@ -38,7 +38,7 @@ class Verbs:
         return self._run([sys.executable, "-c", STUBBED], verb, *arguments, **environment)
 
     def _run(self, command: list[str], verb: str, *arguments: object, **environment: str) -> Result:
-        all_arguments = [verb, *map(str, arguments), "--lake-root", str(self.root)]
+        all_arguments = [verb, "--lake-root", str(self.root), *map(str, arguments)]
         return Commands(self.home).run([*command, *all_arguments], env=self.environment | environment)
 
     @property

@@ -1,0 +1,55 @@
+"""The chain on a real S3 server, and on executors that share nothing with the driver but that server."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests import s3
+from tests.chain.chains import Chain, write_sample
+
+MONDAY = "2026-01-26"  # the first with 4 days of window and 21 of delay behind it
+SMALL = ["--date", MONDAY, "--training-window-days", 4, "--training-min-positives", 100]
+CLUSTER = ["--spark-master", "local-cluster[2,1,1024]"]
+
+
+@pytest.fixture(scope="module")
+def on_disk(tmp_path_factory: pytest.TempPathFactory) -> Chain:
+    """Predictions of MONDAY in a local lake."""
+    home = tmp_path_factory.mktemp("local")
+    write_sample(home / "lake", days=26, rows_per_day=500)
+    chain = Chain(home / "lake", home / "scratch")
+    chain.succeeds("BatchInference", *SMALL)
+    return chain
+
+
+@pytest.fixture
+def on_s3(on_disk: Chain, versitygw: s3.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Chain:
+    """The same raw days in a bucket, and nothing else."""
+    versitygw.reach(monkeypatch)
+    bucket = versitygw.new_bucket()
+    versitygw.upload(on_disk.root / "credit_risk" / "raw", bucket, "lake/credit_risk/raw")
+    cache = os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache"))  # of Spark's jars: resolved once
+    return Chain(tmp_path, tmp_path / "scratch", url=f"s3://{bucket}/lake", more_environment={"XDG_CACHE_HOME": cache})
+
+
+def test_every_row_is_as_in_a_local_lake_and_a_second_run_starts_no_jvm(on_disk: Chain, on_s3: Chain) -> None:
+    on_s3.succeeds("BatchInference", *SMALL)
+
+    assert on_s3.published().keys() == on_disk.published().keys()
+    for dataset, day in on_disk.published():
+        assert on_s3.contents(dataset, day) == on_disk.contents(dataset, day)
+    assert on_s3.sessions() == 1
+
+    again = on_s3.succeeds("BatchInference", *SMALL)
+
+    assert on_s3.sessions() == 1
+    assert "1 complete ones were encountered" in again.stderr
+
+
+def test_executors_that_share_no_disk_with_the_driver_give_the_same_rows(on_disk: Chain, on_s3: Chain) -> None:
+    on_s3.succeeds("BatchInference", *SMALL, *CLUSTER)
+
+    assert on_s3.contents("predictions", MONDAY) == on_disk.contents("predictions", MONDAY)
