@@ -14,7 +14,8 @@ from typing import BinaryIO
 from spark_lib.errors import BadData, ConfigurationError, HoleInHistory, WaitingForData
 from spark_lib.lake.lake import days, some
 from spark_lib.lake.manifest import Input
-from spark_lib.lake.store import Entry, absolute, is_hidden, open_store
+from spark_lib.lake.store import Entry, absolute, is_hidden
+from spark_lib.lake.stores import open_store
 
 FORMATS = ("parquet", "csv")
 FIELDS = ("root", "use_case", "feed", "date")

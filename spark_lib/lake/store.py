@@ -130,17 +130,6 @@ def is_s3(url: str) -> bool:
     return url.startswith("s3://")
 
 
-def open_store(root: str) -> Store:
-    """The store of a root that ``normalise_root`` has returned."""
-    if is_s3(root):
-        from spark_lib.lake.s3 import S3Store
-
-        return S3Store(root)
-    from spark_lib.lake.local import LocalStore
-
-    return LocalStore(root)
-
-
 def _s3_url(url: str, what: str, setting: str) -> str:
     bucket, _, prefix = url.partition("://")[2].partition("/")
     if not bucket:

@@ -7,7 +7,7 @@ from datetime import date
 from itertools import takewhile
 
 from spark_lib.lake import RawFeed
-from spark_lib.lake.store import open_store
+from spark_lib.lake.stores import open_store
 
 #: Days that differ in every part of a date, so that directories in this order are in the order of time.
 IN_ORDER = (date(1999, 11, 30), date(1999, 12, 31), date(2000, 1, 2), date(2000, 2, 1))

@@ -11,7 +11,7 @@ import pytest
 from spark_lib.errors import ConfigurationError, LakeError
 from spark_lib.lake import Lake, normalise_root
 from spark_lib.lake import s3 as s3_store
-from spark_lib.lake.store import open_store
+from spark_lib.lake.stores import open_store
 from tests import s3
 from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.unit.lakes import DAY, partition, publish, rows_of, runs_there

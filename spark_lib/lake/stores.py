@@ -1,0 +1,12 @@
+"""Which store serves a root."""
+
+from __future__ import annotations
+
+from spark_lib.lake.local import LocalStore
+from spark_lib.lake.s3 import S3Store
+from spark_lib.lake.store import Store, is_s3
+
+
+def open_store(root: str) -> Store:
+    """The store of a root that ``normalise_root`` has returned."""
+    return S3Store(root) if is_s3(root) else LocalStore(root)
