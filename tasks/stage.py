@@ -221,6 +221,7 @@ def _check_once(use_case: str) -> None:
             str(workers),
             "leave --workers out and give Spark more cores ([spark] master), or run several processes against luigid",
         )
+    config.check_files()
     settings = config.Settings(use_case, use_cases.load(use_case))
     settings.check()
     settings.connect()

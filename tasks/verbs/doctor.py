@@ -5,7 +5,6 @@ from __future__ import annotations
 import configparser
 import importlib.metadata
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import luigi
 from luigi.configuration import get_config
 
 from spark_lib import __version__, java
-from spark_lib.errors import DaystoneError
+from spark_lib.errors import ConfigurationError, DaystoneError
 from tasks import config, defaults
 from tasks.verbs import run as runner
 from tasks.verbs.landed import newest_landed
@@ -46,6 +45,11 @@ def examine() -> Iterator[Finding]:
     yield from _configuration()
     yield from _told("log", lambda: [Finding("log", True, str(config.log_file()))])
     yield from _told("scheduler", _scheduler)
+    try:
+        config.check_files()
+    except ConfigurationError as error:
+        yield Finding("configuration", False, str(error))
+        return  # what follows is in that file
     try:
         place = configured()
     except DaystoneError as error:
@@ -99,10 +103,6 @@ def _packages() -> Iterator[Finding]:
 
 def _configuration() -> Iterator[Finding]:
     files = defaults.read_files()
-    asked_for = os.environ.get("LUIGI_CONFIG_PATH", "")
-    if asked_for and os.path.abspath(asked_for) not in files:
-        text = f"LUIGI_CONFIG_PATH names {asked_for}, which is not there. Next: correct or unset it"
-        yield Finding("configuration", False, text)
     later = " (later ones win)" if len(files) > 1 else ""
     yield Finding("configuration", True, ", ".join(files) + later if files else "no file, defaults only")
     parser = get_config()

@@ -27,6 +27,7 @@ class Place:
 
 def configured() -> Place:
     """Raises ConfigurationError where the configuration names nothing that can be used."""
+    config.check_files()
     name = use_cases.normalise(config.default_use_case())
     case = use_cases.load(name)
     settings = config.Settings(name, case)

@@ -369,3 +369,16 @@ def test_a_feed_that_no_use_case_declares_is_refused(monkeypatch: pytest.MonkeyP
         f"feed 'event': wanted one of events, outcomes; found no such feed in the use case {NAME} (did you mean 'events'?). "
         "Next: correct it"
     )
+
+
+def test_a_configuration_file_that_was_asked_for_has_to_be_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LUIGI_CONFIG_PATH", str(tmp_path / "none.cfg"))
+
+    with pytest.raises(ConfigurationError) as caught:
+        config.check_files()
+
+    assert str(caught.value) == (
+        f"LUIGI_CONFIG_PATH: wanted a file; found {tmp_path}/none.cfg, which is not there. Next: correct or unset it"
+    )

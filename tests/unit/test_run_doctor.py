@@ -92,7 +92,8 @@ def test_a_configuration_file_that_is_not_there_is_pointed_out(daystone: Verbs) 
     result = examined(daystone, LUIGI_CONFIG_PATH="/nowhere/luigi.cfg")
 
     assert wrong(result) == [
-        "!! configuration    LUIGI_CONFIG_PATH names /nowhere/luigi.cfg, which is not there. Next: correct or unset it"
+        "!! configuration    LUIGI_CONFIG_PATH: wanted a file; found /nowhere/luigi.cfg, which is not there. "
+        "Next: correct or unset it"
     ]
 
 
