@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test check test-full bench jars clean prerequisites
+.PHONY: help demo test check test-full bench jars clean prerequisites s3-server
 
 help:
 	@echo "make demo       60 sample days, the chain on them, a few predictions"
@@ -18,7 +18,7 @@ help:
 demo: $(READY)
 	@bash examples/demo.sh
 
-test: $(READY)
+test: $(READY) s3-server
 	$(BIN)/pytest -n 4 tests/unit
 	$(BIN)/pytest tests/spark tests/chain
 
@@ -29,7 +29,7 @@ check: $(READY)
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 4 -m "not full and not processes" tests/unit
 
-test-full: $(READY)
+test-full: $(READY) s3-server
 	$(BIN)/pytest -m "" tests
 
 bench: $(READY)
@@ -43,6 +43,9 @@ clean:
 	rm -rf artifacts derby.log metastore_db spark-warehouse
 	find benchmarks examples spark_lib tasks tests -name __pycache__ -prune -exec rm -rf {} +
 	rm -rf __pycache__
+
+s3-server: $(READY)
+	@PYTHON=$(BIN)/python sh scripts/versitygw.sh >/dev/null
 
 prerequisites:
 	@sh scripts/prerequisites.sh "$(PYTHON)" >/dev/null
