@@ -14,7 +14,6 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from os.path import commonpath
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from spark_lib.errors import LakeError
@@ -102,7 +101,7 @@ class S3Store:
 
     def list(self, prefix: str, first: str = "", last: str = "") -> Iterator[Entry]:
         directory = self._prefix + (f"{prefix.rstrip('/')}/" if prefix else "")
-        asked: dict[str, Any] = {"Bucket": self.bucket, "Prefix": directory + commonpath([first, last])}
+        asked: dict[str, Any] = {"Bucket": self.bucket, "Prefix": directory + _shared_beginning(first, last)}
         if first:
             asked["StartAfter"] = directory + _just_before(first)
         with _told(self.url(prefix)):
@@ -337,6 +336,12 @@ def _plain(etag: str) -> str:
 
 def _code(error: Any) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _shared_beginning(first: str, last: str) -> str:
+    """The characters that every name from ``first`` to ``last`` begins with; none where one of them is no bound."""
+    differs = next((at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), None)
+    return first[:differs] if differs is not None else min(first, last, key=len)
 
 
 def _just_before(name: str) -> str:

@@ -263,6 +263,35 @@ def test_days_are_found_by_one_bounded_list_and_a_manifest_is_read_once(proxy: F
     assert proxy.counted == {"LIST": 1}
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "asked"),
+    [
+        (date(2026, 1, 1), date(2026, 1, 1), "date=2026-01-01"),
+        (date(2026, 1, 1), date(2026, 1, 31), "date=2026-01-"),
+        (date(2025, 12, 31), date(2026, 1, 1), "date=202"),
+    ],
+)
+def test_a_list_asks_for_what_the_bounds_have_in_common(
+    proxy: FaultProxy, lake: Lake, first: date, last: date, asked: str
+) -> None:
+    lake.find("features", first, last)
+
+    assert proxy.log[-1] == ("LIST", f"lake/credit_risk/features/{asked}")
+
+
+@pytest.mark.parametrize(
+    ("first", "last"), [("a", ""), ("", "b"), ("", ""), ("a", "ab"), ("ab", "abc"), ("ab", "b"), ("b", "a")]
+)
+def test_what_the_bounds_have_in_common_hides_no_key(lake: Lake, first: str, last: str) -> None:
+    names = ["a", "aa", "ab", "abc", "abd", "b", "ba"]
+    for name in names:
+        lake.store.create(f"named/{name}/key", b"")
+
+    found = [entry.key.split("/")[1] for entry in lake.store.list("named", first, last)]
+
+    assert found == [name for name in names if first <= name and (not last or name <= last)]
+
+
 def test_a_listing_of_10_000_keys_is_whole_and_in_order(proxy: FaultProxy, lake: Lake) -> None:
     # A multi-object store is filled fastest behind its back: versitygw lists what lies in its directory.
     keys = [f"many/{n:05}" for n in range(10_000)]
@@ -272,7 +301,10 @@ def test_a_listing_of_10_000_keys_is_whole_and_in_order(proxy: FaultProxy, lake:
 
     assert [entry.key for entry in lake.store.list("many")] == keys
     assert proxy.counted == {"LIST": 10}
-    assert [entry.key for entry in lake.store.list("many", "04000", "04999")] == keys[4000:5000]
+    proxy.counted.clear()
+
+    assert [entry.key for entry in lake.store.list("many", "04000", "05999")] == keys[4000:6000]
+    assert proxy.counted == {"LIST": 3}  # two full pages, and one that begins behind the last key
 
 
 def test_the_rows_of_a_file_are_counted_by_one_request(proxy: FaultProxy, lake: Lake) -> None:
