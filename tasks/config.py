@@ -288,13 +288,7 @@ def check_files() -> None:
 
 
 def check_names(use_case: str, case: UseCase) -> None:
-    """Raise ConfigurationError for a section or key that looks like one of ours and is none, and for a file that was
-    asked for and is not there: Luigi would go on with the defaults, and build in another lake."""
-    asked_for = os.environ.get("LUIGI_CONFIG_PATH", "")
-    if asked_for and not os.path.isfile(asked_for):
-        raise ConfigurationError(
-            "LUIGI_CONFIG_PATH", "a file", f"{asked_for}, which is not there", "correct or unset it"
-        )
+    """Raise ConfigurationError for a section or key that looks like one of ours and is none."""
     parser = get_config()
     suffixes = {
         "",

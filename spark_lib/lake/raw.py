@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import BinaryIO
 
 from spark_lib.errors import BadData, ConfigurationError, HoleInHistory, WaitingForData
+from spark_lib.lake import landed
 from spark_lib.lake.lake import days, some
 from spark_lib.lake.manifest import Input
 from spark_lib.lake.store import Entry, absolute, is_hidden
@@ -58,8 +59,9 @@ class RawDays:
 
     def verify(self) -> None:
         """Raise BadData where a day is no longer what was listed."""
+        landed_now = self.feed.landed(self.days[0].date, self.days[-1].date)
         for day in self.days:
-            now = self.feed.day(day.date)
+            now = landed_now.get(day.date)
             if now != day:
                 raise BadData(
                     f"raw feed {self.feed.name} of {day.date}: {self.feed.directory(day.date)}",
@@ -134,13 +136,20 @@ class RawFeed:
 
     def day(self, day: date) -> RawDay | None:
         """A landed day, or None where its flag is not there (yet)."""
-        store = open_store(self.directory(day))
-        listed = list(store.list(""))
+        return self.landed(day, day).get(day)
+
+    def landed(self, first: date, last: date) -> dict[date, RawDay]:
+        """The landed days of ``[first, last]``, oldest first."""
+        found = {day: self._landed(day, entries) for day, entries in landed.listed(self, first, last).items()}
+        return {day: there for day, there in found.items() if there}
+
+    def _landed(self, day: date, listed: list[Entry]) -> RawDay | None:
         if not any(entry.key == self.flag for entry in listed):
             return None
         data = [entry for entry in listed if _is_data(entry, self.flag)]
         identity = [f"{entry.key}\0{entry.size}\0{entry.etag}\n" for entry in data]
         fingerprint = hashlib.sha256("".join(identity).encode(errors="surrogateescape")).hexdigest()[:16]
+        store = open_store(self.directory(day))
         return RawDay(day, tuple(store.url(entry.key) for entry in data), fingerprint)
 
     def open(self, file: str) -> BinaryIO:
@@ -151,8 +160,8 @@ class RawFeed:
     def history(self, first: date, last: date) -> RawDays:
         """The days of ``[first, last]``. Raises WaitingForData where ``last`` has not landed, HoleInHistory where an
         earlier day has not."""
-        found = [self.day(day) for day in days(first, last)]
-        missing = [day for day, there in zip(days(first, last), found, strict=True) if there is None]
+        found = self.landed(first, last)
+        missing = [day for day in days(first, last) if day not in found]
         if last in missing:
             raise self.waiting(last)
         if missing:
@@ -162,7 +171,7 @@ class RawFeed:
                 f"no flag {self.flag!r} on {some(missing)}, as in {self.directory(missing[0])}",
                 "land the missing days (a flagged day may be empty), or set [pipeline] first_date to the first day that exists",
             )
-        return RawDays(self, tuple(day for day in found if day is not None))
+        return RawDays(self, tuple(found.values()))
 
     def waiting(self, day: date) -> WaitingForData:
         return WaitingForData(
@@ -193,6 +202,13 @@ class RawFeed:
             found.append(literal)
             found += re.split("(%[Ymd])", spec or "") if field == "date" else [values[field]] if field else []
         return [piece for piece in found if piece]
+
+    @property
+    def below_date(self) -> bool:
+        """Whether the path has a directory without a part of the date below one with."""
+        segments = "\0".join(self._pieces).split("/")
+        first = next(i for i, segment in enumerate(segments) if _PARTS.keys() & set(segment.split("\0")))
+        return not all(_PARTS.keys() & set(segment.split("\0")) for segment in segments[first:])
 
     @property
     def _dated(self) -> list[str]:

@@ -15,9 +15,9 @@ from luigi.configuration import get_config
 
 from spark_lib import __version__, java
 from spark_lib.errors import ConfigurationError, DaystoneError
+from spark_lib.lake import landed
 from tasks import config, defaults
 from tasks.verbs import run as runner
-from tasks.verbs.landed import newest_landed
 from tasks.verbs.place import Place, configured
 
 #: The sections whose values are shown: ours, and those of Luigi's that change what a run does and hold no secrets.
@@ -170,7 +170,7 @@ def _lake(place: Place) -> list[Finding]:
 
 def _feed(place: Place, name: str) -> list[Finding]:
     feed = place.feeds[name]
-    newest = newest_landed(feed)
+    newest = landed.newest(feed)
     if newest:
         return [Finding(f"raw {name}", True, f"newest landed day {newest} ({feed.directory(newest)})")]
     looked_for = feed.flag_url(place.settings.first_date)

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from spark_lib.errors import ConfigurationError, DamagedPartition
-from spark_lib.lake import Manifest, Partition, RawFeed, days
+from spark_lib.lake import Manifest, Partition, RawFeed, days, landed
 from tasks import cadence
 from tasks.config import Settings
-from tasks.verbs.landed import newest_landed
 from tasks.verbs.place import Place
 from tasks.verbs.run import stages
 
@@ -97,19 +96,19 @@ def newest(place: Place) -> date | None:
     """The last day of the lake that has a partition or has landed."""
     found = [day for stage in stages() if (day := place.partitions.newest(stage.dataset))]
     after = max(found, default=None)
-    landed = [day for feed in place.feeds.values() if (day := newest_landed(feed, after))]
-    return max([*found, *landed], default=None)
+    found += [day for feed in place.feeds.values() if (day := landed.newest(feed, after))]
+    return max(found, default=None)
 
 
 def _feed(feed: RawFeed, first: date, last: date, begins: date) -> Iterator[tuple[date, Cell]]:
-    there = {day: feed.has_landed(day) for day in days(first, last)}
-    newest = max((day for day, landed in there.items() if landed), default=first)
-    for day, landed in there.items():
-        if landed:
+    there = feed.landed(first, last)
+    newest_there = max(there, default=first)
+    for day in days(first, last):
+        if day in there:
             yield day, Cell(State.LANDED, "landed")
         elif day < begins:
             yield day, Cell(State.NOT_DUE, "–")
-        elif day < newest:
+        elif day < newest_there:
             yield day, Cell(State.HOLE, "hole")
         else:
             yield day, Cell(State.WAITING, "waiting")

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from spark_lib import use_case as use_cases
-from spark_lib.lake import Documents, Lake, RawFeed
+from spark_lib.lake import Documents, Lake, RawFeed, landed
 from tasks.config import Settings
-from tasks.verbs.landed import newest_landed
 from tasks.verbs.place import Place
 from tasks.verbs.status import Report, State, report
 from tests.unit.lakes import open_attempt, publish
@@ -131,11 +130,11 @@ def test_the_newest_landed_day_is_found_wherever_a_feed_lands(tmp_path: Path, pa
     unfinished.mkdir(parents=True)
     (unfinished / "part-0.parquet").touch()
 
-    assert newest_landed(feed, after) == date(2026, 2, 1)
+    assert landed.newest(feed, after) == date(2026, 2, 1)
 
 
 def test_a_feed_of_which_nothing_has_landed_has_no_newest_day(tmp_path: Path) -> None:
-    assert newest_landed(RawFeed("events", str(tmp_path), "case")) is None
+    assert landed.newest(RawFeed("events", str(tmp_path), "case")) is None
 
 
 def look(daystone: Verbs, first: date | None = None, last: date | None = None) -> Report:

@@ -1,0 +1,96 @@
+"""Which days of a raw feed have landed, by listings as few and as narrow as the feed's path allows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+from spark_lib.lake.lake import days
+from spark_lib.lake.store import Entry
+from spark_lib.lake.stores import open_store
+
+if TYPE_CHECKING:
+    from spark_lib.lake.raw import RawFeed
+
+#: Days that differ in every part of a date, so that directories in this order are in the order of time.
+_IN_ORDER = (date(1999, 11, 30), date(1999, 12, 31), date(2000, 1, 2), date(2000, 2, 1))
+
+
+def listed(feed: RawFeed, first: date, last: date) -> dict[date, list[Entry]]:
+    """What lies in the directory of each day, with keys relative to it: by one listing bounded to ``[first, last]``
+    where the path ends with the date in the order of time, by one a day elsewhere."""
+    asked = days(first, last)
+    at_once = first < last and not feed.below_date and _in_order(feed)
+    found: dict[str, list[Entry]] = {feed.directory(day): [] for day in asked}
+    depth = feed.directory(first).count("/") + 1
+    for url, entry in _span(feed, first, last) if at_once else _each(feed, asked):
+        directory = "/".join(url.split("/", depth)[:depth])
+        if directory in found and url != directory:
+            found[directory].append(replace(entry, key=url.removeprefix(f"{directory}/")))
+    return dict(zip(asked, found.values(), strict=True))
+
+
+def newest(feed: RawFeed, after: date | None = None) -> date | None:
+    """The last landed day of a feed; where nobody asks for one before ``after``, earlier days are not listed. A question
+    for people: no result depends on it."""
+    base = _common(feed.directory(_IN_ORDER[0]), feed.directory(_IN_ORDER[-1]))
+    store = open_store(base)
+    regex, pattern = feed.date_pattern
+    landed = []
+    for entry in store.list("", first=_below(feed, after, base) if after and _in_order(feed) else ""):
+        url = store.url(entry.key)
+        dated = re.match(regex, url) if entry.key.endswith(feed.flag) else None
+        day = _date(dated[1], pattern) if dated else None
+        if day and url == feed.flag_url(day):
+            landed.append(day)
+    return max(landed, default=None)
+
+
+def _span(feed: RawFeed, first: date, last: date) -> Iterator[tuple[str, Entry]]:
+    base = _common(feed.directory(first), feed.directory(last))
+    store = open_store(base)
+    for entry in store.list("", _below(feed, first, base), _below(feed, last, base)):
+        yield store.url(entry.key), entry
+
+
+def _each(feed: RawFeed, asked: list[date]) -> Iterator[tuple[str, Entry]]:
+    for day in asked:
+        store = open_store(feed.directory(day))
+        for entry in store.list(""):
+            yield store.url(entry.key), entry
+
+
+def _in_order(feed: RawFeed) -> bool:
+    """Whether directories in the order of their names are in the order of time."""
+    base = _common(feed.directory(_IN_ORDER[0]), feed.directory(_IN_ORDER[-1]))
+    names = [_below(feed, day, base) for day in _IN_ORDER]
+    return names == sorted(names)
+
+
+def _common(one: str, other: str) -> str:
+    """The deepest directory that both are below."""
+    shared = takewhile(lambda parts: parts[0] == parts[1], zip(one.split("/"), other.split("/"), strict=False))
+    return "/".join(part for part, _ in shared) or "/"
+
+
+def _below(feed: RawFeed, day: date, base: str) -> str:
+    """The name in ``base`` under which a day lies."""
+    return feed.directory(day).removeprefix(base).lstrip("/").partition("/")[0]
+
+
+def _date(text: str, pattern: str) -> date | None:
+    """The date in ``text``, of which ``pattern`` is the Java date pattern."""
+    parts = {}
+    for token in re.finditer(r"'[^']*'|yyyy|MM|dd|.", pattern):
+        width = len(token[0].strip("'"))
+        if token[0] in ("yyyy", "MM", "dd"):
+            parts[token[0]] = text[:width]
+        text = text[width:]
+    try:
+        return date(int(parts["yyyy"]), int(parts["MM"]), int(parts["dd"]))
+    except ValueError:
+        return None
