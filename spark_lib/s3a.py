@@ -16,6 +16,7 @@ from pathlib import Path
 from spark_lib import java
 from spark_lib.errors import ConfigurationError
 from spark_lib.lake import s3
+from spark_lib.lake.cache import user_directory
 
 PACKAGES = (
     "org.apache.hadoop:hadoop-aws:3.4.2",
@@ -59,9 +60,8 @@ def jars(directory: Path | None = None) -> list[str]:
 
 def default_directory() -> Path:
     """Where the jars of these very versions are kept, one place a user."""
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     version = hashlib.sha256("\n".join([*PACKAGES, *EXCLUDED]).encode()).hexdigest()[:12]
-    return Path(cache, "daystone", f"jars-{version}")
+    return user_directory() / f"jars-{version}"
 
 
 def settings(paths: Iterable[str]) -> dict[str, str]:

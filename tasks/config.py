@@ -34,6 +34,7 @@ class lake(luigi.Config):
         parsing=luigi.BoolParameter.EXPLICIT_PARSING,
         description="use an S3 server that ignores conditions",
     )
+    cache = luigi.Parameter(default="", description="where manifests from S3 are kept; default: the user's cache")
     max_records_per_file = luigi.IntParameter(default=5_000_000, description="rows of a Parquet file, at most")
     max_attempt_hours = luigi.FloatParameter(default=24.0, description="an older attempt refuses to publish")
 
@@ -139,7 +140,7 @@ class Settings:
 
     def connect(self) -> None:
         """Tell this process how its configuration reaches S3."""
-        s3.configure(self.lake.endpoint, self.lake.trust_unconditional_puts)
+        s3.configure(self.lake.endpoint, self.lake.trust_unconditional_puts, self.lake.cache)
 
     def check(self) -> None:
         """Resolve and check everything. Raises ConfigurationError for the first value that cannot work."""

@@ -165,10 +165,13 @@ class Lake:
         parsed = _PARSED.get((url, entry.etag))
         if parsed:
             return parsed, entry.etag
-        content = self.store.read(entry.key)
-        if content is None:
-            return None, ""
-        body, etag = content
+        body, etag = self.store.recall(entry), entry.etag
+        if body is None:
+            content = self.store.read(entry.key)
+            if content is None:
+                return None, ""
+            body, etag = content
+            self.store.remember(entry.key, etag, body)
         parsed = _PARSED[url, etag] = manifests.parse(body, url)
         return parsed, etag
 

@@ -54,6 +54,12 @@ class LocalStore:
             except FileNotFoundError:
                 return None
 
+    def recall(self, entry: Entry) -> bytes | None:
+        return None
+
+    def remember(self, key: str, etag: str, body: bytes) -> None:
+        """The store is on a disk itself."""
+
     def open(self, key: str) -> BinaryIO:
         with _told(self.url(key), "a file that can be read"):
             return open(self.url(key), "rb")

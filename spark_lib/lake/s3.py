@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from spark_lib.errors import LakeError
+from spark_lib.lake.cache import Cache
 from spark_lib.lake.store import Conflict, Entry, Staging, Unanswered
 
 if TYPE_CHECKING:
@@ -54,11 +55,12 @@ _REMEDIES = {
 
 @dataclass(frozen=True)
 class Connection:
-    """What configuration says about S3: ``endpoint`` where the environment names none, and whether a server that ignores
-    conditions is to be used all the same."""
+    """What configuration says about S3: ``endpoint`` where the environment names none, whether a server that ignores
+    conditions is to be used all the same, and the directory in which manifests are kept once they were read."""
 
     endpoint: str = ""
     trust_unconditional_puts: bool = False
+    cache: str = ""
 
 
 _connection = Connection()
@@ -66,10 +68,10 @@ _clients: dict[tuple[int, str], BaseClient] = {}
 _clients_lock = threading.Lock()
 
 
-def configure(endpoint: str = "", trust_unconditional_puts: bool = False) -> None:
+def configure(endpoint: str = "", trust_unconditional_puts: bool = False, cache: str = "") -> None:
     """Say once a process what its configuration says about S3."""
     global _connection
-    _connection = Connection(endpoint, trust_unconditional_puts)
+    _connection = Connection(endpoint, trust_unconditional_puts, cache)
 
 
 def forget_clients() -> None:
@@ -125,6 +127,15 @@ class S3Store:
                 if _code(error) in _NO_SUCH_OBJECT:
                     return None
                 raise
+
+    def recall(self, entry: Entry) -> bytes | None:
+        return Cache(_connection.cache).recall(self._place(entry.key), entry.etag)
+
+    def remember(self, key: str, etag: str, body: bytes) -> None:
+        Cache(_connection.cache).keep(self._place(key), etag, body)
+
+    def _place(self, key: str) -> str:
+        return f"{endpoint()} {self.url(key)}"
 
     def open(self, key: str) -> BinaryIO:
         with _told(self.url(key)):

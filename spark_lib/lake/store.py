@@ -51,6 +51,12 @@ class Store(Protocol):
     def read(self, key: str) -> tuple[bytes, str] | None:
         """An object's content and etag, or None where there is no such object."""
 
+    def recall(self, entry: Entry) -> bytes | None:
+        """The content of this version of an object where it is at hand without asking the store, else None."""
+
+    def remember(self, key: str, etag: str, body: bytes) -> None:
+        """Have this version of an object at hand from now on, where asking the store costs more."""
+
     def open(self, key: str) -> BinaryIO:
         """An object as a seekable file."""
 

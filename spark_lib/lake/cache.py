@@ -1,0 +1,55 @@
+"""Small objects of S3 on this machine's disk, by key and etag: what was read once need not be fetched again.
+
+Safe to delete at any time, and shared by any number of processes: an entry is replaced as a whole, and one that is not
+what was kept is not there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import secrets
+from pathlib import Path
+
+logger = logging.getLogger("daystone.lake")
+
+
+def user_directory() -> Path:
+    """Where a user's caches of Daystone are."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "daystone")
+
+
+class Cache:
+    """One file an object below ``directory`` (default: below the user's cache), of its newest version."""
+
+    def __init__(self, directory: str = "") -> None:
+        self.directory = Path(directory).expanduser() if directory else user_directory() / "manifests"
+
+    def recall(self, url: str, etag: str) -> bytes | None:
+        """The content of this version of an object, or None where it is not kept."""
+        try:
+            kept = self._path(url).read_bytes()
+        except OSError:
+            return None  # whatever is wrong with the cache, the object itself answers
+        head, _, body = kept.partition(b"\n")
+        return body if head == _head(etag, body) else None
+
+    def keep(self, url: str, etag: str, body: bytes) -> None:
+        """Keep a version of an object in place of the one before. Where that is impossible, go on without."""
+        path = self._path(url)
+        new = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            new.write_bytes(_head(etag, body) + b"\n" + body)
+            new.replace(path)
+        except OSError as error:
+            logger.warning("%s cannot keep what was read, so that it is fetched each time: %s", self.directory, error)
+
+    def _path(self, url: str) -> Path:
+        name = hashlib.sha256(url.encode(errors="surrogateescape")).hexdigest()
+        return self.directory / name[:2] / name[2:]
+
+
+def _head(etag: str, body: bytes) -> bytes:
+    return f"{hashlib.sha256(body).hexdigest()} {etag}".encode()
