@@ -103,8 +103,17 @@ def fault_proxy(server: Server) -> Iterator[FaultProxy]:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else an answer in two parts waits 40 ms for the client's acknowledgement
     proxy: FaultProxy
     upstream: str
+
+    def setup(self) -> None:
+        super().setup()
+        self._upstream_connection = http.client.HTTPConnection(self.upstream, timeout=60)
+
+    def finish(self) -> None:
+        self._upstream_connection.close()
+        super().finish()
 
     def handle_one_request(self) -> None:
         with suppress(ConnectionError):
@@ -166,7 +175,8 @@ class _Handler(BaseHTTPRequestHandler):
         return kind, unquote(url.path if kind != "LIST" else query.get("prefix", [""])[0])
 
     def _ask(self, body: bytes, conditions: bool) -> tuple[int, list[tuple[str, str]], bytes]:
-        connection = http.client.HTTPConnection(self.upstream, timeout=60)
+        # One upstream connection for one client's: a proxy that connects anew costs more than the server.
+        connection = self._upstream_connection
         try:
             connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
             for name, value in self.headers.items():
@@ -177,8 +187,9 @@ class _Handler(BaseHTTPRequestHandler):
             connection.endheaders(body)
             answer = connection.getresponse()
             return answer.status, answer.getheaders(), answer.read()
-        finally:
+        except (OSError, http.client.HTTPException):
             connection.close()
+            raise
 
     def _answer(self, fault: Fault) -> None:
         body = f"<Error><Code>{fault.code}</Code><Message>of the fault proxy</Message></Error>".encode()

@@ -65,7 +65,7 @@ def test_a_year_is_one_listing_a_dataset_and_feed_and_with_warm_manifests_no_oth
 def ask(proxy: FaultProxy, bucket: str, home: Path) -> tuple[Result, dict[str, int]]:
     proxy.counted.clear()
     config = f"[lake]\nroot = s3://{bucket}/lake\ncache = {home}/cache\n[pipeline]\nfirst_date = 2026-01-01\n"
-    done = Commands(home).python(ASK, config=config, env=proxy.server.environment)
+    done = Commands(home).python(ASK, config=config, env=proxy.server.environment, timeout=300)
     assert done.code == 0, done.stderr
     return done, dict(proxy.counted)
 
