@@ -161,14 +161,83 @@ def run_stage(stage: type[Stage], day: date) -> None:
     click.echo(f"log: {config.log_file()}", err=True)
     with shown.run() as watcher:
         outcome = runner.run(task, watcher)
-    if outcome.error is not None:
-        for error in outcome.further[:ALSO_SHOWN]:
-            click.echo(f"also: {' '.join(str(error).split())}", err=True)
-        if outcome.further[ALSO_SHOWN:]:
-            click.echo(f"also: {count(len(outcome.further) - ALSO_SHOWN, 'error')} more, in the log", err=True)
-        raise outcome.error
+    raise_if_failed(outcome)
+    say_built(outcome)
+
+
+@main.command(short_help="Build a day anew, in place of what is published.")
+@click.argument("stage", type=StageOrDataset(), metavar="STAGE")
+@click.option("--date", "day", type=Day(), required=True, metavar="DAY", help="The landing day, UTC.")
+@of_a_lake
+def rebuild(stage: type[Stage], day: date) -> None:
+    """Build STAGE of a day, complete or damaged or missing, and swap its manifest for the new run's.
+
+    Readers of the old run go on reading it: its files stay until gc. What was built from the old run stays as it is,
+    and is listed.
+
+    \b
+    Example:
+      daystone rebuild features --date 2026-03-01 --lake-root lake
+    """
+    from tasks.verbs import rebuild as rebuilding
+
+    task = runner.make(stage, day)
+    click.echo(f"log: {config.log_file()}", err=True)
+    with shown.run() as watcher:
+        rebuilt = rebuilding.rebuild(task, watcher)
+    raise_if_failed(rebuilt.outcome)
+    say_built(rebuilt.outcome)
+    if rebuilt.old:
+        click.echo(f"run {rebuilt.new} took the place of run {rebuilt.old}, whose files stay until gc")
+        for dataset, other in rebuilding.built_from(task, rebuilt.old):
+            click.echo(
+                f"built from the old run: {dataset} of {other}; to follow: daystone rebuild {dataset} --date {other}"
+            )
+
+
+def raise_if_failed(outcome: runner.Outcome) -> None:
+    if outcome.error is None:
+        return
+    for error in outcome.further[:ALSO_SHOWN]:
+        click.echo(f"also: {' '.join(str(error).split())}", err=True)
+    if outcome.further[ALSO_SHOWN:]:
+        click.echo(f"also: {count(len(outcome.further) - ALSO_SHOWN, 'error')} more, in the log", err=True)
+    raise outcome.error
+
+
+def say_built(outcome: runner.Outcome) -> None:
+    stage = outcome.stage
     click.echo(f"built {count(len(outcome.built), 'partition')} in {outcome.seconds:.0f} s")
-    click.echo(f"{stage.dataset} of {day}: {outcome.summary}, in {outcome.directory}")
+    click.echo(f"{stage.dataset} of {stage.date}: {outcome.summary}, in {outcome.directory}")
+
+
+@main.command("gc", short_help="Show, or remove, what belongs to no partition.")
+@click.option("--yes", is_flag=True, help="Remove it; without this, nothing is changed.")
+@click.option("--older-than", type=float, metavar="HOURS", help="Its age.  [default: twice [lake] max_attempt_hours]")
+@of_a_lake
+def collect_garbage(yes: bool, older_than: float | None) -> None:
+    """Find superseded and abandoned runs, what crashed jobs left, and unfinished uploads; with --yes, remove them.
+
+    Kept whatever their age: published runs, and the model runs that a published selection was made from. Ages are told
+    by the store's own clock.
+
+    \b
+    Example:
+      daystone gc --lake-root s3://bucket/lake
+      daystone gc --lake-root s3://bucket/lake --yes
+    """
+    from tasks.verbs import gc
+    from tasks.verbs.place import configured
+
+    place = configured()
+    found = gc.look(place, older_than)
+    removed = gc.remove(place, found) if yes else iter(found.garbage)
+    for garbage in removed:
+        click.echo(f"{'removed ' if yes else ''}{gc.line(place, garbage)}")
+    what = f"{count(len(found.garbage), 'find')} older than {found.older_than_hours:g} hours, {found.size:,} bytes"
+    click.echo(
+        f"{what}, removed" if yes else f"{what}; nothing was removed" + (" (--yes does)" if found.garbage else "")
+    )
 
 
 @main.command(short_help="Write sample data to try the chain on.")
@@ -207,8 +276,9 @@ def sample(first: date, days: int, rows_per_day: int, seed: int, lake_root: str 
 @main.command(short_help="Show what there is, day by day.")
 @click.option("--from", "first", type=Day(), metavar="DAY", help="The first day.  [default: 13 days before the last]")
 @click.option("--to", "last", type=Day(), metavar="DAY", help="The last day.  [default: the newest of the lake]")
+@click.option("--verify", is_flag=True, help="Read every file too, and hold its content against its checksum.")
 @of_a_lake
-def status(first: date | None, last: date | None) -> None:
+def status(first: date | None, last: date | None, verify: bool) -> None:
     """Show for every day which raw feeds have landed and which datasets are published, missing, damaged or not due.
 
     Exits with 35 where a partition is damaged.
@@ -216,12 +286,13 @@ def status(first: date | None, last: date | None) -> None:
     \b
     Example:
       daystone status --from 2026-02-15 --to 2026-03-01 --lake-root lake
+      daystone status --verify --lake-root lake
     """
     from tasks.verbs.place import configured
     from tasks.verbs.sample import USE_CASE
     from tasks.verbs.status import report
 
-    found = report(configured(), first, last)
+    found = report(configured(), first, last, verify)
     if not found.cells:
         click.echo(f"{found.lake} holds nothing of {found.use_case} yet: no raw day has landed, nothing is built")
         sample_days = f", or try: daystone sample --lake-root {found.lake}" if found.use_case == USE_CASE else ""
@@ -234,6 +305,9 @@ def status(first: date | None, last: date | None) -> None:
         console.print(line, soft_wrap=True, markup=False, highlight=False)
     for error in found.damaged:
         console.print(str(error), soft_wrap=True, markup=False, highlight=False, style="red")
+    if verify:
+        untold = f"; of {count(found.untold, 'file')} the store keeps no checksum of content" if found.untold else ""
+        click.echo(f"{count(found.verified, 'file')} read and held against the manifests{untold}")
     found.raise_if_damaged()
 
 

@@ -82,6 +82,8 @@ def settings(paths: Iterable[str]) -> dict[str, str]:
         "spark.sql.parquet.output.committer.class": "org.apache.spark.internal.io.cloud.BindingParquetOutputCommitter",
         # A second job below the same dataset keeps its uploads; what is left over belongs to gc.
         "spark.hadoop.fs.s3a.committer.abort.pending.uploads": "false",
+        # Known, so that a file's etag can be told from its content again.
+        "spark.hadoop.fs.s3a.multipart.size": str(s3.PART_BYTES),
     }
     if s3.endpoint():
         found |= {

@@ -89,6 +89,11 @@ class Stage(Dated):
     dataset: ClassVar[str]
     #: The values of ``[training]`` that affect the result; the manifest records them.
     settings_used: ClassVar[Sequence[str]] = ()
+    #: To be built although it is complete, its manifest swapped for the new run's (``daystone rebuild``).
+    anew = False
+
+    def complete(self) -> bool:
+        return not self.anew and super().complete()
 
     def output(self) -> PartitionTarget:
         return PartitionTarget(self.partitions, self.dataset, self.date)
@@ -120,6 +125,7 @@ class Stage(Dated):
             settings=self.recorded_settings(),
             code=code(self.case),
             versions=versions(),
+            rebuild=self.anew,
             max_hours=self.settings.lake.max_attempt_hours,
         )
 
@@ -135,7 +141,9 @@ class Stage(Dated):
     def publish(self, attempt: Attempt, written: Rows | Documents) -> None:
         """Commit, and say in words what now stands."""
         self.progress(90, "publishing")
-        self.progress(100, self.summary(attempt.commit(written)[self.date]))
+        stands = attempt.commit(written)[self.date]
+        self.anew = False
+        self.progress(100, self.summary(stands))
 
     def summary(self, manifest: Manifest) -> str:
         """A published day in words."""

@@ -56,6 +56,19 @@ class Partition:
             )
         return [file for file in self.manifest.files if file.section == name]
 
+    def verify(self) -> tuple[list[DamagedPartition], int]:
+        """Read every file and hold its content against its checksum: the damaged ones, and how many files there are of
+        which the store keeps no checksum that would tell."""
+        found, untold = [], 0
+        for file in self.manifest.files:
+            key = f"{self.prefix}/{file.path}"
+            there = self.store.content_checksum(key, file.checksum)
+            untold += not there
+            if there and there != file.checksum:
+                where = f"{self.dataset} of {self.date}: {self.store.url(key)}"
+                found.append(damaged(where, f"the content of {file.checksum}", there))
+        return found, untold
+
     def document(self, name: str) -> bytes:
         """A document of the run, its checksum verified. Raises DamagedPartition where it differs, LakeError where the
         run has none of that name."""
@@ -138,7 +151,7 @@ class Lake:
         judged = ""  # the etag of the manifest by which an earlier listing looked damaged
         while entry := listed.get(f"{prefix}/{manifests.NAME}"):
             try:
-                manifest, etag = self._manifest(entry)
+                manifest, etag = self._read_manifest(entry)
             except DamagedPartition as error:
                 return error
             if manifest is None:
@@ -159,7 +172,12 @@ class Lake:
                 return damaged(f"{dataset} of {day}: {self.store.url(key)}", *difference)
         return None
 
-    def _manifest(self, entry: Entry) -> tuple[Manifest | None, str]:
+    def manifest(self, entry: Entry) -> Manifest | None:
+        """The manifest that was listed as ``entry``, or the one in its place now; None where it is gone. Raises
+        DamagedPartition for what is none."""
+        return self._read_manifest(entry)[0]
+
+    def _read_manifest(self, entry: Entry) -> tuple[Manifest | None, str]:
         """The manifest that is there now, or was when it was listed, with its etag."""
         url = self.store.url(entry.key)
         parsed = _PARSED.get((url, entry.etag))
@@ -187,7 +205,7 @@ def read_document(store: Store, key: str, checksum: str) -> bytes:
 
 def damaged(where: str, wanted: str, found: str) -> DamagedPartition:
     return DamagedPartition(
-        where, wanted, found, "restore the file, or remove the partition's _SUCCESS and run its stage again"
+        where, wanted, found, "restore the file, or build the day anew (daystone rebuild STAGE --date DAY)"
     )
 
 

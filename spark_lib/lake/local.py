@@ -8,13 +8,14 @@ import hashlib
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from spark_lib.errors import LakeError
-from spark_lib.lake.store import Conflict, Entry, Staging
+from spark_lib.lake.store import Conflict, Entry, Staging, Upload
 
 
 class LocalStore:
@@ -42,7 +43,8 @@ class LocalStore:
                 yield from self._walk(key)
             else:
                 try:
-                    yield Entry(key, item.stat().st_size, _etag(item.stat()))
+                    stat = item.stat()
+                    yield Entry(key, stat.st_size, _etag(stat), stat.st_mtime)
                 except FileNotFoundError:
                     continue  # removed between the scan and the stat: as if listed a moment later
 
@@ -67,6 +69,21 @@ class LocalStore:
     def checksum(self, entry: Entry) -> str:
         with _told(self.url(entry.key), "a file that can be read"), open(self.url(entry.key), "rb") as file:
             return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+    def content_checksum(self, key: str, like: str) -> str:
+        with _told(self.url(key), "a file that can be read"), open(self.url(key), "rb") as file:
+            return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+    def now(self) -> float:
+        # What the file system says of a new file: that of a network has a clock of its own.
+        with _told(self.root, "a directory that can be written"), tempfile.TemporaryFile(dir=self.root) as file:
+            return os.fstat(file.fileno()).st_mtime
+
+    def uploads(self, prefix: str) -> Iterator[Upload]:
+        yield from ()
+
+    def abort(self, upload: Upload) -> None:
+        """There are none."""
 
     def create(self, key: str, body: bytes) -> None:
         with self._prepared(key, body) as prepared:
@@ -109,6 +126,11 @@ class LocalStore:
     def remove(self, prefix: str) -> None:
         with _told(self.url(prefix), "a directory that can be removed"), suppress(FileNotFoundError):
             shutil.rmtree(self.url(prefix))
+
+    def remove_objects(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            with _told(self.url(key), "a file that can be removed"), suppress(FileNotFoundError):
+                os.unlink(self.url(key))
 
     def probe(self) -> None:
         name = f".probe-{secrets.token_hex(8)}"

@@ -7,6 +7,7 @@ client serves a process and its threads.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import secrets
@@ -14,11 +15,12 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from spark_lib.errors import LakeError
 from spark_lib.lake.cache import Cache
-from spark_lib.lake.store import Conflict, Entry, Staging, Unanswered
+from spark_lib.lake.store import Conflict, Entry, Staging, Unanswered, Upload
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -30,6 +32,8 @@ _TRIES = 3
 #: A Parquet footer is mostly in here, so that counting a file's rows is one request.
 _TAIL_BYTES = 64 * 1024
 _DELETED_AT_ONCE = 1000  # S3's limit
+#: The parts in which Spark uploads: of a file in parts, S3's etag is the MD5 of the parts' MD5s.
+PART_BYTES = 64 * 1024 * 1024
 
 _NO_SUCH_OBJECT = {"NoSuchKey", "404", "NotFound"}
 _PRECONDITION_FAILED = {"PreconditionFailed", "412"}
@@ -114,7 +118,8 @@ class S3Store:
                         return
                     if segment < first or item["Key"].endswith("/"):  # a marker that some tools make for a directory
                         continue
-                    yield Entry(item["Key"].removeprefix(self._prefix), item["Size"], _plain(item["ETag"]))
+                    key, modified = item["Key"].removeprefix(self._prefix), item["LastModified"].timestamp()
+                    yield Entry(key, item["Size"], _plain(item["ETag"]), modified)
 
     def read(self, key: str) -> tuple[bytes, str] | None:
         from botocore.exceptions import ClientError
@@ -144,6 +149,43 @@ class S3Store:
     def checksum(self, entry: Entry) -> str:
         return f"etag:{entry.etag}"
 
+    def content_checksum(self, key: str, like: str) -> str:
+        kind, _, value = like.partition(":")
+        with _told(self.url(key)):
+            answer = _client().head_object(Bucket=self.bucket, Key=self._prefix + key)
+        # Of what is encrypted by a key of one's own, the etag says nothing about the content.
+        if kind == "etag" and answer.get("ServerSideEncryption", "AES256") != "AES256":
+            return ""
+        with self.open(key) as file:
+            if kind == "sha256":
+                return f"sha256:{hashlib.sha256(file.read()).hexdigest()}"  # of a document, which is small
+            return f"etag:{_etag_of(file, in_parts='-' in value)}"
+
+    def now(self) -> float:
+        with _told(self.root):
+            answer = _client().list_objects_v2(Bucket=self.bucket, Prefix=self._prefix, MaxKeys=1)
+        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).timestamp()
+
+    def uploads(self, prefix: str) -> Iterator[Upload]:
+        directory = f"{self._prefix}{prefix.rstrip('/')}/"
+        with _told(self.url(prefix)):
+            for page in (
+                _client().get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=directory)
+            ):
+                for item in page.get("Uploads", []):
+                    key = item["Key"].removeprefix(self._prefix)
+                    yield Upload(key, item["UploadId"], item["Initiated"].timestamp())
+
+    def abort(self, upload: Upload) -> None:
+        from botocore.exceptions import ClientError
+
+        with _told(self.url(upload.key)):
+            try:
+                _client().abort_multipart_upload(Bucket=self.bucket, Key=self._prefix + upload.key, UploadId=upload.id)
+            except ClientError as error:
+                if _code(error) != "NoSuchUpload":
+                    raise
+
     def create(self, key: str, body: bytes) -> None:
         self._put(key, body, IfNoneMatch="*")
 
@@ -161,10 +203,13 @@ class S3Store:
         """The job has written where its files stay."""
 
     def remove(self, prefix: str) -> None:
-        keys = [{"Key": self._prefix + entry.key} for entry in self.list(prefix)]
-        with _told(self.url(prefix)):
-            for start in range(0, len(keys), _DELETED_AT_ONCE):
-                batch = keys[start : start + _DELETED_AT_ONCE]
+        self.remove_objects([entry.key for entry in self.list(prefix)])
+
+    def remove_objects(self, keys: Iterable[str]) -> None:
+        objects = [{"Key": self._prefix + key} for key in keys]
+        with _told(self.root):
+            for start in range(0, len(objects), _DELETED_AT_ONCE):
+                batch = objects[start : start + _DELETED_AT_ONCE]
                 answer = _client().delete_objects(Bucket=self.bucket, Delete={"Objects": batch, "Quiet": True})
                 for refused in answer.get("Errors", []):
                     raise LakeError(
@@ -194,12 +239,6 @@ class S3Store:
                 )
         finally:
             self.remove_objects([key, f"{key}-missing"])
-
-    def remove_objects(self, keys: Iterable[str]) -> None:
-        """Remove objects, there or not."""
-        with _told(self.root):
-            for key in keys:
-                _client().delete_object(Bucket=self.bucket, Key=self._prefix + key)
 
     def _must_succeed(self, key: str) -> None:
         for _ in range(_TRIES):
@@ -343,6 +382,16 @@ def _client() -> BaseClient:
 
 def _plain(etag: str) -> str:
     return etag.strip('"')
+
+
+def _etag_of(file: BinaryIO, in_parts: bool) -> str:
+    whole, parts = hashlib.md5(usedforsecurity=False), []
+    while part := file.read(PART_BYTES):
+        whole.update(part)
+        parts.append(hashlib.md5(part, usedforsecurity=False).digest())
+    if not in_parts:
+        return whole.hexdigest()
+    return f"{hashlib.md5(b''.join(parts), usedforsecurity=False).hexdigest()}-{len(parts)}"
 
 
 def _code(error: Any) -> str:

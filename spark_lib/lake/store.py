@@ -10,7 +10,7 @@ import os
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 from urllib.parse import unquote
 
@@ -19,11 +19,22 @@ from spark_lib.errors import ConfigurationError
 
 @dataclass(frozen=True)
 class Entry:
-    """One object of a listing: ``size`` in bytes; ``etag`` changes whenever the object is written again."""
+    """One object of a listing: ``size`` in bytes; ``etag`` changes whenever the object is written again; ``modified`` is
+    when that was, in POSIX seconds of the store's clock."""
 
     key: str
     size: int
     etag: str
+    modified: float = field(default=0.0, compare=False)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that somebody began to upload in parts and has not finished; ``began`` as ``Entry.modified``."""
+
+    key: str
+    id: str
+    began: float
 
 
 class Conflict(Exception):
@@ -63,6 +74,19 @@ class Store(Protocol):
     def checksum(self, entry: Entry) -> str:
         """What the manifest keeps to recognise the content later: ``kind:value``."""
 
+    def content_checksum(self, key: str, like: str) -> str:
+        """The checksum of the kind of ``like`` over an object's whole content, as it is read now; empty where the store
+        keeps no checksum that content can be held against."""
+
+    def now(self) -> float:
+        """The store's own clock, in POSIX seconds."""
+
+    def uploads(self, prefix: str) -> Iterator[Upload]:
+        """Unfinished uploads below the directory ``prefix``."""
+
+    def abort(self, upload: Upload) -> None:
+        """Give up an upload, there or not."""
+
     def create(self, key: str, body: bytes) -> None:
         """Put a small object that must not exist. Raises Conflict where it does."""
 
@@ -80,6 +104,9 @@ class Store(Protocol):
 
     def remove(self, prefix: str) -> None:
         """Remove the directory ``prefix`` and what is below it, or nothing where it is not."""
+
+    def remove_objects(self, keys: Iterable[str]) -> None:
+        """Remove objects, there or not."""
 
     def probe(self) -> None:
         """Prove that conditional puts work here. Raises LakeError where they do not, or where nothing can be written."""

@@ -48,6 +48,9 @@ class Report:
     damaged: list[DamagedPartition]
     #: Why trainings were rejected, a line each.
     rejections: list[str]
+    #: Files whose content was held against its checksum, and those that have none that would tell.
+    verified: int = 0
+    untold: int = 0
 
     def raise_if_damaged(self) -> None:
         """Raise one DamagedPartition for all."""
@@ -56,15 +59,15 @@ class Report:
                 f"lake {self.lake}",
                 "every published partition to be whole",
                 f"{len(self.damaged)} damaged: {', '.join(error.where.partition(': ')[0] for error in self.damaged)}",
-                "restore the files, or remove the partition's _SUCCESS and run its stage again",
+                "restore the files, or build the day anew (daystone rebuild STAGE --date DAY)",
             )
 
 
-def report(place: Place, first: date | None, last: date | None) -> Report:
+def report(place: Place, first: date | None, last: date | None, verify: bool = False) -> Report:
     """The days of ``[first, last]``: by default the last fourteen up to the newest in the lake, not to the clock's.
 
-    A report without days is one of a lake that holds nothing. Raises ConfigurationError where ``first`` is after
-    ``last``.
+    With ``verify`` every file is read. A report without days is one of a lake that holds nothing. Raises
+    ConfigurationError where ``first`` is after ``last``.
     """
     if last is None:
         last = newest(place)
@@ -83,13 +86,21 @@ def report(place: Place, first: date | None, last: date | None) -> Report:
             cells[day][name] = cell
     damaged: list[DamagedPartition] = []
     rejections: list[str] = []
+    verified = untold = 0
     for dataset in datasets:
         found = place.partitions.find(dataset, first, last)
+        for day, partition in found.items() if verify else ():
+            if isinstance(partition, Partition):
+                wrong, without = partition.verify()
+                found[day] = wrong[0] if wrong else partition
+                verified += len(partition.manifest.files) - without
+                untold += without
         for day in days(first, last):
             cells[day][dataset] = _cell(dataset, day, found.get(day), place.settings)
         damaged += [partition for partition in found.values() if isinstance(partition, DamagedPartition)]
         rejections += [words for partition in found.values() if (words := _rejection(partition))]
-    return Report(place.partitions.root, place.use_case, list(place.feeds), datasets, cells, damaged, rejections)
+    root, feeds = place.partitions.root, list(place.feeds)
+    return Report(root, place.use_case, feeds, datasets, cells, damaged, rejections, verified, untold)
 
 
 def newest(place: Place) -> date | None:

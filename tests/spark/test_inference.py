@@ -260,7 +260,7 @@ def test_a_model_whose_files_were_altered_is_damaged(chain: Chain, tmp_path: Pat
         selection.pinned(lake, lake.require("selection", AFTER)[0])
     assert caught.value.where == str(altered)
     assert caught.value.wanted == next(f.checksum for f in chain.model.manifest.files if f.path.endswith(document))
-    assert caught.value.next_step == "restore the file, or remove the partition's _SUCCESS and run its stage again"
+    assert caught.value.next_step == "restore the file, or build the day anew (daystone rebuild STAGE --date DAY)"
 
 
 def test_what_is_pinned_is_what_was_trained(chain: Chain) -> None:

@@ -106,7 +106,7 @@ def test_a_damaged_day_is_named_by_each_way(spark: SparkSession, chain: Chain, t
     ]
     assert {message_of(DamagedPartition, way) for way in ways} == {
         f"features of 2026-03-09: {broken}: wanted {size} bytes; found 5 bytes. "
-        "Next: restore the file, or remove the partition's _SUCCESS and run its stage again"
+        "Next: restore the file, or build the day anew (daystone rebuild STAGE --date DAY)"
     }
 
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.processes
 DAY = date(2026, 1, 14)
 CHAIN = ("--module", "tests.unit.stubs.quick")
 LATER = "Next: land the day's files, then its flag, and run again"
-RESTORE = "Next: restore the file, or remove the partition's _SUCCESS and run its stage again"
+RESTORE = "Next: restore the file, or build the day anew (daystone rebuild STAGE --date DAY)"
 
 
 @pytest.fixture

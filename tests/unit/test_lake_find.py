@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from tests.unit.conftest import Outsider
 
-RESTORE = "Next: restore the file, or remove the partition's _SUCCESS and run its stage again"
+RESTORE = "Next: restore the file, or build the day anew (daystone rebuild STAGE --date DAY)"
 
 
 class Counting(Wrapped):

@@ -229,7 +229,7 @@ def test_a_damaged_candidate_stops_the_walk_and_is_not_trained_again(lake: StubL
     assert built.status == NOT_SCHEDULED
     assert set(built.refused) == {
         f"model of 2026-01-12: {file}: wanted 2 bytes; found no file. "
-        "Next: restore the file, or remove the partition's _SUCCESS and run its stage again"
+        "Next: restore the file, or build the day anew (daystone rebuild STAGE --date DAY)"
     }
     assert (lake.published("model"), lake.published("selection")) == (before, {})
 
@@ -346,6 +346,6 @@ def test_a_damaged_dependency_is_named_and_what_needs_it_is_not_built(lake: Stub
     assert built.status == NOT_SCHEDULED
     assert set(built.refused) == {
         f"features of 2026-01-14: {file}: wanted 18 bytes; found no file. "
-        "Next: restore the file, or remove the partition's _SUCCESS and run its stage again"
+        "Next: restore the file, or build the day anew (daystone rebuild STAGE --date DAY)"
     }
     assert lake.published("predictions") == {}

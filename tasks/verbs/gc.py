@@ -1,0 +1,67 @@
+"""What can be removed from a lake without anybody missing it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from spark_lib.errors import ConfigurationError
+from spark_lib.lake import gc
+from tasks.verbs.place import Place
+from tasks.verbs.run import stages
+
+
+@dataclass(frozen=True)
+class Found:
+    """Garbage of the lake; ``kept`` is how many runs stay because a published selection rests on them."""
+
+    garbage: list[gc.Garbage]
+    older_than_hours: float
+
+    @property
+    def size(self) -> int:
+        return sum(garbage.size for garbage in self.garbage)
+
+
+def look(place: Place, older_than_hours: float | None) -> Found:
+    """What has been garbage for longer than ``older_than_hours``; by default twice ``[lake] max_attempt_hours``, which is
+    also the least. Raises ConfigurationError for less, DamagedPartition where a manifest cannot be read."""
+    least = 2 * place.settings.lake.max_attempt_hours
+    hours = least if older_than_hours is None else older_than_hours
+    if hours < least:
+        raise ConfigurationError(
+            "gc --older-than",
+            f"at least {least:g} hours, twice [lake] max_attempt_hours: a younger run may still be published",
+            f"{hours:g}",
+            "give a higher age",
+        )
+    keep = set(_rested_on(place))
+    found = gc.find_probes(place.partitions, hours * 3600)
+    for stage in stages():
+        found += gc.find(place.partitions, stage.dataset, hours * 3600, keep)
+    return Found(found, hours)
+
+
+def remove(place: Place, found: Found) -> Iterator[gc.Garbage]:
+    """Remove it, one after the other."""
+    for garbage in found.garbage:
+        gc.remove(place.partitions, garbage)
+        yield garbage
+
+
+def line(place: Place, garbage: gc.Garbage) -> str:
+    """One find in words."""
+    since = datetime.fromtimestamp(garbage.since, UTC)
+    uploads = f", {len(garbage.uploads)} unfinished uploads" if garbage.uploads else ""
+    files = f"{len(garbage.entries)} files, {garbage.size:,} bytes{uploads}"
+    return f"{garbage.why.value} since {since:%Y-%m-%d %H:%M} UTC, {files}: {place.partitions.store.url(garbage.key)}"
+
+
+def _rested_on(place: Place) -> Iterator[gc.Kept]:
+    """The model runs that published selections were made from: the pinned one of each, and the rejected before it."""
+    lake = place.partitions
+    for selection in lake.require_whole(lake.find("selection", date.min, date.max)).values():
+        for given in selection.manifest.inputs:
+            for run in given.ids:
+                yield given.name, given.first, run

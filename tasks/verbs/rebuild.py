@@ -1,0 +1,46 @@
+"""Builds a day anew, in place of what is published for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from spark_lib.errors import DamagedPartition
+from spark_lib.lake import Partition
+from tasks.stage import Stage
+from tasks.verbs.run import Outcome, Watcher, run, stages
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """``old`` and ``new`` are runs; ``old`` is empty where nothing that could be read was published."""
+
+    outcome: Outcome
+    old: str = ""
+    new: str = ""
+
+
+def rebuild(stage: Stage, watcher: Watcher) -> Rebuilt:
+    """Build a stage, complete or damaged or not there, and what is missing of its inputs."""
+    old = _published(stage)
+    stage.anew = True
+    outcome = run(stage, watcher)
+    return Rebuilt(outcome, old, _published(stage) if outcome.error is None else "")
+
+
+def built_from(stage: Stage, old: str) -> list[tuple[str, date]]:
+    """The published days that were built from a run, by dataset in the order of the chain."""
+    lake = stage.partitions
+    found = []
+    for other in stages():
+        for day, partition in lake.find(other.dataset, stage.date, date.max).items():
+            if isinstance(partition, Partition) and any(
+                given.name == stage.dataset and old in given.ids for given in partition.manifest.inputs
+            ):
+                found.append((other.dataset, day))
+    return found
+
+
+def _published(stage: Stage) -> str:
+    found = stage.partitions.find(stage.dataset, stage.date, stage.date).get(stage.date)
+    return "" if found is None or isinstance(found, DamagedPartition) else found.manifest.run
