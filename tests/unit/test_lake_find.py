@@ -124,6 +124,15 @@ def test_junk_in_a_days_directory_is_invisible(lake: Lake, outsider: Outsider, j
     assert rows_of(lake) == [1]
 
 
+def test_a_partition_is_what_its_manifest_names(lake: Lake, outsider: Outsider) -> None:
+    manifest = publish(lake, [1])
+    outsider.write(f"{lake.prefix('features', DAY)}/run={manifest.run}/part-1.parquet", parquet([9]))
+    outsider.write(f"{lake.prefix('features', DAY)}/run=00000000000000ff/part-0.parquet", parquet([9]))
+
+    named = [lake.store.url(f"{lake.prefix('features', DAY)}/run={manifest.run}/part-0.parquet")]
+    assert partition(lake).files() == partition(lake).files("") == named
+
+
 @pytest.mark.parametrize(
     "name",
     ["date=2026-99-99", "date=2026-01-01.bak", "date=2026-1-1", "date=٢٠٢٦-01-01", "date=", ".staging", "readme"],

@@ -8,13 +8,13 @@ from datetime import date, timedelta
 
 import pytest
 
-from spark_lib.errors import ConfigurationError, LakeError
+from spark_lib.errors import ConfigurationError, DamagedPartition, LakeError
 from spark_lib.lake import Lake, normalise_root
 from spark_lib.lake import s3 as s3_store
 from spark_lib.lake.stores import open_store
 from tests import s3
 from tests.fault_proxy import FaultProxy, fault_proxy
-from tests.unit.lakes import DAY, partition, publish, rows_of, runs_there
+from tests.unit.lakes import DAY, parquet, partition, publish, rows_of, runs_there
 
 pytestmark = pytest.mark.processes
 
@@ -136,6 +136,17 @@ def test_a_refusal_is_never_taken_for_a_missing_day(
     assert refused.value.found.startswith(f"{code} to ListObjectsV2")
 
 
+def test_a_manifest_that_may_not_be_read_is_never_a_missing_day(proxy: FaultProxy, lake: Lake) -> None:
+    publish(lake)
+    fault = proxy.add("answer", kind="GET", key="/_SUCCESS$", status=403, code="AccessDenied")
+
+    with pytest.raises(LakeError) as refused:
+        lake.is_published("features", DAY)
+
+    assert fault.fired
+    assert refused.value.found == "AccessDenied to GetObject (of the fault proxy)"
+
+
 def test_a_policy_that_only_reads_publishes_nothing(proxy: FaultProxy, lake: Lake) -> None:
     proxy.add("answer", kind="PUT", times=100, status=403, code="AccessDenied")
 
@@ -211,6 +222,22 @@ def test_a_body_of_rows_that_is_cut_short_is_read_again(proxy: FaultProxy, lake:
 
     assert rows_of(lake) == list(range(100))
     assert fault.fired
+
+
+def test_a_file_that_was_replaced_by_one_of_the_same_size_is_damage(versitygw: s3.Server, lake: Lake) -> None:
+    manifest = publish(lake, [1])
+    bucket, _, root = lake.root.removeprefix("s3://").partition("/")
+    key = f"{root}/{lake.prefix('features', DAY)}/{manifest.files[0].path}"
+    other = versitygw.client().put_object(Bucket=bucket, Key=key, Body=parquet([2]))
+
+    with pytest.raises(DamagedPartition) as caught:
+        lake.is_published("features", DAY)
+
+    assert (caught.value.where, caught.value.found) == (
+        f"features of 2026-01-01: s3://{bucket}/{key}",
+        other["ETag"].strip('"'),
+    )
+    assert caught.value.wanted == f"the {manifest.files[0].checksum.replace(':', ' ')}"
 
 
 # The probe.

@@ -1,0 +1,312 @@
+"""The checks of the checks: takes one safeguard of the lake out at a time, and a test must fail each time.
+
+    make mutants
+
+Works on a copy of the checkout, so that nothing is ever left broken. First the tests named below must pass on the copy
+as it is; a mutant is killed where its own fails then. The exit code is 1 where one survives.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+_COPIED = ("spark_lib", "tasks", "tests", "scripts", "setup.cfg")
+_LINKED = ".tools"  # the S3 server
+_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A safeguard taken out: the only ``old`` in ``file`` becomes ``new``, and ``test`` must fail."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+_LOCAL = "spark_lib/lake/local.py"
+_S3 = "spark_lib/lake/s3.py"
+_ATTEMPT = "spark_lib/lake/attempt.py"
+_LAKE = "spark_lib/lake/lake.py"
+
+MUTANTS = (
+    Mutant(
+        "a local first put overwrites",
+        _LOCAL,
+        "os.link(prepared, self.url(key))",
+        "os.replace(prepared, self.url(key))",
+        "test_lake_publish.py::test_a_first_publish_with_other_work_leaves_the_winner_to_the_staleness_policy[local]",
+    ),
+    Mutant(
+        "a local swap ignores what is there",
+        _LOCAL,
+        "if found != etag:",
+        "if not found:",
+        "test_lake_publish.py::test_a_rebuild_that_finds_equal_work_is_done[local]",
+    ),
+    Mutant(
+        "a local swap takes no lock",
+        _LOCAL,
+        "as prepared, self._locked(key):",
+        "as prepared:",
+        "test_lake_local.py::test_a_lock_that_is_held_delays_a_swap_and_loses_nothing",
+    ),
+    Mutant(
+        "a first put on S3 has no If-None-Match",
+        _S3,
+        'self._put(key, body, IfNoneMatch="*")',
+        "self._put(key, body)",
+        "test_lake_publish.py::test_a_first_publish_with_other_work_leaves_the_winner_to_the_staleness_policy[versitygw]",
+    ),
+    Mutant(
+        "a swap on S3 has no If-Match",
+        _S3,
+        "self._put(key, body, IfMatch=f'\"{etag}\"')",
+        "self._put(key, body)",
+        "test_lake_publish.py::test_a_rebuild_that_finds_equal_work_is_done[versitygw]",
+    ),
+    Mutant(
+        "files are not listed again before the put",
+        _ATTEMPT,
+        "if self._listed(day, written) != listed or not complete:",
+        "if not complete:",
+        "test_lake_publish.py::test_a_file_that_appears_between_count_and_put_publishes_nothing[local]",
+    ),
+    Mutant(
+        "documents are not counted before the put",
+        _ATTEMPT,
+        "complete = isinstance(written, Rows) or len(listed) == len(written.files)",
+        "complete = True",
+        "test_lake_publish.py::test_a_document_that_vanishes_before_the_put_publishes_nothing[local]",
+    ),
+    Mutant(
+        "inputs are not looked at again before the put",
+        _ATTEMPT,
+        "given.verify()",
+        "pass",
+        "test_lake_publish.py::test_a_raw_day_that_changes_before_the_put_publishes_nothing[local]",
+    ),
+    Mutant(
+        "an attempt may take for ever",
+        _ATTEMPT,
+        "if time.monotonic() - self._began > self._max_seconds:",
+        "if False:",
+        "test_lake_publish.py::test_an_attempt_that_took_too_long_refuses_to_publish[local]",
+    ),
+    Mutant(
+        "a put without an answer is not read back",
+        _ATTEMPT,
+        'logger.info("%s: %s; reading it back", self._store.url(key), type(answer).__name__)',
+        'return body, ""',
+        "test_lake_publish.py::test_a_put_that_was_not_executed_is_sent_again[local]",
+    ),
+    Mutant(
+        "a refusal after one's own success is believed",
+        _ATTEMPT,
+        "if stands.run == self.run:",
+        "if there is body:",
+        "test_lake_publish.py::test_a_refusal_after_ones_own_success_is_a_success[local]",
+    ),
+    Mutant(
+        "files are removed after their put was sent",
+        _ATTEMPT,
+        "self._sent.add(day)",
+        "pass",
+        "test_lake_publish.py::test_an_unsettled_put_is_an_error_and_its_files_stay[local]",
+    ),
+    Mutant(
+        "footers are not compared with what was observed",
+        _ATTEMPT,
+        "if counted != dict(written.observed):",
+        "if False:",
+        "test_lake_publish.py::test_files_with_other_rows_than_observed_publish_nothing[local]",
+    ),
+    Mutant(
+        "files are not on disk before the put",
+        _ATTEMPT,
+        "self._store.persist(entry.key for entry in listed)",
+        "pass",
+        "test_lake_local.py::test_everything_a_manifest_names_is_on_disk_before_it_appears",
+    ),
+    Mutant(
+        "the store is not probed",
+        _ATTEMPT,
+        "self._store.probe()",
+        "pass",
+        "test_lake_local.py::test_a_file_system_without_hard_links_is_refused",
+    ),
+    Mutant(
+        "a server that ignores conditions is trusted",
+        _S3,
+        "if ignored and not _connection.trust_unconditional_puts:",
+        "if False:",
+        "test_lake_s3.py::test_a_server_that_ignores_conditions_is_refused_by_name",
+    ),
+    Mutant(
+        "sizes are not compared",
+        _LAKE,
+        "if there.size != file.size:",
+        "if False:",
+        "test_lake_find.py::test_a_file_of_another_size_is_damage[local]",
+    ),
+    Mutant(
+        "ETags are not compared",
+        _LAKE,
+        'if kind == "etag" and value != there.etag:',
+        "if False:",
+        "test_lake_s3.py::test_a_file_that_was_replaced_by_one_of_the_same_size_is_damage",
+    ),
+    Mutant(
+        "checksums of documents are not compared",
+        _LAKE,
+        "if content is None or found != checksum:",
+        "if content is None:",
+        "test_lake_find.py::test_a_document_with_other_content_of_the_same_size_is_damage[local]",
+    ),
+    Mutant(
+        "a partition is what lies in its directory",
+        _LAKE,
+        "found = self.manifest.files if section is None else self.section(section)",
+        'return [self.store.url(entry.key) for entry in self.store.list(self.prefix) if "/part-" in entry.key]',
+        "test_lake_find.py::test_a_partition_is_what_its_manifest_names[local]",
+    ),
+    Mutant(
+        "a refusal of S3 is taken for a missing object",
+        _S3,
+        '_NO_SUCH_OBJECT = {"NoSuchKey", "404", "NotFound"}',
+        '_NO_SUCH_OBJECT = {"NoSuchKey", "404", "NotFound", "AccessDenied"}',
+        "test_lake_s3.py::test_a_manifest_that_may_not_be_read_is_never_a_missing_day",
+    ),
+    Mutant(
+        "a listing on S3 begins with the first key",
+        _S3,
+        'asked["StartAfter"] = directory + _just_before(first)',
+        "pass",
+        "test_lake_s3.py::test_a_listing_of_10_000_keys_is_whole_and_in_order",
+    ),
+    Mutant(
+        "a listing on S3 asks for every day",
+        _S3,
+        "directory + _shared_beginning(first, last)",
+        "directory",
+        "test_lake_s3.py::test_a_list_asks_for_what_the_bounds_have_in_common",
+    ),
+    Mutant(
+        "a local listing opens every day",
+        _LOCAL,
+        "if item.name < first or (last and item.name > last):",
+        "if False:",
+        "test_lake_local.py::test_directories_outside_the_bounds_are_not_opened",
+    ),
+    Mutant(
+        "a forked process may use its parent's session",
+        "spark_lib/session.py",
+        "if pid != os.getpid():",
+        "if False:",
+        "tests/spark/test_session.py::test_a_forked_process_is_refused",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What pytest said: its exit code, the tests that failed, and all of its output."""
+
+    code: int
+    failed: tuple[str, ...]
+    output: str
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="daystone-mutants-") as directory:
+        copy = Path(directory).resolve()
+        copy_to(copy)
+        sources = {mutant.name: without(copy, mutant) for mutant in MUTANTS}
+        begun = time.monotonic()
+        whole = run_tests(copy, [mutant.test for mutant in MUTANTS])
+        if whole.code:
+            sys.exit(f"{whole.output}\nThe tests do not pass on the code as it is: no mutant says anything")
+        print(f"{'nothing taken out':<50}  passes  {time.monotonic() - begun:5.1f} s", flush=True)
+        killed = [_is_killed(copy, mutant, sources[mutant.name]) for mutant in MUTANTS]
+    print(f"{len(killed)} mutants, {sum(killed)} killed")
+    sys.exit(0 if all(killed) else 1)
+
+
+def run_tests(copy: Path, tests: Sequence[str]) -> Run:
+    """The named tests, until one fails, on the copy."""
+    named = [test if "/" in test else f"tests/unit/{test}" for test in dict.fromkeys(tests)]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-rf", "--tb=short", "-p", "tests.mutants"]
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    done = subprocess.run(
+        [*command, f"--basetemp={copy / 'tmp'}", *named],
+        cwd=copy,
+        env=own | {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=_SECONDS,
+        check=False,
+    )
+    failed = re.findall(r"^FAILED \S*?::(.*?)(?: - .*)?$", done.stdout, flags=re.MULTILINE)
+    return Run(done.returncode, tuple(failed), done.stdout)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Of the tests, whose plugin this is: an error where what they tested was not the copy that they lie in."""
+    copy = session.config.rootpath
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if name.partition(".")[0] in _COPIED and file and not Path(file).is_relative_to(copy):
+            pytest.exit(f"{name} was imported from {file}, not from {copy}", returncode=pytest.ExitCode.INTERNAL_ERROR)
+
+
+def copy_to(copy: Path) -> None:
+    for name in _COPIED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, copy / name)
+    (copy / _LINKED).symlink_to(ROOT / _LINKED)
+
+
+def without(copy: Path, mutant: Mutant) -> str:
+    """The source of a mutant's file without the safeguard. Exits where the safeguard is not there exactly once."""
+    source = (copy / mutant.file).read_text()
+    if source.count(mutant.old) != 1:
+        sys.exit(
+            f"{mutant.name}: wanted this once in {mutant.file}: {mutant.old}; found it {source.count(mutant.old)} times. "
+            "Next: say in tests/mutants.py what the safeguard looks like now"
+        )
+    return source.replace(mutant.old, mutant.new)
+
+
+def _is_killed(copy: Path, mutant: Mutant, source: str) -> bool:
+    kept = (copy / mutant.file).read_text()
+    (copy / mutant.file).write_text(source)
+    begun = time.monotonic()
+    done = run_tests(copy, [mutant.test])
+    (copy / mutant.file).write_text(kept)
+    killed = done.code == pytest.ExitCode.TESTS_FAILED and bool(done.failed)
+    verdict = f"killed   by {done.failed[0]}" if killed else "SURVIVES"
+    print(f"{mutant.name:<50}  {time.monotonic() - begun:5.1f} s  {verdict}", flush=True)
+    if not killed:
+        print(done.output)
+    return killed
+
+
+if __name__ == "__main__":
+    main()
