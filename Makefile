@@ -36,8 +36,8 @@ test-full: $(READY) s3-server
 mutants: $(READY) s3-server
 	$(BIN)/python -m tests.mutants
 
-bench: $(READY)
-	$(BIN)/python benchmarks/bench.py
+bench: $(READY) s3-server
+	$(BIN)/python -m benchmarks.bench
 
 jars: $(READY)
 	$(BIN)/python -m spark_lib.s3a

@@ -1,4 +1,5 @@
-"""The benchmarks: whole processes as a user starts them, against what nobody can do without, in turn in one run.
+"""The benchmarks: whole processes as a user starts them, against what nobody can do without, in turn in one run; and what
+a publish on S3 costs (s3_publish.py).
 
     make bench
 
@@ -9,21 +10,20 @@ that they are good.
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-RESULTS = Path(__file__).with_name("results") / "latest.json"
+from benchmarks import s3_publish
+from benchmarks.result import LATEST, Result, judge, keep
+
 LUIGI = str(Path(sys.executable).with_name("luigi"))
 ROOT = str(Path(__file__).resolve().parent.parent)
 DAY = "2026-03-01"
@@ -35,17 +35,6 @@ BARE_SPARK = [
     "-c",
     "from pyspark.sql import SparkSession; assert SparkSession.builder.master('local[*]').getOrCreate().range(10).count() == 10",
 ]
-
-
-@dataclass(frozen=True)
-class Result:
-    """``goal`` None: reported only. ``holds`` None then."""
-
-    name: str
-    ratio: float
-    goal: float | None
-    better: str
-    holds: bool | None
 
 
 def main() -> None:
@@ -62,9 +51,9 @@ def main() -> None:
                 "one more day, cold / bare session", 5, chain(lake), BARE_SPARK, goal=2.0, before=lambda: one_more(lake)
             ),
         ]
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n")
-    print(f"\nwritten: {RESULTS.relative_to(ROOT)}")
+    results += s3_publish.results()
+    LATEST.unlink(missing_ok=True)  # no figure of a benchmark that is gone
+    keep(results)
 
 
 def chain(lake: str) -> list[str]:
@@ -90,13 +79,7 @@ def compare(
     for _ in range(pairs):
         before()
         taken.append((run(ours), run(other)))
-    ratio = statistics.median(a / b for a, b in taken)
-    holds = None if goal is None else ratio <= goal
-    words = "reported" if holds is None else f"goal at most {goal:g}: {'holds' if holds else 'MISSED'}"
-    print(
-        f"{name}\n    ratio {ratio:.2f} ({words}); {spread([a for a, _ in taken])} against {spread([b for _, b in taken])}"
-    )
-    return Result(name, round(ratio, 3), goal, "lower", holds)
+    return judge(name, taken, goal)
 
 
 def run(command: Sequence[str]) -> float:
@@ -108,10 +91,6 @@ def run(command: Sequence[str]) -> float:
     if done.returncode:
         sys.exit(f"{done.stdout}\nexit {done.returncode}: {' '.join(command)}")
     return seconds
-
-
-def spread(seconds: Sequence[float]) -> str:
-    return f"{statistics.median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f})"
 
 
 if __name__ == "__main__":

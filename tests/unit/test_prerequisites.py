@@ -192,7 +192,7 @@ def test_a_java_home_without_java_is_an_error_although_the_path_has_one(machine:
     )
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "check", "test-full", "bench"])
+@pytest.mark.parametrize("target", ["demo", "test", "check", "test-full", "mutants", "bench"])
 def test_make_says_what_is_missing_in_its_first_line_and_touches_nothing(
     machine: Machine, tmp_path: Path, target: str
 ) -> None:
