@@ -82,7 +82,7 @@ class Publishing:
     def __init__(self, lake: Lake, frame: DataFrame) -> None:
         self.lake = lake
         self.frame = frame
-        self.timed = lake.store = Timed(lake.store)  # type: ignore[assignment]
+        self.timed = lake.store = Timed(lake.store)
         self.written: list[float] = []
         self.committed: list[float] = []
         self.parts: list[dict[str, float]] = []
