@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from spark_lib.errors import LakeError
+from spark_lib.errors import DamagedPartition, LakeError
 from spark_lib.lake.cache import Cache
 from spark_lib.lake.store import Conflict, Entry, Staging, Unanswered, Upload
 
@@ -420,10 +420,17 @@ def _is_unreachable(error: Exception) -> bool:
 @contextmanager
 def _told(where: str) -> Iterator[None]:
     """What S3 refuses, or never answers, as a LakeError that says what to do; never as "there is nothing"."""
-    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+    from botocore.exceptions import BotoCoreError, ClientError, FlexibleChecksumError, NoCredentialsError
 
     try:
         yield
+    except FlexibleChecksumError as error:
+        raise DamagedPartition(
+            where,
+            "the content that was written",
+            str(error),
+            "restore the object, or build the day anew (daystone rebuild STAGE --date DAY)",
+        ) from error
     except ClientError as error:
         wanted, next_step = _REMEDIES.get(
             _code(error), ("an answer", "run again; where it stays, read the server's log")

@@ -6,10 +6,11 @@ import os
 import time
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from spark_lib.errors import DamagedPartition, LakeError
-from spark_lib.lake import Documents, Lake, gc
+from spark_lib.lake import Documents, Lake, Partition, gc
 from spark_lib.lake.gc import Garbage, Why
 from tests import s3
 from tests.unit.conftest import Outsider
@@ -18,6 +19,7 @@ from tests.unit.lakes import (
     NEXT_DAY,
     THIRD_DAY,
     open_attempt,
+    partition,
     publish,
     publish_documents,
     put,
@@ -283,3 +285,26 @@ def test_a_young_upload_keeps_its_run(lake: Lake, server: s3.Server, make_old: A
 
     assert collect(lake) == []
     assert runs_there(lake) == {run}
+
+
+# Readers of a run that was superseded while they read.
+
+
+def test_a_reader_of_the_old_run_sees_its_rows_until_gc_and_then_fails_loudly(lake: Lake) -> None:
+    publish(lake, [1])
+    reader = partition(lake)
+    publish(lake, [2], rebuild=True)
+
+    assert rows_in(reader) == [1]
+    assert rows_of(lake) == [2]
+
+    collect(lake, ANY_AGE)
+
+    with pytest.raises(LakeError):
+        rows_in(reader)
+
+
+def rows_in(found: Partition) -> list[int]:
+    (file,) = found.manifest.files
+    with found.store.open(f"{found.prefix}/{file.path}") as opened:
+        return list(pq.read_table(opened).column("id").to_pylist())
