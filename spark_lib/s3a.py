@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from spark_lib import java
-from spark_lib.errors import ConfigurationError
+from spark_lib.errors import ConfigurationError, DaystoneError
 from spark_lib.lake import s3
 from spark_lib.lake.cache import user_directory
 
@@ -96,6 +97,8 @@ def settings(paths: Iterable[str]) -> dict[str, str]:
 
 def _resolve(directory: Path) -> None:
     java.require()
+    sys.stderr.write("Resolving Spark's jars for S3 (22 MB, once): about half a minute\n")
+    sys.stderr.flush()
     directory.parent.mkdir(parents=True, exist_ok=True)
     # A directory of its own and one rename: two processes may resolve at once, and none is found half-way.
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".resolving-") as scratch:
@@ -126,5 +129,15 @@ def _resolve(directory: Path) -> None:
                 raise
 
 
+def _main() -> int:
+    try:
+        found = jars()
+    except DaystoneError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    sys.stdout.write(f"{len(found)} jars of Spark for S3 in {default_directory()}\n")
+    return 0
+
+
 if __name__ == "__main__":
-    pass
+    sys.exit(_main())
