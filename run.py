@@ -342,8 +342,9 @@ def files(dataset: type[Stage], day: date, section: str | None) -> None:
 
 
 @main.command(short_help="Say what is missing on this machine.")
+@click.option("--spark", is_flag=True, help="Start Spark too, and try the lake from its executors.")
 @of_a_lake
-def doctor() -> None:
+def doctor(spark: bool) -> None:
     """Look at Java, Python, packages, configuration, the lake and the raw feeds; a line each, ok or what to do.
 
     Writes nothing but a probe, which it removes, into the lake (a missing directory is made). Exits with 1 where
@@ -352,11 +353,12 @@ def doctor() -> None:
     \b
     Example:
       daystone doctor --lake-root lake
+      daystone doctor --spark --lake-root s3://bucket/lake --set spark.master=spark://host:7077
     """
     from tasks.verbs.doctor import examine
 
     wrong = 0
-    for finding in examine():
+    for finding in examine(spark):
         wrong += not finding.ok
         mark = click.style("ok", fg="green") if finding.ok else click.style("!!", fg="red", bold=True)
         click.echo(f"{mark} {finding.what:<16} {' '.join(finding.text.split())}")

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from spark_lib import s3a
 from spark_lib.errors import BadData
 from spark_lib.lake.lake import damaged
 
@@ -82,9 +83,9 @@ def columns_of(ddl: str) -> dict[str, str]:
 
 @contextmanager
 def unreadable_files_named() -> Iterator[None]:
-    """Around (or as a decorator of) what runs Spark jobs: a file that Spark fails to read is named.
+    """Around (or as a decorator of) what runs Spark jobs: a file that Spark fails to read is named, and a refusal of S3.
 
-    Raises BadData for a file that others landed, DamagedPartition for one of the lake's own.
+    Raises BadData for a file that others landed, DamagedPartition for one of the lake's own, LakeError where S3 refuses.
     """
     from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
@@ -92,12 +93,14 @@ def unreadable_files_named() -> Iterator[None]:
     try:
         yield
     except (PySparkException, Py4JJavaError) as error:
+        refused = s3a.refusal(str(error))
+        if refused is not None:
+            raise refused from error
         named = re.search(r"reading file (?:file:(?://)?)?(\S+?)\.? ", str(error))
         if named is None or "FAILED_READ_FILE" not in str(error):
             raise
-        causes = re.findall(r"^Caused by: \S*?(\w+(?:Exception|Error): .*)$", str(error), flags=re.MULTILINE)
         file = unquote(named[1])
-        wanted, found = "a file that Spark can read by its schema", causes[-1] if causes else "one that it cannot"
+        wanted, found = "a file that Spark can read by its schema", s3a.cause(str(error))
         if re.search(r"/date=[\d-]{10}/run=[0-9a-f]{16}/", file):
             raise damaged(file, wanted, found) from error
         raise BadData(file, wanted, found, "land the day again with a good file, then run again") from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from spark_lib import java
-from spark_lib.errors import ConfigurationError, DaystoneError
+from spark_lib.errors import ConfigurationError, DaystoneError, LakeError
 from spark_lib.lake import s3
 from spark_lib.lake.cache import user_directory
 
@@ -93,6 +94,31 @@ def settings(paths: Iterable[str]) -> dict[str, str]:
             "spark.hadoop.fs.s3a.connection.ssl.enabled": str(s3.endpoint().startswith("https://")).lower(),
         }
     return found
+
+
+def refusal(text: str) -> LakeError | None:
+    """What S3 refused Spark, from the text of Spark's error: who was refused, and what to do. None for anything else."""
+    status = re.search(r"\(Service: S3, Status Code: (\d+)[^)]*\)(?::(\w+))?", text)
+    alone = "NoAuthWithAWSException" in text or "Unable to load credentials from any of the providers" in text
+    place = re.search(r"s3a://[^\s:,]+?(?=/__magic|/part-|[\s:,])", text)
+    if not (status or alone) or not place:
+        return None
+    task = re.search(r"\(TID \d+\) \((\S+) executor (\d+)\)", text)
+    who, there = (f"executor {task[2]} on {task[1]}", " where executors run") if task else ("the driver", "")
+    wanted, next_step = s3.NO_CREDENTIALS
+    found = "none"
+    if status and not alone:
+        code = status[2] if status[2] and status[2] != "null" else status[1]
+        wanted, next_step = s3.remedy(code)
+        found = f"{code} to {cause(text)}"
+    where = f"s3://{place[0].removeprefix('s3a://')} (Spark, {who})"
+    return LakeError(where, wanted, found, next_step + there)
+
+
+def cause(text: str) -> str:
+    """The innermost cause that the text of a Java error names, else its first line."""
+    causes = re.findall(r"^Caused by: \S*?(\w+(?:Exception|Error): .*)$", text, flags=re.MULTILINE)
+    return str(causes[-1] if causes else text.strip().splitlines()[0])
 
 
 def _resolve(directory: Path) -> None:

@@ -15,7 +15,7 @@ from spark_lib import use_case as use_cases
 from spark_lib.errors import ConfigurationError, DaystoneError
 from spark_lib.lake import Attempt, Documents, Input, Lake, Manifest, Partition, RawDays, Resolved, Rows
 from spark_lib.use_case import UseCase
-from tasks import config
+from tasks import config, sessions
 from tasks.log import say_why
 from tasks.parameters import DayParameter, LakeParameter, UseCaseParameter, refusal_as_exit_code
 from tasks.targets import PartitionTarget
@@ -159,18 +159,8 @@ class Stage(Dated):
 
     def spark(self) -> SparkSession:
         """The process's session, started on first use. Raises JavaMissing."""
-        from spark_lib.session import session
-
         self.progress(5, "starting Spark")
-        values = self.settings.spark
-        started = session(
-            on_s3=self.settings.on_s3(self.lake),
-            master=values.master,
-            driver_memory=values.driver_memory,
-            shuffle_partitions=values.shuffle_partitions,
-            conf=values.conf,
-            log_file=str(config.log_file()),
-        )
+        started = sessions.start(self.settings, self.lake)
         if self.set_tracking_url is not None and started.sparkContext.uiWebUrl:
             self.set_tracking_url(started.sparkContext.uiWebUrl)
         self.progress(10, "Spark is up")

@@ -39,6 +39,7 @@ _NO_SUCH_OBJECT = {"NoSuchKey", "404", "NotFound"}
 _PRECONDITION_FAILED = {"PreconditionFailed", "412"}
 #: To a conditional put: another put of the key was under way, and this one may be sent again.
 _MAY_BE_REPEATED = {"ConditionalRequestConflict", "OperationAborted", "409"}
+#: By S3's code of error, or the status where it gives none: what was wanted, and the next step.
 _REMEDIES = {
     "NoSuchKey": ("an object", "find out what removed it, then run again"),
     "PreconditionFailed": ("the object that was opened", "run again: it was written anew meanwhile"),
@@ -49,12 +50,18 @@ _REMEDIES = {
     "InvalidToken": ("a token that is valid", "fetch new credentials, then run again"),
     "RequestTimeTooSkewed": ("a clock within 15 minutes of the server's", "set the clock of this machine"),
     "AccessDenied": ("permission", "grant it in the policy (docs/operations.md has the least that suffices)"),
-    "403": ("permission", "grant it in the policy (docs/operations.md has the least that suffices)"),
+    # An answer to HEAD has no code: a wrong secret looks like a policy that refuses.
+    "403": ("permission", "check the secret and the policy (docs/operations.md has the least that suffices)"),
     "PermanentRedirect": ("the bucket's own region", "set AWS_REGION to the region of the bucket"),
     "AuthorizationHeaderMalformed": ("the bucket's own region", "set AWS_REGION to the region of the bucket"),
     "IllegalLocationConstraintException": ("the bucket's own region", "set AWS_REGION to the region of the bucket"),
     "301": ("the bucket's own region", "set AWS_REGION to the region of the bucket"),
 }
+
+NO_CREDENTIALS = (
+    "credentials from AWS's own chain",
+    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or the machine's role",
+)
 
 
 @dataclass(frozen=True)
@@ -84,6 +91,24 @@ def forget_clients() -> None:
         _clients.clear()
 
 
+def connection() -> Connection:
+    """How this process reaches S3, for another one to ``configure``."""
+    return Connection(endpoint(), _connection.trust_unconditional_puts)
+
+
+def credentials_by() -> str:
+    """Which link of AWS's chain gives this process its credentials, as ``env``; empty where none does."""
+    import boto3
+
+    found = boto3.session.Session().get_credentials()
+    return str(found.method) if found else ""
+
+
+def remedy(code: str) -> tuple[str, str]:
+    """What was wanted where S3 answers with this code of error, and the next step."""
+    return _REMEDIES.get(code, ("an answer", "run again; where it stays, read the server's log"))
+
+
 def endpoint() -> str:
     """The url of the server; empty for AWS's own."""
     return os.environ.get("S3_ENDPOINT") or os.environ.get("AWS_ENDPOINT_URL_S3") or _connection.endpoint
@@ -106,6 +131,10 @@ class S3Store:
         return f"{self.root}/{key}" if key else self.root
 
     def list(self, prefix: str, first: str = "", last: str = "") -> Iterator[Entry]:
+        return (entry for entry in self._all(prefix, first, last) if not entry.key.endswith("/"))
+
+    def _all(self, prefix: str, first: str = "", last: str = "") -> Iterator[Entry]:
+        """What ``list`` gives, and the markers (``directory/``) that some tools make for directories, Spark's among them."""
         directory = self._prefix + (f"{prefix.rstrip('/')}/" if prefix else "")
         asked: dict[str, Any] = {"Bucket": self.bucket, "Prefix": directory + _shared_beginning(first, last)}
         if first:
@@ -116,7 +145,7 @@ class S3Store:
                     segment = item["Key"].removeprefix(directory).partition("/")[0]
                     if last and segment > last:
                         return
-                    if segment < first or item["Key"].endswith("/"):  # a marker that some tools make for a directory
+                    if segment < first:
                         continue
                     key, modified = item["Key"].removeprefix(self._prefix), item["LastModified"].timestamp()
                     yield Entry(key, item["Size"], _plain(item["ETag"]), modified)
@@ -203,7 +232,7 @@ class S3Store:
         """The job has written where its files stay."""
 
     def remove(self, prefix: str) -> None:
-        self.remove_objects([entry.key for entry in self.list(prefix)])
+        self.remove_objects([entry.key for entry in self._all(prefix)])
 
     def remove_objects(self, keys: Iterable[str]) -> None:
         objects = [{"Key": self._prefix + key} for key in keys]
@@ -432,19 +461,13 @@ def _told(where: str) -> Iterator[None]:
             "restore the object, or build the day anew (daystone rebuild STAGE --date DAY)",
         ) from error
     except ClientError as error:
-        wanted, next_step = _REMEDIES.get(
-            _code(error), ("an answer", "run again; where it stays, read the server's log")
-        )
+        wanted, next_step = remedy(_code(error))
         message = error.response.get("Error", {}).get("Message", "")
         found = f"{_code(error)} to {error.operation_name}" + (f" ({message})" if message else "")
         raise LakeError(where, wanted, found, next_step) from error
     except NoCredentialsError as error:
-        raise LakeError(
-            where,
-            "credentials from AWS's own chain",
-            "none",
-            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or the machine's role",
-        ) from error
+        wanted, next_step = NO_CREDENTIALS
+        raise LakeError(where, wanted, "none", next_step) from error
     except (BotoCoreError, OSError) as error:
         if _is_unreachable(error):
             server = endpoint() or "AWS"

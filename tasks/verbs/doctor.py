@@ -1,4 +1,5 @@
-"""What a machine, a configuration and a lake must have before the chain can run, looked at one by one. No JVM."""
+"""What a machine, a configuration and a lake must have before the chain can run, looked at one by one. Without a JVM,
+unless executors are to be asked as well."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from luigi.configuration import get_config
 from spark_lib import __version__, java
 from spark_lib.errors import ConfigurationError, DaystoneError
 from spark_lib.lake import landed
-from tasks import config, defaults
+from tasks import config, defaults, sessions
 from tasks.verbs import run as runner
 from tasks.verbs.place import Place, configured
 
@@ -37,8 +38,8 @@ class Finding:
     text: str
 
 
-def examine() -> Iterator[Finding]:
-    """Every finding, in the order in which one would mend them."""
+def examine(spark: bool = False) -> Iterator[Finding]:
+    """Every finding, in the order in which one would mend them. ``spark`` starts a session, and asks executors too."""
     yield _python()
     yield from _told("java", _java)
     yield from _packages()
@@ -62,6 +63,8 @@ def examine() -> Iterator[Finding]:
     yield Finding("use case", True, f"{place.use_case} ({type(place.case).__module__}:{type(place.case).__name__})")
     yield from _settings(place)
     yield from _told("lake", lambda: _lake(place))
+    if spark:
+        yield from _told("executors", lambda: _executors(place))
     for feed in place.feeds:
         yield from _told(f"raw {feed}", partial(_feed, place, feed))
 
@@ -166,6 +169,14 @@ def _scheduler() -> list[Finding]:
 def _lake(place: Place) -> list[Finding]:
     place.partitions.store.probe()
     return [Finding("lake", True, f"{place.partitions.root} can be written and published to")]
+
+
+def _executors(place: Place) -> list[Finding]:
+    from spark_lib import executors
+
+    started = sessions.start(place.settings, place.partitions.root)
+    there = executors.prove(started, place.partitions.root)
+    return [Finding("executors", True, f"of {started.sparkContext.master}: {there}")]
 
 
 def _feed(place: Place, name: str) -> list[Finding]:

@@ -156,6 +156,18 @@ def test_a_policy_that_only_reads_publishes_nothing(proxy: FaultProxy, lake: Lak
     assert refused.value.found == "AccessDenied to PutObject (of the fault proxy)"
 
 
+def test_a_directory_is_removed_with_the_markers_that_other_tools_made_for_it(proxy: FaultProxy, lake: Lake) -> None:
+    bucket = lake.root.removeprefix("s3://").partition("/")[0]
+    for key in ("lake/gone/", "lake/gone/deeper/", "lake/gone/file", "lake/stays/"):
+        proxy.server.client().put_object(Bucket=bucket, Key=key)
+    assert [entry.key for entry in lake.store.list("gone")] == ["gone/file"]
+
+    lake.store.remove("gone")
+
+    left = proxy.server.client().list_objects_v2(Bucket=bucket)["Contents"]
+    assert [item["Key"] for item in left] == ["lake/stays/"]
+
+
 # Answers that are lost, late or false, on the wire.
 
 
