@@ -143,9 +143,10 @@ class S3Store:
             for page in _client().get_paginator("list_objects_v2").paginate(**asked):
                 for item in page.get("Contents", []):
                     segment = item["Key"].removeprefix(directory).partition("/")[0]
-                    if last and segment > last:
+                    if last and segment > last and not segment.startswith(last):
                         return
-                    if segment < first:
+                    # `last.` comes before `last/`, as keys are ordered.
+                    if segment < first or (last and segment > last):
                         continue
                     key, modified = item["Key"].removeprefix(self._prefix), item["LastModified"].timestamp()
                     yield Entry(key, item["Size"], _plain(item["ETag"]), modified)

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from spark_lib.errors import LakeError
@@ -102,6 +102,7 @@ def test_a_listing_is_in_the_order_of_keys_and_without_what_lies_elsewhere(store
 
 @same_store
 @given(found=st.sets(keys, max_size=12), first=names, last=names)
+@example(found={"x=./0", "x=/0"}, first="0", last="=")
 def test_bounds_apply_to_the_segment_after_the_prefix_inclusively(
     store: Store, found: set[str], first: str, last: str
 ) -> None:
