@@ -54,7 +54,7 @@ def prove(spark: SparkSession, root: str) -> str:
 
 def look(root: str, probe: str, connection: s3.Connection) -> Seen:
     """What a Python worker does: find what the driver wrote, write, list and read."""
-    s3.configure(connection.endpoint, connection.trust_unconditional_puts)
+    s3.configure(connection.endpoint, connection.trust_unconditional_puts, region=connection.region)
     seen = Seen(platform.node(), platform.python_version(), endpoint=s3.endpoint() if is_s3(root) else "")
     try:
         if is_s3(root):

@@ -82,6 +82,10 @@ def settings(paths: Iterable[str]) -> dict[str, str]:
         "spark.hadoop.mapreduce.outputcommitter.factory.scheme.s3a": committed,
         "spark.sql.sources.commitProtocolClass": "org.apache.spark.internal.io.cloud.PathOutputCommitProtocol",
         "spark.sql.parquet.output.committer.class": "org.apache.spark.internal.io.cloud.BindingParquetOutputCommitter",
+        # Hadoop's own figures make one unanswered request last for minutes: with these, 45 seconds.
+        "spark.hadoop.fs.s3a.attempts.maximum": "3",
+        "spark.hadoop.fs.s3a.retry.limit": "4",
+        "spark.hadoop.fs.s3a.connection.establish.timeout": "5s",
         # A second job below the same dataset keeps its uploads; what is left over belongs to gc.
         "spark.hadoop.fs.s3a.committer.abort.pending.uploads": "false",
         # Known, so that a file's etag can be told from its content again.
@@ -98,21 +102,32 @@ def settings(paths: Iterable[str]) -> dict[str, str]:
 
 def refusal(text: str) -> LakeError | None:
     """What S3 refused Spark, from the text of Spark's error: who was refused, and what to do. None for anything else."""
-    status = re.search(r"\(Service: S3, Status Code: (\d+)[^)]*\)(?::(\w+))?", text)
+    status = re.search(r"S3Exception: (.*?) \(Service: S3, Status Code: (\d+)[^)]*\)(?::(\w+))?", text)
     alone = "NoAuthWithAWSException" in text or "Unable to load credentials from any of the providers" in text
-    place = re.search(r"s3a://[^\s:,]+?(?=/__magic|/part-|[\s:,])", text)
-    if not (status or alone) or not place:
+    unreachable = re.search(r"Unable to execute HTTP request: ([^\n]*?)(?:: {2,}software\.|\n|$)", text)
+    if alone:
+        (wanted, next_step), found = s3.NO_CREDENTIALS, "none"
+    elif status:
+        code = status[3] if status[3] and status[3] != "null" else status[2]
+        (wanted, next_step), found = s3.remedy(code), f"{code} ({status[1]})"
+    elif unreachable:
+        wanted, next_step = f"an answer from {s3.endpoint() or 'AWS'}", "check the network, then run again"
+        found = unreachable[1]
+    else:
         return None
-    task = re.search(r"\(TID \d+\) \((\S+) executor (\d+)\)", text)
-    who, there = (f"executor {task[2]} on {task[1]}", " where executors run") if task else ("the driver", "")
-    wanted, next_step = s3.NO_CREDENTIALS
-    found = "none"
-    if status and not alone:
-        code = status[2] if status[2] and status[2] != "null" else status[1]
-        wanted, next_step = s3.remedy(code)
-        found = f"{code} to {cause(text)}"
-    where = f"s3://{place[0].removeprefix('s3a://')} (Spark, {who})"
+    who, there = _who(text)
+    place = re.search(r"s3a://[^\s:,]+?(?=/__magic|/part-|[\s:,])", text)
+    where = f"s3://{place[0].removeprefix('s3a://')} ({who})" if place else who
     return LakeError(where, wanted, found, next_step + there)
+
+
+def _who(text: str) -> tuple[str, str]:
+    """Whose request failed, and where to act: executors have credentials and a network of their own."""
+    task = re.search(r"\(TID \d+\) \((\S+) executor (\d+)\)", text)
+    if task:
+        return f"Spark, executor {task[2]} on {task[1]}", ", where executors run"
+    # Of a file that a task failed to read Spark tells without naming the executor.
+    return ("Spark, in a task", ", where executors run") if "Executor$TaskRunner" in text else ("Spark, the driver", "")
 
 
 def cause(text: str) -> str:

@@ -86,17 +86,14 @@ class Server:
 
 
 @contextmanager
-def versitygw(directory: Path) -> Iterator[Server]:
-    """versitygw on ``directory``, installed where it is missing."""
-    script = ROOT / "scripts" / "versitygw.sh"
-    installed = subprocess.run(
-        ["sh", str(script)], check=True, text=True, stdout=subprocess.PIPE, env=os.environ | {"PYTHON": sys.executable}
-    )
+def versitygw(directory: Path, *options: str) -> Iterator[Server]:
+    """versitygw on ``directory``, installed where it is missing. ``options`` are its own, as in ``--region``."""
     buckets = directory / "buckets"
     buckets.mkdir()
     port = free_port()
     command = [
-        installed.stdout.strip(),
+        program(),
+        *options,
         "--port",
         f"127.0.0.1:{port}",
         "--quiet",
@@ -107,6 +104,15 @@ def versitygw(directory: Path) -> Iterator[Server]:
     keys = {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY}
     with _running(command, port, directory / "versitygw.log", keys):
         yield Server("versitygw", f"http://127.0.0.1:{port}", buckets)
+
+
+def program() -> str:
+    """versitygw itself."""
+    script = ROOT / "scripts" / "versitygw.sh"
+    installed = subprocess.run(
+        ["sh", str(script)], check=True, text=True, stdout=subprocess.PIPE, env=os.environ | {"PYTHON": sys.executable}
+    )
+    return installed.stdout.strip()
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import secrets
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -39,6 +39,9 @@ _NO_SUCH_OBJECT = {"NoSuchKey", "404", "NotFound"}
 _PRECONDITION_FAILED = {"PreconditionFailed", "412"}
 #: To a conditional put: another put of the key was under way, and this one may be sent again.
 _MAY_BE_REPEATED = {"ConditionalRequestConflict", "OperationAborted", "409"}
+_OF_ANOTHER_REGION = (
+    "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301",
+)  # fmt: skip
 #: By S3's code of error, or the status where it gives none: what was wanted, and the next step.
 _REMEDIES = {
     "NoSuchKey": ("an object", "find out what removed it, then run again"),
@@ -52,10 +55,11 @@ _REMEDIES = {
     "AccessDenied": ("permission", "grant it in the policy (docs/operations.md has the least that suffices)"),
     # An answer to HEAD has no code: a wrong secret looks like a policy that refuses.
     "403": ("permission", "check the secret and the policy (docs/operations.md has the least that suffices)"),
-    "PermanentRedirect": ("the bucket's own region", "set AWS_REGION to the region of the bucket"),
-    "AuthorizationHeaderMalformed": ("the bucket's own region", "set AWS_REGION to the region of the bucket"),
-    "IllegalLocationConstraintException": ("the bucket's own region", "set AWS_REGION to the region of the bucket"),
-    "301": ("the bucket's own region", "set AWS_REGION to the region of the bucket"),
+    "400": (
+        "a token, a region and a clock that are right",
+        "fetch new credentials and check AWS_REGION, then run again",
+    ),
+    **dict.fromkeys(_OF_ANOTHER_REGION, ("the bucket's own region", "set AWS_REGION to the region of the bucket")),
 }
 
 NO_CREDENTIALS = (
@@ -67,11 +71,13 @@ NO_CREDENTIALS = (
 @dataclass(frozen=True)
 class Connection:
     """What configuration says about S3: ``endpoint`` where the environment names none, whether a server that ignores
-    conditions is to be used all the same, and the directory in which manifests are kept once they were read."""
+    conditions is to be used all the same, the directory in which manifests are kept once they were read, and the region
+    where the environment names none."""
 
     endpoint: str = ""
     trust_unconditional_puts: bool = False
     cache: str = ""
+    region: str = ""
 
 
 _connection = Connection()
@@ -79,10 +85,10 @@ _clients: dict[tuple[int, str], BaseClient] = {}
 _clients_lock = threading.Lock()
 
 
-def configure(endpoint: str = "", trust_unconditional_puts: bool = False, cache: str = "") -> None:
+def configure(endpoint: str = "", trust_unconditional_puts: bool = False, cache: str = "", region: str = "") -> None:
     """Say once a process what its configuration says about S3."""
     global _connection
-    _connection = Connection(endpoint, trust_unconditional_puts, cache)
+    _connection = Connection(endpoint, trust_unconditional_puts, cache, region)
 
 
 def forget_clients() -> None:
@@ -93,7 +99,7 @@ def forget_clients() -> None:
 
 def connection() -> Connection:
     """How this process reaches S3, for another one to ``configure``."""
-    return Connection(endpoint(), _connection.trust_unconditional_puts)
+    return replace(_connection, endpoint=endpoint(), cache="", region=region())
 
 
 def credentials_by() -> str:
@@ -116,7 +122,12 @@ def endpoint() -> str:
 
 def region() -> str:
     """The region to sign for."""
-    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+    named = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or _connection.region
+    if named:
+        return named
+    import boto3
+
+    return boto3.session.Session().region_name or "us-east-1"  # of the profile
 
 
 class S3Store:
@@ -400,14 +411,21 @@ def _client() -> BaseClient:
                 max_pool_connections=32,
                 s3={"addressing_style": "path"} if endpoint() else {},
             )
-            session = boto3.session.Session()
-            _clients[key] = session.client(
-                "s3",
-                endpoint_url=endpoint() or None,
-                region_name=session.region_name or region(),
-                config=settings,
+            client = boto3.session.Session().client(
+                "s3", endpoint_url=endpoint() or None, region_name=region(), config=settings
             )
+            client.meta.events.register_first("needs-retry.s3", _refuse_another_region)
+            _clients[key] = client
         return _clients[key]
+
+
+def _refuse_another_region(response: tuple[Any, Any] | None, operation: Any, **_: Any) -> None:
+    """botocore would find the bucket's region and go on there by itself, where Spark does not follow."""
+    from botocore.exceptions import ClientError
+
+    parsed = response[1] if response else {}
+    if parsed.get("Error", {}).get("Code") in _OF_ANOTHER_REGION:
+        raise ClientError(parsed, operation.name)
 
 
 def _plain(etag: str) -> str:
