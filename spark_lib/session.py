@@ -81,9 +81,7 @@ def _start(
         # Scoring moves columns: large enough to pay, small enough to stay in a cache.
         "spark.sql.execution.arrow.maxRecordsPerBatch": "65536",
     }
-    if master.startswith("local"):
-        os.environ.setdefault("SPARK_LOCAL_IP", LOOPBACK)
-        settings |= {"spark.driver.host": LOOPBACK, "spark.driver.bindAddress": LOOPBACK}
+    settings |= _within_reach(master)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("SPARK_HOME", java.spark_home())  # executors of a `local-cluster` start from there
     builder = SparkSession.builder.master(master).appName("daystone")
@@ -106,6 +104,15 @@ def _start(
     for name in ("DataFrameQueryContextLogger", "SQLQueryContextLogger"):
         PySparkLogger.getLogger(name).disabled = True
     return spark
+
+
+def _within_reach(master: str) -> dict[str, str]:
+    """Who can connect. Spark's page has no password and binds where SPARK_LOCAL_IP says, else on every interface; a driver
+    whose executors are on other machines cannot hide, but its page can."""
+    if master.startswith("local"):
+        os.environ.setdefault("SPARK_LOCAL_IP", LOOPBACK)
+        return {"spark.driver.host": LOOPBACK, "spark.driver.bindAddress": LOOPBACK}
+    return {} if "SPARK_LOCAL_IP" in os.environ else {"spark.ui.enabled": "false"}
 
 
 @contextmanager

@@ -57,6 +57,8 @@ class FaultProxy:
     server: Server
     counted: Counter[str] = field(default_factory=Counter)
     log: list[tuple[str, str]] = field(default_factory=list)
+    #: As they came: method, path with its query, and the body of a delete of many objects.
+    requests: list[tuple[str, str, bytes]] = field(default_factory=list)
     _faults: list[Fault] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -133,6 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
         body = self._body()
         kind, key = self._what()
+        self.proxy.requests.append((self.command, self.path, body if "?delete" in self.path else b""))
         fault = self.proxy.struck(kind, key)
         deed = fault.deed if fault else ""
         if fault and deed == "answer":

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,3 +91,31 @@ class Commands:
             file.write_text(config)
             passed_on["LUIGI_CONFIG_PATH"] = str(file)
         return passed_on | dict(env or {})
+
+
+def listening(pids: Iterable[int]) -> list[str]:
+    """The addresses on which these processes listen, as the kernel writes them (127.0.0.1 is 0100007F)."""
+    inodes = {inode for pid in pids for inode in _sockets(pid)}
+    addresses = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in Path(table).read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and fields[9] in inodes:
+                addresses.add(fields[1].split(":")[0])
+    return sorted(addresses)
+
+
+def _sockets(pid: int) -> set[str]:
+    found: set[str] = set()
+    try:
+        descriptors = list(Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        return found  # it has ended meanwhile
+    for descriptor in descriptors:
+        try:
+            target = os.readlink(descriptor)
+        except OSError:
+            continue
+        if target.startswith("socket:["):
+            found.add(target.removeprefix("socket:[").removesuffix("]"))
+    return found

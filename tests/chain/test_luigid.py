@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import csv
-import json
 import random
-import socket
-import subprocess
-import sysconfig
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -21,32 +17,13 @@ from typing import Any
 import pytest
 
 import spark_lib
-from tests.chain.chains import Chain, ended, until, write_sample
+from tests.chain.chains import Chain, ended, write_sample
+from tests.chain.luigids import Luigid, running_luigid
 from tests.processes import Result
 
 MONDAY = "2026-01-26"
 FIRST = date(2026, 1, 18)  # of the adopter's data
 CASES = {"credit_risk": "credit_risk", "churn": "churn.Churn"}
-
-
-@dataclass
-class Luigid:
-    """A scheduler on this machine, by its HTTP interface."""
-
-    url: str
-
-    def ask(self, method: str, **arguments: object) -> Any:
-        query = urllib.parse.urlencode({"data": json.dumps(arguments)})
-        with urllib.request.urlopen(f"{self.url}/api/{method}?{query}", timeout=10) as answer:  # noqa: S310  (our own luigid)
-            return json.load(answer)["response"]
-
-    def tasks(self) -> dict[str, dict[str, Any]]:
-        """What it knows of every task, by id."""
-        return self.ask("task_list", status="", upstream_status="", limit=False)
-
-    def configuration(self) -> str:
-        """What a user writes into a file of their own to use it."""
-        return f"[core]\nlocal_scheduler = false\ndefault-scheduler-url = {self.url}\n"
 
 
 @dataclass
@@ -73,25 +50,8 @@ class Watched:
 
 @pytest.fixture(scope="module")
 def luigid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Luigid]:
-    home = tmp_path_factory.mktemp("luigid")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    program = Path(sysconfig.get_path("scripts"), "luigid")
-    with (home / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [program, "--address", "127.0.0.1", "--port", str(port), "--state-path", home / "state", "--logdir", home],
-            cwd=home,
-            stdout=log,
-            stderr=log,
-        )
-    scheduler = Luigid(f"http://127.0.0.1:{port}")
-    try:
-        until(lambda: server.poll() is not None or answers(scheduler))
+    with running_luigid(tmp_path_factory.mktemp("luigid")) as scheduler:
         yield scheduler
-    finally:
-        server.terminate()
-        server.wait(10)
 
 
 @pytest.fixture(scope="module")
@@ -231,20 +191,6 @@ def look(luigid: Luigid, seen: Watched) -> None:
                     seen.pages[url] = page.read().decode()
             except urllib.error.URLError:
                 continue  # its run may have ended meanwhile
-
-
-def answers(luigid: Luigid) -> bool:
-    try:
-        luigid.tasks()
-    except urllib.error.URLError:
-        return False
-    return True
-
-
-def page(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310  (luigid's, or one that Spark gave it)
-        content: bytes = answer.read()
-    return content.decode()
 
 
 def visits_of(day: date) -> list[tuple[int, str, datetime, float]]:

@@ -26,6 +26,7 @@ from spark_lib.errors import ConfigurationError
 from spark_lib.files import write_parquet
 from spark_lib.lake import Lake
 from spark_lib.session import session
+from tests.processes import listening
 from tests.spark.lakes import CASE, DAY, SETTINGS, Parcels, silent
 
 
@@ -41,7 +42,7 @@ def main(report: str, log: str, lake: str, scratch: str) -> None:
     found["mine"] = java(spark).getProperty("mine")
     found["files"] = files_of_a_write(spark, f"{scratch}/out")
     noise(spark)
-    found["listening"] = listening()
+    found["listening"] = listening(family())
     balanced = Lake(lake, CASE).require("balanced", DAY)[0]
     trained = training.build(spark, Parcels(), balanced, SETTINGS, f"{scratch}/model", silent)
     found["model_digest"] = trained.metrics["model_digest"]
@@ -94,18 +95,6 @@ def noise(spark: SparkSession) -> None:
         raise AssertionError("a division by zero went through")
 
 
-def listening() -> list[str]:
-    """The addresses on which this process and those that it started listen."""
-    inodes = {inode for pid in family() for inode in sockets(pid)}
-    addresses = set()
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        for line in Path(table).read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == "0A" and fields[9] in inodes:
-                addresses.add(fields[1].split(":")[0])
-    return sorted(addresses)
-
-
 def family() -> list[int]:
     """This process and all below it."""
     parents: dict[int, list[int]] = {}
@@ -117,22 +106,6 @@ def family() -> list[int]:
     found = [os.getpid()]
     for pid in found:
         found += parents.get(pid, [])
-    return found
-
-
-def sockets(pid: int) -> set[str]:
-    found = set()
-    try:
-        descriptors = list(Path(f"/proc/{pid}/fd").iterdir())
-    except OSError:
-        return found  # it has ended meanwhile
-    for descriptor in descriptors:
-        try:
-            target = os.readlink(descriptor)
-        except OSError:
-            continue
-        if target.startswith("socket:["):
-            found.add(target.removeprefix("socket:[").removesuffix("]"))
     return found
 
 

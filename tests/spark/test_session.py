@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_lib.session import session
+from spark_lib.session import _within_reach, session
 from tests.spark.conftest import Elsewhere
 
 
@@ -61,6 +61,14 @@ def test_only_this_machine_can_connect(elsewhere: Elsewhere) -> None:
     # As the kernel writes them: 127.0.0.1, and the same as an address of IPv6.
     assert elsewhere.found["listening"]
     assert set(elsewhere.found["listening"]) <= {"0100007F", "0000000000000000FFFF00000100007F"}
+
+
+def test_on_a_cluster_there_is_no_page_unless_somebody_says_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SPARK_LOCAL_IP", raising=False)
+    assert _within_reach("spark://host:7077") == {"spark.ui.enabled": "false"}
+
+    monkeypatch.setenv("SPARK_LOCAL_IP", "10.0.0.7")
+    assert _within_reach("spark://host:7077") == {}
 
 
 def test_time_is_utc_in_any_time_zone(elsewhere: Elsewhere) -> None:
