@@ -5,7 +5,9 @@ Knows click and rich; what is done is in ``tasks``, which is imported where a ve
 
 from __future__ import annotations
 
+import configparser
 import errno
+import sys
 import traceback
 from collections.abc import Callable
 from datetime import date
@@ -13,9 +15,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from tasks import config
-from tasks.verbs import exits, shown
-from tasks.verbs import run as runner
+try:
+    from tasks import config
+    from tasks.verbs import exits, shown
+    from tasks.verbs import run as runner
+except configparser.Error as unreadable:  # Luigi reads its files when it is imported
+    from spark_lib.errors import ConfigurationError
+
+    said = ConfigurationError(
+        "luigi.cfg", "a file that Luigi can read", " ".join(str(unreadable).split()), "correct it"
+    )
+    click.echo(f"Error: {said}", err=True)
+    sys.exit(said.exit_code)
 
 if TYPE_CHECKING:
     from tasks.stage import Stage

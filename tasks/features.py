@@ -15,6 +15,7 @@ class FeatureEngineering(Stage):
     dataset = "features"
 
     def requires(self) -> list[RawPartition]:
+        self.refuse_earlier_days()
         return [self.clone(RawPartition, feed=feed) for feed in self.case.feature_feeds]
 
     def run(self) -> None:

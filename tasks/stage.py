@@ -172,6 +172,10 @@ class Stage(Dated):
 
     def history(self) -> dict[str, RawDays]:
         """Every feed that features may see, from the first day on."""
+        return {feed: self.raw_days(feed, self.settings.first_date) for feed in self.case.feature_feeds}
+
+    def refuse_earlier_days(self) -> None:
+        """Raise ConfigurationError for a day before history begins: no raw day of it will ever land."""
         first = self.settings.first_date
         if self.date < first:
             raise ConfigurationError(
@@ -180,7 +184,6 @@ class Stage(Dated):
                 "an earlier one",
                 "ask for a later day, or set --pipeline-first-date",
             )
-        return {feed: self.raw_days(feed, first) for feed in self.case.feature_feeds}
 
     def on_failure(self, exception: BaseException) -> str:
         """The explanation that Luigi passes on: one line where the error is ours, else the traceback."""

@@ -7,7 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from spark_lib.errors import LakeError
-from spark_lib.lake.lake import Lake, Partition, common_schema
+from spark_lib.lake.lake import Lake, Partition, common_schema, damaged
 from spark_lib.lake.manifest import Schema
 
 if TYPE_CHECKING:
@@ -71,8 +71,13 @@ def _read_files(partition: Partition, section: str, schema: pa.Schema) -> pa.Tab
 
     tables = []
     for file in partition.section(section):
-        with partition.store.open(f"{partition.prefix}/{file.path}") as opened:
-            tables.append(pq.ParquetFile(opened).read().select(schema.names).cast(schema))
+        key = f"{partition.prefix}/{file.path}"
+        try:
+            with partition.store.open(key) as opened:
+                tables.append(pq.ParquetFile(opened).read().select(schema.names).cast(schema))
+        except (pa.ArrowException, OSError) as error:
+            where = f"{partition.dataset} of {partition.date}: {partition.store.url(key)}"
+            raise damaged(where, "a Parquet file that can be read", str(error).splitlines()[0]) from error
     return pa.concat_tables(tables) if tables else schema.empty_table()
 
 

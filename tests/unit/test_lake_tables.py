@@ -118,6 +118,17 @@ def test_a_damaged_day_is_an_error(lake: Lake, outsider: Outsider) -> None:
         read_arrow(lake, "predictions", DAY)
 
 
+def test_a_file_whose_content_is_no_longer_parquet_is_named(lake: Lake, outsider: Outsider) -> None:
+    (file,) = publish(lake, [1], dataset="predictions").files
+    key = f"{lake.prefix('predictions', DAY)}/{file.path}"
+    outsider.write(key, b"x" * file.size)  # S3 has another etag then, a local directory nothing that tells
+
+    with pytest.raises(DamagedPartition) as refused:
+        read_arrow(lake, "predictions", DAY)
+
+    assert refused.value.where == f"predictions of 2026-01-01: {lake.store.url(key)}"
+
+
 def test_every_plain_type_comes_back(lake: Lake) -> None:
     values: dict[str, Any] = {
         "string": "é",

@@ -135,6 +135,19 @@ def test_options_outrank_the_sections_of_a_use_case_and_of_a_feed(daystone: Verb
     assert last_line(other_feed).startswith("Error: --set raw.outcomes.min_rows: wanted a value of type int")
 
 
+def test_a_configuration_file_that_luigi_cannot_read_is_named(daystone: Verbs) -> None:
+    config = daystone.home / "broken.cfg"
+    config.write_text("[lake\nroot = here\n")
+
+    result = daystone("status", LUIGI_CONFIG_PATH=str(config))
+
+    assert result.code == 31
+    assert last_line(result) == (
+        "Error: luigi.cfg: wanted a file that Luigi can read; found File contains no section headers. "
+        f"file: '{config}', line: 1 '[lake\\n'. Next: correct it"
+    )
+
+
 def test_an_exception_that_nobody_expected_exits_with_30_and_its_traceback_is_in_the_log(daystone: Verbs) -> None:
     (daystone.home / "broken.py").write_text("1 / 0\n")
 

@@ -300,13 +300,17 @@ def test_a_hole_in_earlier_history_is_an_error_that_names_it(lake: StubLake) -> 
     ]
 
 
+@pytest.mark.parametrize("landed", [True, False])
 @pytest.mark.parametrize("asked", [tasks.FeatureEngineering, tasks.ServingFeatures])
-def test_a_day_before_the_first_one_is_refused(lake: StubLake, asked: type[tasks.Stage]) -> None:
-    lake.land(date(2025, 12, 31), date(2025, 12, 31))
+def test_a_day_before_the_first_one_is_refused_landed_or_not(
+    lake: StubLake, asked: type[tasks.Stage], landed: bool
+) -> None:
+    if landed:
+        lake.land(date(2025, 12, 31), date(2025, 12, 31))
 
     built = build(asked(date=date(2025, 12, 31)))
 
-    assert built.status == FAILED
+    assert built.status == NOT_SCHEDULED
     assert built.refused == [
         f"{asked.dataset} of 2025-12-31: wanted a day from [pipeline] first_date on, 2026-01-01; found an earlier one. "
         "Next: ask for a later day, or set --pipeline-first-date"
