@@ -19,14 +19,10 @@ try:
     from tasks import config
     from tasks.verbs import exits, shown
     from tasks.verbs import run as runner
-except configparser.Error as unreadable:  # Luigi reads its files when it is imported
-    from spark_lib.errors import ConfigurationError
-
-    said = ConfigurationError(
-        "luigi.cfg", "a file that Luigi can read", " ".join(str(unreadable).split()), "correct it"
-    )
-    click.echo(f"Error: {said}", err=True)
-    sys.exit(said.exit_code)
+except configparser.Error as unreadable:  # Luigi reads its files when it is imported: nothing of ours can be, either
+    found = " ".join(str(unreadable).split())
+    click.echo(f"Error: luigi.cfg: wanted a file that Luigi can read; found {found}. Next: correct it", err=True)
+    sys.exit(31)  # that of a ConfigurationError
 
 if TYPE_CHECKING:
     from tasks.stage import Stage

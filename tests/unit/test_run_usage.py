@@ -141,7 +141,7 @@ def test_a_configuration_file_that_luigi_cannot_read_is_named(daystone: Verbs) -
 
     result = daystone("status", LUIGI_CONFIG_PATH=str(config))
 
-    assert result.code == 31
+    assert result.code == errors.ConfigurationError.exit_code
     assert last_line(result) == (
         "Error: luigi.cfg: wanted a file that Luigi can read; found File contains no section headers. "
         f"file: '{config}', line: 1 '[lake\\n'. Next: correct it"
