@@ -1,19 +1,27 @@
-"""Lakes to run the chain on. One is built a test session; tests change copies of it."""
+"""Lakes to run the chain on, each built once a test session; tests that change one change a copy."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests import s3
-from tests.chain.chains import Chain, write_sample
+from tests.chain.chains import USE_CASES, Chain, ended, write_sample
 from tests.chain.observed import Observed, observe
+from tests.processes import ROOT
 
 #: A day that the sample lake has predictions of; its model is of the first Monday from day 49 of the data on.
 DAY = "2026-03-01"
+
+
+#: The first with 4 days of window and 21 of delay behind it.
+MONDAY = "2026-01-26"
+SMALL = ["--date", MONDAY, "--training-window-days", 4, "--training-min-positives", 100]
+LATER = Path(__file__).parent / "later"
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +46,37 @@ def observed(versitygw: s3.Server, tmp_path_factory: pytest.TempPathFactory) -> 
     """A run of the chain on S3 that was watched all along."""
     with observe(versitygw, tmp_path_factory.mktemp("observed")) as seen:
         yield seen
+
+
+@dataclass(frozen=True)
+class Place:
+    """An environment, and options that must not matter."""
+
+    env: Mapping[str, str]
+    options: tuple[str, ...] = ()
+
+
+#: Two places as far apart as places are. The clock of `later` is Python's, in the driver and its workers; what Spark's
+#: own could do is ruled out by the last test of test_determinism.py, since the JVM's clock cannot be set from here.
+EAST = Place({"TZ": "Pacific/Kiritimati"})
+WEST_LATER_ON_ONE_CORE = Place(
+    {"TZ": "America/Los_Angeles", "PYTHONPATH": f"{LATER}:{ROOT}:{USE_CASES}"},
+    ("--spark-master", "local[1]", "--spark-shuffle-partitions", "3"),
+)
+
+
+@pytest.fixture(scope="session")
+def lakes(tmp_path_factory: pytest.TempPathFactory) -> list[Chain]:
+    """Every dataset of MONDAY, built once in each place. Tests read them."""
+    found, running = [], []
+    for place in (EAST, WEST_LATER_ON_ONE_CORE):
+        home = tmp_path_factory.mktemp("place")
+        write_sample(home / "lake", days=26, rows_per_day=500)
+        found.append(Chain(home / "lake", home / "scratch"))
+        task = ["Everything", *SMALL, *place.options]
+        running.append(found[-1].start(*task, module="everything", env=place.env))
+    with ended(*running):
+        for one in running:
+            result = one.wait()
+            assert result.code == 0, result.stderr[-10_000:]
+    return found

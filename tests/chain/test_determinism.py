@@ -3,52 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.chain.chains import USE_CASES, Chain, ended, write_sample
+from tests.chain.chains import Chain
+from tests.chain.conftest import LATER, MONDAY
 from tests.processes import ROOT
-
-MONDAY = "2026-01-26"  # the first with 4 days of window and 21 of delay behind it
-SMALL = ["--training-window-days", 4, "--training-min-positives", 100]
-LATER = Path(__file__).parent / "later"
-
-
-@dataclass(frozen=True)
-class Place:
-    """An environment, and options that must not matter."""
-
-    env: Mapping[str, str]
-    options: tuple[str, ...] = ()
-
-
-#: Two places as far apart as places are. The clock of `later` is Python's, in the driver and its workers; what Spark's
-#: own could do is ruled out by the last test of this module, since the JVM's clock cannot be set from here.
-EAST = Place({"TZ": "Pacific/Kiritimati"})
-WEST_LATER_ON_ONE_CORE = Place(
-    {"TZ": "America/Los_Angeles", "PYTHONPATH": f"{LATER}:{ROOT}:{USE_CASES}"},
-    ("--spark-master", "local[1]", "--spark-shuffle-partitions", "3"),
-)
-
-
-@pytest.fixture(scope="module")
-def lakes(tmp_path_factory: pytest.TempPathFactory) -> list[Chain]:
-    """Every dataset of MONDAY, built once in each place."""
-    found, running = [], []
-    for place in (EAST, WEST_LATER_ON_ONE_CORE):
-        home = tmp_path_factory.mktemp("place")
-        write_sample(home / "lake", days=26, rows_per_day=500)
-        found.append(Chain(home / "lake", home / "scratch"))
-        task = ["Everything", "--date", MONDAY, *SMALL, *place.options]
-        running.append(found[-1].start(*task, module="everything", env=place.env))
-    with ended(*running):
-        for one in running:
-            result = one.wait()
-            assert result.code == 0, result.stderr[-10_000:]
-    return found
 
 
 @pytest.mark.parametrize("dataset", ["features", "serving", "balanced", "model", "selection", "predictions"])

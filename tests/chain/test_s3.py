@@ -8,21 +8,16 @@ from pathlib import Path
 import pytest
 
 from tests import s3
-from tests.chain.chains import Chain, write_sample
+from tests.chain.chains import Chain
+from tests.chain.conftest import MONDAY, SMALL
 
-MONDAY = "2026-01-26"  # the first with 4 days of window and 21 of delay behind it
-SMALL = ["--date", MONDAY, "--training-window-days", 4, "--training-min-positives", 100]
 CLUSTER = ["--spark-master", "local-cluster[2,1,1024]"]
 
 
-@pytest.fixture(scope="module")
-def on_disk(tmp_path_factory: pytest.TempPathFactory) -> Chain:
-    """Predictions of MONDAY in a local lake."""
-    home = tmp_path_factory.mktemp("local")
-    write_sample(home / "lake", days=26, rows_per_day=500)
-    chain = Chain(home / "lake", home / "scratch")
-    chain.succeeds("BatchInference", *SMALL)
-    return chain
+@pytest.fixture
+def on_disk(lakes: list[Chain]) -> Chain:
+    """Every dataset of MONDAY in a local lake."""
+    return lakes[0]
 
 
 @pytest.fixture
@@ -36,14 +31,14 @@ def on_s3(on_disk: Chain, versitygw: s3.Server, tmp_path: Path, monkeypatch: pyt
 
 
 def test_every_row_is_as_in_a_local_lake_and_a_second_run_starts_no_jvm(on_disk: Chain, on_s3: Chain) -> None:
-    on_s3.succeeds("BatchInference", *SMALL)
+    on_s3.succeeds("Everything", *SMALL, module="everything")
 
     assert on_s3.published().keys() == on_disk.published().keys()
     for dataset, day in on_disk.published():
         assert on_s3.contents(dataset, day) == on_disk.contents(dataset, day)
     assert on_s3.sessions() == 1
 
-    again = on_s3.succeeds("BatchInference", *SMALL)
+    again = on_s3.succeeds("Everything", *SMALL, module="everything")
 
     assert on_s3.sessions() == 1
     assert "1 complete ones were encountered" in again.stderr
