@@ -104,6 +104,7 @@ def fault_proxy(server: Server) -> Iterator[FaultProxy]:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are two packets: the second would wait 40 ms for the client
     proxy: FaultProxy
     upstream: str
 
