@@ -17,13 +17,14 @@ from pathlib import Path
 import pytest
 
 from tests import s3
-from tests.faults import killed, matrix
+from tests.faults import damage, killed, machine, matrix, requests, scheduler, together
 from tests.faults.matrix import Case
 from tests.faults.world import Worlds, undisturbed
 
 
 def all_cases(spark: bool) -> list[Case]:
-    return [*killed.cases()]
+    families = [scheduler, killed, together, damage, requests, machine]
+    return [case for family in families for case in family.cases()]
 
 
 def main() -> int:
@@ -63,7 +64,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="so many times the usual number of seeds")
     parser.add_argument("--only", default="*", metavar="NAME", help="the case of this name, or of a pattern with *")
     parser.add_argument("--seed", type=int, metavar="N", help="this seed only")
-    parser.add_argument("--spark", action=argparse.BooleanOptionalAction, default=True, help="also the cases with Spark")
+    parser.add_argument(
+        "--spark", action=argparse.BooleanOptionalAction, default=True, help="also the cases with Spark"
+    )
     parser.add_argument("--at-once", type=int, default=2, metavar="N", help="cases at one moment")
     parser.add_argument("--table", type=Path, metavar="FILE", help="write the table as Markdown")
     parser.add_argument("--keep", action="store_true", help="keep the lakes of cases with violations")

@@ -37,7 +37,9 @@ _HELD_SECONDS = 2.0
 def cases() -> Iterator[Case]:
     for store in ("local", "s3"):
         yield Case(f"killed-at-random-{store}", "driver killed at a random moment", store, at_random, seeds=14)
-        yield Case(f"many-days-killed-{store}", "many-day job killed at a random moment", store, many_at_random, seeds=4)
+        yield Case(
+            f"many-days-killed-{store}", "many-day job killed at a random moment", store, many_at_random, seeds=4
+        )
     for name in REQUESTS:
         for deed in ("delay", "drop before", "drop after"):
             called = f"killed-at-{name}-{deed.replace(' ', '-')}-s3"

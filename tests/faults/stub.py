@@ -4,29 +4,33 @@
     python -m tests.faults.stub 2026-01-01 2026-01-06 ROOT             one attempt at many days
 
 What the environment asks for: FAULTS_PAUSE seconds between two files; FAULTS_MARKS is a directory where each step
-leaves a file; at the step FAULTS_MEET a process waits there for a second one, at FAULTS_WAIT until it is told to go on.
+leaves a file; at the step FAULTS_MEET a process waits there for a second one, at FAULTS_WAIT until it is told to go on; no
+file may grow beyond FAULTS_FILE_BYTES.
 """
 
 from __future__ import annotations
 
 import os
+import resource
 import secrets
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 
 import tasks
-from spark_lib.errors import DaystoneError
+from spark_lib.errors import DaystoneError, LakeError
 from spark_lib.lake import Attempt, Documents, Lake, Manifest, Partition, Rows, days, resolved
-from spark_lib.lake.store import Conflict
+from spark_lib.lake.store import Conflict, Unanswered
 from tests.unit.lakes import SCHEMA, parquet
 
 CASE = "tests.unit.stubs.cases:Loans"
 PARTS = 3
 _MEETING_SECONDS = 8.0
+
+if _bytes := os.environ.get("FAULTS_FILE_BYTES"):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(_bytes), int(_bytes)))
 
 
 def step(name: str) -> None:
@@ -53,10 +57,13 @@ def write(attempt: Attempt, ids: Sequence[int], day: date) -> Rows:
     directory = "/".join([attempt.destination.removeprefix(f"{store.url('')}/"), *parts])
     for number in range(PARTS if ids else 0):
         step(f"{attempt.dataset}-{day}-part-{number}")
-        with suppress(Conflict):  # one's own, of a try whose answer was lost: the name is nobody else's
-            store.create(
-                f"{directory}/part-{number}-{secrets.token_hex(4)}.parquet", parquet(ids[number::PARTS])
-            )
+        key = f"{directory}/part-{number}-{secrets.token_hex(4)}.parquet"
+        try:
+            store.create(key, parquet(ids[number::PARTS]))
+        except Conflict:
+            pass  # its own, of a try whose answer was lost: the name is nobody else's
+        except Unanswered as error:
+            raise LakeError(store.url(key), "an answer", str(error), "run again") from error
     step(f"{attempt.dataset}-{day}-commit")
     return Rows({"": len(ids)}, SCHEMA)
 

@@ -10,7 +10,7 @@ import sys
 import sysconfig
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -23,6 +23,7 @@ from tests.faults.matrix import Case, NotFired
 from tests.faults.reader import Contents, Key, Reader, contents
 from tests.processes import Commands, Result
 from tests.s3 import Server
+from tests.unit.conftest import LocalOutsider, Outsider, S3Outsider
 
 DAY = date(2026, 1, 5)
 MANY = days(date(2026, 1, 1), date(2026, 1, 8))
@@ -72,9 +73,12 @@ class Started:
     job: Job
     process: subprocess.Popen[bytes]
     home: Path
+    copying: subprocess.Popen[bytes]
 
     @property
     def stderr(self) -> str:
+        """All that it said, once it has ended."""
+        self.copying.wait()
         return (self.home / "stderr").read_text(errors="replace")
 
     @property
@@ -101,6 +105,7 @@ class World:
     #: Until then a put that was sent may still arrive; the next run may begin before that, or not.
     lands_at: float = 0.0
     next_run_waits: bool = False
+    on_exit: ExitStack = field(default_factory=ExitStack)
     _started: list[Started] = field(default_factory=list)
     _jobs: list[Job] = field(default_factory=list)
     _reader: Reader | None = None
@@ -109,6 +114,11 @@ class World:
     def faults(self) -> FaultProxy:
         assert self.proxy is not None, "a case of the local store asked for a fault of S3"
         return self.proxy
+
+    @property
+    def outsider(self) -> Outsider:
+        """Somebody else who writes and deletes objects of the lake."""
+        return S3Outsider(self.proxy.server, self.root) if self.proxy else LocalOutsider(self.root)
 
     @property
     def marks(self) -> Path:
@@ -132,17 +142,21 @@ class World:
         environment = Commands(home).environment(settings, {**more, "FAULTS_MARKS": str(self.marks), **env})
         if "PYTHONPATH" in env:
             environment["PYTHONPATH"] = os.pathsep.join([env["PYTHONPATH"], str(Commands(home).packages)])
+        # Through a pipe: a process that may not let files grow can still say why it failed.
         with (home / "stderr").open("wb") as err:
-            process = subprocess.Popen(
-                [*job.command, self.root],
-                cwd=home,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=err,
-                start_new_session=True,
-            )
-        started = Started(job, process, home)
+            copying = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=err)
+        assert copying.stdin is not None
+        process = subprocess.Popen(
+            [*job.command, self.root],
+            cwd=home,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=copying.stdin,
+            start_new_session=True,
+        )
+        copying.stdin.close()
+        started = Started(job, process, home, copying)
         self._started.append(started)
         return started
 
@@ -202,11 +216,13 @@ class World:
                 self.end(one)
         if self.next_run_waits:
             self._wait_for_late_puts()
-        jobs = list(dict.fromkeys(self._jobs))
-        for job in jobs:
-            self.finish(self.start(job))
+        asked = list(dict.fromkeys(self._jobs))
+        for job in asked:
+            # One that another asks for is run by that one.
+            if not any(set(job.wanted) < set(other.wanted) for other in asked):
+                self.finish(self.start(job))
         self._wait_for_late_puts()
-        self.violations += self.differences(dict.fromkeys(key for job in jobs for key in job.wanted))
+        self.violations += self.differences(dict.fromkeys(key for job in asked for key in job.wanted))
         self.violations += self._published_otherwise()
         self.reader.end()
         self.violations += self.reader.broken
@@ -278,6 +294,7 @@ class Worlds:
                     world.end(one)
             if world._reader:
                 world._reader.end()
+            world.on_exit.close()
             if not world.violations:
                 shutil.rmtree(world.home, ignore_errors=True)
 
