@@ -11,20 +11,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests import s3
-from tests.faults import damage, killed, machine, matrix, requests, scheduler, together
+from tests.faults import damage, killed, machine, matrix, requests, scheduler, spark, together
 from tests.faults.matrix import Case
+from tests.faults.spark_world import SparkWorlds
 from tests.faults.world import Worlds, undisturbed
 
 
-def all_cases(spark: bool) -> list[Case]:
+def all_cases(with_spark: bool) -> list[Case]:
     families = [scheduler, killed, together, damage, requests, machine]
-    return [case for family in families for case in family.cases()]
+    return [case for family in [spark] * with_spark + families for case in family.cases()]
 
 
 def main() -> int:
@@ -39,8 +40,15 @@ def main() -> int:
     began = time.monotonic()
     with _home(asked.keep) as home, s3.versitygw(home) as server, pytest.MonkeyPatch.context() as environment:
         server.reach(environment)
-        stage = Worlds(home, server, server.new_bucket(), undisturbed(home / "undisturbed"))
-        outcomes = matrix.run_all(lanes, stage, asked.at_once, lambda outcome: print(outcome, flush=True))
+        bucket = server.new_bucket()
+        worlds = Worlds(home, server, bucket, undisturbed(home / "undisturbed"))
+        with closing(SparkWorlds(home / "spark", server, bucket)) as spark_worlds:
+            outcomes = matrix.run_all(
+                lanes,
+                lambda case, *which: (spark_worlds if case.together else worlds)(case, *which),
+                asked.at_once,
+                lambda outcome: print(outcome, flush=True),
+            )
     print(f"\n{len(outcomes)} cases in {time.monotonic() - began:.0f} s\n")
     if asked.table:
         asked.table.write_text(matrix.page(outcomes))

@@ -36,16 +36,16 @@ _HELD_SECONDS = 2.0
 
 def cases() -> Iterator[Case]:
     for store in ("local", "s3"):
-        yield Case(f"killed-at-random-{store}", "driver killed at a random moment", store, at_random, seeds=14)
+        yield Case(f"killed-at-random-{store}", "driver killed at a random moment", store, at_random, seeds=9)
         yield Case(
-            f"many-days-killed-{store}", "many-day job killed at a random moment", store, many_at_random, seeds=4
+            f"many-days-killed-{store}", "many-day job killed at a random moment", store, many_at_random, seeds=3
         )
     for name in REQUESTS:
         for deed in ("delay", "drop before", "drop after"):
             called = f"killed-at-{name}-{deed.replace(' ', '-')}-s3"
             yield Case(called, "driver killed at a request", "s3", at_request(name, deed))
     for name in PATHS:
-        yield Case(f"killed-at-{name}-local", "driver killed when a path appears", "local", at_path(name), seeds=3)
+        yield Case(f"killed-at-{name}-local", "driver killed when a path appears", "local", at_path(name), seeds=2)
 
 
 def at_random(world: World, draw: Random) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
@@ -88,4 +87,4 @@ class Reader(threading.Thread):
 
     def _note(self, said: str) -> None:
         if said not in self.broken:
-            self.broken.append(f"{said} ({time.strftime('%H:%M:%S')})")
+            self.broken.append(said)

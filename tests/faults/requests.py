@@ -23,7 +23,6 @@ REQUESTS = {
 #: What one client's tries ride out.
 ONCE: dict[str, dict[str, Any]] = {
     "slow-down": {"deed": "answer", "times": 2},
-    "internal-error": {"deed": "answer", "status": 500, "code": "InternalError"},
     "dropped-before": {"deed": "drop before", "times": 2},
     "dropped-after": {"deed": "drop after"},
     "delayed": {"deed": "delay", "seconds": 0.5},
@@ -48,7 +47,7 @@ def cases() -> Iterator[Case]:
     for request in ("listing-of-days", "listing-of-the-run", "footer"):
         yield Case(f"{request}-cut-s3", "request cut", "s3", to_one(request, {"deed": "cut"}, {0, FAILED, UNKNOWN}))
     conflict = {"deed": "answer", "status": 409, "code": "ConditionalRequestConflict", "times": 2}
-    yield Case("manifest-conflict-s3", "request conflict", "s3", to_one("manifest", conflict, {0}), seeds=2)
+    yield Case("manifest-conflict-s3", "request conflict", "s3", to_one("manifest", conflict, {0}))
     for request in ("part", "listing-of-the-run", "footer", "manifest"):
         for deed in LONG:
             codes = {0, FAILED, UNKNOWN}

@@ -24,11 +24,11 @@ DEEDS = {
 
 def cases() -> Iterator[Case]:
     for store in ("local", "s3"):
-        yield Case(f"two-on-one-day-{store}", "two processes on one day", store, on_one_day, seeds=6)
-        yield Case(f"two-on-one-day-one-killed-{store}", "two processes, one killed", store, one_killed, seeds=3)
-        yield Case(f"two-many-days-{store}", "two overlapping many-day jobs", store, many_days, seeds=4)
+        yield Case(f"two-on-one-day-{store}", "two processes on one day", store, on_one_day, seeds=4)
+        yield Case(f"two-on-one-day-one-killed-{store}", "two processes, one killed", store, one_killed, seeds=2)
+        yield Case(f"two-many-days-{store}", "two overlapping many-day jobs", store, many_days, seeds=3)
         yield Case(
-            f"two-many-days-one-killed-{store}", "two many-day jobs, one killed", store, many_one_killed, seeds=3
+            f"two-many-days-one-killed-{store}", "two many-day jobs, one killed", store, many_one_killed, seeds=2
         )
     for request in REQUESTS:
         for deed in DEEDS:

@@ -209,8 +209,7 @@ class World:
 
     def settle(self) -> None:
         """Run every job again, undisturbed, one after another; then check."""
-        if self.proxy:
-            self.proxy.heal()
+        self.faults_healed()
         for one in self._started:
             if one.runs:
                 self.end(one)
@@ -223,7 +222,15 @@ class World:
                 self.finish(self.start(job))
         self._wait_for_late_puts()
         self.violations += self.differences(dict.fromkeys(key for job in asked for key in job.wanted))
-        self.violations += self._published_otherwise()
+        self.violations += self.published_otherwise({key for job in asked for key in job.wanted})
+        self.end_reader()
+
+    def faults_healed(self) -> None:
+        if self.proxy:
+            self.proxy.heal()
+
+    def end_reader(self) -> None:
+        """Take over what the reader saw."""
         self.reader.end()
         self.violations += self.reader.broken
         if not self.reader.polls:
@@ -238,15 +245,25 @@ class World:
             os.killpg(started.process.pid, signal.SIGKILL)
         started.process.wait()
 
-    def _published_otherwise(self) -> Iterator[str]:
-        """Manifests that nobody asked for: a second one of a day, one in a place that is no partition's."""
-        wanted = {key for job in self._jobs for key in job.wanted}
+    def published_otherwise(self, wanted: Collection[Key]) -> Iterator[str]:
+        """Manifests that nobody asked for, or in a place that is no partition's."""
         for use_case in sorted({key[0] for key in wanted}):
             lake = Lake(self.root, use_case)
             allowed = {f"{lake.prefix(dataset, day)}/_SUCCESS" for case, dataset, day in wanted if case == use_case}
             for entry in lake.store.list(use_case):
                 if entry.key.endswith("_SUCCESS") and entry.key not in allowed:
                     yield f"a manifest where none belongs: {entry.key}"
+
+    def close(self) -> None:
+        """End all that is left of it."""
+        for one in self._started:
+            if one.runs:
+                self.end(one)
+        if self._reader:
+            self._reader.end()
+        self.on_exit.close()
+        if not self.violations:
+            shutil.rmtree(self.home, ignore_errors=True)
 
 
 def undisturbed(home: Path) -> dict[Key, Contents]:
@@ -278,25 +295,19 @@ class Worlds:
         home = self.home / name
         if case.store == "local":
             world = _open(home, str(home / "lake"), self.reference)
-            yield from self._over(world)
+            yield from _until_closed(world)
         else:
             with fault_proxy(self.server) as proxy:
                 world = _open(home, f"s3://{self.bucket}/{name}", self.reference)
                 world.proxy = proxy
-                yield from self._over(world)
+                yield from _until_closed(world)
 
-    def _over(self, world: World) -> Iterator[World]:
-        try:
-            yield world
-        finally:
-            for one in world._started:
-                if one.runs:
-                    world.end(one)
-            if world._reader:
-                world._reader.end()
-            world.on_exit.close()
-            if not world.violations:
-                shutil.rmtree(world.home, ignore_errors=True)
+
+def _until_closed(world: World) -> Iterator[World]:
+    try:
+        yield world
+    finally:
+        world.close()
 
 
 def _open(home: Path, root: str, reference: Mapping[Key, Contents]) -> World:
