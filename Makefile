@@ -4,13 +4,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test check test-full bench jars clean prerequisites s3-server
+.PHONY: help demo test check test-full faults faults-full bench jars clean prerequisites s3-server
 
 help:
 	@echo "make demo       60 sample days, the chain on them, a few predictions"
 	@echo "make test       the test suite"
 	@echo "make check      lint, format, types, layers and the unit tests that start no process, in under a minute"
 	@echo "make test-full  the test suite with the tests that take minutes"
+	@echo "make faults     kill, cut off, damage and fill what can be, and check that nothing is lost"
+	@echo "make faults-full  the same with five times as many seeds"
 	@echo "make bench      the benchmarks, into benchmarks/results/latest.json"
 	@echo "make jars       Spark's jars for S3, once"
 	@echo "make clean      remove all that these made, except lakes and logs"
@@ -31,6 +33,12 @@ check: $(READY)
 
 test-full: $(READY) s3-server
 	$(BIN)/pytest -m "" tests
+
+faults: $(READY) s3-server
+	$(BIN)/python -m tests.faults
+
+faults-full: $(READY) s3-server
+	$(BIN)/python -m tests.faults --seeds 5
 
 bench: $(READY)
 	$(BIN)/python benchmarks/bench.py

@@ -45,7 +45,7 @@ def of_a_file(deed: Callable[[World, str, bytes], str], dataset: str) -> Callabl
         key = f"{partition.prefix}/{draw.choice(partition.manifest.files).path}"
         with partition.store.open(key) as opened:
             body = opened.read()
-        with world.reader.paused():
+        with world.reader.paused(damaged=(LUIGI_CASE, dataset, DAY)):
             found = deed(world, key, body)
         _named_then_mended(world, draw, dataset, partition.store.url(key), found)
 
@@ -59,7 +59,7 @@ def of_a_manifest(world: World, draw: Random) -> None:
     key = f"{lake.prefix(dataset, DAY)}/_SUCCESS"
     content = lake.store.read(key)
     assert content is not None
-    with world.reader.paused():
+    with world.reader.paused(damaged=(LUIGI_CASE, dataset, DAY)):
         world.outsider.write(key, content[0][: draw.randrange(len(content[0]))])
     _named_then_mended(world, draw, dataset, lake.store.url(key), "")
 
@@ -80,5 +80,5 @@ def _named_then_mended(world: World, draw: Random, dataset: str, url: str, found
 
 
 def _remove_manifest(world: World, dataset: str) -> None:
-    with world.reader.paused():
+    with world.reader.paused(removed=(LUIGI_CASE, dataset, DAY)):
         world.outsider.delete(f"{Lake(world.root, LUIGI_CASE).prefix(dataset, DAY)}/_SUCCESS")

@@ -38,8 +38,9 @@ class Reader(threading.Thread):
         self.broken: list[str] = []
         self.polls = 0
         self._root = root
-        self._wanted = wanted
-        self._runs: dict[Key, set[str]] = {}
+        self.wanted = wanted
+        self._runs: dict[Key | None, set[str]] = {}
+        self._damaged: set[Key | None] = set()
         self._paused = threading.Lock()
         self._over = threading.Event()
         self._pause = 0.15 if is_s3(root) else 0.04
@@ -47,27 +48,32 @@ class Reader(threading.Thread):
     def run(self) -> None:
         while not self._over.wait(self._pause):
             with self._paused:
-                self._poll()
+                self.poll()
 
     def end(self) -> None:
         self._over.set()
         self.join()
 
     @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Not while somebody damages a partition on purpose. What stands after that is a new run."""
+    def paused(self, damaged: Key | None = None, removed: Key | None = None) -> Iterator[None]:
+        """Not while somebody damages a partition on purpose, or removes a manifest, after which a new run may stand."""
         with self._paused:
             yield
-            self._runs.clear()
+            self._damaged |= {damaged} - {None}
+            self._damaged -= {removed}
+            self._runs.pop(removed, None)
 
-    def _poll(self) -> None:
-        for use_case, dataset in sorted({key[:2] for key in self._wanted}):
-            days = [day for *place, day in self._wanted if place == [use_case, dataset]]
+    def poll(self) -> None:
+        """One look at every day that is wanted, and at those between."""
+        for use_case, dataset in sorted({key[:2] for key in self.wanted}):
+            days = [day for *place, day in self.wanted if place == [use_case, dataset]]
             lake = Lake(self._root, use_case)
             try:
                 for day, found in lake.find(dataset, min(days), max(days)).items():
                     if isinstance(found, Partition):
                         self._compare((use_case, dataset, day), found)
+                    elif (use_case, dataset, day) not in self._damaged:
+                        self._note(f"a reader found damage that nobody did: {found}")
             except Exception as error:
                 self._note(f"a reader of {dataset} met {type(error).__name__}: {error}")
         self.polls += 1
@@ -80,9 +86,9 @@ class Reader(threading.Thread):
         known.add(found.manifest.run)
         if len(known) > 1:
             self._note(f"{key[1]} of {key[2]} was published by the runs {sorted(known)}")
-        if key not in self._wanted:
+        if key not in self.wanted:
             self._note(f"{key[1]} of {key[2]} was published, and nobody asked for it")
-        elif contents(found) != self._wanted[key]:
+        elif contents(found) != self.wanted[key]:
             self._note(f"a reader saw other rows in {key[1]} of {key[2]}, run {found.manifest.run}")
 
     def _note(self, said: str) -> None:

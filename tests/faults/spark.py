@@ -216,14 +216,14 @@ def damaged(deed: Callable[[Any, str, bytes], str]) -> Callable[[SparkWorld, Ran
         path = f"{partition.prefix}/{draw.choice(partition.manifest.files).path}"
         with partition.store.open(path) as opened:
             body = opened.read()
-        with world.reader.paused():
+        with world.reader.paused(damaged=key):
             found = deed(world, path, body)
         error = damage_of(world, key)
         url = partition.store.url(path)
         if error is None or url not in str(error) or found not in error.found:
             world.violations.append(f"{url} was damaged ({found}), and the lake says {error}")
         world.built(world.host.send("read", world.root, [DAY]), {35}, said=str(error))
-        with world.reader.paused():
+        with world.reader.paused(removed=key):
             world.outsider.delete(f"{partition.prefix}/_SUCCESS")
 
     return strike
