@@ -30,13 +30,13 @@ def all_cases(with_spark: bool) -> list[Case]:
 
 def main() -> int:
     asked = _arguments()
-    cases = [case for case in all_cases(asked.spark) if fnmatch.fnmatch(case.name, asked.only)]
+    cases = [
+        case for case in all_cases(asked.spark) if any(fnmatch.fnmatch(case.name, pattern) for pattern in asked.only)
+    ]
     if asked.list:
         print("\n".join(f"{case.name} ({case.family}; {case.seeds})" for case in cases))
         return 0
-    lanes = matrix.lanes_of(cases, asked.seeds)
-    if asked.seed is not None:
-        lanes = [[(case, asked.seed)] for case in cases]
+    lanes = matrix.lanes_of(cases, asked.seeds, asked.seed)
     began = time.monotonic()
     with _home(asked.keep) as home, s3.versitygw(home) as server, pytest.MonkeyPatch.context() as environment:
         server.reach(environment)
@@ -70,12 +70,14 @@ def _home(keep: bool) -> Iterator[Path]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description="The fault matrix.")
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="so many times the usual number of seeds")
-    parser.add_argument("--only", default="*", metavar="NAME", help="the case of this name, or of a pattern with *")
+    parser.add_argument(
+        "--only", default=["*"], nargs="+", metavar="NAME", help="cases of these names, or patterns with *"
+    )
     parser.add_argument("--seed", type=int, metavar="N", help="this seed only")
     parser.add_argument(
         "--spark", action=argparse.BooleanOptionalAction, default=True, help="also the cases with Spark"
     )
-    parser.add_argument("--at-once", type=int, default=2, metavar="N", help="cases at one moment")
+    parser.add_argument("--at-once", type=int, default=3, metavar="N", help="cases at one moment")
     parser.add_argument("--table", type=Path, metavar="FILE", help="write the table as Markdown")
     parser.add_argument("--keep", action="store_true", help="keep the lakes of cases with violations")
     parser.add_argument("--list", action="store_true", help="say which cases there are")

@@ -106,12 +106,13 @@ def run_all(
     return done
 
 
-def lanes_of(cases: Iterable[Case], seeds: int) -> list[list[tuple[Case, int]]]:
-    """Cases with their seeds: those that go together in one lane each, which come first, every other in its own."""
+def lanes_of(cases: Iterable[Case], seeds: int, only: int | None = None) -> list[list[tuple[Case, int]]]:
+    """Cases with their seeds, or with ``only`` one: those that go together in one lane each, which come first, every
+    other in its own."""
     shared: dict[str, list[tuple[Case, int]]] = {}
     single = []
     for case in cases:
-        for seed in range(seeds * case.seeds):
+        for seed in range(seeds * case.seeds) if only is None else [only]:
             if case.together:
                 shared.setdefault(case.together, []).append((case, seed))
             else:

@@ -120,12 +120,12 @@ def test_the_table_counts_by_family_and_store() -> None:
 
 
 @pytest.fixture
-def reading(tmp_path: Path) -> Iterator[tuple[Lake, Reader]]:
+def reading(tmp_path: Path) -> tuple[Lake, Reader]:
     """A lake with a day of rows, and a reader that expects just those."""
     lake = Lake(str(tmp_path), "credit_risk")
     publish(lake, [1, 2])
     (there,) = lake.require("features", DAY)
-    yield lake, Reader(lake.root, {KEY: contents(there)})
+    return lake, Reader(lake.root, {KEY: contents(there)})
 
 
 def test_a_reader_accepts_the_same_rows_in_other_files_and_nothing(reading: tuple[Lake, Reader]) -> None:
