@@ -78,11 +78,11 @@ def many_with_fault(request: str, deed: str) -> Callable[[World, Random], None]:
     def strike(world: World, draw: Random) -> None:
         fault = world.faults.add(kind=kind, key=key, skip=draw.randrange(count), **DEEDS[deed])
         point, pair = start_overlapping(world, draw)
-        for one in pair:
-            world.finish(one, {0, *REFUSED})
-        met(world, point)
+        ended = [world.finish(one, {0, *REFUSED}) for one in pair]
         if not fault.fired:
             raise NotFired
+        if not any(one.code for one in ended):  # one that fails before it publishes meets nobody
+            met(world, point)
 
     return strike
 
