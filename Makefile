@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test check test-full mutants bench jars clean prerequisites s3-server
+.PHONY: help demo test check test-full mutants faults faults-full bench jars clean prerequisites s3-server
 
 help:
 	@echo "make demo       60 sample days, the chain on them, a few predictions"
@@ -12,6 +12,8 @@ help:
 	@echo "make check      lint, format, types, layers and the unit tests that start no process, in under a minute"
 	@echo "make test-full  the test suite with the tests that take minutes"
 	@echo "make mutants    takes one safeguard of the lake out at a time: a test must fail each time"
+	@echo "make faults     kill, cut off, damage and fill what can be, and check that nothing is lost"
+	@echo "make faults-full  the same with five times as many seeds"
 	@echo "make bench      the benchmarks, into benchmarks/results/latest.json"
 	@echo "make jars       Spark's jars for S3, once"
 	@echo "make clean      remove all that these made, except lakes and logs"
@@ -35,6 +37,12 @@ test-full: $(READY) s3-server
 
 mutants: $(READY) s3-server
 	$(BIN)/python -m tests.mutants
+
+faults: $(READY) s3-server
+	$(BIN)/python -m tests.faults
+
+faults-full: $(READY) s3-server
+	$(BIN)/python -m tests.faults --seeds 5
 
 bench: $(READY) s3-server
 	$(BIN)/python -m benchmarks.bench

@@ -27,7 +27,8 @@ class Fault:
 
     ``deed``: ``answer`` (``status`` and ``code`` instead of the server), ``delay`` (by ``seconds``, then as ever), ``cut``
     (half the body of the answer), ``drop before`` (nothing reaches the server), ``drop after`` (executed, no answer),
-    ``unconditional`` (its conditions do not reach the server).
+    ``unconditional`` (its conditions do not reach the server). With ``seconds``, dropping takes as long: a client that
+    dies meanwhile has got no answer yet.
     """
 
     deed: str
@@ -140,12 +141,13 @@ class _Handler(BaseHTTPRequestHandler):
         deed = fault.deed if fault else ""
         if fault and deed == "answer":
             return self._answer(fault)
-        if fault and deed == "delay":
+        if fault and deed in ("delay", "drop before"):
             time.sleep(fault.seconds)
         if deed == "drop before":
             return self._drop()
         status, headers, answered = self._ask(body, conditions=deed != "unconditional")
-        if deed == "drop after":
+        if fault and deed == "drop after":
+            time.sleep(fault.seconds)
             return self._drop()
         self.send_response_only(status)
         for name, value in headers:

@@ -137,7 +137,7 @@ def _running(command: list[str], port: int, log: Path, environment: Mapping[str,
         process = subprocess.Popen(command, stdout=output, stderr=output, env=os.environ | dict(environment))
     try:
         deadline = time.monotonic() + _START_SECONDS
-        while not _listens(port):
+        while not listens(port):
             assert process.poll() is None, f"{command[0]} ended: {log.read_text()}"
             assert time.monotonic() < deadline, f"{command[0]} does not listen: {log.read_text()}"
             time.sleep(0.02)
@@ -147,6 +147,6 @@ def _running(command: list[str], port: int, log: Path, environment: Mapping[str,
         process.wait()
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0

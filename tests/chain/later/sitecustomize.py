@@ -1,4 +1,5 @@
-"""On PYTHONPATH, moves Python's clock 400 days ahead: in the process and in every worker that it starts.
+"""On PYTHONPATH, moves Python's clock 400 days ahead, or as many as DAYS_AHEAD says: in the process and in every worker
+that it starts.
 
 ``datetime`` is changed in place. A class put in its place would not be the one that C code knows: pandas never comes
 back from its import.
@@ -9,9 +10,10 @@ from __future__ import annotations
 import ctypes
 import datetime
 import gc
+import os
 import time
 
-_AHEAD = datetime.timedelta(days=400)
+_AHEAD = datetime.timedelta(days=float(os.environ.get("DAYS_AHEAD", "400")))
 _time, _time_ns, _now = time.time, time.time_ns, datetime.datetime.now
 
 

@@ -1,0 +1,94 @@
+"""kill -9 of the process that builds, at random moments and at chosen ones."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+
+from tests.faults.matrix import Case
+from tests.faults.world import World, luigi, many
+
+#: Requests by kind and key; ``skip`` picks one of so many of them.
+REQUESTS = {
+    "part": ("PUT", "/part-", 9),
+    "document": ("PUT", r"/report/.*\.txt$", 2),
+    "manifest": ("PUT", "/_SUCCESS$", 4),
+    "listing-of-the-run": ("LIST", r"/run=\w+/$", 8),
+    "listing-of-days": ("LIST", "/(seeds|sums|report)/", 4),
+    "footer": ("GET", "/part-", 9),
+    "probe": ("PUT", r"/\.probe-", 3),
+    "end-of-the-probe": ("DELETE", r"/\.probe-", 2),
+}
+#: What appears in a local lake: a pattern, and of how many paths.
+PATHS = {
+    "part": ("*/*/date=*/run=*/part-*", 9),
+    "run": ("*/*/date=*/run=*", 4),
+    "manifest": ("*/*/date=*/_SUCCESS", 4),
+    "manifest-of-seeds": ("*/seeds/date=*/_SUCCESS", 2),
+    "document": ("*/report/date=*/run=*/*.txt", 2),
+    "root": ("", 1),
+}
+#: How long a request is held: long enough for the kill, and for a late put to meet the next run.
+_HELD_SECONDS = 2.0
+
+
+def cases() -> Iterator[Case]:
+    for store in ("local", "s3"):
+        yield Case(f"killed-at-random-{store}", "driver killed at a random moment", store, at_random, seeds=9)
+        yield Case(
+            f"many-days-killed-{store}", "many-day job killed at a random moment", store, many_at_random, seeds=3
+        )
+    for name in REQUESTS:
+        for deed in ("delay", "drop before", "drop after"):
+            called = f"killed-at-{name}-{deed.replace(' ', '-')}-s3"
+            yield Case(called, "driver killed at a request", "s3", at_request(name, deed))
+    for name in PATHS:
+        yield Case(f"killed-at-{name}-local", "driver killed when a path appears", "local", at_path(name), seeds=2)
+
+
+def at_random(world: World, draw: Random) -> None:
+    """Mostly while it writes and publishes, sometimes while it starts or plans."""
+    run = world.start(luigi(), FAULTS_PAUSE="0.04")
+    if draw.random() < 0.75:
+        world.wait(world.marked, run)
+        time.sleep(draw.uniform(0, 0.9))
+    else:
+        time.sleep(draw.uniform(0, 0.8))
+    world.kill(run)
+
+
+def many_at_random(world: World, draw: Random) -> None:
+    run = world.start(many(), FAULTS_PAUSE="0.02")
+    world.wait(world.marked, run)
+    time.sleep(draw.uniform(0, 0.8))
+    world.kill(run)
+
+
+def at_request(name: str, deed: str) -> Callable[[World, Random], None]:
+    """While a request is on its way (it lands later), never arrives, or was executed and is not answered yet."""
+    kind, key, count = REQUESTS[name]
+
+    def strike(world: World, draw: Random) -> None:
+        fault = world.faults.add(deed, kind=kind, key=key, skip=draw.randrange(count), seconds=_HELD_SECONDS)
+        run = world.start(luigi())
+        world.wait(lambda: fault.fired, run)
+        world.lands_at = time.monotonic() + _HELD_SECONDS + 0.3
+        world.next_run_waits = draw.random() < 0.5
+        world.kill(run)
+
+    return strike
+
+
+def at_path(name: str) -> Callable[[World, Random], None]:
+    pattern, count = PATHS[name]
+
+    def strike(world: World, draw: Random) -> None:
+        times = draw.randint(1, count)
+        run = world.start(luigi(), FAULTS_PAUSE="0.01")
+        root = Path(world.root)
+        world.wait(lambda: len(list(root.glob(pattern))) >= times if pattern else root.exists(), run)
+        world.kill(run)
+
+    return strike
