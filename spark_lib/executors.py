@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from spark_lib import __version__, s3a
 from spark_lib.errors import ConfigurationError, LakeError
 from spark_lib.files import spark_path
-from spark_lib.lake import is_s3, s3
+from spark_lib.lake import is_s3, s3_client
 from spark_lib.lake.stores import open_store
 
 if TYPE_CHECKING:
@@ -52,13 +52,13 @@ def prove(spark: SparkSession, root: str) -> str:
     return f"Python {seen.python} with daystone {seen.version} on {seen.host}{by}, and Spark write and read {root}"
 
 
-def look(root: str, probe: str, connection: s3.Connection) -> Seen:
+def look(root: str, probe: str, connection: s3_client.Connection) -> Seen:
     """What a Python worker does: find what the driver wrote, write, list and read."""
-    s3.configure(connection.endpoint, connection.trust_unconditional_puts, region=connection.region)
-    seen = Seen(platform.node(), platform.python_version(), endpoint=s3.endpoint() if is_s3(root) else "")
+    s3_client.configure(connection.endpoint, connection.trust_unconditional_puts, region=connection.region)
+    seen = Seen(platform.node(), platform.python_version(), endpoint=s3_client.endpoint() if is_s3(root) else "")
     try:
         if is_s3(root):
-            seen = replace(seen, credentials=s3.credentials_by())
+            seen = replace(seen, credentials=s3_client.credentials_by())
         store = open_store(root)
         if store.read(f"{probe}/{_OF_THE_DRIVER}") is None:
             raise _elsewhere(root, seen.host)
@@ -74,7 +74,7 @@ def look(root: str, probe: str, connection: s3.Connection) -> Seen:
 def _ask_a_worker(spark: SparkSession, root: str, probe: str) -> Seen:
     from py4j.protocol import Py4JJavaError
 
-    connection = s3.connection()
+    connection = s3_client.connection()
     try:
         (seen,) = spark.sparkContext.parallelize([probe], 1).map(lambda name: look(root, name, connection)).collect()
     except Py4JJavaError as error:
@@ -99,10 +99,10 @@ def _ask_a_worker(spark: SparkSession, root: str, probe: str) -> Seen:
             refused.found,
             f"{refused.next_step}, {_HERE}",
         )
-    if is_s3(root) and seen.endpoint != s3.endpoint():
+    if is_s3(root) and seen.endpoint != s3_client.endpoint():
         raise ConfigurationError(
             f"endpoint of the executors, on {seen.host}",
-            s3.endpoint() or "AWS's own, as here",
+            s3_client.endpoint() or "AWS's own, as here",
             seen.endpoint or "AWS's own",
             "unset S3_ENDPOINT and AWS_ENDPOINT_URL_S3 where executors run, or set the same here",
         )

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from spark_lib import java
 from spark_lib.errors import ConfigurationError, DaystoneError, LakeError
-from spark_lib.lake import s3
+from spark_lib.lake import s3_client
 from spark_lib.lake.cache import user_directory
+from spark_lib.lake.s3 import PART_BYTES
 
 PACKAGES = (
     "org.apache.hadoop:hadoop-aws:3.4.2",
@@ -77,7 +78,7 @@ def settings(paths: Iterable[str]) -> dict[str, str]:
         "spark.hadoop.fs.s3a.aws.credentials.provider": (
             "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider"
         ),
-        "spark.hadoop.fs.s3a.endpoint.region": s3.region(),
+        "spark.hadoop.fs.s3a.endpoint.region": s3_client.region(),
         "spark.hadoop.fs.s3a.committer.name": "magic",
         "spark.hadoop.mapreduce.outputcommitter.factory.scheme.s3a": committed,
         "spark.sql.sources.commitProtocolClass": "org.apache.spark.internal.io.cloud.PathOutputCommitProtocol",
@@ -89,13 +90,13 @@ def settings(paths: Iterable[str]) -> dict[str, str]:
         # A second job below the same dataset keeps its uploads; what is left over belongs to gc.
         "spark.hadoop.fs.s3a.committer.abort.pending.uploads": "false",
         # Known, so that a file's etag can be told from its content again.
-        "spark.hadoop.fs.s3a.multipart.size": str(s3.PART_BYTES),
+        "spark.hadoop.fs.s3a.multipart.size": str(PART_BYTES),
     }
-    if s3.endpoint():
+    if s3_client.endpoint():
         found |= {
-            "spark.hadoop.fs.s3a.endpoint": s3.endpoint(),
+            "spark.hadoop.fs.s3a.endpoint": s3_client.endpoint(),
             "spark.hadoop.fs.s3a.path.style.access": "true",
-            "spark.hadoop.fs.s3a.connection.ssl.enabled": str(s3.endpoint().startswith("https://")).lower(),
+            "spark.hadoop.fs.s3a.connection.ssl.enabled": str(s3_client.endpoint().startswith("https://")).lower(),
         }
     return found
 
@@ -106,12 +107,12 @@ def refusal(text: str) -> LakeError | None:
     alone = "NoAuthWithAWSException" in text or "Unable to load credentials from any of the providers" in text
     unreachable = re.search(r"Unable to execute HTTP request: ([^\n]*?)(?:: {2,}software\.|\n|$)", text)
     if alone:
-        (wanted, next_step), found = s3.NO_CREDENTIALS, "none"
+        (wanted, next_step), found = s3_client.NO_CREDENTIALS, "none"
     elif status:
         code = status[3] if status[3] and status[3] != "null" else status[2]
-        (wanted, next_step), found = s3.remedy(code), f"{code} ({status[1]})"
+        (wanted, next_step), found = s3_client.remedy(code), f"{code} ({status[1]})"
     elif unreachable:
-        wanted, next_step = f"an answer from {s3.endpoint() or 'AWS'}", "check the network, then run again"
+        wanted, next_step = f"an answer from {s3_client.endpoint() or 'AWS'}", "check the network, then run again"
         found = unreachable[1]
     else:
         return None

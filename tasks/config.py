@@ -20,7 +20,7 @@ from luigi.cmdline_parser import CmdlineParser
 from luigi.configuration import get_config
 
 from spark_lib.errors import ConfigurationError, did_you_mean
-from spark_lib.lake import DEFAULT_PATH, RawFeed, is_s3, s3
+from spark_lib.lake import DEFAULT_PATH, RawFeed, is_s3, s3_client
 from spark_lib.use_case import UseCase, directory, load, shipped
 
 CADENCES = ("daily", "weekly", "monthly")
@@ -140,7 +140,7 @@ class Settings:
 
     def connect(self) -> None:
         """Tell this process how its configuration reaches S3."""
-        s3.configure(self.lake.endpoint, self.lake.trust_unconditional_puts, self.lake.cache)
+        s3_client.configure(self.lake.endpoint, self.lake.trust_unconditional_puts, self.lake.cache)
 
     def check(self) -> None:
         """Resolve and check everything. Raises ConfigurationError for the first value that cannot work."""

@@ -1,6 +1,6 @@
 """The lake: partitions published by manifests, on any store. Free of Spark, Luigi and the stages."""
 
-from spark_lib.lake import landed, s3
+from spark_lib.lake import landed, s3_client
 from spark_lib.lake.attempt import Attempt, Documents, Resolved, Rows, resolved
 from spark_lib.lake.lake import Lake, Partition, days, read_document
 from spark_lib.lake.manifest import Input, Manifest, Schema
@@ -27,5 +27,5 @@ __all__ = [
     "normalise_root",
     "read_document",
     "resolved",
-    "s3",
+    "s3_client",
 ]

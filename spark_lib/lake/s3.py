@@ -1,34 +1,22 @@
 """The store on S3, or on a server that speaks its protocol. A publish is a put with ``If-None-Match: *``, a swap one
 with ``If-Match``.
-
-Credentials come from AWS's own chain, the endpoint from ``S3_ENDPOINT``, ``AWS_ENDPOINT_URL_S3`` or ``configure``. One
-client serves a process and its threads.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-import os
 import secrets
-import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
-from spark_lib.errors import DamagedPartition, LakeError
+from spark_lib.errors import LakeError
+from spark_lib.lake import s3_client
 from spark_lib.lake.cache import Cache
+from spark_lib.lake.s3_client import TRIES, client, code_of, endpoint, is_unreachable, told
 from spark_lib.lake.store import Conflict, Entry, Staging, Unanswered, Upload
 
-if TYPE_CHECKING:
-    from botocore.client import BaseClient
-
-#: What a connection that is not answered costs before it is called unreachable: 3 times this and two short pauses.
-_CONNECT_SECONDS = 3
-_READ_SECONDS = 20
-_TRIES = 3
 #: A Parquet footer is mostly in here, so that counting a file's rows is one request.
 _TAIL_BYTES = 64 * 1024
 _DELETED_AT_ONCE = 1000  # S3's limit
@@ -39,95 +27,6 @@ _NO_SUCH_OBJECT = {"NoSuchKey", "404", "NotFound"}
 _PRECONDITION_FAILED = {"PreconditionFailed", "412"}
 #: To a conditional put: another put of the key was under way, and this one may be sent again.
 _MAY_BE_REPEATED = {"ConditionalRequestConflict", "OperationAborted", "409"}
-_OF_ANOTHER_REGION = (
-    "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301",
-)  # fmt: skip
-#: By S3's code of error, or the status where it gives none: what was wanted, and the next step.
-_REMEDIES = {
-    "NoSuchKey": ("an object", "find out what removed it, then run again"),
-    "PreconditionFailed": ("the object that was opened", "run again: it was written anew meanwhile"),
-    "NoSuchBucket": ("a bucket that exists", "make the bucket, or correct [lake] root (--lake-root)"),
-    "InvalidAccessKeyId": ("credentials that the server knows", "check AWS_ACCESS_KEY_ID or the profile"),
-    "SignatureDoesNotMatch": ("the secret of the access key", "check AWS_SECRET_ACCESS_KEY or the profile"),
-    "ExpiredToken": ("a token that is valid", "fetch new credentials, then run again"),
-    "InvalidToken": ("a token that is valid", "fetch new credentials, then run again"),
-    "RequestTimeTooSkewed": ("a clock within 15 minutes of the server's", "set the clock of this machine"),
-    "AccessDenied": ("permission", "grant it in the policy (docs/operations.md has the least that suffices)"),
-    # An answer to HEAD has no code: a wrong secret looks like a policy that refuses.
-    "403": ("permission", "check the secret and the policy (docs/operations.md has the least that suffices)"),
-    "400": (
-        "a token, a region and a clock that are right",
-        "fetch new credentials and check AWS_REGION, then run again",
-    ),
-    **dict.fromkeys(_OF_ANOTHER_REGION, ("the bucket's own region", "set AWS_REGION to the region of the bucket")),
-}
-
-NO_CREDENTIALS = (
-    "credentials from AWS's own chain",
-    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or the machine's role",
-)
-
-
-@dataclass(frozen=True)
-class Connection:
-    """What configuration says about S3: ``endpoint`` where the environment names none, whether a server that ignores
-    conditions is to be used all the same, the directory in which manifests are kept once they were read, and the region
-    where the environment names none."""
-
-    endpoint: str = ""
-    trust_unconditional_puts: bool = False
-    cache: str = ""
-    region: str = ""
-
-
-_connection = Connection()
-_clients: dict[tuple[int, str], BaseClient] = {}
-_clients_lock = threading.Lock()
-
-
-def configure(endpoint: str = "", trust_unconditional_puts: bool = False, cache: str = "", region: str = "") -> None:
-    """Say once a process what its configuration says about S3."""
-    global _connection
-    _connection = Connection(endpoint, trust_unconditional_puts, cache, region)
-
-
-def forget_clients() -> None:
-    """Make new clients from here on, with the credentials and the region that hold now."""
-    with _clients_lock:
-        _clients.clear()
-
-
-def connection() -> Connection:
-    """How this process reaches S3, for another one to ``configure``."""
-    return replace(_connection, endpoint=endpoint(), cache="", region=region())
-
-
-def credentials_by() -> str:
-    """Which link of AWS's chain gives this process its credentials, as ``env``; empty where none does."""
-    import boto3
-
-    found = boto3.session.Session().get_credentials()
-    return str(found.method) if found else ""
-
-
-def remedy(code: str) -> tuple[str, str]:
-    """What was wanted where S3 answers with this code of error, and the next step."""
-    return _REMEDIES.get(code, ("an answer", "run again; where it stays, read the server's log"))
-
-
-def endpoint() -> str:
-    """The url of the server; empty for AWS's own."""
-    return os.environ.get("S3_ENDPOINT") or os.environ.get("AWS_ENDPOINT_URL_S3") or _connection.endpoint
-
-
-def region() -> str:
-    """The region to sign for."""
-    named = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or _connection.region
-    if named:
-        return named
-    import boto3
-
-    return boto3.session.Session().region_name or "us-east-1"  # of the profile
 
 
 class S3Store:
@@ -150,8 +49,8 @@ class S3Store:
         asked: dict[str, Any] = {"Bucket": self.bucket, "Prefix": directory + _shared_beginning(first, last)}
         if first:
             asked["StartAfter"] = directory + _just_before(first)
-        with _told(self.url(prefix)):
-            for page in _client().get_paginator("list_objects_v2").paginate(**asked):
+        with told(self.url(prefix)):
+            for page in client().get_paginator("list_objects_v2").paginate(**asked):
                 for item in page.get("Contents", []):
                     segment = item["Key"].removeprefix(directory).partition("/")[0]
                     if last and segment > last and not segment.startswith(last):
@@ -165,26 +64,26 @@ class S3Store:
     def read(self, key: str) -> tuple[bytes, str] | None:
         from botocore.exceptions import ClientError
 
-        with _told(self.url(key)):
+        with told(self.url(key)):
             try:
                 body, answer = self._get(key)
                 return body, _plain(answer["ETag"])
             except ClientError as error:
-                if _code(error) in _NO_SUCH_OBJECT:
+                if code_of(error) in _NO_SUCH_OBJECT:
                     return None
                 raise
 
     def recall(self, entry: Entry) -> bytes | None:
-        return Cache(_connection.cache).recall(self._place(entry.key), entry.etag)
+        return Cache(s3_client.configured().cache).recall(self._place(entry.key), entry.etag)
 
     def remember(self, key: str, etag: str, body: bytes) -> None:
-        Cache(_connection.cache).keep(self._place(key), etag, body)
+        Cache(s3_client.configured().cache).keep(self._place(key), etag, body)
 
     def _place(self, key: str) -> str:
         return f"{endpoint()} {self.url(key)}"
 
     def open(self, key: str) -> BinaryIO:
-        with _told(self.url(key)):
+        with told(self.url(key)):
             return cast(BinaryIO, _RemoteFile(self, key))
 
     def checksum(self, entry: Entry) -> str:
@@ -192,8 +91,8 @@ class S3Store:
 
     def content_checksum(self, key: str, like: str) -> str:
         kind, _, value = like.partition(":")
-        with _told(self.url(key)):
-            answer = _client().head_object(Bucket=self.bucket, Key=self._prefix + key)
+        with told(self.url(key)):
+            answer = client().head_object(Bucket=self.bucket, Key=self._prefix + key)
         # Of what is encrypted by a key of one's own, the etag says nothing about the content.
         if kind == "etag" and answer.get("ServerSideEncryption", "AES256") != "AES256":
             return ""
@@ -203,16 +102,14 @@ class S3Store:
             return f"etag:{_etag_of(file, in_parts='-' in value)}"
 
     def now(self) -> float:
-        with _told(self.root):
-            answer = _client().list_objects_v2(Bucket=self.bucket, Prefix=self._prefix, MaxKeys=1)
+        with told(self.root):
+            answer = client().list_objects_v2(Bucket=self.bucket, Prefix=self._prefix, MaxKeys=1)
         return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).timestamp()
 
     def uploads(self, prefix: str) -> Iterator[Upload]:
         directory = f"{self._prefix}{prefix.rstrip('/')}/"
-        with _told(self.url(prefix)):
-            for page in (
-                _client().get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=directory)
-            ):
+        with told(self.url(prefix)):
+            for page in client().get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=directory):
                 for item in page.get("Uploads", []):
                     key = item["Key"].removeprefix(self._prefix)
                     yield Upload(key, item["UploadId"], item["Initiated"].timestamp())
@@ -220,11 +117,11 @@ class S3Store:
     def abort(self, upload: Upload) -> None:
         from botocore.exceptions import ClientError
 
-        with _told(self.url(upload.key)):
+        with told(self.url(upload.key)):
             try:
-                _client().abort_multipart_upload(Bucket=self.bucket, Key=self._prefix + upload.key, UploadId=upload.id)
+                client().abort_multipart_upload(Bucket=self.bucket, Key=self._prefix + upload.key, UploadId=upload.id)
             except ClientError as error:
-                if _code(error) != "NoSuchUpload":
+                if code_of(error) != "NoSuchUpload":
                     raise
 
     def create(self, key: str, body: bytes) -> None:
@@ -248,10 +145,10 @@ class S3Store:
 
     def remove_objects(self, keys: Iterable[str]) -> None:
         objects = [{"Key": self._prefix + key} for key in keys]
-        with _told(self.root):
+        with told(self.root):
             for start in range(0, len(objects), _DELETED_AT_ONCE):
                 batch = objects[start : start + _DELETED_AT_ONCE]
-                answer = _client().delete_objects(Bucket=self.bucket, Delete={"Objects": batch, "Quiet": True})
+                answer = client().delete_objects(Bucket=self.bucket, Delete={"Objects": batch, "Quiet": True})
                 for refused in answer.get("Errors", []):
                     raise LakeError(
                         f"s3://{self.bucket}/{refused['Key']}",
@@ -270,7 +167,7 @@ class S3Store:
                 "If-Match on a missing object": (f"{key}-missing", {"IfMatch": f'"{"0" * 32}"'}),
             }
             ignored = [said for said, (where, condition) in conditions.items() if not self._conflicts(where, condition)]
-            if ignored and not _connection.trust_unconditional_puts:
+            if ignored and not s3_client.configured().trust_unconditional_puts:
                 raise LakeError(
                     f"{self.root} at {endpoint() or 'AWS'} ({self._server()})",
                     "a server that honours conditional puts, which make a publish all or nothing",
@@ -282,7 +179,7 @@ class S3Store:
             self.remove_objects([key, f"{key}-missing"])
 
     def _must_succeed(self, key: str) -> None:
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             try:
                 return self.create(key, b"probe")
             except Conflict:
@@ -290,11 +187,11 @@ class S3Store:
             except Unanswered as error:
                 cause = error
         raise LakeError(
-            self.root, "an answer to a put", f"none in {_TRIES} tries: {cause}", "run again once the store answers"
+            self.root, "an answer to a put", f"none in {TRIES} tries: {cause}", "run again once the store answers"
         )
 
     def _conflicts(self, key: str, condition: Mapping[str, str]) -> bool:
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             try:
                 self._put(key, b"probe again", **condition)
             except Conflict:
@@ -305,7 +202,7 @@ class S3Store:
         return False
 
     def _server(self) -> str:
-        answer = _client().list_objects_v2(Bucket=self.bucket, Prefix=self._prefix, MaxKeys=1)
+        answer = client().list_objects_v2(Bucket=self.bucket, Prefix=self._prefix, MaxKeys=1)
         name = answer["ResponseMetadata"]["HTTPHeaders"].get("server", "")
         return f"server {name}" if name else "a server without a name"
 
@@ -313,30 +210,30 @@ class S3Store:
         """A body and the answer that brought it. The client repeats requests by itself, but no body that is cut short."""
         from botocore.exceptions import HTTPClientError, IncompleteReadError
 
-        for left in reversed(range(_TRIES)):
+        for left in reversed(range(TRIES)):
             try:
-                answer: dict[str, Any] = _client().get_object(Bucket=self.bucket, Key=self._prefix + key, **more)
+                answer: dict[str, Any] = client().get_object(Bucket=self.bucket, Key=self._prefix + key, **more)
                 return answer["Body"].read(), answer
             except (HTTPClientError, IncompleteReadError) as error:
-                if not left or _is_unreachable(error):
+                if not left or is_unreachable(error):
                     raise
         raise AssertionError("not reached")
 
     def _put(self, key: str, body: bytes, **condition: str) -> None:
         from botocore.exceptions import ClientError, HTTPClientError
 
-        with _told(self.url(key)):
+        with told(self.url(key)):
             try:
-                _client().put_object(Bucket=self.bucket, Key=self._prefix + key, Body=body, **condition)
+                client().put_object(Bucket=self.bucket, Key=self._prefix + key, Body=body, **condition)
             except ClientError as error:
                 status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-                if _code(error) in _PRECONDITION_FAILED | _NO_SUCH_OBJECT:
+                if code_of(error) in _PRECONDITION_FAILED | _NO_SUCH_OBJECT:
                     raise Conflict(key) from error
-                if _code(error) in _MAY_BE_REPEATED or status == 409 or status >= 500:
-                    raise Unanswered(f"{key}: {_code(error)}") from error
+                if code_of(error) in _MAY_BE_REPEATED or status == 409 or status >= 500:
+                    raise Unanswered(f"{key}: {code_of(error)}") from error
                 raise
             except HTTPClientError as error:
-                if _is_unreachable(error):
+                if is_unreachable(error):
                     raise
                 raise Unanswered(f"{key}: {error}") from error
 
@@ -354,7 +251,7 @@ class _RemoteFile(io.RawIOBase):
         try:
             self._tail, answer = store._get(key, Range=f"bytes=-{_TAIL_BYTES}")
         except ClientError as error:
-            if _code(error) not in ("InvalidRange", "416"):
+            if code_of(error) not in ("InvalidRange", "416"):
                 raise
             self._tail, self._etag, self._size = b"", "", 0  # of an empty object no range can be had
             return
@@ -387,45 +284,13 @@ class _RemoteFile(io.RawIOBase):
         tail_begins = self._size - len(self._tail)
         if begin >= tail_begins:
             return self._tail[begin - tail_begins : end - tail_begins]
-        with _told(self._store.url(self._key)):
+        with told(self._store.url(self._key)):
             body, _ = self._store._get(self._key, Range=f"bytes={begin}-{end - 1}", IfMatch=f'"{self._etag}"')
         if len(body) != end - begin:
             raise LakeError(
                 self._store.url(self._key), f"{end - begin} bytes from {begin}", f"{len(body)}", "run again"
             )
         return body
-
-
-def _client() -> BaseClient:
-    """The client of this process (a fork gets its own) for the endpoint that counts now."""
-    key = (os.getpid(), endpoint())
-    with _clients_lock:
-        if key not in _clients:
-            import boto3
-            from botocore.config import Config
-
-            settings = Config(
-                connect_timeout=_CONNECT_SECONDS,
-                read_timeout=_READ_SECONDS,
-                retries={"mode": "standard", "total_max_attempts": _TRIES},
-                max_pool_connections=32,
-                s3={"addressing_style": "path"} if endpoint() else {},
-            )
-            client = boto3.session.Session().client(
-                "s3", endpoint_url=endpoint() or None, region_name=region(), config=settings
-            )
-            client.meta.events.register_first("needs-retry.s3", _refuse_another_region)
-            _clients[key] = client
-        return _clients[key]
-
-
-def _refuse_another_region(response: tuple[Any, Any] | None, operation: Any, **_: Any) -> None:
-    """botocore would find the bucket's region and go on there by itself, where Spark does not follow."""
-    from botocore.exceptions import ClientError
-
-    parsed = response[1] if response else {}
-    if parsed.get("Error", {}).get("Code") in _OF_ANOTHER_REGION:
-        raise ClientError(parsed, operation.name)
 
 
 def _plain(etag: str) -> str:
@@ -442,10 +307,6 @@ def _etag_of(file: BinaryIO, in_parts: bool) -> str:
     return f"{hashlib.md5(b''.join(parts), usedforsecurity=False).hexdigest()}-{len(parts)}"
 
 
-def _code(error: Any) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))
-
-
 def _shared_beginning(first: str, last: str) -> str:
     """The characters that every name from ``first`` to ``last`` begins with; none where one of them is no bound."""
     differs = next((at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), None)
@@ -456,41 +317,3 @@ def _just_before(name: str) -> str:
     """A text that sorts before ``name``, with little between them, and that every server's XML can hold."""
     before = chr(ord(name[-1]) - 1)
     return name[:-1] + before if before > " " else name[:-1]
-
-
-def _is_unreachable(error: Exception) -> bool:
-    """Whether nothing was sent: no address, no route, nobody listening."""
-    from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError, SSLError
-
-    return isinstance(error, EndpointConnectionError | ConnectTimeoutError | ProxyConnectionError | SSLError)
-
-
-@contextmanager
-def _told(where: str) -> Iterator[None]:
-    """What S3 refuses, or never answers, as a LakeError that says what to do; never as "there is nothing"."""
-    from botocore.exceptions import BotoCoreError, ClientError, FlexibleChecksumError, NoCredentialsError
-
-    try:
-        yield
-    except FlexibleChecksumError as error:
-        raise DamagedPartition(
-            where,
-            "the content that was written",
-            str(error),
-            "restore the object, or build the day anew (daystone rebuild STAGE --date DAY)",
-        ) from error
-    except ClientError as error:
-        wanted, next_step = remedy(_code(error))
-        message = error.response.get("Error", {}).get("Message", "")
-        found = f"{_code(error)} to {error.operation_name}" + (f" ({message})" if message else "")
-        raise LakeError(where, wanted, found, next_step) from error
-    except NoCredentialsError as error:
-        wanted, next_step = NO_CREDENTIALS
-        raise LakeError(where, wanted, "none", next_step) from error
-    except (BotoCoreError, OSError) as error:
-        if _is_unreachable(error):
-            server = endpoint() or "AWS"
-            raise LakeError(
-                where, f"an answer from {server}", "no connection", "check S3_ENDPOINT and the network, then run again"
-            ) from error
-        raise LakeError(where, "a whole answer", str(error), "run again once the store answers") from error

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from spark_lib import executors
-from spark_lib.lake import s3 as s3_store
+from spark_lib.lake import s3_client
 from tests import s3
 from tests.processes import ROOT, Commands, Result
 
@@ -83,7 +83,7 @@ def test_it_is_the_executors_that_lack_them(
 
 def test_a_directory_that_executors_do_not_share_is_no_lake(tmp_path: Path) -> None:
     """What a worker on another machine sees of a lake in a directory of the driver's."""
-    seen = executors.look(str(tmp_path / "of another machine"), ".probe-1", s3_store.connection())
+    seen = executors.look(str(tmp_path / "of another machine"), ".probe-1", s3_client.connection())
 
     assert str(seen.refused) == (
         f"{tmp_path}/of another machine on {platform.node()}: wanted the place that the driver writes to; found another "

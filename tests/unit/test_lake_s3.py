@@ -9,8 +9,7 @@ from datetime import date, timedelta
 import pytest
 
 from spark_lib.errors import ConfigurationError, DamagedPartition, LakeError
-from spark_lib.lake import Lake, normalise_root
-from spark_lib.lake import s3 as s3_store
+from spark_lib.lake import Lake, normalise_root, s3_client
 from spark_lib.lake.stores import open_store
 from tests import s3
 from tests.fault_proxy import FaultProxy, fault_proxy
@@ -69,12 +68,12 @@ def test_a_bucket_that_is_not_there_is_an_error(lake: Lake) -> None:
 
 
 def test_a_wrong_secret_is_an_error(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    s3_store.forget_clients()
+    s3_client.forget_clients()
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
 
     with pytest.raises(LakeError) as refused:
         lake.find("features", DAY, DAY)
-    s3_store.forget_clients()
+    s3_client.forget_clients()
 
     assert refused.value.wanted == "the secret of the access key"
     assert refused.value.found.startswith("SignatureDoesNotMatch to ListObjectsV2")
@@ -82,14 +81,14 @@ def test_a_wrong_secret_is_an_error(lake: Lake, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_no_credentials_are_an_error(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    s3_store.forget_clients()
+    s3_client.forget_clients()
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
 
     with pytest.raises(LakeError) as refused:
         lake.find("features", DAY, DAY)
-    s3_store.forget_clients()
+    s3_client.forget_clients()
 
     assert str(refused.value) == (
         f"{lake.root}/credit_risk/features: wanted credentials from AWS's own chain; found none. "
@@ -270,11 +269,11 @@ def test_a_server_that_ignores_conditions_is_refused_by_name(moto: s3.Server, mo
         assert "trust_unconditional_puts" in refused.value.next_step
         assert list(open_store(lake.root).list("")) == []
 
-        s3_store.configure(trust_unconditional_puts=True)
+        s3_client.configure(trust_unconditional_puts=True)
         try:
             publish(lake, [7])
         finally:
-            s3_store.configure()
+            s3_client.configure()
         assert rows_of(lake) == [7]
 
 

@@ -143,14 +143,19 @@ def test_an_endpoint_where_nobody_listens_is_said_at_once(machine: Machine) -> N
 
 
 def test_an_endpoint_that_never_answers_is_said_within_15_seconds(machine: Machine) -> None:
+    _, starting = timed(machine, f"http://127.0.0.1:{s3.free_port()}")  # what a busy machine takes to start the command
     with silence() as endpoint:
-        begun = time.monotonic()
-        result = machine.daystone("status", S3_ENDPOINT=endpoint)
-        taken = time.monotonic() - begun
+        result, taken = timed(machine, endpoint)
 
     assert result.code == 36
     assert result.stderr.endswith(f"{no_connection(endpoint)}\n")
-    assert 3 < taken < 15
+    assert 3 < taken < 15 + starting
+
+
+def timed(machine: Machine, endpoint: str) -> tuple[Result, float]:
+    begun = time.monotonic()
+    result = machine.daystone("status", S3_ENDPOINT=endpoint)
+    return result, time.monotonic() - begun
 
 
 def test_who_may_only_read_sees_what_is_there_and_publishes_nothing(machine: Machine) -> None:
