@@ -167,7 +167,9 @@ class Attempt:
         path = entry.key.removeprefix(f"{self.lake.prefix(self.dataset, day)}/")
         if isinstance(written, Documents):
             body = written.files[path.partition("/")[2]]
-            return File(path, len(body), f"sha256:{hashlib.sha256(body).hexdigest()}")
+            kind, _, value = self._store.checksum(entry).partition(":")
+            etag = value if kind == "etag" else ""  # so that a listing tells an altered document, as it does rows
+            return File(path, len(body), f"sha256:{hashlib.sha256(body).hexdigest()}", etag=etag)
         section = path.partition("/")[2].rpartition("/")[0]
         return File(path, entry.size, self._store.checksum(entry), self._rows_in(entry), section)
 

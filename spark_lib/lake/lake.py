@@ -248,8 +248,9 @@ def _difference(file: File, there: Entry | None) -> tuple[str, str] | None:
     if there.size != file.size:
         return f"{file.size} bytes", f"{there.size} bytes"
     kind, _, value = file.checksum.partition(":")
-    if kind == "etag" and value != there.etag:
-        return f"the etag {value}", there.etag
+    etag = value if kind == "etag" else file.etag
+    if etag and etag != there.etag:
+        return f"the etag {etag}", there.etag
     return None
 
 

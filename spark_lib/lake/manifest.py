@@ -21,13 +21,14 @@ Schema = tuple[tuple[str, str], ...]
 @dataclass(frozen=True)
 class File:
     """A file of a run: ``path`` relative to the partition, ``size`` in bytes, ``rows`` from its footer (None for a
-    document)."""
+    document), ``etag`` of a document whose store's listings bring one that depends on its content."""
 
     path: str
     size: int
     checksum: str
     rows: int | None = None
     section: str = ""
+    etag: str = ""
 
 
 @dataclass(frozen=True)

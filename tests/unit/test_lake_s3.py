@@ -13,7 +13,7 @@ from spark_lib.lake import Lake, normalise_root, s3_client
 from spark_lib.lake.stores import open_store
 from tests import s3
 from tests.fault_proxy import FaultProxy, fault_proxy
-from tests.unit.lakes import DAY, parquet, partition, publish, rows_of, runs_there
+from tests.unit.lakes import DAY, parquet, partition, publish, publish_documents, rows_of, runs_there
 
 pytestmark = pytest.mark.processes
 
@@ -225,6 +225,17 @@ def test_bodies_that_are_always_cut_short_are_an_error_and_never_damage(proxy: F
 
     with pytest.raises(LakeError, match="wanted a whole answer"):
         lake.require("features", DAY)
+
+
+def test_a_listing_tells_an_altered_document_of_the_same_size(lake: Lake) -> None:
+    (file,) = publish_documents(lake, {"card.json": b"good"}).files
+    key = f"{lake.prefix('model', DAY)}/{file.path}"
+    assert lake.is_published("model", DAY)
+
+    lake.store.replace(key, b"evil", file.etag)
+
+    with pytest.raises(DamagedPartition, match=rf"card\.json: wanted the etag {file.etag}; found \w+\."):
+        lake.is_published("model", DAY)
 
 
 def test_a_body_of_rows_that_is_cut_short_is_read_again(proxy: FaultProxy, lake: Lake) -> None:

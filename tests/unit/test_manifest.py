@@ -40,7 +40,7 @@ manifests = st.builds(
     Manifest,
     run=text,
     stage=text,
-    files=st.lists(st.builds(File, text, sizes, text, st.none() | sizes, text), max_size=3).map(tuple),
+    files=st.lists(st.builds(File, text, sizes, text, st.none() | sizes, text, text), max_size=3).map(tuple),
     schema=st.lists(st.tuples(text, text), max_size=3).map(tuple),
     settings=objects,
     code=st.dictionaries(text, text, max_size=3),
@@ -80,6 +80,7 @@ def test_the_format_is_what_readers_of_other_languages_find_documented() -> None
                 "checksum": "sha256:ab",
                 "rows": 3,
                 "section": "",
+                "etag": "",
             }
         ],
         "sections": [""],
