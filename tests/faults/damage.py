@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from random import Random
 
 from spark_lib.lake import Lake, is_s3
+from tests.faults.jobs import DAY, LUIGI_CASE, UNKNOWN, luigi
 from tests.faults.matrix import Case
-from tests.faults.world import DAY, LUIGI_CASE, UNKNOWN, World, damage_of, luigi
+from tests.faults.world import World, damage_of
 
 STAGES = {"seeds": "Seeds", "sums": "Sums", "report": "Report"}
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
+from tests.faults.jobs import luigi, many
 from tests.faults.matrix import Case
-from tests.faults.world import World, luigi, many
+from tests.faults.world import World
 
 #: Requests by kind and key; ``skip`` picks one of so many of them.
 REQUESTS = {

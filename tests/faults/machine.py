@@ -11,8 +11,9 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
+from tests.faults.jobs import FAILED, REFUSED, UNKNOWN, Job, luigi, many
 from tests.faults.matrix import Case, NotFired
-from tests.faults.world import FAILED, REFUSED, UNKNOWN, Job, World, luigi, many
+from tests.faults.world import World
 from tests.processes import ROOT
 
 CLOCK = str(ROOT / "tests" / "chain" / "later")

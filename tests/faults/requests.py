@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
+from tests.faults.jobs import FAILED, UNKNOWN, luigi
 from tests.faults.matrix import Case, NotFired
-from tests.faults.world import FAILED, UNKNOWN, World, luigi
+from tests.faults.world import World
 
 #: Requests of one stage by kind and key; ``skip`` picks one of so many of them.
 REQUESTS = {

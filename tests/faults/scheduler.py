@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
+from tests.faults.jobs import DAY, FAILED, NOT_RUN, UNKNOWN, luigi
 from tests.faults.matrix import Case, NotFired
-from tests.faults.world import DAY, FAILED, NOT_RUN, UNKNOWN, World, luigi
+from tests.faults.world import World
 from tests.processes import Commands
 from tests.s3 import free_port, listens
 

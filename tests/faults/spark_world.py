@@ -19,10 +19,11 @@ from typing import Any
 
 from spark_lib.lake import Lake, days
 from tests.fault_proxy import FaultProxy, fault_proxy
+from tests.faults.jobs import KILLED
 from tests.faults.matrix import Case, NotFired
 from tests.faults.reader import Contents, Key, Reader, contents
 from tests.faults.spark_host import CASE, DATASET
-from tests.faults.world import KILLED, World
+from tests.faults.world import World
 from tests.processes import Commands
 from tests.s3 import Server
 

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from random import Random
 
+from tests.faults.jobs import DAY, REFUSED, Job, luigi, many
 from tests.faults.matrix import Case, NotFired
-from tests.faults.world import DAY, REFUSED, Job, Started, World, luigi, many
+from tests.faults.world import Started, World
 
 #: Requests of two jobs that overlap, by kind and key.
 REQUESTS = {
