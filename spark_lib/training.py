@@ -7,9 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from spark_lib import matrix, onnx_forest
+from spark_lib import matrix, metrics, onnx_forest
 from spark_lib.balancing import BALANCED, NATURAL, TRAIN
 from spark_lib.files import remove, spark_path, unreadable_files_named
 from spark_lib.fingerprint import versions
@@ -24,6 +22,8 @@ if TYPE_CHECKING:
     from spark_lib.use_case import UseCase
 
 PARITY_ROWS = 10_000
+#: Of the bootstrap whose intervals are in the card.
+REPLICATES, CONFIDENCE = 500, 0.95
 _ROWS_OF_A_TASK = 50_000
 
 Progress = Callable[[int, str], None]
@@ -52,14 +52,16 @@ def build(
     progress(50, "measuring on the validation rows")
     natural = _vectors(case, read_partitions(spark, [balanced], NATURAL))
     drawn = _vectors(case, read_partitions(spark, [balanced], BALANCED))
-    metrics = _areas(model.transform(natural))
-    metrics |= {f"balanced_{name}": area for name, area in _areas(model.transform(drawn)).items()}
-    verdict = gated(metrics, settings)
+    found, of_drawn = scored(model.transform(natural)), scored(model.transform(drawn))
+    measured: dict[str, Any] = dict(metrics.measured(found))
+    measured |= {f"balanced_{name}": metrics.METRICS[name](of_drawn) for name in ("area_under_roc", "area_under_pr")}
+    measured["intervals"] = metrics.intervals(found, REPLICATES, CONFIDENCE, settings["seed"])
+    verdict = gated(measured, settings)
     if not verdict["approved"]:
-        return _documents(case, counts, settings, metrics, verdict, None)
+        return _documents(case, counts, settings, measured, verdict, None)
     progress(65, "exporting to ONNX")
     exported = _exported(spark, case, model, natural, spark_path(f"{url}/_scratch"))
-    return _documents(case, counts, settings, metrics, verdict, exported)
+    return _documents(case, counts, settings, measured, verdict, exported)
 
 
 def inconclusive(counts: Mapping[str, Any], min_positives: int) -> dict[str, Any] | None:
@@ -79,34 +81,16 @@ def inconclusive(counts: Mapping[str, Any], min_positives: int) -> dict[str, Any
     return None
 
 
-def gated(metrics: Mapping[str, float], settings: Mapping[str, Any]) -> dict[str, Any]:
+def gated(measured: Mapping[str, float], settings: Mapping[str, Any]) -> dict[str, Any]:
     """The verdict of the gates on the natural validation rows."""
     missed = [
-        f"{words} {metrics[name]:.4f} below {settings[f'min_{name}']:.4f}"
+        f"{words} {measured[name]:.4f} below {settings[f'min_{name}']:.4f}"
         for name, words in (("area_under_roc", "area under ROC"), ("area_under_pr", "area under PR"))
-        if metrics[name] < settings[f"min_{name}"]
+        if measured[name] < settings[f"min_{name}"]
     ]
     if missed:
         return _rejected("gate", ", ".join(missed))
     return {"approved": True, "reason": "", "detail": ""}
-
-
-def areas(positives: np.ndarray, negatives: np.ndarray) -> dict[str, float]:
-    """Areas under the ROC and the precision-recall curve, by the trapezoidal rule over every distinct score.
-
-    Both arguments are counts [n], one for each distinct score, the highest first; both classes are there. The
-    precision of the highest score holds down to a recall of 0.
-    """
-    true, false = np.cumsum(positives), np.cumsum(negatives)
-    recall, fallout, precision = true / true[-1], false / false[-1], true / (true + false)
-    return {
-        "area_under_roc": _trapezoids(np.r_[0.0, fallout], np.r_[0.0, recall]),
-        "area_under_pr": _trapezoids(np.r_[0.0, recall], np.r_[precision[0], precision]),
-    }
-
-
-def _trapezoids(x: np.ndarray, y: np.ndarray) -> float:
-    return math.fsum(np.diff(x) * (y[1:] + y[:-1]) / 2)  # the exact sum, rounded once: on any machine the same
 
 
 def _rejected(reason: str, detail: str) -> dict[str, Any]:
@@ -129,17 +113,18 @@ def _laid_out(rows: DataFrame, key: str, count: int) -> DataFrame:
     return rows.repartition(max(1, math.ceil(count / _ROWS_OF_A_TASK)), key).sortWithinPartitions(key)
 
 
-def _areas(scored: DataFrame) -> dict[str, float]:
-    """Of rows with Spark's ``probability`` and the ``label``: counted by score, so that the order of rows, which Spark's
-    own evaluator sums by, makes no difference."""
+def scored(rows: DataFrame) -> metrics.Scored:
+    """Rows with Spark's ``probability`` and the ``label``, counted by score where they are: the driver gets at most a
+    million counts, and the order of rows, which Spark's own evaluator sums by, makes no difference."""
     from pyspark.ml.functions import vector_to_array
     from pyspark.sql import functions as F
 
-    by_score = scored.groupBy(vector_to_array(F.col("probability"))[1].alias("score")).agg(
+    score = F.round(vector_to_array(F.col("probability"))[1] * metrics.GRID) / metrics.GRID
+    by_score = rows.groupBy(score.alias("score")).agg(
         F.count_if(F.col("label") == 1).alias("positives"), F.count_if(F.col("label") == 0).alias("negatives")
     )
-    found = by_score.toArrow().sort_by([("score", "descending")])
-    return areas(found["positives"].to_numpy(), found["negatives"].to_numpy())
+    found = by_score.toArrow().sort_by("score")
+    return metrics.Scored(*(found[name].to_numpy() for name in ("score", "positives", "negatives")))
 
 
 def _exported(spark: SparkSession, case: UseCase, model: Any, rows: DataFrame, scratch: str) -> bytes:
@@ -162,7 +147,7 @@ def _documents(
     case: UseCase,
     counts: Mapping[str, Any],
     settings: Mapping[str, Any],
-    metrics: Mapping[str, float],
+    measured: Mapping[str, Any],
     verdict: Mapping[str, Any],
     model: bytes | None,
 ) -> Documents:
@@ -176,7 +161,7 @@ def _documents(
         "calibration": {"kind": "none"},
         "model": {"file": MODEL, "sha256": digest(model), "size": len(model)} if model else None,
         "rows": dict(counts),
-        "metrics": dict(metrics),
+        "metrics": dict(measured),
         "settings": dict(settings),
         "versions": versions(),
         "verdict": dict(verdict),
@@ -184,5 +169,5 @@ def _documents(
     files = {CARD: json.dumps(card, indent=1, sort_keys=True).encode() + b"\n"}
     if model:
         files[MODEL] = model
-    figures = {"training_rows": 2 * min(counts["train"].values()), "verdict": dict(verdict), **metrics}
+    figures = {"training_rows": 2 * min(counts["train"].values()), "verdict": dict(verdict), **measured}
     return Documents(files, figures | ({"model_digest": digest(model)} if model else {}))

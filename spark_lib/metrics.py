@@ -1,0 +1,173 @@
+"""How good scores are, with intervals: from counts by score, so that neither the order of rows nor their number matters.
+
+Scores are put on a grid of 2^-20 before they are counted: a million cells at most, whatever the number of rows, and
+areas that differ from those of the exact scores by less than a millionth of the ties that this makes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+GRID = 2**20
+_SMALLEST = 1e-15  # of a probability in a logarithm
+BINS = 10
+_ENOUGH = 20_000
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Rows by score: distinct ``scores`` [n], ascending, with how many ``positives`` [n] and ``negatives`` [n] have each."""
+
+    scores: np.ndarray
+    positives: np.ndarray
+    negatives: np.ndarray
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Rows [n] of each score."""
+        found: np.ndarray = self.positives + self.negatives
+        return found
+
+    @property
+    def prevalence(self) -> float:
+        """The proportion of positives; NaN without a row."""
+        return float(self.positives.sum() / self.rows.sum()) if self.rows.sum() else math.nan
+
+
+def counted(scores: np.ndarray, labels: np.ndarray) -> Scored:
+    """Rows with float scores [n] in [0, 1] and labels [n] of 0 and 1, by score on the grid."""
+    cells, place = np.unique(np.round(np.asarray(scores, np.float64) * GRID) / GRID, return_inverse=True)
+    positive = np.asarray(labels) == 1
+    return Scored(
+        cells,
+        np.bincount(place[positive], minlength=len(cells)),
+        np.bincount(place[~positive], minlength=len(cells)),
+    )
+
+
+def area_under_roc(found: Scored) -> float:
+    """By the trapezoidal rule over every distinct score, so that ties count half. NaN without both classes."""
+    true, false = _from_above(found)
+    if not true[-1] or not false[-1]:
+        return math.nan
+    return _trapezoids(np.r_[0, false] / false[-1], np.r_[0, true] / true[-1])
+
+
+def area_under_pr(found: Scored) -> float:
+    """Under precision by recall, by the trapezoidal rule over every distinct score; the precision of the highest score
+    holds down to a recall of 0. NaN without both classes."""
+    true, false = _from_above(found)
+    if not true[-1] or not false[-1]:
+        return math.nan
+    precision = true / (true + false)
+    return _trapezoids(np.r_[0, true] / true[-1], np.r_[precision[0], precision])
+
+
+def brier(found: Scored) -> float:
+    """The mean squared difference of score and label (Brier 1950)."""
+    squares = found.positives * (1 - found.scores) ** 2 + found.negatives * found.scores**2
+    return math.fsum(squares) / float(found.rows.sum())
+
+
+def log_loss(found: Scored) -> float:
+    """The mean negative logarithm of the probability given to what happened; scores are kept 1e-15 from 0 and 1."""
+    kept = np.clip(found.scores, _SMALLEST, 1 - _SMALLEST)
+    return -math.fsum(found.positives * np.log(kept) + found.negatives * np.log1p(-kept)) / float(found.rows.sum())
+
+
+def calibration_error(found: Scored) -> float:
+    """The expected calibration error over ten bins of equally many rows: the mean over rows of |mean score - proportion of
+    positives| of the row's bin (Naeini et al. 2015, with equal mass)."""
+    return math.fsum(size * abs(mean - share) for size, mean, share in reliability(found)) / float(found.rows.sum())
+
+
+def reliability(found: Scored, bins: int = BINS) -> list[tuple[float, float, float]]:
+    """Bins of equally many rows, by ascending score: rows, mean score, proportion of positives. Rows of one score share a
+    bin, so that there may be fewer bins."""
+    rows = found.rows
+    upto = np.cumsum(rows)
+    place = np.minimum(((upto - rows / 2) * bins / upto[-1]).astype(int), bins - 1)
+    size = np.bincount(place, rows, bins)
+    score = np.bincount(place, rows * found.scores, bins)
+    positives = np.bincount(place, found.positives, bins)
+    there = size > 0
+    return list(zip(size[there], score[there] / size[there], positives[there] / size[there], strict=True))
+
+
+METRICS: Mapping[str, Callable[[Scored], float]] = {
+    "area_under_roc": area_under_roc,
+    "area_under_pr": area_under_pr,
+    "brier": brier,
+    "log_loss": log_loss,
+    "calibration_error": calibration_error,
+}
+
+
+def measured(found: Scored) -> dict[str, float]:
+    """Every metric."""
+    return {name: metric(found) for name, metric in METRICS.items()}
+
+
+def intervals(
+    found: Scored, replicates: int, confidence: float, seed: int, names: Sequence[str] = tuple(METRICS)
+) -> dict[str, tuple[float, float]]:
+    """Percentile intervals of metrics by the bootstrap over rows (Efron and Tibshirani 1993, chapter 13): as many rows
+    drawn with replacement, ``replicates`` times. A draw without one of the classes is drawn again.
+
+    Neighbouring scores are merged into at most 20,000 first, which moves an interval by less than its replicates do.
+    Raises ValueError without both classes.
+    """
+    drawn = [[METRICS[name](sample) for name in names] for sample in _resampled(_merged(found), replicates, seed)]
+    low, high = np.quantile(np.array(drawn), _tails(confidence), axis=0)
+    return {name: (float(low[place]), float(high[place])) for place, name in enumerate(names)}
+
+
+def _tails(confidence: float) -> tuple[float, float]:
+    return (1 - confidence) / 2, (1 + confidence) / 2
+
+
+def _resampled(found: Scored, replicates: int, seed: int) -> Iterator[Scored]:
+    _need_both(int(found.positives.sum()), int(found.negatives.sum()))
+    random = np.random.default_rng(seed)
+    cells = np.concatenate([found.positives, found.negatives])
+    left = replicates
+    while left:
+        positives, negatives = np.split(random.multinomial(cells.sum(), cells / cells.sum()), 2)
+        if positives.any() and negatives.any():
+            left -= 1
+            there = positives + negatives > 0
+            yield Scored(found.scores[there], positives[there], negatives[there])
+
+
+def _merged(found: Scored) -> Scored:
+    """Neighbouring scores as one, their mean, where there are more than enough."""
+    if len(found.scores) <= _ENOUGH:
+        return found
+    rows = found.rows
+    starts = np.unique(np.searchsorted(np.cumsum(rows), np.linspace(0, rows.sum(), _ENOUGH, endpoint=False), "right"))
+    merged = np.add.reduceat(rows, starts)
+    return Scored(
+        np.add.reduceat(rows * found.scores, starts) / merged,
+        np.add.reduceat(found.positives, starts),
+        np.add.reduceat(found.negatives, starts),
+    )
+
+
+def _need_both(positives: int, negatives: int) -> None:
+    if not positives or not negatives:
+        raise ValueError(
+            f"intervals need rows of both classes, and there are {positives} positives, {negatives} negatives"
+        )
+
+
+def _from_above(found: Scored) -> tuple[np.ndarray, np.ndarray]:
+    """Positives [n] and negatives [n] with at least each score, the highest first."""
+    return np.cumsum(found.positives[::-1]), np.cumsum(found.negatives[::-1])
+
+
+def _trapezoids(x: np.ndarray, y: np.ndarray) -> float:
+    return math.fsum(np.diff(x) * (y[1:] + y[:-1]) / 2)  # the exact sum, rounded once: on any machine the same
