@@ -14,7 +14,7 @@ from tasks.verbs.run import stages
 
 @dataclass(frozen=True)
 class Found:
-    """Garbage of the lake; ``kept`` is how many runs stay because a published selection rests on them."""
+    """Garbage of a lake that has been so for longer than ``older_than_hours``."""
 
     garbage: list[gc.Garbage]
     older_than_hours: float
@@ -53,9 +53,14 @@ def remove(place: Place, found: Found) -> Iterator[gc.Garbage]:
 def line(place: Place, garbage: gc.Garbage) -> str:
     """One find in words."""
     since = datetime.fromtimestamp(garbage.since, UTC)
-    uploads = f", {len(garbage.uploads)} unfinished uploads" if garbage.uploads else ""
-    files = f"{len(garbage.entries)} files, {garbage.size:,} bytes{uploads}"
-    return f"{garbage.why.value} since {since:%Y-%m-%d %H:%M} UTC, {files}: {place.partitions.store.url(garbage.key)}"
+    parts = [_count(len(garbage.entries), "file"), f"{garbage.size:,} bytes"]
+    parts += [_count(len(garbage.uploads), "unfinished upload")] if garbage.uploads else []
+    where = place.partitions.store.url(garbage.key)
+    return f"{garbage.why.value} since {since:%Y-%m-%d %H:%M} UTC, {', '.join(parts)}: {where}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _rested_on(place: Place) -> Iterator[gc.Kept]:

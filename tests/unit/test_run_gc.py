@@ -52,7 +52,7 @@ def test_it_shows_what_it_would_remove_and_removes_nothing(littered: Verbs) -> N
     assert result.code == 0, result.stderr
     abandoned, superseded, last = result.stdout.splitlines()
     assert abandoned.startswith("abandoned run since ")
-    assert f", 1 files, 4 bytes: {littered.root}/credit_risk/features/date={MONDAY}/run=" in abandoned
+    assert f", 1 file, 4 bytes: {littered.root}/credit_risk/features/date={MONDAY}/run=" in abandoned
     assert superseded.startswith("superseded run since ")
     assert last.endswith(" bytes; nothing was removed (--yes does)")
     assert last.startswith("2 finds older than 48 hours, ")
