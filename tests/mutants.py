@@ -166,7 +166,7 @@ MUTANTS = (
     Mutant(
         "ETags are not compared",
         _LAKE,
-        'if kind == "etag" and value != there.etag:',
+        "if etag and etag != there.etag:",
         "if False:",
         "test_lake_s3.py::test_a_file_that_was_replaced_by_one_of_the_same_size_is_damage",
     ),

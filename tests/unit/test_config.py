@@ -106,6 +106,7 @@ def test_luigis_own_command_line_overrides_each_value(tmp_path: Path) -> None:
         "trust_unconditional_puts": "True",
         "max_records_per_file": "1000",
         "max_attempt_hours": "1.5",
+        "cache": "/elsewhere/cache",
     }
     spark = {"master": "local[1]", "driver_memory": "1g", "shuffle_partitions": "2", "conf": '{"a": "b"}'}
     given = {"training": training, "pipeline": pipeline, "lake": lake, "spark": spark}
