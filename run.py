@@ -180,7 +180,7 @@ def rebuild(stage: type[Stage], day: date) -> None:
     """Build STAGE of a day, complete or damaged or missing, and swap its manifest for the new run's.
 
     Readers of the old run go on reading it: its files stay until gc. What was built from the old run stays as it is,
-    and is listed.
+    and is listed, where the old manifest can be read.
 
     \b
     Example:
@@ -223,7 +223,8 @@ def say_built(outcome: runner.Outcome) -> None:
 @click.option("--older-than", type=float, metavar="HOURS", help="Its age.  [default: twice [lake] max_attempt_hours]")
 @of_a_lake
 def collect_garbage(yes: bool, older_than: float | None) -> None:
-    """Find superseded and abandoned runs, what crashed jobs left, and unfinished uploads; with --yes, remove them.
+    """Find superseded and abandoned runs, what crashed jobs left, and unfinished uploads of a use case; with --yes,
+    remove them.
 
     Kept whatever their age: published runs, and the model runs that a published selection was made from. Ages are told
     by the store's own clock.
@@ -283,7 +284,9 @@ def sample(first: date, days: int, rows_per_day: int, seed: int, lake_root: str 
 @main.command(short_help="Show what there is, day by day.")
 @click.option("--from", "first", type=Day(), metavar="DAY", help="The first day.  [default: 13 days before the last]")
 @click.option("--to", "last", type=Day(), metavar="DAY", help="The last day.  [default: the newest of the lake]")
-@click.option("--verify", is_flag=True, help="Read every file too, and hold its content against its checksum.")
+@click.option(
+    "--verify", is_flag=True, help="Read every file of these days, and hold its content against its checksum."
+)
 @of_a_lake
 def status(first: date | None, last: date | None, verify: bool) -> None:
     """Show for every day which raw feeds have landed and which datasets are published, missing, damaged or not due.

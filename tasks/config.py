@@ -78,6 +78,8 @@ class log(luigi.Config):
     )
 
 
+#: What is asked before the use case is known, so that no section of one use case can say it.
+SHARED = {("lake", "root"), ("pipeline", "use_case"), ("log", "directory")}
 #: What run.py's options say, by section and key.
 _GIVEN: dict[tuple[str, str], str] = {}
 SECTIONS: dict[str, type[luigi.Config]] = {
@@ -309,6 +311,17 @@ def check_names(use_case: str, case: UseCase) -> None:
                         f"an unknown key{did_you_mean(key, keys)}",
                         "correct or remove it",
                     )
+                if dot and (family, key) in SHARED:
+                    raise ConfigurationError(
+                        f"[{section}] {key}", f"it in [{family}]: it is one for all use cases", "it here", "move it"
+                    )
+            if family == "raw" and suffix == use_case and suffix not in case.feeds:
+                raise ConfigurationError(
+                    f"[{section}]",
+                    "a section of a feed",
+                    "one of all feeds of a use case",
+                    f"name the feed: [raw.FEED.{suffix}]",
+                )
             if dot and f".{suffix}" not in suffixes and not _of_another_use_case(family, suffix):
                 _refuse_near_miss(section, [family + known for known in suffixes if known])
         elif family not in luigi.task_register.Register.task_names() or family.lower() in SECTIONS:

@@ -118,6 +118,14 @@ class Lake:
                 found[day] = partition
         return found
 
+    def published_run(self, dataset: str, day: date) -> str:
+        """The run that the day's manifest names, whole or damaged; empty where there is no manifest that can be read."""
+        content = self.store.read(f"{self.prefix(dataset, day)}/{manifests.NAME}")
+        try:
+            return manifests.parse(content[0], "").run if content else ""
+        except DamagedPartition:
+            return ""
+
     def newest(self, dataset: str) -> date | None:
         """The last day of a dataset that has a manifest."""
         listed = _by_day(self.store.list(f"{self.use_case}/{dataset}"), f"{self.use_case}/{dataset}/")

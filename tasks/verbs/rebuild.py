@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from spark_lib.errors import DamagedPartition
 from spark_lib.lake import Partition
 from tasks.stage import Stage
 from tasks.verbs.run import Outcome, Watcher, run, stages
@@ -22,10 +21,11 @@ class Rebuilt:
 
 def rebuild(stage: Stage, watcher: Watcher) -> Rebuilt:
     """Build a stage, complete or damaged or not there, and what is missing of its inputs."""
-    old = _published(stage)
+    lake = stage.partitions
+    old = lake.published_run(stage.dataset, stage.date)
     stage.anew = True
     outcome = run(stage, watcher)
-    return Rebuilt(outcome, old, _published(stage) if outcome.error is None else "")
+    return Rebuilt(outcome, old, lake.published_run(stage.dataset, stage.date) if outcome.error is None else "")
 
 
 def built_from(stage: Stage, old: str) -> list[tuple[str, date]]:
@@ -39,8 +39,3 @@ def built_from(stage: Stage, old: str) -> list[tuple[str, date]]:
             ):
                 found.append((other.dataset, day))
     return found
-
-
-def _published(stage: Stage) -> str:
-    found = stage.partitions.find(stage.dataset, stage.date, stage.date).get(stage.date)
-    return "" if found is None or isinstance(found, DamagedPartition) else found.manifest.run

@@ -265,7 +265,7 @@ def _unreachable(found: str) -> SchedulerUnreachable:
         "luigid",
         "an answer",
         without_password(found),
-        "start it (luigid --address 127.0.0.1), correct [core] default-scheduler-url, or set [core] local_scheduler = true",
+        "start it (luigid --address 127.0.0.1), correct [core] scheduler_url, or set [core] local_scheduler = true",
     )
 
 

@@ -200,6 +200,15 @@ def refusal(monkeypatch: pytest.MonkeyPatch, text: str) -> str:
             "Next: correct or remove it",
         ),
         (
+            f"[lake.{NAME}]\nroot = elsewhere",
+            f"[lake.{NAME}] root: wanted it in [lake]: it is one for all use cases; found it here. Next: move it",
+        ),
+        (
+            f"[raw.{NAME}]\nflag = DONE",
+            f"[raw.{NAME}]: wanted a section of a feed; found one of all feeds of a use case. "
+            f"Next: name the feed: [raw.FEED.{NAME}]",
+        ),
+        (
             "[trainng]\nseed = 1",
             "[trainng]: wanted a known section; found an unknown one (did you mean 'training'?). Next: correct or remove it",
         ),

@@ -92,6 +92,7 @@ def test_a_damaged_day_is_repaired(built: Verbs, damage: str) -> None:
 
     assert result.code == 0, result.stderr
     assert run_of(built, "features") != partition.manifest.run
+    assert ("built from the old run: predictions of 2026-01-13" in result.stdout) == (damage == "a file is gone")
     assert built("status", "--verify").code == 0
 
 
