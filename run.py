@@ -179,8 +179,8 @@ def run_stage(stage: type[Stage], day: date) -> None:
 def rebuild(stage: type[Stage], day: date) -> None:
     """Build STAGE of a day, complete or damaged or missing, and swap its manifest for the new run's.
 
-    Readers of the old run go on reading it: its files stay until gc. What was built from the old run stays as it is,
-    and is listed, where the old manifest can be read.
+    Readers of the old run go on reading it: its files stay until gc. What was built from an older run stays as it
+    is, and is listed.
 
     \b
     Example:
@@ -196,10 +196,10 @@ def rebuild(stage: type[Stage], day: date) -> None:
     say_built(rebuilt.outcome)
     if rebuilt.old:
         click.echo(f"run {rebuilt.new} took the place of run {rebuilt.old}, whose files stay until gc")
-        for dataset, other in rebuilding.built_from(task, rebuilt.old):
-            click.echo(
-                f"built from the old run: {dataset} of {other}; to follow: daystone rebuild {dataset} --date {other}"
-            )
+    for dataset, other in rebuilding.built_from_others(task, rebuilt.new):
+        click.echo(
+            f"built from an older run: {dataset} of {other}; to follow: daystone rebuild {dataset} --date {other}"
+        )
 
 
 def raise_if_failed(outcome: runner.Outcome) -> None:
@@ -220,14 +220,16 @@ def say_built(outcome: runner.Outcome) -> None:
 
 @main.command("gc", short_help="Show, or remove, what belongs to no partition.")
 @click.option("--yes", is_flag=True, help="Remove it; without this, nothing is changed.")
+@click.option("--unpublished", is_flag=True, help="With --yes: runs of days that have no manifest, too.")
 @click.option("--older-than", type=float, metavar="HOURS", help="Its age.  [default: twice [lake] max_attempt_hours]")
 @of_a_lake
-def collect_garbage(yes: bool, older_than: float | None) -> None:
+def collect_garbage(yes: bool, unpublished: bool, older_than: float | None) -> None:
     """Find superseded and abandoned runs, what crashed jobs left, and unfinished uploads of a use case; with --yes,
     remove them.
 
-    Kept whatever their age: published runs, and the model runs that a published selection was made from. Ages are told
-    by the store's own clock.
+    Kept whatever their age: published runs, and the model runs that a published selection was made from. A run whose day
+    has no manifest is a crashed attempt's, or a published one whose manifest somebody has removed: it goes with
+    --unpublished only. Ages are told by the store's own clock.
 
     \b
     Example:
@@ -239,13 +241,16 @@ def collect_garbage(yes: bool, older_than: float | None) -> None:
 
     place = configured()
     found = gc.look(place, older_than)
-    removed = gc.remove(place, found) if yes else iter(found.garbage)
-    for garbage in removed:
+    removable = found.removable(unpublished)
+    for garbage in gc.remove(place, removable) if yes else found.garbage:
         click.echo(f"{'removed ' if yes else ''}{gc.line(place, garbage)}")
-    what = f"{count(len(found.garbage), 'find')} older than {found.older_than_hours:g} hours, {found.size:,} bytes"
-    click.echo(
-        f"{what}, removed" if yes else f"{what}; nothing was removed" + (" (--yes does)" if found.garbage else "")
-    )
+    done = removable if yes else found.garbage
+    size = sum(garbage.size for garbage in done)
+    what = f"{count(len(done), 'find')} older than {found.older_than_hours:g} hours, {size:,} bytes"
+    click.echo(f"{what}, removed" if yes else f"{what}; nothing was removed" + (" (--yes does)" if done else ""))
+    left = len(found.garbage) - len(removable)
+    if left:
+        click.echo(f"of days without a manifest: {count(left, 'run')}, which --yes --unpublished removes")
 
 
 @main.command(short_help="Write sample data to try the chain on.")

@@ -26,7 +26,7 @@ class Fault:
     """What happens to the first ``times`` requests of ``kind`` whose key matches ``key``, after ``skip`` of them.
 
     ``deed``: ``answer`` (``status`` and ``code`` instead of the server), ``delay`` (by ``seconds``, then as ever), ``cut``
-    (half the body of the answer), ``drop before`` (nothing reaches the server), ``drop after`` (executed, no answer),
+    (half the body of the answer), ``alter`` (its last byte), ``drop before`` (nothing reaches the server), ``drop after`` (executed, no answer),
     ``unconditional`` (its conditions do not reach the server). With ``seconds``, dropping takes as long: a client that
     dies meanwhile has got no answer yet.
     """
@@ -149,6 +149,8 @@ class _Handler(BaseHTTPRequestHandler):
         if fault and deed == "drop after":
             time.sleep(fault.seconds)
             return self._drop()
+        if deed == "alter":
+            answered = answered[:-1] + bytes([answered[-1] ^ 1])
         self.send_response_only(status)
         for name, value in headers:
             if name.lower() not in _HOP_BY_HOP | {"content-length"}:

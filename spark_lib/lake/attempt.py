@@ -22,7 +22,7 @@ from typing import Any, Protocol
 
 from spark_lib.errors import BadData, LakeError, PublishError
 from spark_lib.lake import manifest as manifests
-from spark_lib.lake.lake import Lake, Partition
+from spark_lib.lake.lake import Lake, Partition, days
 from spark_lib.lake.manifest import File, Input, Manifest, Schema
 from spark_lib.lake.store import Conflict, Entry, Unanswered, is_hidden
 
@@ -213,6 +213,8 @@ class Attempt:
         for given in self._inputs:
             if not isinstance(given, Input):
                 given.verify()
+        if self._expected[day] is not None:
+            self._check_inputs_stand(day)
         complete = isinstance(written, Rows) or len(listed) == len(written.files)
         if self._listed(day, written) != listed or not complete:
             raise PublishError(
@@ -221,6 +223,22 @@ class Attempt:
                 "others, a moment later",
                 "find out what writes there, then run the stage again",
             )
+
+    def _check_inputs_stand(self, day: date) -> None:
+        """A rebuild takes the place of what may have been built from newer inputs than its own."""
+        for given in self._inputs:
+            if not isinstance(given, Input):
+                continue
+            there = self.lake.find(given.name, given.first, given.last)
+            for input_day, run in zip(days(given.first, given.last), given.ids, strict=False):
+                stands = there.get(input_day)
+                if isinstance(stands, Partition) and stands.manifest.run != run:
+                    raise PublishError(
+                        f"{self.dataset} of {day}: run {self.run}",
+                        f"{given.name} of {input_day} to be run {run}, which this was built from",
+                        f"run {stands.manifest.run}, published meanwhile",
+                        "rebuild again, from what stands now",
+                    )
 
     def _publish(self, day: date, manifest: Manifest) -> Manifest:
         """Put the manifest, and return the one that stands for the day from now on.
@@ -241,6 +259,7 @@ class Attempt:
                 logger.info("%s of %s was published by run %s meanwhile", self.dataset, day, stands.run)
                 self._discard(self.prefix(day))
                 return stands
+            self._check_inputs_stand(day)
             expected = etag
         raise PublishError(
             f"{self.dataset} of {day}",

@@ -95,13 +95,13 @@ def _all(lake: Lake, dataset: str, keep: Collection[Kept]) -> Iterator[Garbage]:
     for upload in lake.store.uploads(start):
         if group := _GROUP.match(upload.key, len(start)):
             groups.setdefault(start + group[0], Garbage(start + group[0])).uploads.append(upload)
+    kept = {f"{start}date={day}/run={run}" for name, day, run in keep if name == dataset}
     for key, garbage in groups.items():
         directory, _, run = key.rpartition("/run=")
-        day = _DAY.fullmatch(directory, len(start))
-        if day is None:
-            garbage.since = garbage.last_written
-        elif (dataset, date.fromisoformat(day[1]), run) in keep:
+        if key in kept:
             continue
+        if not _DAY.fullmatch(directory, len(start)):
+            garbage.since = garbage.last_written
         else:
             manifest = lake.manifest(published[directory]) if directory in published else None
             _judge(garbage, run, manifest, published.get(directory))
@@ -127,6 +127,6 @@ _DAY = re.compile(r"date=(\d{4}-\d\d-\d\d)", re.ASCII)
 #: of many days; what committers leave at a dataset's root. (Not a lock: another process may be about to take it.)
 _GROUP = re.compile(
     rf"date=\d{{4}}-\d\d-\d\d/(run=[0-9a-f]{{16}}(?=/)|\.{manifests.NAME}-[0-9a-f]{{16}}$)"
-    r"|\.staging/[^/]+(?=/)|(?!\.staging/)[._][^/]*",
+    r"|\.staging/[^/]+(?=/)|__magic[^/]*(?=/)|_temporary(?=/)|\.spark-staging-[^/]*(?=/)",
     re.ASCII,
 )

@@ -16,8 +16,10 @@ from spark_lib.lake.stores import open_store
 if TYPE_CHECKING:
     from spark_lib.lake.raw import RawFeed
 
-#: Days that differ in every part of a date, so that directories in this order are in the order of time.
-_IN_ORDER = (date(1999, 11, 30), date(1999, 12, 31), date(2000, 1, 2), date(2000, 2, 1))
+#: Days of which each differs from the next in other parts of a date, across years and inside one.
+_IN_ORDER = (
+    date(1999, 11, 30), date(1999, 12, 31), date(2000, 1, 2), date(2000, 1, 31), date(2000, 2, 1), date(2000, 12, 1),
+)  # fmt: skip
 
 
 def listed(feed: RawFeed, first: date, last: date) -> dict[date, list[Entry]]:
@@ -66,9 +68,8 @@ def _each(feed: RawFeed, asked: list[date]) -> Iterator[tuple[str, Entry]]:
 
 def _in_order(feed: RawFeed) -> bool:
     """Whether directories in the order of their names are in the order of time."""
-    base = _common(feed.directory(_IN_ORDER[0]), feed.directory(_IN_ORDER[-1]))
-    names = [_below(feed, day, base) for day in _IN_ORDER]
-    return names == sorted(names)
+    directories = [feed.directory(day) for day in _IN_ORDER]
+    return directories == sorted(directories)
 
 
 def _common(one: str, other: str) -> str:

@@ -98,7 +98,7 @@ def parse(body: bytes, where: str) -> Manifest:
             where,
             "a manifest",
             f"{type(error).__name__}: {error}",
-            "find out what wrote it; remove it to build the day again",
+            "find out what wrote it, then build the day anew (daystone rebuild STAGE --date DAY)",
         ) from error
 
 

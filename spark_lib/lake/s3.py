@@ -69,7 +69,8 @@ class S3Store:
                 body, answer = self._get(key)
                 return body, _plain(answer["ETag"])
             except ClientError as error:
-                if code_of(error) in _NO_SUCH_OBJECT:
+                # S3 names what it has not. A 404 without that is of somebody between, a balancer without its servers.
+                if code_of(error) == "NoSuchKey":
                     return None
                 raise
 
@@ -90,11 +91,20 @@ class S3Store:
         return f"etag:{entry.etag}"
 
     def content_checksum(self, key: str, like: str) -> str:
+        from botocore.exceptions import ClientError
+
         kind, _, value = like.partition(":")
         with told(self.url(key)):
-            answer = client().head_object(Bucket=self.bucket, Key=self._prefix + key)
-        # Of what is encrypted by a key of one's own, the etag says nothing about the content.
-        if kind == "etag" and answer.get("ServerSideEncryption", "AES256") != "AES256":
+            try:
+                answer = client().head_object(Bucket=self.bucket, Key=self._prefix + key)
+            except ClientError as error:
+                if code_of(error) in _NO_SUCH_OBJECT:
+                    return "no file"
+                raise
+        # Of what is encrypted by a key of one's own, or was uploaded in other parts, the etag tells nothing of the content.
+        encrypted = answer.get("ServerSideEncryption", "AES256") != "AES256"
+        other_parts = "-" in value and int(value.rpartition("-")[2]) != -(-answer["ContentLength"] // PART_BYTES)
+        if kind == "etag" and (encrypted or other_parts):
             return ""
         with self.open(key) as file:
             if kind == "sha256":
@@ -186,9 +196,7 @@ class S3Store:
                 return None  # one's own, of a try whose answer was lost
             except Unanswered as error:
                 cause = error
-        raise LakeError(
-            self.root, "an answer to a put", f"none in {TRIES} tries: {cause}", "run again once the store answers"
-        )
+        raise _no_answer(self.root, cause)
 
     def _conflicts(self, key: str, condition: Mapping[str, str]) -> bool:
         for _ in range(TRIES):
@@ -196,10 +204,11 @@ class S3Store:
                 self._put(key, b"probe again", **condition)
             except Conflict:
                 return True
-            except Unanswered:
+            except Unanswered as error:
+                cause = error
                 continue
             return False
-        return False
+        raise _no_answer(self.root, cause)
 
     def _server(self) -> str:
         answer = client().list_objects_v2(Bucket=self.bucket, Prefix=self._prefix, MaxKeys=1)
@@ -208,13 +217,13 @@ class S3Store:
 
     def _get(self, key: str, **more: str) -> tuple[bytes, dict[str, Any]]:
         """A body and the answer that brought it. The client repeats requests by itself, but no body that is cut short."""
-        from botocore.exceptions import HTTPClientError, IncompleteReadError
+        from botocore.exceptions import FlexibleChecksumError, HTTPClientError, IncompleteReadError
 
         for left in reversed(range(TRIES)):
             try:
                 answer: dict[str, Any] = client().get_object(Bucket=self.bucket, Key=self._prefix + key, **more)
                 return answer["Body"].read(), answer
-            except (HTTPClientError, IncompleteReadError) as error:
+            except (FlexibleChecksumError, HTTPClientError, IncompleteReadError) as error:
                 if not left or is_unreachable(error):
                     raise
         raise AssertionError("not reached")
@@ -291,6 +300,10 @@ class _RemoteFile(io.RawIOBase):
                 self._store.url(self._key), f"{end - begin} bytes from {begin}", f"{len(body)}", "run again"
             )
         return body
+
+
+def _no_answer(root: str, cause: Unanswered) -> LakeError:
+    return LakeError(root, "an answer to a put", f"none in {TRIES} tries: {cause}", "run again once the store answers")
 
 
 def _plain(etag: str) -> str:

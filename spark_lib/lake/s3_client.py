@@ -40,6 +40,7 @@ _REMEDIES = {
         "a token, a region and a clock that are right",
         "fetch new credentials and check AWS_REGION, then run again",
     ),
+    "404": ("S3's own word on what is not there", "check S3_ENDPOINT: something else answers in its place"),
     **dict.fromkeys(_OF_ANOTHER_REGION, ("the bucket's own region", "set AWS_REGION to the region of the bucket")),
 }
 

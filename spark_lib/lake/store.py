@@ -75,8 +75,8 @@ class Store(Protocol):
         """What the manifest keeps to recognise the content later: ``kind:value``."""
 
     def content_checksum(self, key: str, like: str) -> str:
-        """The checksum of the kind of ``like`` over an object's whole content, as it is read now; empty where the store
-        keeps no checksum that content can be held against."""
+        """The checksum of the kind of ``like`` over an object's whole content, as it is read now; words where it is not
+        there or cannot be read; empty where the store keeps no checksum that content can be held against."""
 
     def now(self) -> float:
         """The store's own clock, in POSIX seconds."""

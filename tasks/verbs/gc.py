@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -19,9 +19,10 @@ class Found:
     garbage: list[gc.Garbage]
     older_than_hours: float
 
-    @property
-    def size(self) -> int:
-        return sum(garbage.size for garbage in self.garbage)
+    def removable(self, unpublished: bool) -> list[gc.Garbage]:
+        """What ``--yes`` removes. A run whose day has no manifest at all may be a crashed attempt's, or a published one whose
+        manifest somebody has removed: which, only a person knows."""
+        return [garbage for garbage in self.garbage if unpublished or garbage.why is not gc.Why.ABANDONED]
 
 
 def look(place: Place, older_than_hours: float | None) -> Found:
@@ -43,11 +44,11 @@ def look(place: Place, older_than_hours: float | None) -> Found:
     return Found(found, hours)
 
 
-def remove(place: Place, found: Found) -> Iterator[gc.Garbage]:
+def remove(place: Place, garbage: Iterable[gc.Garbage]) -> Iterator[gc.Garbage]:
     """Remove it, one after the other."""
-    for garbage in found.garbage:
-        gc.remove(place.partitions, garbage)
-        yield garbage
+    for each in garbage:
+        gc.remove(place.partitions, each)
+        yield each
 
 
 def line(place: Place, garbage: gc.Garbage) -> str:

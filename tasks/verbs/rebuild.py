@@ -28,14 +28,20 @@ def rebuild(stage: Stage, watcher: Watcher) -> Rebuilt:
     return Rebuilt(outcome, old, lake.published_run(stage.dataset, stage.date) if outcome.error is None else "")
 
 
-def built_from(stage: Stage, old: str) -> list[tuple[str, date]]:
-    """The published days that were built from a run, by dataset in the order of the chain."""
+def built_from_others(stage: Stage, run: str) -> list[tuple[str, date]]:
+    """The published days that were built from another run of this day than ``run``, in the order of the chain."""
     lake = stage.partitions
     found = []
     for other in stages():
         for day, partition in lake.find(other.dataset, stage.date, date.max).items():
-            if isinstance(partition, Partition) and any(
-                given.name == stage.dataset and old in given.ids for given in partition.manifest.inputs
-            ):
+            if isinstance(partition, Partition) and _used(partition, stage) not in ("", run):
                 found.append((other.dataset, day))
     return found
+
+
+def _used(partition: Partition, stage: Stage) -> str:
+    """The run of the stage's day that a partition was built from; empty for none."""
+    for given in partition.manifest.inputs:
+        if given.name == stage.dataset and given.first <= stage.date <= given.last:
+            return given.ids[(stage.date - given.first).days]
+    return ""

@@ -92,6 +92,7 @@ def report(place: Place, first: date | None, last: date | None, verify: bool = F
         for day, partition in found.items() if verify else ():
             if isinstance(partition, Partition):
                 wrong, without = partition.verify()
+                wrong = wrong or _pinned_damage(place, partition)
                 found[day] = wrong[0] if wrong else partition
                 verified += len(partition.manifest.files) - without
                 untold += without
@@ -101,6 +102,20 @@ def report(place: Place, first: date | None, last: date | None, verify: bool = F
         rejections += [words for partition in found.values() if (words := _rejection(partition))]
     root, feeds = place.partitions.root, list(place.feeds)
     return Report(root, place.use_case, feeds, datasets, cells, damaged, rejections, verified, untold)
+
+
+def _pinned_damage(place: Place, partition: Partition) -> list[DamagedPartition]:
+    """A selection is whole while the model run that it pins is, which need not be the published one any more."""
+    if partition.dataset != "selection":
+        return []
+    from spark_lib.selection import pinned
+
+    try:
+        pinned(place.partitions, partition)
+    except DamagedPartition as error:
+        where = f"selection of {partition.date}: {error.where}"
+        return [DamagedPartition(where, error.wanted, error.found, error.next_step)]
+    return []
 
 
 def newest(place: Place) -> date | None:

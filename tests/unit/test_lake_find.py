@@ -217,7 +217,7 @@ def test_a_corrupt_manifest_is_damage_of_its_day_alone(lake: Lake, outsider: Out
     assert isinstance(damaged, DamagedPartition)
     assert isinstance(found[NEXT_DAY], Partition)
     assert (damaged.where, damaged.wanted) == (lake.store.url(key), "a manifest")
-    assert damaged.next_step == "find out what wrote it; remove it to build the day again"
+    assert damaged.next_step == "find out what wrote it, then build the day anew (daystone rebuild STAGE --date DAY)"
 
 
 def test_one_damaged_day_leaves_the_others_to_be_found_and_pickles(lake: Lake, outsider: Outsider) -> None:

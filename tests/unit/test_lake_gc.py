@@ -145,13 +145,27 @@ def test_what_a_crashed_job_left_beside_the_runs_goes(lake: Lake, outsider: Outs
 
 
 @pytest.mark.parametrize(
-    "foreign", ["notes.txt", "date=2026-01-01/notes.txt", "date=2026-01-01/._SUCCESS.lock", "run=0123456789abcdef/file"]
+    "foreign",
+    [
+        "notes.txt",
+        "_README",
+        ".snapshot/date=2026-01-01/part-0.parquet",
+        "date=2026-01-01/notes.txt",
+        "date=2026-01-01/._SUCCESS.lock",
+        "run=0123456789abcdef/file",
+    ],
 )
 def test_what_nobody_here_writes_is_left_alone(lake: Lake, outsider: Outsider, foreign: str) -> None:
     outsider.write(f"credit_risk/features/{foreign}", b"somebody's")
 
     assert collect(lake, ANY_AGE) == []
     assert keys(lake) == {f"credit_risk/features/{foreign}"}
+
+
+def test_a_run_of_a_day_that_no_calendar_has_is_garbage_like_another(lake: Lake, outsider: Outsider) -> None:
+    outsider.write("credit_risk/features/date=2026-13-01/run=0123456789abcdef/part-0.parquet", b"rows")
+
+    assert [found.why for found in collect(lake, ANY_AGE)] == [Why.ABANDONED]
 
 
 def test_raw_days_and_other_datasets_are_not_looked_at(lake: Lake, outsider: Outsider) -> None:

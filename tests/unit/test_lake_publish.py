@@ -390,6 +390,25 @@ def test_a_rebuild_that_loses_twice_to_other_work_fails_naming_both_runs(lake: L
     assert rows_of(lake) == [2]
 
 
+def test_a_rebuild_from_inputs_that_were_replaced_meanwhile_publishes_nothing(lake: Lake) -> None:
+    old = publish(lake, [1], dataset="features")
+    built_from = partition(lake, dataset="features").input
+    stands = publish(lake, [1], dataset="predictions")
+    with open_attempt(lake, dataset="predictions", rebuild=True, inputs=[built_from]) as attempt:
+        written = write(attempt, [2])
+        new = publish(lake, [3], dataset="features", rebuild=True)
+
+        with pytest.raises(PublishError) as refused:
+            attempt.commit(written)
+
+    assert str(refused.value) == (
+        f"predictions of 2026-01-01: run {attempt.run}: wanted features of 2026-01-01 to be run {old.run}, which this was "
+        f"built from; found run {new.run}, published meanwhile. Next: rebuild again, from what stands now"
+    )
+    assert partition(lake, dataset="predictions").manifest.run == stands.run
+    assert runs_there(lake, dataset="predictions") == {stands.run}
+
+
 @pytest.mark.parametrize("answer", ["executed", "refused", "dropped", "late"])
 def test_a_rebuild_is_settled_by_reading_back(lake: Lake, answer: str) -> None:
     publish(lake, [1])

@@ -77,6 +77,11 @@ def ask(proxy: FaultProxy, bucket: str, home: Path) -> tuple[Result, dict[str, i
         ("{root}/{feed}/{date:%Y/%m/%d}", ["lake/events/2026/0"]),
         ("{root}/{date:%Y-%m-%d}/{feed}", [f"lake/{day}/events/" for day in days(date(2026, 1, 31), date(2026, 2, 2))]),
         ("{root}/{feed}/{date:%d-%m-%Y}", [f"lake/events/{day}-2026/" for day in ("31-01", "01-02", "02-02")]),
+        ("{root}/{feed}/{date:%Y/%d/%m}", [f"lake/events/2026/{day}/" for day in ("31/01", "01/02", "02/02")]),
+        (
+            "{root}/{feed}/{date:%Y}/{date:%d-%m-%Y}",
+            [f"lake/events/2026/{day}-2026/" for day in ("31-01", "01-02", "02-02")],
+        ),
     ],
 )
 def test_days_of_a_feed_are_listed_at_once_where_its_directories_are_in_the_order_of_time(

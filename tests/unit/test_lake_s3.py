@@ -227,6 +227,44 @@ def test_bodies_that_are_always_cut_short_are_an_error_and_never_damage(proxy: F
         lake.require("features", DAY)
 
 
+def test_a_body_that_was_altered_on_its_way_is_read_again(proxy: FaultProxy, lake: Lake) -> None:
+    publish(lake, [1, 2])
+    fault = proxy.add("alter", kind="GET", key="/_SUCCESS$", times=2)
+
+    assert rows_of(lake) == [1, 2]
+    assert fault.fired == 2
+
+
+def test_a_body_that_is_never_what_was_written_is_damage(proxy: FaultProxy, lake: Lake) -> None:
+    publish(lake)
+    proxy.add("alter", kind="GET", key="/_SUCCESS$", times=100)
+
+    with pytest.raises(
+        DamagedPartition, match=r"_SUCCESS: wanted the content that was written; found Expected checksum"
+    ):
+        lake.require("features", DAY)
+
+
+def test_a_404_that_is_not_of_s3_is_never_a_missing_object(proxy: FaultProxy, lake: Lake) -> None:
+    publish(lake)
+    proxy.add("answer", kind="GET", times=100, status=404, code="backend")
+
+    with pytest.raises(LakeError) as refused:
+        lake.store.read(f"{lake.prefix('features', DAY)}/_SUCCESS")
+
+    assert refused.value.found.startswith("backend to GetObject")
+
+
+def test_a_probe_that_nobody_answers_does_not_say_that_conditions_are_ignored(proxy: FaultProxy, lake: Lake) -> None:
+    proxy.add("answer", kind="PUT", skip=1, times=100)
+
+    with pytest.raises(LakeError) as refused:
+        lake.store.probe()
+
+    assert refused.value.wanted == "an answer to a put"
+    assert refused.value.found.startswith("none in 3 tries: ")
+
+
 def test_a_listing_tells_an_altered_document_of_the_same_size(lake: Lake) -> None:
     (file,) = publish_documents(lake, {"card.json": b"good"}).files
     key = f"{lake.prefix('model', DAY)}/{file.path}"

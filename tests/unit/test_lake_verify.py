@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from spark_lib.errors import LakeError
 from spark_lib.lake import Lake
 from spark_lib.lake import s3 as s3_store
 from tests import s3
@@ -94,10 +93,30 @@ def test_what_is_encrypted_by_a_key_of_ones_own_has_no_checksum_that_tells(lake:
     assert partition(lake).verify() == ([], 1)
 
 
-def test_a_file_that_is_gone_is_an_error_not_a_mismatch(lake: Lake, outsider: Outsider) -> None:
-    publish(lake, [1])
+def test_a_file_that_is_gone_is_said_beside_the_others(lake: Lake, outsider: Outsider) -> None:
+    with open_attempt(lake) as attempt:
+        written = write(attempt, [1])
+        write(attempt, [2], name="part-1.parquet")
+        attempt.commit(type(written)({"": 2}, written.schema))
     found = partition(lake)
     outsider.delete(f"{found.prefix}/{found.manifest.files[0].path}")
 
-    with pytest.raises(LakeError, match=r"part-0\.parquet"):
-        found.verify()
+    ((damaged,), untold) = found.verify()
+
+    assert damaged.where.endswith("part-0.parquet")
+    assert damaged.found.lower().startswith("no ")
+    assert untold == 0
+
+
+@pytest.mark.parametrize("server", [VERSITYGW, MOTO], indirect=True)
+def test_a_file_in_parts_of_another_size_has_no_checksum_that_tells(
+    lake: Lake, server: s3.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_attempt(lake) as attempt:
+        written = write(attempt, [], name="empty.parquet")
+        monkeypatch.setattr(s3_store, "PART_BYTES", 5 * 1024 * 1024)
+        upload(server, f"{attempt.destination}/part-1.parquet", parquet(range(1_500_000)))
+        attempt.commit(type(written)({"": 1_500_000}, written.schema))
+    monkeypatch.setattr(s3_store, "PART_BYTES", 64 * 1024 * 1024)
+
+    assert partition(lake).verify() == ([], 1)

@@ -123,7 +123,7 @@ def test_what_is_no_manifest_is_damage(body: bytes, found: str | None) -> None:
 
     assert str(caught.value) == (
         f"/lake/_SUCCESS: wanted a manifest; found {found or caught.value.found}. "
-        "Next: find out what wrote it; remove it to build the day again"
+        "Next: find out what wrote it, then build the day anew (daystone rebuild STAGE --date DAY)"
     )
 
 

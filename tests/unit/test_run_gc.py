@@ -50,12 +50,13 @@ def test_it_shows_what_it_would_remove_and_removes_nothing(littered: Verbs) -> N
     result = littered("gc")
 
     assert result.code == 0, result.stderr
-    abandoned, superseded, last = result.stdout.splitlines()
+    abandoned, superseded, last, left = result.stdout.splitlines()
     assert abandoned.startswith("abandoned run since ")
     assert f", 1 file, 4 bytes: {littered.root}/credit_risk/features/date={MONDAY}/run=" in abandoned
     assert superseded.startswith("superseded run since ")
     assert last.endswith(" bytes; nothing was removed (--yes does)")
     assert last.startswith("2 finds older than 48 hours, ")
+    assert left == "of days without a manifest: 1 run, which --yes --unpublished removes"
     assert {path: of for path, of in littered.contents().items() if Path(path).is_file()} == {
         path: of for path, of in before.items() if Path(path).is_file()
     }
@@ -67,12 +68,22 @@ def test_with_yes_it_removes_that_and_leaves_the_rest(littered: Verbs) -> None:
     result = littered("gc", "--yes")
 
     assert result.code == 0, result.stderr
+    removed, total, left = result.stdout.splitlines()
+    assert removed.startswith("removed superseded run since ")
+    assert total.startswith("1 find older than 48 hours, ")
+    assert left == "of days without a manifest: 1 run, which --yes --unpublished removes"
+    assert runs(littered) == 3
+    assert rows_of(littered.lake, DAY) == [2, 3]
+
+
+def test_runs_of_days_without_a_manifest_go_only_when_that_is_asked_for(littered: Verbs) -> None:
+    result = littered("gc", "--yes", "--unpublished")
+
     assert [line.partition(" since ")[0] for line in result.stdout.splitlines()[:-1]] == [
         "removed abandoned run",
         "removed superseded run",
     ]
     assert runs(littered) == 2
-    assert rows_of(littered.lake, DAY) == [2, 3]
     assert littered("gc").stdout == "0 finds older than 48 hours, 0 bytes; nothing was removed\n"
 
 
