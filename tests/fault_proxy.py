@@ -135,7 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_response_only(100)
             self.end_headers()
         body = self._body()
-        kind, key = self._what()
+        kind, key = self._what(body)
         self.proxy.requests.append((self.command, self.path, body if "?delete" in self.path else b""))
         fault = self.proxy.struck(kind, key)
         deed = fault.deed if fault else ""
@@ -175,9 +175,11 @@ class _Handler(BaseHTTPRequestHandler):
             return b"".join(parts)
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
-    def _what(self) -> tuple[str, str]:
+    def _what(self, body: bytes) -> tuple[str, str]:
         url = urlsplit(self.path)
         query = parse_qs(url.query, keep_blank_values=True)
+        if self.command == "POST" and "delete" in query:  # of many objects at once
+            return "DELETE", " ".join(re.findall("<Key>(.*?)</Key>", body.decode()))
         kind = "LIST" if self.command == "GET" and ("list-type" in query or "uploads" in query) else self.command
         return kind, unquote(url.path if kind != "LIST" else query.get("prefix", [""])[0])
 

@@ -20,7 +20,7 @@ REQUESTS = {
     "listing-of-days": ("LIST", "/(seeds|sums|report)/", 4),
     "footer": ("GET", "/part-", 9),
     "probe": ("PUT", r"/\.probe-", 3),
-    "end-of-the-probe": ("DELETE", r"/\.probe-", 2),
+    "end-of-the-probe": ("DELETE", r"/\.probe-", 1),
 }
 #: What appears in a local lake: a pattern, and of how many paths.
 PATHS = {

@@ -14,7 +14,7 @@ from tests.faults.world import World
 #: Requests of one stage by kind and key; ``skip`` picks one of so many of them.
 REQUESTS = {
     "probe": ("PUT", r"/\.probe-", 3),
-    "end-of-the-probe": ("DELETE", r"/\.probe-", 2),
+    "end-of-the-probe": ("DELETE", r"/\.probe-", 1),
     "part": ("PUT", "/part-", 3),
     "listing-of-the-run": ("LIST", r"/run=\w+/$", 2),
     "listing-of-days": ("LIST", "/seeds/(date=[^/]*)?$", 1),
