@@ -74,7 +74,8 @@ def _taken_over(world: World, reached: Callable[[], bool], wakes_late: bool, **e
         (world.marks / "go").touch()
         sleeper.signal(signal.SIGCONT)
         if not wakes_late:
-            world.finish(other)
+            # What the first one does after it woke was never granted to the second, and Luigi's exit code says so.
+            world.finish(other, {0, NOT_RUN})
         # It may find its task done, or that luigid gave it to another.
         world.finish(sleeper, {0, NOT_RUN, FAILED})
         if len({mark.suffix for mark in world.marked()}) < 2:
