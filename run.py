@@ -68,7 +68,7 @@ def fail(ctx: click.Context, code: int, reason: str) -> None:
     ctx.exit(code)
 
 
-class Day(click.ParamType):  # type: ignore[type-arg]
+class Day(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only: click 8.1 will do
     """A landing day, in UTC."""
 
     name = "day"
@@ -80,7 +80,7 @@ class Day(click.ParamType):  # type: ignore[type-arg]
             self.fail(f"wanted a day like 2026-11-20; found {value!r}", param, ctx)
 
 
-class StageOrDataset(click.ParamType):  # type: ignore[type-arg]
+class StageOrDataset(click.ParamType):  # type: ignore[type-arg]  # as above
     """A stage by the name of its class or of what it writes."""
 
     name = "stage"
@@ -208,13 +208,13 @@ def raise_if_failed(outcome: runner.Outcome) -> None:
     for error in outcome.further[:ALSO_SHOWN]:
         click.echo(f"also: {' '.join(str(error).split())}", err=True)
     if outcome.further[ALSO_SHOWN:]:
-        click.echo(f"also: {count(len(outcome.further) - ALSO_SHOWN, 'error')} more, in the log", err=True)
+        click.echo(f"also: {shown.count(len(outcome.further) - ALSO_SHOWN, 'error')} more, in the log", err=True)
     raise outcome.error
 
 
 def say_built(outcome: runner.Outcome) -> None:
     stage = outcome.stage
-    click.echo(f"built {count(len(outcome.built), 'partition')} in {outcome.seconds:.0f} s")
+    click.echo(f"built {shown.count(len(outcome.built), 'partition')} in {outcome.seconds:.0f} s")
     click.echo(f"{stage.dataset} of {stage.date}: {outcome.summary}, in {outcome.directory}")
 
 
@@ -246,11 +246,11 @@ def collect_garbage(yes: bool, unpublished: bool, older_than: float | None) -> N
         click.echo(f"{'removed ' if yes else ''}{gc.line(place, garbage)}")
     done = removable if yes else found.garbage
     size = sum(garbage.size for garbage in done)
-    what = f"{count(len(done), 'find')} older than {found.older_than_hours:g} hours, {size:,} bytes"
+    what = f"{shown.count(len(done), 'find')} older than {found.older_than_hours:g} hours, {size:,} bytes"
     click.echo(f"{what}, removed" if yes else f"{what}; nothing was removed" + (" (--yes does)" if done else ""))
     left = len(found.garbage) - len(removable)
     if left:
-        click.echo(f"of days without a manifest: {count(left, 'run')}, which --yes --unpublished removes")
+        click.echo(f"of days without a manifest: {shown.count(left, 'run')}, which --yes --unpublished removes")
 
 
 @main.command(short_help="Write sample data to try the chain on.")
@@ -276,7 +276,7 @@ def sample(first: date, days: int, rows_per_day: int, seed: int, lake_root: str 
     root = lake_root if lake_root is not None else config.default_lake()
     with shown.counted("sample days", days) as advance:
         place = sampling.write(root, first, days, rows_per_day, seed, advance)
-    click.echo(f"{count(days, 'day')} of {rows_per_day:,} applications have landed in {place}")
+    click.echo(f"{shown.count(days, 'day')} of {rows_per_day:,} applications have landed in {place}")
     if sampling.too_short(first, days):
         click.echo(
             f"a first model can be trained on {sampling.first_training(first)}: for predictions, land days up to then"
@@ -321,8 +321,10 @@ def status(first: date | None, last: date | None, verify: bool) -> None:
     for error in found.damaged:
         console.print(str(error), soft_wrap=True, markup=False, highlight=False, style="red")
     if verify:
-        untold = f"; of {count(found.untold, 'file')} the store keeps no checksum of content" if found.untold else ""
-        click.echo(f"{count(found.verified, 'file')} read and held against the manifests{untold}")
+        untold = (
+            f"; of {shown.count(found.untold, 'file')} the store keeps no checksum of content" if found.untold else ""
+        )
+        click.echo(f"{shown.count(found.verified, 'file')} read and held against the manifests{untold}")
     found.raise_if_damaged()
 
 
@@ -378,12 +380,8 @@ def doctor(spark: bool) -> None:
         mark = click.style("ok", fg="green") if finding.ok else click.style("!!", fg="red", bold=True)
         click.echo(f"{mark} {finding.what:<16} {' '.join(finding.text.split())}")
     if wrong:
-        click.echo(f"{count(wrong, 'thing')} to mend, marked !!", err=True)
+        click.echo(f"{shown.count(wrong, 'thing')} to mend, marked !!", err=True)
         click.get_current_context().exit(exits.NOT_ALL_WELL)
-
-
-def count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 if __name__ == "__main__":

@@ -107,5 +107,5 @@ def _without_empty_text(parts: list[ast.expr]) -> list[ast.expr]:
 
 
 def _has_docstring(node: ast.AST) -> bool:
-    documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-    return documented and ast.get_docstring(node, clean=False) is not None  # type: ignore[arg-type]
+    documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    return isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None

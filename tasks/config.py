@@ -41,6 +41,7 @@ class lake(luigi.Config):
 
 class pipeline(luigi.Config):
     use_case = luigi.Parameter(default="credit_risk", description="a shipped use case or module:Class")
+    # Luigi declares no None for a default, and takes one.
     first_date: date | None = luigi.DateParameter(default=None, description="the first landed day: history begins here")  # type: ignore[arg-type]
 
 

@@ -63,4 +63,4 @@ def _take_whole_options_only() -> None:
         parser.allow_abbrev = False
         return parser
 
-    CmdlineParser._build_parser = staticmethod(without_guesses)  # type: ignore[method-assign]
+    CmdlineParser._build_parser = staticmethod(without_guesses)  # type: ignore[method-assign]  # Luigi has no option

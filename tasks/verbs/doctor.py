@@ -152,7 +152,7 @@ def _origin(files: list[str], section: str, key: str) -> str:
     found = ""
     for file in files:
         parser = configparser.RawConfigParser()
-        parser.optionxform = str  # type: ignore[assignment, method-assign]
+        parser.optionxform = str  # type: ignore[assignment, method-assign]  # as its own documentation has it
         parser.read(file)
         if parser.has_option(section, key) or parser.has_option(section, key.replace("_", "-")):
             found = file

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 
 from spark_lib.errors import ConfigurationError
 from spark_lib.lake import gc
+from tasks.verbs import shown
 from tasks.verbs.place import Place
 from tasks.verbs.run import stages
 
@@ -54,14 +55,10 @@ def remove(place: Place, garbage: Iterable[gc.Garbage]) -> Iterator[gc.Garbage]:
 def line(place: Place, garbage: gc.Garbage) -> str:
     """One find in words."""
     since = datetime.fromtimestamp(garbage.since, UTC)
-    parts = [_count(len(garbage.entries), "file"), f"{garbage.size:,} bytes"]
-    parts += [_count(len(garbage.uploads), "unfinished upload")] if garbage.uploads else []
+    parts = [shown.count(len(garbage.entries), "file"), f"{garbage.size:,} bytes"]
+    parts += [shown.count(len(garbage.uploads), "unfinished upload")] if garbage.uploads else []
     where = place.partitions.store.url(garbage.key)
     return f"{garbage.why.value} since {since:%Y-%m-%d %H:%M} UTC, {', '.join(parts)}: {where}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _rested_on(place: Place) -> Iterator[gc.Kept]:

@@ -22,6 +22,11 @@ BAR_CELLS = 24
 WIDE = 200
 
 
+def count(number: int, noun: str) -> str:
+    """``1 file``, ``1,200 files``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def terminal(err: bool = False) -> Console:
     """Standard output (or error) as it is now, whatever it is replaced by during a run. Never wraps into a pipe."""
     from rich.console import Console

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -228,10 +228,10 @@ def write_sample(root: Path, days: int, rows_per_day: int) -> None:
     )
 
 
-def until(reached: object, timeout: float = 60.0) -> None:
+def until(reached: Callable[[], object], timeout: float = 60.0) -> None:
     """Wait until ``reached()``. Raises AssertionError when the time is up."""
     deadline = monotonic() + timeout
-    while not reached():  # type: ignore[operator]
+    while not reached():
         assert monotonic() < deadline, f"not reached within {timeout:g} s"
         sleep(0.02)
 

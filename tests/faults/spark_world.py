@@ -116,8 +116,8 @@ class Host:
 class SparkWorld(World):
     """A lake on which ``host`` builds. ``other`` starts a second driver, for those that are killed."""
 
-    host: Host = None  # type: ignore[assignment]
-    other: Callable[[], Host] = None  # type: ignore[assignment]
+    host: Host = field(kw_only=True)
+    other: Callable[[], Host] = field(kw_only=True)
     _asked: list[tuple[date, ...]] = field(default_factory=list)
 
     def build(self, asked: Collection[date] = (DAY,), host: Host | None = None, **more: Any) -> str:
