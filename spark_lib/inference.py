@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 @unreadable_files_named()
 def build(spark: SparkSession, case: UseCase, features: Partition, model: Pinned, url: str, file_rows: int) -> Rows:
-    """Write one row for each row of ``features`` below ``url``: key, entity, event time, ``score`` (the uncalibrated
-    probability of the positive outcome, in [0, 1]), ``model_date`` and ``model_digest``.
+    """Write one row for each row of ``features`` below ``url``: key, entity, event time, ``score`` (the
+    probability of the positive outcome, by the calibration of the model's card), ``model_date`` and ``model_digest``.
 
     Raises BadData where the columns are not those of the model's card, or a value without a fill is missing.
     """
@@ -55,17 +55,18 @@ def score(rows: DataFrame, identity: list[str], features: Mapping[str, Feature],
     from pyspark.sql import functions as F
 
     shipped = rows.sparkSession.sparkContext.broadcast(model.model)
-    digest = model.digest
+    digest, back = model.digest, model.card["calibration"]
 
     def scores(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
 
+        from spark_lib import calibration
         from spark_lib.model import load
         from spark_lib.model import score as positive_probability
 
         session = load(shipped.value, digest)
         for batch in batches:
-            score = positive_probability(session, matrix.from_arrow(batch, features)).astype("float64")
+            score = calibration.apply(back, positive_probability(session, matrix.from_arrow(batch, features)))
             yield pa.RecordBatch.from_arrays(
                 [*(batch.column(name) for name in identity), pa.array(score)], names=[*identity, "score"]
             )

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from spark_lib import matrix, metrics, onnx_forest
+from spark_lib import calibration, matrix, metrics, onnx_forest
 from spark_lib.balancing import BALANCED, NATURAL, TRAIN
 from spark_lib.files import remove, spark_path, unreadable_files_named
 from spark_lib.fingerprint import versions
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 PARITY_ROWS = 10_000
 #: Of the bootstrap whose intervals are in the card.
 REPLICATES, CONFIDENCE = 500, 0.95
+CHANGED_BY_CALIBRATION = ("brier", "log_loss", "calibration_error")
 _ROWS_OF_A_TASK = 50_000
 
 Progress = Callable[[int, str], None]
@@ -41,7 +42,7 @@ def build(
     counts = balanced.manifest.metrics
     verdict = inconclusive(counts, settings["min_positives"])
     if verdict:
-        return _documents(case, counts, settings, {}, verdict, None)
+        return _documents(case, counts, settings, calibration.NONE, {}, verdict, None)
     train = _vectors(case, read_partitions(spark, [balanced], TRAIN))
     progress(20, f"fitting {balanced.manifest.rows(TRAIN):,} rows")
     fitted = case.estimator(settings).fit(_laid_out(train, case.key, balanced.manifest.rows(TRAIN)))
@@ -53,15 +54,19 @@ def build(
     natural = _vectors(case, read_partitions(spark, [balanced], NATURAL))
     drawn = _vectors(case, read_partitions(spark, [balanced], BALANCED))
     found, of_drawn = scored(model.transform(natural)), scored(model.transform(drawn))
-    measured: dict[str, Any] = dict(metrics.measured(found))
+    # The training split was drawn to as many of each class.
+    back = calibration.prior(counts["train"], {"positive": 1, "negative": 1})
+    calibrated = calibration.calibrated(back, found)
+    measured: dict[str, Any] = dict(metrics.measured(calibrated))
+    measured["uncalibrated"] = {name: metrics.METRICS[name](found) for name in CHANGED_BY_CALIBRATION}
     measured |= {f"balanced_{name}": metrics.METRICS[name](of_drawn) for name in ("area_under_roc", "area_under_pr")}
-    measured["intervals"] = metrics.intervals(found, REPLICATES, CONFIDENCE, settings["seed"])
+    measured["intervals"] = metrics.intervals(calibrated, REPLICATES, CONFIDENCE, settings["seed"])
     verdict = gated(measured, settings)
     if not verdict["approved"]:
-        return _documents(case, counts, settings, measured, verdict, None)
+        return _documents(case, counts, settings, back, measured, verdict, None)
     progress(65, "exporting to ONNX")
     exported = _exported(spark, case, model, natural, spark_path(f"{url}/_scratch"))
-    return _documents(case, counts, settings, measured, verdict, exported)
+    return _documents(case, counts, settings, back, measured, verdict, exported)
 
 
 def inconclusive(counts: Mapping[str, Any], min_positives: int) -> dict[str, Any] | None:
@@ -147,6 +152,7 @@ def _documents(
     case: UseCase,
     counts: Mapping[str, Any],
     settings: Mapping[str, Any],
+    back: calibration.Calibration,
     measured: Mapping[str, Any],
     verdict: Mapping[str, Any],
     model: bytes | None,
@@ -158,7 +164,7 @@ def _documents(
             "negative": [value for value in label.allowed if value != label.positive],
             "positive": label.positive,
         },
-        "calibration": {"kind": "none"},
+        "calibration": dict(back),
         "model": {"file": MODEL, "sha256": digest(model), "size": len(model)} if model else None,
         "rows": dict(counts),
         "metrics": dict(measured),

@@ -175,7 +175,14 @@ def test_a_card_says_what_is_needed_to_score_and_to_judge(chain: Chain, card: di
         {"name": "fragile", "type": "BOOLEAN", "fill": 0.0},
     ]
     assert card["classes"] == {"negative": ["in time"], "positive": "late"}
-    assert card["calibration"] == {"kind": "none"}
+    drawn_from = card["rows"]["train"]
+    assert card["calibration"] == {
+        "kind": "prior",
+        "odds": pytest.approx(drawn_from["positive"] / drawn_from["negative"]),
+    }
+    before, after = card["metrics"]["uncalibrated"], card["metrics"]
+    assert after["calibration_error"] < before["calibration_error"]
+    assert after["brier"] < before["brier"]
     assert card["rows"] == chain.balanced.manifest.metrics
     assert card["settings"] == SETTINGS
     assert {"python", "pyspark", "onnxruntime"} <= card["versions"].keys()
