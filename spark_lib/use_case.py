@@ -53,11 +53,13 @@ class Label:
 class Feature:
     """A column of the model's input: its Spark SQL type, and the ``fill`` that null and NaN become in the matrix.
 
-    Without a ``fill`` a null is an error at training and at scoring.
+    Without a ``fill`` a null is an error at training and at scoring. ``nominal`` says that a number is a code, whose values
+    have no order: nothing lies between two of them. A boolean always is.
     """
 
     type: str
     fill: float | None = None
+    nominal: bool = False
 
 
 class UseCase(ABC):
