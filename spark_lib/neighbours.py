@@ -1,0 +1,59 @@
+"""Nearest neighbours: exact by scikit-learn, and approximate by faiss where that would take too long. On one thread, a few
+thousand rows at a time: answers depend on the points alone. Each library is imported where it searches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+#: Rows up to which neighbours are exact: two cores need 3 minutes for so many of 20 columns, and four times that for twice.
+EXACT_UP_TO = 200_000
+#: Of the 4 sqrt(points) lists of an approximate search, those that each row looks through.
+PROBES = 64
+_TRAINING_POINTS = 64  # for each list
+
+Search = Callable[[np.ndarray], np.ndarray]
+
+
+def nearest(points: np.ndarray, k: int, exact_up_to: int) -> Search:
+    """The search for the ``k`` nearest of points float32 [n, d], other than itself, of each of some rows [m]: [m, k]."""
+    search = _exact(points, k + 1) if len(points) <= exact_up_to else _approximate(points, k + 1)
+
+    def others(rows: np.ndarray) -> np.ndarray:
+        found = search(rows)
+        other = found != rows[:, None]
+        other[other.all(axis=1), -1] = False  # among many equal points a row may not find itself
+        kept: np.ndarray = found[other].reshape(len(rows), k)
+        return kept
+
+    return others
+
+
+def _exact(points: np.ndarray, k: int) -> Search:
+    from sklearn.neighbors import NearestNeighbors
+
+    fitted = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(points)
+    return lambda rows: fitted.kneighbors(points[rows], return_distance=False)
+
+
+def _approximate(points: np.ndarray, k: int) -> Search:
+    import faiss
+
+    faiss.omp_set_num_threads(1)
+    lists = int(4 * len(points) ** 0.5)
+    quantizer = faiss.IndexFlatL2(points.shape[1])
+    index = faiss.IndexIVFFlat(quantizer, points.shape[1], lists)
+    sample = np.random.default_rng(0).choice(len(points), min(len(points), lists * _TRAINING_POINTS), replace=False)
+    index.train(points[np.sort(sample)])
+    index.add(points)
+    index.nprobe = PROBES
+
+    def search(rows: np.ndarray) -> np.ndarray:
+        found: np.ndarray = index.search(points[rows], k)[1]
+        lacking = (found < 0).any(axis=1)  # fewer points than k in the lists that were searched
+        if lacking.any():
+            found[lacking] = faiss.knn(points[rows[lacking]], points, k)[1]
+        return found
+
+    return search

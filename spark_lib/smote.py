@@ -1,0 +1,212 @@
+"""Synthetic minority rows by SMOTE-NC (Chawla et al. 2002, section 6.1): between a row and one of its nearest neighbours.
+
+Every task of Spark holds the whole minority, in the order of its keys, and makes the rows of some of its chunks: rows go
+from executor to executor, never to the driver. What is drawn, searched and summed is drawn, searched and summed by chunk
+or over the whole in the order of keys, on one thread, so that the same rows and seed give the same synthetic rows,
+however the rows are partitioned and whatever the number of tasks. Workers import this module: pyspark is imported inside
+the function that needs it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spark_lib.errors import ConfigurationError
+from spark_lib.neighbours import EXACT_UP_TO, nearest
+from spark_lib.use_case import Feature
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+_CHUNK = 4096  # rows whose neighbours are searched at once
+_BATCH = 65_536  # synthetic rows at once
+_TASK = "_task"
+
+
+def synthesised(
+    minority: DataFrame,
+    key: str,
+    features: Mapping[str, Feature],
+    count: int,
+    seed: int,
+    neighbours: int = 5,
+    exact_up_to: int = EXACT_UP_TO,
+) -> DataFrame:
+    """``count`` synthetic rows: the columns of ``minority``, and ``copy`` INT: 1, 2, ... for the rows made from one row.
+
+    ``key`` is unique. Every row makes ``count // rows``, and as many as are lacking, drawn, one more. Columns that are no
+    feature are those of the row it was made from; features are made as ``synthesise`` says. No rows make none.
+
+    Above ``exact_up_to`` rows neighbours are approximate. Raises ConfigurationError where that needs faiss and it is not
+    installed.
+    """
+    from pyspark.sql import functions as F
+    from pyspark.sql.types import IntegerType, StructType
+
+    schema = StructType(list(minority.schema)).add("copy", IntegerType(), False)
+    rows = minority.count()
+    if not rows or count <= 0:
+        return minority.limit(0).withColumn("copy", F.lit(0))
+    if rows > exact_up_to and importlib.util.find_spec("faiss") is None:
+        raise ConfigurationError(
+            "balancing by smote",
+            f"faiss, to search neighbours among more than {exact_up_to} minority rows",
+            f"{rows} minority rows, and no faiss",
+            'pip install "daystone[approximate]" wherever Spark\'s Python runs, or balance by another strategy',
+        )
+    tasks = min(-(-rows // _CHUNK), minority.sparkSession.sparkContext.defaultParallelism)
+
+    def made(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        table = pa.Table.from_batches(batches)
+        task = table.column(_TASK)[0].as_py()
+        own = table.drop_columns([_TASK]).sort_by(key).combine_chunks()
+        yield from synthesise(own, features, count, seed, neighbours, exact_up_to, range(task, rows, tasks))
+
+    copies = minority.withColumn(_TASK, F.explode(F.sequence(F.lit(0), F.lit(tasks - 1))))
+    return copies.repartitionById(tasks, _TASK).mapInArrow(made, schema)
+
+
+def synthesise(
+    table: pa.Table,
+    features: Mapping[str, Feature],
+    count: int,
+    seed: int,
+    neighbours: int,
+    exact_up_to: int,
+    chunks: Iterable[int],
+) -> Iterator[pa.RecordBatch]:
+    """Those of the ``count`` synthetic rows of a table, one chunk a column and sorted by key, that these chunks make.
+
+    A number is uniform between the row's own and that of one of its ``neighbours`` nearest, by one gap for all columns; an
+    integer is rounded to the nearest, half to even, without passing through a float. A nominal feature or a boolean is the
+    most frequent of all those neighbours, ties drawn. Where one of two numbers is null, NaN or infinite nothing lies
+    between: the synthetic row has the nearer of the two whole.
+    """
+    from threadpoolctl import threadpool_limits
+
+    k = min(neighbours, table.num_rows - 1)
+    repeats = np.full(table.num_rows, count // table.num_rows)
+    repeats[np.random.default_rng(seed).choice(table.num_rows, count % table.num_rows, replace=False)] += 1
+    nominal = {name for name, feature in features.items() if feature.nominal or pa.types.is_boolean(table[name].type)}
+    kinds = {name: _kinds(table[name].combine_chunks()) for name in nominal}
+    with threadpool_limits(1):
+        search = nearest(_points(table, features, kinds), k, exact_up_to)
+        for chunk in chunks:
+            begin = chunk * _CHUNK
+            if begin >= table.num_rows:
+                return
+            random = np.random.default_rng([seed, chunk])
+            makes = repeats[begin : begin + _CHUNK]
+            bases = begin + np.flatnonzero(makes)
+            if not len(bases):
+                continue
+            found = search(bases) if k else bases[:, None]  # an only row is its own neighbour
+            place = np.repeat(np.arange(len(bases)), makes[bases - begin])
+            copy = 1 + np.arange(len(place)) - np.searchsorted(place, place)
+            for start in range(0, len(place), _BATCH):
+                part = slice(start, start + _BATCH)
+                yield _batch(table, features, kinds, bases[place[part]], found[place[part]], copy[part], random)
+
+
+def _kinds(column: pa.Array) -> tuple[pa.Array, np.ndarray]:
+    """The distinct values of a column, ascending, null last, and the place [n] of each row's among them."""
+    found = pc.unique(column)
+    found = found.take(pc.sort_indices(found))
+    return found, pc.index_in(column, found).to_numpy()
+
+
+def _points(
+    table: pa.Table, features: Mapping[str, Feature], kinds: Mapping[str, tuple[pa.Array, np.ndarray]]
+) -> np.ndarray:
+    """Where rows lie, float32 [n, d]: numbers over their standard deviation; nominal features so that two values are 1
+    apart, which is the median of those deviations, by the paper. What is no finite number lies at the feature's ``fill``,
+    or at the mean; a null among nominal values is a value of its own."""
+    found: list[np.ndarray] = []
+    for name, feature in features.items():
+        if name in kinds:
+            values, codes = kinds[name]
+            one_hot = [(codes == code) / np.sqrt(2) for code in range(len(values))]
+            found += one_hot if len(values) != 2 else [codes]  # two values are 1 apart on a line
+            continue
+        numbers = _numbers(table[name])
+        there = np.isfinite(numbers)
+        fill = numbers[there].mean() if feature.fill is None and there.any() else feature.fill or 0.0
+        numbers = np.where(there, numbers, fill)
+        numbers -= numbers.mean()
+        found.append(numbers / (numbers.std() or 1.0))
+    return np.ascontiguousarray(np.array(found, np.float32).T)
+
+
+def _batch(
+    table: pa.Table,
+    features: Mapping[str, Feature],
+    kinds: Mapping[str, tuple[pa.Array, np.ndarray]],
+    own: np.ndarray,
+    nearby: np.ndarray,
+    copy: np.ndarray,
+    random: np.random.Generator,
+) -> pa.RecordBatch:
+    """A synthetic row for each of the rows ``own`` [m], from their neighbours [m, k]."""
+    gap = random.random(len(own))
+    other = nearby[np.arange(len(own)), random.integers(nearby.shape[1], size=len(own))]
+    columns = []
+    for name in table.column_names:
+        column = table[name].combine_chunks()
+        if name in kinds:
+            values, codes = kinds[name]
+            columns.append(values.take(_voted(codes[nearby], random)))
+        elif name in features:
+            columns.append(_between(column.take(own), column.take(other), gap))
+        else:
+            columns.append(column.take(own))
+    return pa.RecordBatch.from_arrays([*columns, pa.array(copy, pa.int32())], names=[*table.column_names, "copy"])
+
+
+def _voted(codes: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """The most frequent of each row [m] of codes [m, k]; one of several, each as likely."""
+    votes = (codes[:, :, None] == codes[:, None, :]).sum(axis=2)
+    voted: np.ndarray = codes[np.arange(len(codes)), (votes + random.random(votes.shape)).argmax(axis=1)]
+    return voted
+
+
+def _between(own: pa.Array, other: pa.Array, gap: np.ndarray) -> pa.Array:
+    """A value between two of one type, at ``gap`` [m] in [0, 1) from the first to the second."""
+    a, b = _numbers(own), _numbers(other)
+    if pa.types.is_integer(own.type):
+        start, end = (column.fill_null(0).cast(pa.int64()).to_numpy() for column in (own, other))
+        between = _between_integers(start, end, gap)
+    else:
+        with np.errstate(over="ignore", invalid="ignore"):
+            between = np.clip(a + gap * (b - a), np.minimum(a, b), np.maximum(a, b))
+    if pa.types.is_decimal(own.type):
+        wide = pa.decimal256(60, own.type.scale)
+        moved = pc.add(own, pa.array(np.nan_to_num(between - a)).cast(wide))
+        ends = [end.cast(moved.type) for end in (own, other)]
+        low, high = pc.min_element_wise(*ends), pc.max_element_wise(*ends)
+        values = pc.min_element_wise(pc.max_element_wise(moved, low), high).cast(own.type)
+    else:
+        values = pa.array(between).cast(own.type)
+    whole = pc.if_else(pa.array(gap < 0.5), own, other)
+    return pc.if_else(pa.array(np.isfinite(a) & np.isfinite(b)), values, whole)
+
+
+def _between_integers(own: np.ndarray, other: np.ndarray, gap: np.ndarray) -> np.ndarray:
+    """The same of int64, exact over the whole of their range: the way is unsigned, and wraps around as they do."""
+    up = other >= own
+    start, end = own.view(np.uint64), other.view(np.uint64)
+    way = np.where(up, end - start, start - end)
+    step = np.minimum(np.rint(gap * way).astype(np.uint64), way)
+    between: np.ndarray = np.where(up, start + step, start - step).view(np.int64)
+    return between
+
+
+def _numbers(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """A column as float64 [n]; null becomes NaN."""
+    numbers: np.ndarray = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    return numbers
