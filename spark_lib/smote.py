@@ -65,15 +65,15 @@ def synthesised(
     def made(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         table = pa.Table.from_batches(batches)
         task = table.column(_TASK)[0].as_py()
-        own = table.drop_columns([_TASK]).sort_by(key).combine_chunks()
-        yield from synthesise(own, features, count, seed, neighbours, exact_up_to, range(task, rows, tasks))
+        (ordered,) = table.drop_columns([_TASK]).sort_by(key).combine_chunks().to_batches()
+        yield from synthesise(ordered, features, count, seed, neighbours, exact_up_to, range(task, rows, tasks))
 
     copies = minority.withColumn(_TASK, F.explode(F.sequence(F.lit(0), F.lit(tasks - 1))))
     return copies.repartitionById(tasks, _TASK).mapInArrow(made, schema)
 
 
 def synthesise(
-    table: pa.Table,
+    table: pa.RecordBatch,
     features: Mapping[str, Feature],
     count: int,
     seed: int,
@@ -81,7 +81,7 @@ def synthesise(
     exact_up_to: int,
     chunks: Iterable[int],
 ) -> Iterator[pa.RecordBatch]:
-    """Those of the ``count`` synthetic rows of a table, one chunk a column and sorted by key, that these chunks make.
+    """Those of the ``count`` synthetic rows of a table, sorted by key, that these chunks of it make.
 
     A number is uniform between the row's own and that of one of its ``neighbours`` nearest, by one gap for all columns; an
     integer is rounded to the nearest, half to even, without passing through a float. A nominal feature or a boolean is the
@@ -94,7 +94,7 @@ def synthesise(
     repeats = np.full(table.num_rows, count // table.num_rows)
     repeats[np.random.default_rng(seed).choice(table.num_rows, count % table.num_rows, replace=False)] += 1
     nominal = {name for name, feature in features.items() if feature.nominal or pa.types.is_boolean(table[name].type)}
-    kinds = {name: _kinds(table[name].combine_chunks()) for name in nominal}
+    kinds = {name: _kinds(table[name]) for name in nominal}
     with threadpool_limits(1):
         search = nearest(_points(table, features, kinds), k, exact_up_to)
         for chunk in chunks:
@@ -122,7 +122,7 @@ def _kinds(column: pa.Array) -> tuple[pa.Array, np.ndarray]:
 
 
 def _points(
-    table: pa.Table, features: Mapping[str, Feature], kinds: Mapping[str, tuple[pa.Array, np.ndarray]]
+    table: pa.RecordBatch, features: Mapping[str, Feature], kinds: Mapping[str, tuple[pa.Array, np.ndarray]]
 ) -> np.ndarray:
     """Where rows lie, float32 [n, d]: numbers over their standard deviation; nominal features so that two values are 1
     apart, which is the median of those deviations, by the paper. What is no finite number lies at the feature's ``fill``,
@@ -139,12 +139,13 @@ def _points(
         fill = numbers[there].mean() if feature.fill is None and there.any() else feature.fill or 0.0
         numbers = np.where(there, numbers, fill)
         numbers -= numbers.mean()
-        found.append(numbers / (numbers.std() or 1.0))
+        with np.errstate(over="ignore"):  # a deviation beyond all doubles: the column counts nothing
+            found.append(numbers / (numbers.std() or 1.0))
     return np.ascontiguousarray(np.array(found, np.float32).T)
 
 
 def _batch(
-    table: pa.Table,
+    table: pa.RecordBatch,
     features: Mapping[str, Feature],
     kinds: Mapping[str, tuple[pa.Array, np.ndarray]],
     own: np.ndarray,
@@ -156,8 +157,8 @@ def _batch(
     gap = random.random(len(own))
     other = nearby[np.arange(len(own)), random.integers(nearby.shape[1], size=len(own))]
     columns = []
-    for name in table.column_names:
-        column = table[name].combine_chunks()
+    names = table.schema.names
+    for name, column in zip(names, table.columns, strict=True):
         if name in kinds:
             values, codes = kinds[name]
             columns.append(values.take(_voted(codes[nearby], random)))
@@ -165,7 +166,7 @@ def _batch(
             columns.append(_between(column.take(own), column.take(other), gap))
         else:
             columns.append(column.take(own))
-    return pa.RecordBatch.from_arrays([*columns, pa.array(copy, pa.int32())], names=[*table.column_names, "copy"])
+    return pa.RecordBatch.from_arrays([*columns, pa.array(copy, pa.int32())], names=[*names, "copy"])
 
 
 def _voted(codes: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -182,8 +183,8 @@ def _between(own: pa.Array, other: pa.Array, gap: np.ndarray) -> pa.Array:
         start, end = (column.fill_null(0).cast(pa.int64()).to_numpy() for column in (own, other))
         between = _between_integers(start, end, gap)
     else:
-        with np.errstate(over="ignore", invalid="ignore"):
-            between = np.clip(a + gap * (b - a), np.minimum(a, b), np.maximum(a, b))
+        with np.errstate(invalid="ignore"):  # infinities, which are not used
+            between = np.clip(a * (1 - gap) + b * gap, np.minimum(a, b), np.maximum(a, b))
     if pa.types.is_decimal(own.type):
         wide = pa.decimal256(60, own.type.scale)
         moved = pc.add(own, pa.array(np.nan_to_num(between - a)).cast(wide))
@@ -206,7 +207,7 @@ def _between_integers(own: np.ndarray, other: np.ndarray, gap: np.ndarray) -> np
     return between
 
 
-def _numbers(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
+def _numbers(column: pa.Array) -> np.ndarray:
     """A column as float64 [n]; null becomes NaN."""
     numbers: np.ndarray = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     return numbers

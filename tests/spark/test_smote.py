@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from datetime import date
-from typing import Any
 
-import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, SparkSession
@@ -66,3 +65,55 @@ def test_the_same_rows_give_the_same_synthetic_rows_whatever_the_partitioning(
         assert sorted_rows(frame).equals(expected), tasks
     assert not sorted_rows(smote.synthesised(rows, "row", FEATURES, 23_456, seed=8)).equals(expected)
     rows.unpersist()
+
+
+def test_synthetic_rows_have_the_columns_and_types_of_the_minority_and_what_is_no_feature_from_their_row(
+    spark: SparkSession,
+) -> None:
+    rows = minority(spark, 500)
+    made = smote.synthesised(rows, "row", FEATURES, 1250, seed=0)
+    assert made.schema.fields == [*rows.schema.fields, *made.schema.fields[-1:]]
+    assert made.schema["copy"].dataType.simpleString() == "int"
+    found = made.toArrow().to_pylist()
+    entities = {row["row"]: row["entity"] for row in rows.collect()}
+    assert Counter(Counter(row["row"] for row in found).values()) == {2: 250, 3: 250}
+    assert {(row["row"], row["entity"], row["landed"]) for row in found} == {
+        (row, entity, date(2026, 3, 1)) for row, entity in entities.items()
+    }
+
+
+def test_no_rows_and_none_that_are_wanted_make_none(spark: SparkSession) -> None:
+    rows = minority(spark, 20)
+    for made in (
+        smote.synthesised(rows.limit(0), "row", FEATURES, 5, seed=0),
+        smote.synthesised(rows, "row", FEATURES, 0, seed=0),
+    ):
+        assert made.columns == [*rows.columns, "copy"]
+        assert made.count() == 0
+
+
+def test_more_rows_than_an_exact_search_takes_are_searched_by_faiss_and_just_as_reproducible(
+    spark: SparkSession,
+) -> None:
+    rows = minority(spark, 40_000).persist()
+
+    def made(frame: DataFrame, exact_up_to: int) -> pa.Table:
+        return sorted_rows(smote.synthesised(frame, "row", FEATURES, 8_000, seed=7, exact_up_to=exact_up_to))
+
+    approximate = made(rows, 39_999)
+    assert approximate.equals(made(rows.repartition(5, "entity"), 39_999))
+    assert not approximate.equals(made(rows, 40_000))
+    rows.unpersist()
+
+
+def test_a_faiss_that_is_missing_is_said_before_anything_is_searched(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(ConfigurationError) as caught:
+        smote.synthesised(minority(spark, 20), "row", FEATURES, 5, seed=0, exact_up_to=19)
+    assert str(caught.value) == (
+        "balancing by smote: wanted faiss, to search neighbours among more than 19 minority rows; "
+        'found 20 minority rows, and no faiss. Next: pip install "daystone[approximate]" wherever Spark\'s Python runs, '
+        "or balance by another strategy"
+    )

@@ -101,7 +101,7 @@ def by_imbalanced_learn(minority: pd.DataFrame, count: int, seed: int) -> pd.Dat
 
 def by_the_core(minority: pd.DataFrame) -> pd.DataFrame:
     """Ours without Spark."""
-    table = pa.Table.from_pandas(minority.sort_values(KEY), preserve_index=False).combine_chunks()
+    table = pa.RecordBatch.from_pandas(minority.sort_values(KEY), preserve_index=False)
     found = smote.synthesise(table, FEATURES, EACH * len(minority), 1, 5, EXACT_UP_TO, range(len(minority)))
     return pa.Table.from_batches(list(found)).to_pandas()
 
@@ -159,7 +159,7 @@ def test_no_column_and_no_classifier_tells_ours_from_theirs(ours: pd.DataFrame, 
 BETWEEN = smote._between
 
 
-def unscaled(table: pa.Table, features: Any, kinds: Any) -> np.ndarray:
+def unscaled(table: pa.RecordBatch, features: Any, kinds: Any) -> np.ndarray:
     return np.array([smote._numbers(table[name]) for name in features], np.float32).T
 
 

@@ -1,0 +1,253 @@
+"""Synthetic minority rows, from Parquet to Parquet, against imbalanced-learn.
+
+    python -m benchmarks.smote [--pairs 3] [--full]
+
+Ours in a warm session of two cores, theirs in a warm process with both cores, in turn. As many synthetic rows as real
+ones, of 16 doubles, 2 integers and 2 booleans. SMOTENC is what does the same as ours; SMOTE takes booleans for numbers and
+is their fastest. ``--full`` adds 10^6 rows with approximate neighbours, where theirs is stopped when it has taken three
+times as long, and SMOTENC for 10^5 rows. Memory is the proportional set size of a side's processes, JVM included, sampled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import multiprocessing
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.result import Result, judge, keep
+from spark_lib import neighbours, smote
+from spark_lib.use_case import Feature
+
+CORES = 2
+SIZES = (20_000, 50_000, 100_000)
+LARGE = 10**6
+PATIENCE = 3  # of ours, until theirs is stopped
+DOUBLES = [f"x{column}" for column in range(16)]
+INTEGERS = ["n0", "n1"]
+BOOLEANS = ["b0", "b1"]
+FEATURES = (
+    {name: Feature("DOUBLE") for name in DOUBLES}
+    | {name: Feature("INT") for name in INTEGERS}
+    | {name: Feature("BOOLEAN") for name in BOOLEANS}
+)
+Work = Callable[[str, str], None]
+
+
+@dataclass
+class Side:
+    """A process that does one job over and over, what it took and the most that its tree of processes held."""
+
+    start: Callable[[], Work]
+    seconds: dict[int, list[float]] = field(default_factory=dict)
+    megabytes: dict[int, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, other = context.Pipe()
+        self.process = context.Process(target=_serve, args=(self.start, other), daemon=False)
+        self.process.start()
+
+    def run(self, rows: int, source: str, target: str, limit: float = math.inf) -> float:
+        """Seconds of a job; infinite where it was stopped at the limit."""
+        self.pipe.send((source, target))
+        begun, peak = time.perf_counter(), 0.0
+        while not self.pipe.poll(0.2):
+            peak = max(peak, _held(self.process.pid or 0))
+            if time.perf_counter() - begun > limit:
+                self.process.kill()
+                return math.inf
+        seconds: float = self.pipe.recv()
+        self.seconds.setdefault(rows, []).append(seconds)
+        self.megabytes[rows] = max(peak, self.megabytes.get(rows, 0))
+        return seconds
+
+    def end(self) -> None:
+        if self.process.is_alive():
+            self.pipe.send(None)
+        self.process.join()
+
+
+def _serve(start: Callable[[], Work], pipe: Connection) -> None:
+    work = start()
+    while (job := pipe.recv()) is not None:
+        begun = time.perf_counter()
+        work(*job)
+        pipe.send(time.perf_counter() - begun)
+
+
+def _held(pid: int) -> float:
+    """Megabytes of a process and its descendants, pages that they share counted once."""
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended
+        children.setdefault(parent, []).append(int(stat.parent.name))
+    total, left = 0.0, [pid]
+    while left:
+        one = left.pop()
+        left += children.get(one, [])
+        try:
+            lines = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        total += next((int(line.split()[1]) / 1000 for line in lines if line.startswith("Pss:")), 0)
+    return total
+
+
+def ours() -> Work:
+    from spark_lib.session import session
+
+    spark = session(master=f"local[{CORES}]", driver_memory="1g", conf={"spark.ui.enabled": "false"})
+
+    def work(source: str, target: str) -> None:
+        rows = spark.read.parquet(source)
+        made = smote.synthesised(rows, "key", FEATURES, pq.read_metadata(source).num_rows, seed=0)
+        made.write.mode("overwrite").parquet(target)
+
+    return work
+
+
+def smotenc() -> Work:
+    from imblearn.over_sampling import SMOTENC
+
+    return _theirs(lambda **named: SMOTENC(list(range(18, 20)), **named))
+
+
+def plain_smote() -> Work:
+    from imblearn.over_sampling import SMOTE
+
+    return _theirs(SMOTE)
+
+
+def _theirs(sampler: Callable[..., object]) -> Work:
+    import warnings
+
+    from sklearn.neighbors import NearestNeighbors
+
+    warnings.filterwarnings("ignore", "After over-sampling")  # of a second class of ten rows, which it needs
+
+    def work(source: str, target: str) -> None:
+        frame = pq.read_table(source).to_pandas()
+        matrix = frame[[*FEATURES]].to_numpy(np.float64)
+        matrix[:, :18] /= matrix[:, :18].std(axis=0)
+        rows = np.vstack([matrix, matrix[:10]])
+        labels = np.r_[np.ones(len(matrix)), np.zeros(10)]
+        search = NearestNeighbors(n_neighbors=6, n_jobs=CORES)
+        made = sampler(sampling_strategy={1: 2 * len(matrix)}, random_state=0, k_neighbors=search)
+        synthetic = made.fit_resample(rows, labels)[0][len(rows) :]  # type: ignore[attr-defined]
+        os.makedirs(target, exist_ok=True)
+        pq.write_table(pa.table(dict(zip(FEATURES, synthetic.T, strict=True))), f"{target}/rows.parquet")
+
+    return work
+
+
+def columns(rows: int) -> dict[str, np.ndarray]:
+    """Doubles that depend on six numbers and noise, skewed integers, booleans."""
+    random = np.random.default_rng(0)
+    doubles = random.standard_normal((rows, 6)) @ random.standard_normal((6, 16))
+    doubles += 0.5 * random.standard_normal((rows, 16))
+    found = dict(zip(DOUBLES, doubles.T, strict=True))
+    found |= {name: np.rint(np.exp(random.standard_normal(rows) + 2)).astype(np.int32) for name in INTEGERS}
+    return found | {name: random.random(rows) < share for name, share in zip(BOOLEANS, (0.3, 0.5), strict=True)}
+
+
+def written(rows: int, directory: str) -> str:
+    path = f"{directory}/{rows}.parquet"
+    keys = np.char.add("k", np.arange(rows).astype(str))
+    pq.write_table(pa.table({"key": keys, **columns(rows)}), path, row_group_size=-(-rows // CORES))
+    return path
+
+
+def recall(rows: int, sample: int = 500) -> float:
+    """The part of the nearest of some rows that the approximate search finds."""
+    table = pa.RecordBatch.from_pydict(columns(rows))
+    points = smote._points(table, FEATURES, {name: smote._kinds(table[name]) for name in BOOLEANS})
+    asked = np.random.default_rng(1).choice(rows, sample, replace=False)
+    exact, found = (neighbours.nearest(points, 5, upto)(asked) for upto in (rows, 0))
+    return float(np.mean([len(set(a) & set(b)) / 5 for a, b in zip(exact, found, strict=True)]))
+
+
+def growth(seconds: dict[int, list[float]]) -> str:
+    """The exponent of the time between the smallest and the largest size."""
+    least, most = min(seconds), max(seconds)
+    ratio = statistics.median(seconds[most]) / statistics.median(seconds[least])
+    return f"{math.log(ratio) / math.log(most / least):.2f}"
+
+
+def results(pairs: int, full: bool) -> list[Result]:
+    found: list[Result] = []
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before")
+    with tempfile.TemporaryDirectory(prefix="daystone-bench-") as directory:
+        us, them, same = sides = [Side(start) for start in (ours, plain_smote, smotenc)]
+        try:
+            small = written(2_000, directory)
+            for side in sides:
+                side.run(0, small, f"{directory}/out")
+            sources = {rows: written(rows, directory) for rows in SIZES}
+
+            def against(name: str, other: Side, rows: int, times: int) -> None:
+                taken = [
+                    (
+                        us.run(rows, sources[rows], f"{directory}/out"),
+                        other.run(rows, sources[rows], f"{directory}/their"),
+                    )
+                    for _ in range(times)
+                ]
+                found.append(
+                    judge(f"synthetic rows of {rows:,} minority rows / imbalanced-learn's {name}", taken, 1.15)
+                )
+                print(f"    memory: {us.megabytes[rows]:.0f} MB against {other.megabytes[rows]:.0f} MB", flush=True)
+
+            for rows in SIZES:
+                against("SMOTE", them, rows, pairs)
+            for rows in SIZES[: None if full else 1]:
+                against("SMOTENC", same, rows, pairs if rows == SIZES[0] else 1)
+            print(
+                f"growth of the time with the rows, as an exponent: {growth(us.seconds | {})} and SMOTE {growth(them.seconds)}"
+            )
+            if full:
+                found.append(_large(us, them, directory))
+        finally:
+            for side in sides:
+                side.end()
+    print(f"load {os.getloadavg()[0]:.1f} after")
+    return found
+
+
+def _large(us: Side, them: Side, directory: str) -> Result:
+    source = written(LARGE, directory)
+    seconds = us.run(LARGE, source, f"{directory}/out")
+    other = them.run(LARGE, source, f"{directory}/their", PATIENCE * seconds)
+    if math.isinf(other):
+        print(f"imbalanced-learn's SMOTE was stopped after {PATIENCE} times as long: the ratio is at most this")
+        other = PATIENCE * seconds
+    print(f"{us.megabytes[LARGE]:.0f} MB; of the nearest neighbours the approximate search finds {recall(LARGE):.4f}")
+    return judge(
+        f"synthetic rows of {LARGE:,} minority rows, approximate / imbalanced-learn's SMOTE", [(seconds, other)], 1
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--full", action="store_true")
+    given = parser.parse_args()
+    keep(results(given.pairs, given.full))
+
+
+if __name__ == "__main__":
+    main()
