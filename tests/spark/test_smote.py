@@ -95,15 +95,18 @@ def test_no_rows_and_none_that_are_wanted_make_none(spark: SparkSession) -> None
 def test_more_rows_than_an_exact_search_takes_are_searched_by_faiss_and_just_as_reproducible(
     spark: SparkSession,
 ) -> None:
-    rows = minority(spark, 40_000).persist()
+    wide = {f"x{column}": Feature("DOUBLE") for column in range(16)}
+    rows = spark.range(0, 20_000, 1, 3).select(
+        F.col("id").alias("row"), *(F.randn(seed).alias(name) for seed, name in enumerate(wide))
+    )
 
     def made(frame: DataFrame, exact_up_to: int) -> pa.Table:
-        return sorted_rows(smote.synthesised(frame, "row", FEATURES, 8_000, seed=7, exact_up_to=exact_up_to))
+        return sorted_rows(smote.synthesised(frame, "row", wide, 4_000, seed=7, exact_up_to=exact_up_to))
 
-    approximate = made(rows, 39_999)
-    assert approximate.equals(made(rows.repartition(5, "entity"), 39_999))
-    assert not approximate.equals(made(rows, 40_000))
-    rows.unpersist()
+    approximate, exact = made(rows, 19_999), made(rows, 20_000)
+    assert approximate.equals(made(rows.repartition(5, "x0"), 19_999))
+    same = (approximate["x0"].to_numpy() == exact["x0"].to_numpy()).mean()
+    assert 0.8 < same < 1, "without order in the data, a few of the nearest are not found"
 
 
 def test_a_faiss_that_is_missing_is_said_before_anything_is_searched(

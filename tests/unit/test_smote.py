@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_lib import smote
+from spark_lib import neighbours, smote
 from spark_lib.neighbours import EXACT_UP_TO, nearest
 from spark_lib.use_case import Feature
 
@@ -240,11 +240,29 @@ def test_no_row_is_its_own_neighbour_among_equal_ones() -> None:
         assert found.min() >= 0 and found.max() < 300
 
 
-def test_approximate_neighbours_are_nearly_all_of_the_nearest_whatever_is_searched_together(points: np.ndarray) -> None:
+def test_approximate_neighbours_are_nearly_all_of_the_nearest_whatever_is_searched_together(
+    points: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = np.arange(0, 6000, 20)
     search = nearest(points, 5, 0)
     found = search(rows)
-    exact = by_hand(points, rows, 5)
-    assert np.mean([len(set(a) & set(b)) / 5 for a, b in zip(found, exact, strict=True)]) > 0.95
+    assert recall(found, by_hand(points, rows, 5)) > 0.99
     np.testing.assert_array_equal(np.vstack([search(part) for part in np.split(rows, 3)]), found)
     np.testing.assert_array_equal(nearest(points, 5, 0)(rows), found)
+    monkeypatch.setattr(neighbours, "PROBES", 1)
+    assert recall(nearest(points, 5, 0)(rows), by_hand(points, rows, 5)) < 0.9
+
+
+def recall(found: np.ndarray, exact: np.ndarray) -> float:
+    return float(np.mean([len(set(a) & set(b)) / len(b) for a, b in zip(found, exact, strict=True)]))
+
+
+def test_neighbours_that_are_not_in_the_lists_that_are_searched_are_searched_everywhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(neighbours, "PROBES", 1)
+    random = np.random.default_rng(0)
+    few = random.standard_normal((100, 2)).astype(np.float32)  # 40 lists of fewer than 6
+    found = nearest(few, 5, 0)(np.arange(100))
+    assert found.min() >= 0
+    assert recall(found, by_hand(few, np.arange(100), 5)) > 0.9
