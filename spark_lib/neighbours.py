@@ -18,10 +18,13 @@ Search = Callable[[np.ndarray], np.ndarray]
 
 def nearest(points: np.ndarray, k: int, exact_up_to: int) -> Search:
     """The search for the ``k`` nearest of points float32 [n, d], other than itself, of each of some rows [m]: [m, k]."""
+    from threadpoolctl import threadpool_limits
+
     search = _exact(points, k + 1) if len(points) <= exact_up_to else _approximate(points, k + 1)
 
     def others(rows: np.ndarray) -> np.ndarray:
-        found = search(rows)
+        with threadpool_limits(1):
+            found = search(rows)
         other = found != rows[:, None]
         other[other.all(axis=1), -1] = False  # among many equal points a row may not find itself
         kept: np.ndarray = found[other].reshape(len(rows), k)
@@ -39,14 +42,15 @@ def _exact(points: np.ndarray, k: int) -> Search:
 
 def _approximate(points: np.ndarray, k: int) -> Search:
     import faiss
+    from threadpoolctl import threadpool_limits
 
-    faiss.omp_set_num_threads(1)
     lists = int(4 * len(points) ** 0.5)
     quantizer = faiss.IndexFlatL2(points.shape[1])
     index = faiss.IndexIVFFlat(quantizer, points.shape[1], lists)
     sample = np.random.default_rng(0).choice(len(points), min(len(points), lists * _TRAINING_POINTS), replace=False)
-    index.train(points[np.sort(sample)])
-    index.add(points)
+    with threadpool_limits(1):  # only counts for libraries that are loaded, as faiss is by now
+        index.train(points[np.sort(sample)])
+        index.add(points)
     index.nprobe = PROBES
 
     def search(rows: np.ndarray) -> np.ndarray:

@@ -84,34 +84,31 @@ def synthesise(
     """Those of the ``count`` synthetic rows of a table, sorted by key, that these chunks of it make.
 
     A number is uniform between the row's own and that of one of its ``neighbours`` nearest, by one gap for all columns; an
-    integer is rounded to the nearest, half to even, without passing through a float. A nominal feature or a boolean is the
-    most frequent of all those neighbours, ties drawn. Where one of two numbers is null, NaN or infinite nothing lies
+    integer is rounded to the nearest, half to even, and keeps all its digits. A nominal feature or a boolean is the most
+    frequent of all those neighbours, ties drawn; in the search it costs a column for each of its values. Where one of two numbers is null, NaN or infinite nothing lies
     between: the synthetic row has the nearer of the two whole.
     """
-    from threadpoolctl import threadpool_limits
-
     k = min(neighbours, table.num_rows - 1)
     repeats = np.full(table.num_rows, count // table.num_rows)
     repeats[np.random.default_rng(seed).choice(table.num_rows, count % table.num_rows, replace=False)] += 1
     nominal = {name for name, feature in features.items() if feature.nominal or pa.types.is_boolean(table[name].type)}
     kinds = {name: _kinds(table[name]) for name in nominal}
-    with threadpool_limits(1):
-        search = nearest(_points(table, features, kinds), k, exact_up_to)
-        for chunk in chunks:
-            begin = chunk * _CHUNK
-            if begin >= table.num_rows:
-                return
-            random = np.random.default_rng([seed, chunk])
-            makes = repeats[begin : begin + _CHUNK]
-            bases = begin + np.flatnonzero(makes)
-            if not len(bases):
-                continue
-            found = search(bases) if k else bases[:, None]  # an only row is its own neighbour
-            place = np.repeat(np.arange(len(bases)), makes[bases - begin])
-            copy = 1 + np.arange(len(place)) - np.searchsorted(place, place)
-            for start in range(0, len(place), _BATCH):
-                part = slice(start, start + _BATCH)
-                yield _batch(table, features, kinds, bases[place[part]], found[place[part]], copy[part], random)
+    search = nearest(_points(table, features, kinds), k, exact_up_to)
+    for chunk in chunks:
+        begin = chunk * _CHUNK
+        if begin >= table.num_rows:
+            return
+        random = np.random.default_rng([seed, chunk])
+        makes = repeats[begin : begin + _CHUNK]
+        bases = begin + np.flatnonzero(makes)
+        if not len(bases):
+            continue
+        found = search(bases) if k else bases[:, None]  # an only row is its own neighbour
+        place = np.repeat(np.arange(len(bases)), makes[bases - begin])
+        copy = 1 + np.arange(len(place)) - np.searchsorted(place, place)
+        for start in range(0, len(place), _BATCH):
+            part = slice(start, start + _BATCH)
+            yield _batch(table, features, kinds, bases[place[part]], found[place[part]], copy[part], random)
 
 
 def _kinds(column: pa.Array) -> tuple[pa.Array, np.ndarray]:

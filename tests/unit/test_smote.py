@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -266,3 +268,30 @@ def test_neighbours_that_are_not_in_the_lists_that_are_searched_are_searched_eve
     found = nearest(few, 5, 0)(np.arange(100))
     assert found.min() >= 0
     assert recall(found, by_hand(few, np.arange(100), 5)) > 0.9
+
+
+THREADS = """
+import numpy, sys
+from spark_lib.neighbours import nearest
+search = nearest(numpy.zeros((300, 2), numpy.float32), 5, int(sys.argv[1]))
+import threadpoolctl
+from {module} import {kind} as watched
+real, seen = watched.{method}, set()
+def search_seen(*given, **named):
+    seen.update(library["num_threads"] for library in threadpoolctl.threadpool_info())
+    return real(*given, **named)
+watched.{method} = search_seen
+search(numpy.arange(9))
+sys.exit(f"{{seen}}" if seen != {{1}} else 0)
+"""
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    ("exact_up_to", "module", "kind", "method"),
+    [(300, "sklearn.neighbors", "NearestNeighbors", "kneighbors"), (0, "faiss", "IndexIVFFlat", "search")],
+)
+def test_a_new_process_searches_on_one_thread(exact_up_to: int, module: str, kind: str, method: str) -> None:
+    code = THREADS.format(module=module, kind=kind, method=method)
+    ran = subprocess.run([sys.executable, "-c", code, str(exact_up_to)], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
