@@ -199,7 +199,7 @@ def _between_integers(own: np.ndarray, other: np.ndarray, gap: np.ndarray) -> np
     up = other >= own
     start, end = own.view(np.uint64), other.view(np.uint64)
     way = np.where(up, end - start, start - end)
-    step = np.minimum(np.rint(gap * way).astype(np.uint64), way)
+    step = np.rint(gap * way).astype(np.uint64)  # less than the way, however it is rounded, as the gap is below 1
     between: np.ndarray = np.where(up, start + step, start - step).view(np.int64)
     return between
 

@@ -67,8 +67,8 @@ def test_columns_count_by_their_standard_deviation_and_a_constant_one_does_not()
     x, y = random.standard_normal((2, 500))
     features = {"x": DOUBLE, "y": DOUBLE}
     found = made({"x": x, "y": y}, features, 2000)
-    scaled = made({"x": x * 1e6 + 5, "y": y, "z": np.full(500, 0.1)}, {**features, "z": DOUBLE}, 2000)
-    np.testing.assert_allclose(scaled["x"].to_numpy(), found["x"].to_numpy() * 1e6 + 5, rtol=1e-9)
+    scaled = made({"x": x * 1e6 + 1e12, "y": y, "z": np.full(500, 0.1)}, {**features, "z": DOUBLE}, 2000)
+    np.testing.assert_allclose(scaled["x"].to_numpy(), found["x"].to_numpy() * 1e6 + 1e12, rtol=1e-14)
     np.testing.assert_array_equal(scaled["y"].to_numpy(), found["y"].to_numpy())
     assert set(scaled["z"].to_pylist()) == {0.1}
 
@@ -158,6 +158,12 @@ def test_null_nan_and_infinity_are_taken_whole_and_never_mixed() -> None:
         assert all(value is None or not np.isfinite(value) or 4 <= value <= 8 for value in values)
 
 
+def test_what_is_taken_whole_is_the_rows_own_as_often_as_the_neighbours() -> None:
+    found = made({"x": [None, 1.0]}, {"x": DOUBLE}, 2000).to_pylist()
+    for row in (0, 1):
+        assert abs(sum(one["x"] is None for one in found if one["row"] == row) - 500) < 80
+
+
 def test_where_a_number_is_missing_a_row_lies_at_the_fill_or_at_the_mean() -> None:
     table = pa.RecordBatch.from_pydict({"x": [0.0, 2.0, None, NAN, INF]})
     for fill, place in ((None, 1.0), (2.0, 2.0)):
@@ -206,6 +212,8 @@ def test_chunks_make_the_same_rows_alone_as_together(monkeypatch: pytest.MonkeyP
     columns = {"x": random.random(300), "kind": random.integers(3, size=300)}
     features = {"x": DOUBLE, "kind": Feature("INT", nominal=True)}
     together = made(columns, features, 1000, chunks=range(99))
+    gaps = np.abs(made({"x": np.arange(300.0)}, {"x": DOUBLE}, 300, neighbours=1)["x"].to_numpy() - np.arange(300))
+    assert len(np.unique(gaps.round(9))) == 300, "each chunk has draws of its own"
     alone = pa.concat_tables(made(columns, features, 1000, chunks=[chunk]) for chunk in range(5))
     assert together.num_rows == 1000
     assert together.combine_chunks().equals(alone.combine_chunks())
