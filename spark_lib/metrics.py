@@ -51,7 +51,7 @@ def counted(scores: np.ndarray, labels: np.ndarray) -> Scored:
 
 def area_under_roc(found: Scored) -> float:
     """By the trapezoidal rule over every distinct score, so that ties count half. NaN without both classes."""
-    true, false = _from_above(found)
+    true, false = from_above(found)
     if not true[-1] or not false[-1]:
         return math.nan
     return _trapezoids(np.r_[0, false] / false[-1], np.r_[0, true] / true[-1])
@@ -60,7 +60,7 @@ def area_under_roc(found: Scored) -> float:
 def area_under_pr(found: Scored) -> float:
     """Under precision by recall, by the trapezoidal rule over every distinct score; the precision of the highest score
     holds down to a recall of 0. NaN without both classes."""
-    true, false = _from_above(found)
+    true, false = from_above(found)
     if not true[-1] or not false[-1]:
         return math.nan
     precision = true / (true + false)
@@ -121,16 +121,19 @@ def intervals(
     Neighbouring scores are merged into at most 20,000 first, which moves an interval by less than its replicates do.
     Raises ValueError without both classes.
     """
-    drawn = [[METRICS[name](sample) for name in names] for sample in _resampled(_merged(found), replicates, seed)]
-    low, high = np.quantile(np.array(drawn), _tails(confidence), axis=0)
+    drawn = [[METRICS[name](sample) for name in names] for sample in resampled(found, replicates, seed)]
+    low, high = np.quantile(np.array(drawn), tails(confidence), axis=0)
     return {name: (float(low[place]), float(high[place])) for place, name in enumerate(names)}
 
 
-def _tails(confidence: float) -> tuple[float, float]:
+def tails(confidence: float) -> tuple[float, float]:
+    """The two quantiles that a percentile interval lies between."""
     return (1 - confidence) / 2, (1 + confidence) / 2
 
 
-def _resampled(found: Scored, replicates: int, seed: int) -> Iterator[Scored]:
+def resampled(found: Scored, replicates: int, seed: int) -> Iterator[Scored]:
+    """The samples that ``intervals`` measures."""
+    found = _merged(found)
     _need_both(int(found.positives.sum()), int(found.negatives.sum()))
     random = np.random.default_rng(seed)
     cells = np.concatenate([found.positives, found.negatives])
@@ -164,7 +167,7 @@ def _need_both(positives: int, negatives: int) -> None:
         )
 
 
-def _from_above(found: Scored) -> tuple[np.ndarray, np.ndarray]:
+def from_above(found: Scored) -> tuple[np.ndarray, np.ndarray]:
     """Positives [n] and negatives [n] with at least each score, the highest first."""
     return np.cumsum(found.positives[::-1]), np.cumsum(found.negatives[::-1])
 

@@ -1,0 +1,254 @@
+"""The report of a training: one page of HTML with its charts, for whoever answers for the model.
+
+The page holds all that it needs and runs nothing: it reads the same on a screen, on a phone, on paper and in ten years.
+The same training gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from spark_lib import charts, report_scores
+from spark_lib.charts import percent, whole_percent
+from spark_lib.markup import Markup, joined, tag
+from spark_lib.metrics import Scored
+from spark_lib.tables import NUMBER, TEXT, Column, figures, number, section, table
+
+STYLE = Path(__file__).with_name("report.css")
+MOST_FEATURES = 25
+
+_VERDICTS = {
+    "approved": (
+        "Approved",
+        "the next selection takes this model, and days are scored with it until a newer one is approved.",
+    ),
+    "gate": (
+        "Rejected: a gate was missed",
+        "look at the missed gates and the charts below. Features, the window or the estimator have to change, or the bound"
+        " was wrong for this population. No model file was published: days go on with the last approved model.",
+    ),
+    "inconclusive": (
+        "Rejected: inconclusive",
+        "widen [training] window_days, or wait for more outcomes: there are too few to train or to judge a model, so that"
+        " nothing is known about it. No model file was published: days go on with the last approved model.",
+    ),
+    "unlabelled": (
+        "Rejected: too many rows without an outcome",
+        "set [training] label_delay_days to a delay by which outcomes have landed. Those that land late are not like the"
+        " others, and a model trained without them would mislead. No model file was published: days go on with the last"
+        " approved model.",
+    ),
+}
+_METRICS = (
+    ("area_under_roc", "Area under ROC", "0.5 is chance, 1 is perfect"),
+    ("area_under_pr", "Area under precision by recall", "the prevalence is chance, 1 is perfect"),
+    ("brier", "Brier score", "mean squared error of the probability: 0 is perfect"),
+    ("log_loss", "Log loss", "0 is perfect; wrong and certain costs most"),
+    ("calibration_error", "Calibration error", "mean distance of probability and proportion, ten bins: 0 is perfect"),
+)
+_SPLITS = (
+    ("train", "Training"),
+    ("balanced", "Training, after balancing"),
+    ("calibration", "Calibration"),
+    ("validation", "Validation"),
+)
+
+
+def render(
+    title: str,
+    card: Mapping[str, Any],
+    inputs: Sequence[tuple[str, str]],
+    calibrated: Scored | None,
+    uncalibrated: Scored | None,
+    importance: Mapping[str, float],
+    confidence: float,
+) -> str:
+    """The page. ``card`` is ``card.json``; ``inputs`` are what the training read, by name; ``calibrated`` and
+    ``uncalibrated`` are the natural validation rows by score, None where no model was measured; ``importance`` is by
+    feature; ``confidence`` is that of every interval."""
+    parts = [_verdict(title, card["verdict"]), _gates(card.get("gates", []))]
+    if calibrated is not None and calibrated.positives.any() and calibrated.negatives.any():
+        classes = _classes(card["classes"])
+        seed = card["settings"].get("seed", 0)
+        parts += [
+            report_scores.ranking(calibrated, card["metrics"], classes, confidence, seed),
+            report_scores.probabilities(calibrated, uncalibrated, card["calibration"], classes, confidence),
+            report_scores.scores(calibrated, classes),
+            report_scores.thresholds(calibrated, classes),
+        ]
+    parts += [
+        _importance(importance),
+        _measured(card.get("metrics", {}), confidence),
+        _rows(card["rows"]),
+        _made_of(card, inputs),
+    ]
+    return _page(title, joined(*parts))
+
+
+def _page(title: str, body: Markup) -> str:
+    # The policy lets a browser neither fetch nor run anything, whatever the page holds.
+    policy = "default-src 'none'; style-src 'unsafe-inline'"
+    head = joined(
+        Markup('<meta charset="utf-8">'),
+        Markup(f'<meta http-equiv="Content-Security-Policy" content="{policy}">'),
+        Markup('<meta name="viewport" content="width=device-width, initial-scale=1">'),
+        tag("title", title),
+        tag("style", Markup(STYLE.read_text(encoding="utf-8"))),
+    )
+    return f"<!DOCTYPE html>\n{tag('html', tag('head', head), tag('body', tag('main', body)), lang='en')}\n"
+
+
+def _verdict(title: str, verdict: Mapping[str, Any]) -> Markup:
+    words, next_step = _VERDICTS["approved" if verdict["approved"] else verdict["reason"]]
+    detail = verdict.get("detail")
+    return joined(
+        tag("h1", title),
+        tag(
+            "div",
+            tag("p", words, class_="word"),
+            tag("p", f"{detail[:1].upper()}{detail[1:]}.") if detail else None,
+            tag("p", tag("strong", "Next: "), next_step),
+            class_="verdict approved" if verdict["approved"] else "verdict",
+        ),
+    )
+
+
+def _gates(gates: Sequence[Mapping[str, Any]]) -> Markup:
+    if not gates:
+        return Markup()
+    columns = (
+        Column("Gate", TEXT),
+        Column("Measured", NUMBER),
+        Column("End of the interval", NUMBER),
+        Column("Rule", TEXT),
+        Column("Bound", NUMBER),
+        Column("Verdict", TEXT),
+    )
+    rows = [
+        (
+            gate["words"],
+            figures(gate["value"]),
+            figures(gate["end"]),
+            gate["rule"],
+            figures(gate["bound"]),
+            tag("span", "passed", class_="passed") if gate["passed"] else tag("span", "missed", class_="missed"),
+        )
+        for gate in gates
+    ]
+    note = "A gate looks at the unfavourable end of the interval, not at the measured value."
+    return section("Gates", tag("p", note, class_="note"), table(columns, rows))
+
+
+def _importance(importance: Mapping[str, float]) -> Markup:
+    if not importance:
+        return Markup()
+    ordered = sorted(importance.items(), key=lambda pair: (-abs(pair[1]), pair[0]))
+    largest = abs(ordered[0][1]) or 1.0
+    columns = (Column("Feature", TEXT), Column("", "bar"), Column("Importance", NUMBER))
+    rows = [(name, charts.bar(abs(value) / largest), figures(value)) for name, value in ordered[:MOST_FEATURES]]
+    left = len(ordered) - MOST_FEATURES
+    rest = tag("p", f"{left:,} more features are less important.", class_="note") if left > 0 else None
+    note = "How much the model uses a feature; not whether the feature causes the outcome."
+    return section("What it looks at", tag("p", note, class_="note"), table(columns, rows), rest)
+
+
+def _measured(measured: Mapping[str, Any], confidence: float) -> Markup:
+    if not measured:
+        return Markup()
+    before, ends = measured.get("uncalibrated", {}), measured.get("intervals", {})
+    columns = (
+        Column("Metric", TEXT),
+        Column("Before calibration", NUMBER),
+        Column("After calibration", NUMBER),
+        Column(f"Interval, {whole_percent(confidence)}", NUMBER),
+    )
+    rows: list[tuple[object, ...]] = [
+        (
+            joined(words, tag("span", f" ({meaning})", class_="note")),
+            figures(before.get(name)),
+            figures(measured.get(name)),
+            _interval(ends.get(name)),
+        )
+        for name, words, meaning in _METRICS
+    ]
+    rows += [
+        (
+            f"{words}, on balanced validation rows",
+            figures(None),
+            figures(measured.get(f"balanced_{name}")),
+            figures(None),
+        )
+        for name, words, _ in _METRICS[:2]
+    ]
+    note = "On the natural validation rows unless said otherwise. A dash: calibration leaves the areas as they are."
+    return section("Metrics", tag("p", note, class_="note"), table(columns, rows))
+
+
+def _rows(rows: Mapping[str, Any]) -> Markup:
+    columns = (
+        Column("Split", TEXT),
+        *(Column(name, NUMBER) for name in ("Positive", "Negative", "Rows", "Prevalence")),
+    )
+    shown = []
+    for name, words in _SPLITS:
+        if name in rows:
+            positive, negative = rows[name]["positive"], rows[name]["negative"]
+            both = positive + negative
+            share = percent(positive / both) if both else "–"
+            shown.append((words, number(positive), number(negative), number(both), share))
+    labelled, unlabelled = rows.get("labelled"), rows.get("unlabelled")
+    left_out = None
+    if labelled is not None and unlabelled is not None:
+        share = percent(unlabelled / (labelled + unlabelled)) if labelled + unlabelled else "–"
+        words = f"{number(labelled)} rows with an outcome; {number(unlabelled)} without one ({share}) were left out."
+        left_out = tag("p", words)
+    return section("Rows", table(columns, shown), left_out)
+
+
+def _made_of(card: Mapping[str, Any], inputs: Sequence[tuple[str, str]]) -> Markup:
+    positive, negative = _classes(card["classes"])
+    outcome = {"positive": positive, "negative": negative}
+    outcome |= {f"calibration, {key}": value for key, value in sorted(card["calibration"].items())}
+    outcome |= {f"model, {key}": value for key, value in sorted((card.get("model") or {"file": "none"}).items())}
+    return section(
+        "What it was made of",
+        table((Column("Input", TEXT), Column("Read", TEXT)), inputs, "Inputs"),
+        _named(outcome, "Classes, calibration and model"),
+        _features(card["features"]),
+        _named(card["settings"], "Settings"),
+        _named(card["versions"], "Versions"),
+    )
+
+
+def _features(features: Sequence[Mapping[str, Any]]) -> Markup:
+    columns = [Column(heading, TEXT) for heading in ("Feature", "Type", "Null becomes", "Numbers are")]
+    rows = [
+        (
+            feature["name"],
+            feature["type"],
+            "refused" if feature.get("fill") is None else _shown(feature["fill"]),
+            "codes" if feature.get("nominal") else "amounts",
+        )
+        for feature in features
+    ]
+    return table(columns, rows, "Features")
+
+
+def _named(values: Mapping[str, Any], caption: str) -> Markup:
+    rows = [(name, _shown(value)) for name, value in values.items()]
+    return table((Column("Name", TEXT), Column("Value", TEXT)), rows, caption)
+
+
+def _classes(classes: Mapping[str, Any]) -> tuple[str, str]:
+    return str(classes["positive"]), " or ".join(map(str, classes["negative"]))
+
+
+def _shown(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+
+def _interval(ends: Sequence[float] | None) -> str:
+    return f"{figures(ends[0])} – {figures(ends[1])}" if ends else "–"

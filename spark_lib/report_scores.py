@@ -1,0 +1,171 @@
+"""What a report says of scores: the sections with the charts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from spark_lib import charts, curves, metrics
+from spark_lib.charts import percent, whole_percent
+from spark_lib.markup import Markup, tag
+from spark_lib.metrics import Scored
+from spark_lib.tables import NUMBER, TEXT, Column, figures, number, section, table
+
+#: Of the bands around curves.
+REPLICATES = 200
+HISTOGRAM_BINS = 25
+_ROOM = 16  # letters of a class's name in a chart
+
+
+def ranking(
+    found: Scored, measured: Mapping[str, Any], classes: tuple[str, str], confidence: float, seed: int
+) -> Markup:
+    positive, negative = classes
+    short = [_short(name) for name in classes]
+    ends = measured.get("intervals", {})
+
+    def area(name: str) -> str:
+        return f"area {_with_interval(measured[name], ends.get(name))}"
+
+    roc, pr = (
+        curves.with_band(found, points, REPLICATES, confidence, seed)
+        for points in (curves.roc, curves.precision_by_recall)
+    )
+    by_roc = charts.roc(
+        roc,
+        area("area_under_roc"),
+        (f"flagged among {short[1]}", f"flagged among {short[0]} (recall)"),
+        f"{positive} flagged by {negative} flagged, {area('area_under_roc')}; 0.5 is chance.",
+    )
+    by_pr = charts.precision_by_recall(
+        pr,
+        area("area_under_pr"),
+        found.prevalence,
+        (f"flagged among {short[0]} (recall)", f"{short[0]} among the flagged (precision)"),
+        f"Precision by recall, {area('area_under_pr')}; the prevalence is {percent(found.prevalence)}.",
+    )
+    note = (
+        "Rows are flagged from the highest score down. The band holds each point of the curve with a confidence of"
+        f" {whole_percent(confidence)}, by {REPLICATES} resamplings of the natural validation rows."
+    )
+    return section(
+        "How well it ranks",
+        tag("p", note, class_="note"),
+        _charts(_chart("ROC curve", by_roc), _chart("Precision by recall", by_pr)),
+    )
+
+
+def probabilities(
+    calibrated: Scored,
+    uncalibrated: Scored | None,
+    calibration: Mapping[str, Any],
+    classes: tuple[str, str],
+    confidence: float,
+) -> Markup:
+    axes = ("mean score of the bin", f"{_short(classes[0])} among the bin's rows")
+    drawn = [("after", "After calibration", calibrated)]
+    if uncalibrated is not None and calibration["kind"] != "none":
+        drawn.insert(0, ("before", "Before calibration", uncalibrated))
+    shown = []
+    for name, words, found in drawn:
+        bins = curves.bins(found, confidence)
+        error = metrics.calibration_error(found)
+        description = f"{words}: proportion of {classes[0]} by mean score in {len(bins)} bins, error {figures(error)}."
+        chart = charts.reliability(f"calibration-{name}", words, bins, axes, description)
+        shown.append(_chart(words, chart, f"calibration error {figures(error)}", _bins(bins, classes[0])))
+    kind = {"none": "Scores were not calibrated.", "prior": "Calibrated by the exact correction of resampling."}.get(
+        calibration["kind"], f"Calibrated by {calibration['kind']} on the calibration split."
+    )
+    note = (
+        f"{kind} Of the rows with a score of 10 %, one in ten should be {classes[0]}: points on the dashed line. Bins hold"
+        f" equally many rows; upright lines are Wilson intervals of {whole_percent(confidence)}."
+    )
+    return section("Are scores probabilities?", tag("p", note, class_="note"), _charts(*shown))
+
+
+def _bins(bins: Sequence[curves.Bin], positive: str) -> Markup:
+    columns = (
+        Column("Mean score", NUMBER),
+        Column("Rows", NUMBER),
+        Column(positive, NUMBER),
+        Column("Interval", NUMBER),
+    )
+    rows = [
+        (
+            percent(found.score),
+            number(found.rows),
+            percent(found.share),
+            f"{percent(found.low)} – {percent(found.high)}",
+        )
+        for found in bins
+    ]
+    return table(columns, rows)
+
+
+def scores(found: Scored, classes: tuple[str, str]) -> Markup:
+    upto = charts.rounded_up(float(found.scores[-1]))
+    positives, negatives = curves.histogram(found, upto, HISTOGRAM_BINS)
+    panels = [
+        (f"{_short(classes[0])}: {number(found.positives.sum())} rows", positives),
+        (f"{_short(classes[1])}: {number(found.negatives.sum())} rows", negatives),
+    ]
+    description = (
+        f"Shares of {classes[0]} and of {classes[1]} by score, in {HISTOGRAM_BINS} bins up to {percent(upto)}."
+    )
+    chart = charts.histogram(panels, upto, ("calibrated score", "rows of the class"), description)
+    return section("Where the scores lie", _charts(_chart("Scores by outcome", chart)))
+
+
+def thresholds(found: Scored, classes: tuple[str, str]) -> Markup:
+    positive, negative = classes
+    columns = (
+        Column("Flag rows from", TEXT),
+        Column("Score", NUMBER),
+        Column("Flagged", NUMBER),
+        Column("Share", NUMBER),
+        Column("Precision", NUMBER),
+        Column("Recall", NUMBER),
+        Column(f"{positive}, flagged", NUMBER),
+        Column(f"{negative}, flagged", NUMBER),
+        Column(f"{positive}, not flagged", NUMBER),
+        Column(f"{negative}, not flagged", NUMBER),
+    )
+    rows = [
+        (
+            at.name,
+            figures(at.threshold),
+            number(at.flagged),
+            percent(at.flagged_share),
+            "–" if math.isnan(at.precision) else percent(at.precision),
+            percent(at.recall),
+            number(at.true_positives),
+            number(at.false_positives),
+            number(at.false_negatives),
+            number(at.true_negatives),
+        )
+        for at in curves.operating_points(found)
+    ]
+    note = (
+        "On the natural validation rows. Precision is the share of the flagged that are"
+        f" {positive}, recall the share of all {positive} that are flagged. The threshold of the best F1 was chosen on these"
+        " rows, so that it flatters a little. Rows of one score are flagged together."
+    )
+    return section("At a threshold", tag("p", note, class_="note"), table(columns, rows, wide=True))
+
+
+def _short(name: str) -> str:
+    """A class's name where there is little room."""
+    return name if len(name) <= _ROOM else f"{name[: _ROOM - 1]}…"
+
+
+def _with_interval(value: float, ends: Sequence[float] | None) -> str:
+    return f"{value:.3f} ({ends[0]:.3f} – {ends[1]:.3f})" if ends else f"{value:.3f}"
+
+
+def _charts(*figures: Markup) -> Markup:
+    return tag("div", *figures, class_="charts")
+
+
+def _chart(title: str, chart: Markup, caption: str | None = None, below: Markup | None = None) -> Markup:
+    return tag("figure", tag("h3", title), chart, tag("figcaption", caption) if caption else None, below)
