@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test check test-full mutants faults faults-full bench jars clean prerequisites s3-server
+.PHONY: help demo test check test-full mutants faults faults-full bench jars clean prerequisites s3-server browser
 
 help:
 	@echo "make demo       60 sample days, the chain on them, a few predictions"
@@ -21,7 +21,7 @@ help:
 demo: $(READY)
 	@bash examples/demo.sh
 
-test: $(READY) s3-server
+test: $(READY) s3-server browser
 	$(BIN)/pytest -n 4 tests/unit
 	$(BIN)/pytest tests/spark tests/chain
 
@@ -32,7 +32,7 @@ check: $(READY)
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 4 -m "not full and not processes" tests/unit
 
-test-full: $(READY) s3-server
+test-full: $(READY) s3-server browser
 	$(BIN)/pytest -m "" tests
 
 mutants: $(READY) s3-server
@@ -58,6 +58,9 @@ clean:
 
 s3-server: $(READY)
 	@PYTHON=$(BIN)/python sh scripts/versitygw.sh >/dev/null
+
+browser:
+	@sh scripts/chromium.sh >/dev/null
 
 prerequisites:
 	@sh scripts/prerequisites.sh "$(PYTHON)" >/dev/null

@@ -19,6 +19,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 68, 22, 12, 50
 _SQUARE = WIDTH - _LEFT - _RIGHT
 _PANEL, _GAP = 130, 22
 _BAR = 12
+_UNIT = "\N{NO-BREAK SPACE}%"
 
 
 @dataclass(frozen=True)
@@ -173,12 +174,12 @@ def bar(share: float) -> Markup:
 def percent(value: float) -> str:
     """To three digits."""
     digits = f"{100 * value:#.3g}".rstrip(".")
-    return f"{digits if value else 0} %"
+    return f"{digits if value else 0}{_UNIT}"
 
 
 def whole_percent(value: float) -> str:
     """Of a number that somebody chose, with no more digits than it has."""
-    return f"{round(100 * value, 6):g} %"
+    return f"{round(100 * value, 6):g}{_UNIT}"
 
 
 def rounded_up(value: float) -> float:

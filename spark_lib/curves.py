@@ -132,7 +132,7 @@ def operating_points(found: Scored) -> list[Operating]:
     ]
     for share in TOP_SHARES:
         at_least = np.searchsorted(true + false, share * (true[-1] + false[-1]))
-        thresholds.append((f"the top {100 * share:g} %", float(found.scores[::-1][at_least])))
+        thresholds.append((f"the top {100 * share:g}\N{NO-BREAK SPACE}%", float(found.scores[::-1][at_least])))
     return [_flagged(found, name, threshold) for name, threshold in thresholds]
 
 

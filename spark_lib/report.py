@@ -15,7 +15,7 @@ from spark_lib import charts, report_scores
 from spark_lib.charts import percent, whole_percent
 from spark_lib.markup import Markup, joined, tag
 from spark_lib.metrics import Scored
-from spark_lib.tables import NUMBER, TEXT, Column, figures, number, section, table
+from spark_lib.tables import NAME, NUMBER, TEXT, Column, figures, number, section, table
 
 STYLE = Path(__file__).with_name("report.css")
 MOST_FEATURES = 25
@@ -42,13 +42,16 @@ _VERDICTS = {
         " approved model.",
     ),
 }
-_METRICS = (
-    ("area_under_roc", "Area under ROC", "0.5 is chance, 1 is perfect"),
-    ("area_under_pr", "Area under precision by recall", "the prevalence is chance, 1 is perfect"),
-    ("brier", "Brier score", "mean squared error of the probability: 0 is perfect"),
-    ("log_loss", "Log loss", "0 is perfect; wrong and certain costs most"),
-    ("calibration_error", "Calibration error", "mean distance of probability and proportion, ten bins: 0 is perfect"),
-)
+_METRICS = {
+    "area_under_roc": ("Area under ROC", "0.5 is chance, 1 is perfect"),
+    "area_under_pr": ("Area under PR", "of precision by recall: the prevalence is chance, 1 is perfect"),
+    "brier": ("Brier score", "the mean squared error of the probability: 0 is perfect"),
+    "log_loss": ("Log loss", "0 is perfect; to be certain and wrong costs most"),
+    "calibration_error": (
+        "Calibration error",
+        "the mean distance of probability and proportion in ten bins: 0 is perfect",
+    ),
+}
 _SPLITS = (
     ("train", "Training"),
     ("balanced", "Training, after balancing"),
@@ -122,23 +125,21 @@ def _gates(gates: Sequence[Mapping[str, Any]]) -> Markup:
     columns = (
         Column("Gate", TEXT),
         Column("Measured", NUMBER),
-        Column("End of the interval", NUMBER),
         Column("Rule", TEXT),
-        Column("Bound", NUMBER),
+        Column("That end", NUMBER),
         Column("Verdict", TEXT),
     )
     rows = [
         (
             gate["words"],
             figures(gate["value"]),
+            f"{gate['rule']} {figures(gate['bound'])}",
             figures(gate["end"]),
-            gate["rule"],
-            figures(gate["bound"]),
             tag("span", "passed", class_="passed") if gate["passed"] else tag("span", "missed", class_="missed"),
         )
         for gate in gates
     ]
-    note = "A gate looks at the unfavourable end of the interval, not at the measured value."
+    note = "A gate looks at the unfavourable end of the metric's interval, not at the measured value."
     return section("Gates", tag("p", note, class_="note"), table(columns, rows))
 
 
@@ -147,7 +148,7 @@ def _importance(importance: Mapping[str, float]) -> Markup:
         return Markup()
     ordered = sorted(importance.items(), key=lambda pair: (-abs(pair[1]), pair[0]))
     largest = abs(ordered[0][1]) or 1.0
-    columns = (Column("Feature", TEXT), Column("", "bar"), Column("Importance", NUMBER))
+    columns = (Column("Feature", NAME), Column("", "bar"), Column("Importance", NUMBER))
     rows = [(name, charts.bar(abs(value) / largest), figures(value)) for name, value in ordered[:MOST_FEATURES]]
     left = len(ordered) - MOST_FEATURES
     rest = tag("p", f"{left:,} more features are less important.", class_="note") if left > 0 else None
@@ -162,29 +163,22 @@ def _measured(measured: Mapping[str, Any], confidence: float) -> Markup:
     columns = (
         Column("Metric", TEXT),
         Column("Before calibration", NUMBER),
-        Column("After calibration", NUMBER),
+        Column("After", NUMBER),
         Column(f"Interval, {whole_percent(confidence)}", NUMBER),
     )
-    rows: list[tuple[object, ...]] = [
-        (
-            joined(words, tag("span", f" ({meaning})", class_="note")),
-            figures(before.get(name)),
-            figures(measured.get(name)),
-            _interval(ends.get(name)),
-        )
-        for name, words, meaning in _METRICS
+    rows = [
+        (words, figures(before.get(name)), figures(measured.get(name)), _interval(ends.get(name)))
+        for name, (words, _) in _METRICS.items()
     ]
     rows += [
-        (
-            f"{words}, on balanced validation rows",
-            figures(None),
-            figures(measured.get(f"balanced_{name}")),
-            figures(None),
-        )
-        for name, words, _ in _METRICS[:2]
+        (f"{_METRICS[name][0]}, balanced rows", figures(None), figures(measured.get(f"balanced_{name}")), figures(None))
+        for name in ("area_under_roc", "area_under_pr")
     ]
-    note = "On the natural validation rows unless said otherwise. A dash: calibration leaves the areas as they are."
-    return section("Metrics", tag("p", note, class_="note"), table(columns, rows))
+    meanings = (tag("li", f"{words}: {meaning}.") for words, meaning in _METRICS.values())
+    note = (
+        "On the natural validation rows; the last two on the balanced ones. Calibration hardly changes areas: a dash."
+    )
+    return section("Metrics", tag("p", note, class_="note"), table(columns, rows), tag("ul", *meanings, class_="note"))
 
 
 def _rows(rows: Mapping[str, Any]) -> Markup:
@@ -215,7 +209,7 @@ def _made_of(card: Mapping[str, Any], inputs: Sequence[tuple[str, str]]) -> Mark
     outcome |= {f"model, {key}": value for key, value in sorted((card.get("model") or {"file": "none"}).items())}
     return section(
         "What it was made of",
-        table((Column("Input", TEXT), Column("Read", TEXT)), inputs, "Inputs"),
+        table((Column("Input", NAME), Column("Read", NAME)), inputs, "Inputs"),
         _named(outcome, "Classes, calibration and model"),
         _features(card["features"]),
         _named(card["settings"], "Settings"),
@@ -224,7 +218,7 @@ def _made_of(card: Mapping[str, Any], inputs: Sequence[tuple[str, str]]) -> Mark
 
 
 def _features(features: Sequence[Mapping[str, Any]]) -> Markup:
-    columns = [Column(heading, TEXT) for heading in ("Feature", "Type", "Null becomes", "Numbers are")]
+    columns = [Column("Feature", NAME), *(Column(heading, TEXT) for heading in ("Type", "Null becomes", "Numbers are"))]
     rows = [
         (
             feature["name"],
@@ -239,7 +233,7 @@ def _features(features: Sequence[Mapping[str, Any]]) -> Markup:
 
 def _named(values: Mapping[str, Any], caption: str) -> Markup:
     rows = [(name, _shown(value)) for name, value in values.items()]
-    return table((Column("Name", TEXT), Column("Value", TEXT)), rows, caption)
+    return table((Column("Name", NAME), Column("Value", NAME)), rows, caption)
 
 
 def _classes(classes: Mapping[str, Any]) -> tuple[str, str]:

@@ -73,7 +73,7 @@ def probabilities(
         error = metrics.calibration_error(found)
         description = f"{words}: proportion of {classes[0]} by mean score in {len(bins)} bins, error {figures(error)}."
         chart = charts.reliability(f"calibration-{name}", words, bins, axes, description)
-        shown.append(_chart(words, chart, f"calibration error {figures(error)}", _bins(bins, classes[0])))
+        shown.append(_chart(words, chart, f"calibration error {figures(error)}", _bins(bins, _short(classes[0]))))
     kind = {"none": "Scores were not calibrated.", "prior": "Calibrated by the exact correction of resampling."}.get(
         calibration["kind"], f"Calibrated by {calibration['kind']} on the calibration split."
     )
@@ -118,7 +118,6 @@ def scores(found: Scored, classes: tuple[str, str]) -> Markup:
 
 
 def thresholds(found: Scored, classes: tuple[str, str]) -> Markup:
-    positive, negative = classes
     columns = (
         Column("Flag rows from", TEXT),
         Column("Score", NUMBER),
@@ -126,10 +125,10 @@ def thresholds(found: Scored, classes: tuple[str, str]) -> Markup:
         Column("Share", NUMBER),
         Column("Precision", NUMBER),
         Column("Recall", NUMBER),
-        Column(f"{positive}, flagged", NUMBER),
-        Column(f"{negative}, flagged", NUMBER),
-        Column(f"{positive}, not flagged", NUMBER),
-        Column(f"{negative}, not flagged", NUMBER),
+        Column("True positives", NUMBER),
+        Column("False positives", NUMBER),
+        Column("False negatives", NUMBER),
+        Column("True negatives", NUMBER),
     )
     rows = [
         (

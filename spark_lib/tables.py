@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from spark_lib.markup import Markup, tag
 
-TEXT, NUMBER = None, "number"
+#: Of words, of somebody's names, which may break anywhere, and of numbers.
+TEXT, NAME, NUMBER = None, "name", "number"
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,8 @@ def table(
         tag("tbody", *body),
         class_="wide" if wide else None,
     )
-    if not wide:
-        return written
-    return tag("div", written, class_="scroll", tabindex="0", role="region", aria_label="table, wider than a phone")
+    reached = {"tabindex": "0", "role": "region", "aria_label": "table, wider than a phone"} if wide else {}
+    return tag("div", written, class_="scroll", **reached)
 
 
 def figures(value: float | None) -> str:
