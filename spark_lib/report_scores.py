@@ -146,9 +146,9 @@ def thresholds(found: Scored, classes: tuple[str, str]) -> Markup:
         for at in curves.operating_points(found)
     ]
     note = (
-        "On the natural validation rows. Precision is the share of the flagged that are"
-        f" {positive}, recall the share of all {positive} that are flagged. The threshold of the best F1 was chosen on these"
-        " rows, so that it flatters a little. Rows of one score are flagged together."
+        f"On the natural validation rows; positive is {classes[0]}. Precision is the positives' share of the flagged, recall the"
+        " flagged's share of the positives. The threshold of the best F1 was chosen on these rows, so that it flatters a"
+        " little. Rows of one score are flagged together."
     )
     return section("At a threshold", tag("p", note, class_="note"), table(columns, rows, wide=True))
 
