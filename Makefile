@@ -16,6 +16,7 @@ help:
 	@echo "make faults-full  the same with five times as many seeds"
 	@echo "make bench      the benchmarks, into benchmarks/results/latest.json"
 	@echo "make jars       Spark's jars for S3, once"
+	@echo "make browser    a browser for the tests of the report, where there is none"
 	@echo "make clean      remove all that these made, except lakes, logs, .tools and what is below the user's cache"
 
 demo: $(READY)

@@ -19,6 +19,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 68, 22, 12, 50
 _SQUARE = WIDTH - _LEFT - _RIGHT
 _PANEL, _GAP = 130, 22
 _BAR = 12
+_CHANCE = "no better than chance"
 _UNIT = "\N{NO-BREAK SPACE}%"
 
 
@@ -93,6 +94,10 @@ class Plot:
 
 def roc(curve: Curve, area: str, axes: tuple[str, str], description: str) -> Markup:
     plot = Plot(Axis(axes[0]), Axis(axes[1]))
+    if np.interp(0.7, curve.x, curve.y) > 0.6:
+        words = plot.words(0.97, 0.38, _CHANCE, anchor="end"), plot.words(0.97, 0.05, area, anchor="end")
+    else:  # as bad as chance or worse: the curve is where the words would be
+        words = plot.words(0.55, 0.64, _CHANCE, anchor="end"), plot.words(0.03, 0.93, area)
     return _figure(
         "roc",
         "ROC curve",
@@ -102,14 +107,14 @@ def roc(curve: Curve, area: str, axes: tuple[str, str], description: str) -> Mar
         plot.band(curve),
         plot.line((0, 1), (0, 1), "reference"),
         plot.line(curve.x, curve.y, "curve"),
-        plot.words(0.97, 0.38, "no better than chance", anchor="end"),
-        plot.words(0.97, 0.05, area, anchor="end"),
+        *words,
     )
 
 
 def precision_by_recall(curve: Curve, area: str, prevalence: float, axes: tuple[str, str], description: str) -> Markup:
-    plot = Plot(Axis(axes[0]), Axis(axes[1]))
-    above = prevalence + 0.02 if prevalence < 0.9 else prevalence - 0.05
+    upto = rounded_up(float(max(curve.y.max(), curve.high.max(), prevalence)))
+    plot = Plot(Axis(axes[0]), Axis(axes[1], upto))
+    above = prevalence + (0.02 if prevalence < 0.9 * upto else -0.05) * upto
     return _figure(
         "pr",
         "Precision by recall",
@@ -120,7 +125,7 @@ def precision_by_recall(curve: Curve, area: str, prevalence: float, axes: tuple[
         plot.line((0, 1), (prevalence, prevalence), "reference"),
         plot.line(curve.x, curve.y, "curve"),
         plot.words(0.03, above, f"prevalence {percent(prevalence)}"),
-        plot.words(0.97, 0.93, area, anchor="end"),
+        plot.words(0.97, 0.93 * upto, area, anchor="end"),
     )
 
 

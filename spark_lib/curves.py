@@ -11,7 +11,7 @@ import numpy as np
 
 from spark_lib.metrics import Scored, from_above, reliability, resampled, tails
 
-_POINTS = 400  # of a drawn curve: more than a chart has pixels in either direction
+_POINTS = 1000  # of a drawn curve: more than a chart has pixels in either direction
 _GRID = np.linspace(0, 1, 101)
 TOP_SHARES = (0.01, 0.05, 0.10)
 
@@ -109,7 +109,8 @@ def wilson(positives: int, rows: int, confidence: float) -> tuple[float, float]:
     share = positives / rows
     middle = (share + z * z / (2 * rows)) / (1 + z * z / rows)
     half = z / (1 + z * z / rows) * math.sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    # Exact where none and all are positive: rounding would leave a hair.
+    return middle - half if positives else 0.0, middle + half if positives < rows else 1.0
 
 
 def histogram(found: Scored, upto: float, number: int) -> tuple[np.ndarray, np.ndarray]:
@@ -145,10 +146,11 @@ def _flagged(found: Scored, name: str, threshold: float) -> Operating:
 
 
 def _thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """At most 400 of the points, evenly along the curve, with the first and the last."""
+    """At most 1,000 of the points, evenly along the curve as a chart of its range shows it, with the first and the last."""
     if len(x) <= _POINTS:
         return x, y
-    way = np.r_[0, np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)))]
+    steps = sum(np.abs(np.diff(axis)) / (np.ptp(axis) or 1) for axis in (x, y))
+    way = np.r_[0, np.cumsum(steps)]
     kept = np.unique(np.searchsorted(way, np.linspace(0, way[-1], _POINTS)))
     kept[-1] = len(x) - 1
     return x[kept], y[kept]

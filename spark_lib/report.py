@@ -77,7 +77,7 @@ def render(
         classes = _classes(card["classes"])
         seed = card["settings"].get("seed", 0)
         parts += [
-            report_scores.ranking(calibrated, card["metrics"], classes, confidence, seed),
+            report_scores.ranking(calibrated, card.get("metrics", {}).get("intervals", {}), classes, confidence, seed),
             report_scores.probabilities(calibrated, uncalibrated, card["calibration"], classes, confidence),
             report_scores.scores(calibrated, classes),
             report_scores.thresholds(calibrated, classes),
@@ -126,7 +126,7 @@ def _gates(gates: Sequence[Mapping[str, Any]]) -> Markup:
         Column("Gate", TEXT),
         Column("Measured", NUMBER),
         Column("Rule", TEXT),
-        Column("That end", NUMBER),
+        Column("Found", NUMBER),
         Column("Verdict", TEXT),
     )
     rows = [

@@ -19,14 +19,14 @@ _ROOM = 16  # letters of a class's name in a chart
 
 
 def ranking(
-    found: Scored, measured: Mapping[str, Any], classes: tuple[str, str], confidence: float, seed: int
+    found: Scored, intervals: Mapping[str, Sequence[float]], classes: tuple[str, str], confidence: float, seed: int
 ) -> Markup:
     positive, negative = classes
     short = [_short(name) for name in classes]
-    ends = measured.get("intervals", {})
 
     def area(name: str) -> str:
-        return f"area {_with_interval(measured[name], ends.get(name))}"
+        value, ends = metrics.METRICS[name](found), intervals.get(name)
+        return f"area {value:.3f} ({ends[0]:.3f} – {ends[1]:.3f})" if ends else f"area {value:.3f}"
 
     roc, pr = (
         curves.with_band(found, points, REPLICATES, confidence, seed)
@@ -156,10 +156,6 @@ def thresholds(found: Scored, classes: tuple[str, str]) -> Markup:
 def _short(name: str) -> str:
     """A class's name where there is little room."""
     return name if len(name) <= _ROOM else f"{name[: _ROOM - 1]}…"
-
-
-def _with_interval(value: float, ends: Sequence[float] | None) -> str:
-    return f"{value:.3f} ({ends[0]:.3f} – {ends[1]:.3f})" if ends else f"{value:.3f}"
 
 
 def _charts(*figures: Markup) -> Markup:

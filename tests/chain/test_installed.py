@@ -71,9 +71,12 @@ def test_the_packages_come_from_the_environment_and_not_from_the_checkout(instal
 
 
 def test_what_is_not_python_is_installed_as_well(installed: Installed) -> None:
-    source = "from importlib.resources import files; print((files('spark_lib') / 'log4j2.properties').is_file())"
+    names = ("log4j2.properties", "report.css")
+    source = (
+        f"from importlib.resources import files; print(*((files('spark_lib') / name).is_file() for name in {names}))"
+    )
 
-    assert installed.run("python", "-c", source).stdout.strip() == "True"
+    assert installed.run("python", "-c", source).stdout.split() == ["True"] * len(names)
 
 
 def test_only_what_running_needs_is_installed(installed: Installed) -> None:

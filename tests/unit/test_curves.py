@@ -38,12 +38,24 @@ def test_a_drawn_curve_has_few_points_and_is_nowhere_further_than_a_pixel_from_a
 
     drawn = curves.with_band(found, curves.roc, 2, 0.95, 0)
 
-    assert len(drawn.x) <= 400 < len(found.scores)
+    assert len(drawn.x) <= 1000 < len(found.scores)
     assert (drawn.x[0], drawn.y[0], drawn.x[-1], drawn.y[-1]) == (0, 0, 1, 1)
     x, y = curves.roc(found)
     # A chart is about 300 pixels wide; along x + y a curve that rises passes every place once.
     thinned = np.interp(x + y, drawn.x + drawn.y, drawn.y)
     assert np.abs(thinned - y).max() < 1 / 300
+
+
+def test_a_thinned_curve_of_rare_positives_keeps_its_teeth() -> None:
+    random = np.random.default_rng(0)
+    found = counted(random.random(5000), (random.random(5000) < 0.01).astype(int))
+
+    drawn = curves.with_band(found, curves.precision_by_recall, 2, 0.95, 0)
+
+    x, y = curves.precision_by_recall(found)
+    apart = np.hypot(x[:, None] - drawn.x, (y[:, None] - drawn.y) / y.max()).min(axis=1)
+    assert len(drawn.x) < len(x)
+    assert apart.max() < 1 / 100
 
 
 def test_a_band_holds_the_true_curve_about_as_often_as_it_says() -> None:
