@@ -9,6 +9,7 @@ from spark_lib import matrix
 from spark_lib.errors import BadData
 from spark_lib.files import columns_of, schema_of, unreadable_files_named, write_parquet
 from spark_lib.lake import Partition, Rows
+from spark_lib.model import check_digest, check_safe
 from spark_lib.reading import read_partitions
 from spark_lib.selection import Pinned
 from spark_lib.use_case import Feature
@@ -25,10 +26,13 @@ def build(spark: SparkSession, case: UseCase, features: Partition, model: Pinned
     """Write one row for each row of ``features`` below ``url``: key, entity, event time, ``score`` (the
     probability of the positive outcome, by the calibration of the model's card), ``model_date`` and ``model_digest``.
 
-    Raises BadData where the columns are not those of the model's card, or a value without a fill is missing.
+    Raises BadData where the columns are not those of the model's card, or a value without a fill is missing;
+    ModelError where the model is not the one that its card names, or is not safe to load.
     """
     from pyspark.errors import PythonException
 
+    check_digest(model.model, model.digest)
+    check_safe(model.model)
     wanted = {f["name"]: Feature(f["type"], f["fill"]) for f in model.card["features"]}
     check_columns(features, wanted)
     identity = list(dict.fromkeys([case.key, case.entity, case.event_time]))

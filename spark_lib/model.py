@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,10 +25,55 @@ OUTPUT = "probabilities"
 _sessions: dict[str, InferenceSession] = {}
 _KEPT = 4
 
+#: ONNX's own operators and those for machine learning. Any other domain is somebody's code.
+_DOMAINS = {"", "ai.onnx.ml"}
+_UNTRUSTED = "score only with a model that a training of yours published; do not load this one"
+
 
 def digest(model_bytes: bytes) -> str:
     """SHA-256 of a model, as 64 hexadecimal digits."""
     return hashlib.sha256(model_bytes).hexdigest()
+
+
+def check_digest(model_bytes: bytes, sha256: str) -> None:
+    """Raise ModelError unless ``sha256`` is the digest of the bytes. Nothing is parsed."""
+    found = digest(model_bytes)
+    if found != sha256:
+        raise ModelError(
+            "model.onnx",
+            f"the SHA-256 of its card, {sha256}",
+            found,
+            "restore the file that was trained, or train again; do not score with this one",
+        )
+
+
+def check_safe(model_bytes: bytes) -> None:
+    """Raise ModelError unless the bytes are a whole, valid ONNX model that reads no other file and runs no other code
+    than ONNX's operators, from float32 ``features`` [n, k] to float32 ``probabilities`` [n, 2]."""
+    import onnx
+
+    if model_bytes[:1] == b"\x80":  # no field of ONNX starts so
+        raise _unsafe("an ONNX model", "a Python pickle, as joblib writes them, which runs code when it is loaded")
+    try:
+        model = onnx.load_model_from_string(model_bytes)
+    except Exception as error:  # protobuf's, which comes with onnx and is no dependency of ours
+        raise _unsafe("an ONNX model", f"{len(model_bytes):,} bytes that are none, or a part of one") from error
+    if model.functions or model.training_info:
+        raise _unsafe("a graph of operators alone", "functions or training graphs")
+    for node, tensors in _contents(model.graph):
+        if node is not None and node.domain not in _DOMAINS:
+            raise _unsafe("operators of ONNX and ai.onnx.ml alone", f"{node.op_type} of the domain {node.domain!r}")
+        for tensor in tensors:
+            if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+                places = [entry.value for entry in tensor.external_data if entry.key == "location"]
+                raise _unsafe(
+                    "all data inside the file", f"data of {tensor.name!r} in {', '.join(places) or 'another'}"
+                )
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except Exception as error:  # of the checker and of the inference of shapes, which have no common base
+        raise _unsafe("a valid ONNX model", str(error).strip().partition("\n")[0].rstrip(".")) from error
+    _check_ends(model.graph)
 
 
 def load(model_bytes: bytes, sha256: str | None = None) -> InferenceSession:
@@ -37,13 +83,8 @@ def load(model_bytes: bytes, sha256: str | None = None) -> InferenceSession:
     parsed, where ``sha256`` is given and is not the digest of the bytes, and where ONNX Runtime refuses them.
     """
     found = digest(model_bytes)
-    if sha256 is not None and found != sha256:
-        raise ModelError(
-            "model.onnx",
-            f"the SHA-256 of its card, {sha256}",
-            found,
-            "restore the file that was trained, or train again; do not score with this one",
-        )
+    if sha256 is not None:
+        check_digest(model_bytes, sha256)
     if found not in _sessions:
         session = _new_session(model_bytes)
         if len(_sessions) >= _KEPT:
@@ -90,8 +131,57 @@ def check_parity(model_bytes: bytes, matrix: np.ndarray, spark_probabilities: np
             "parity of model.onnx with Spark",
             f"probabilities that differ by at most {limit:g}",
             f"{beyond} of {len(scores)} rows beyond it, the largest difference {differences.max():.3g}",
-            "do not publish this model; report the forest as a bug of spark_lib/onnx_forest.py",
+            "do not publish this model; report its kind as a bug of spark_lib/export.py",
         )
+
+
+def _contents(graph: Any) -> Iterator[tuple[Any, list[Any]]]:
+    """Every node, with the tensors among its attributes, of a graph and of the graphs within it; and their constants."""
+    sparse = list(graph.sparse_initializer)
+    yield None, [*graph.initializer, *(part for tensor in sparse for part in (tensor.values, tensor.indices))]
+    for node in graph.node:
+        tensors: list[Any] = []
+        for attribute in node.attribute:
+            tensors += [attribute.t, *attribute.tensors]
+            for tensor in (attribute.sparse_tensor, *attribute.sparse_tensors):
+                tensors += [tensor.values, tensor.indices]
+            for inner in (attribute.g, *attribute.graphs):
+                yield from _contents(inner)
+        yield node, tensors
+
+
+def _check_ends(graph: Any) -> None:
+    from onnx import TensorProto
+
+    def said(ends: Any) -> list[tuple[str, bool, list[int | None]]]:
+        return [
+            (
+                end.name,
+                end.type.tensor_type.elem_type == TensorProto.FLOAT,
+                [size.dim_value or None for size in end.type.tensor_type.shape.dim],
+            )
+            for end in ends
+        ]
+
+    inputs, outputs = said(graph.input), said(graph.output)
+    width = inputs[0][2][-1] if inputs and inputs[0][2] else None
+    if width is None or inputs != [(INPUT, True, [None, width])] or outputs != [(OUTPUT, True, [None, 2])]:
+        raise _unsafe(
+            f"one input, float32 {INPUT!r} [n, k], and one output, float32 {OUTPUT!r} [n, 2]",
+            f"{_words(inputs)} to {_words(outputs)}",
+        )
+
+
+def _words(ends: list[tuple[str, bool, list[int | None]]]) -> str:
+    said = (
+        f"{'float32' if single else 'another type'} {name!r} [{', '.join(str(size or 'n') for size in sizes)}]"
+        for name, single, sizes in ends
+    )
+    return " and ".join(said) or "nothing"
+
+
+def _unsafe(wanted: str, found: str) -> ModelError:
+    return ModelError("model.onnx", wanted, found, _UNTRUSTED)
 
 
 def _new_session(model_bytes: bytes) -> InferenceSession:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from spark_lib import calibration, matrix, metrics, onnx_forest
+from spark_lib import calibration, export, matrix, metrics
 from spark_lib.balancing import BALANCED, NATURAL, TRAIN
 from spark_lib.files import remove, spark_path, unreadable_files_named
 from spark_lib.fingerprint import versions
@@ -46,7 +46,7 @@ def build(
     train = _vectors(case, read_partitions(spark, [balanced], TRAIN))
     progress(20, f"fitting {balanced.manifest.rows(TRAIN):,} rows")
     fitted = case.estimator(settings).fit(_laid_out(train, case.key, balanced.manifest.rows(TRAIN)))
-    onnx_forest.check(fitted, len(case.features))
+    export.check(fitted, len(case.features))
     # The training summary holds on to the session, which cannot be serialized once it has observed a write; a copy of
     # the model leaves it behind.
     model = fitted.copy()
@@ -138,7 +138,7 @@ def _exported(spark: SparkSession, case: UseCase, model: Any, rows: DataFrame, s
     from pyspark.sql import functions as F
 
     try:
-        exported = onnx_forest.export(model, len(case.features), scratch, spark)
+        exported = export.export(model, len(case.features), scratch, spark)
     finally:
         remove(spark, scratch)
     probability = vector_to_array(F.col("probability"), "float64")[1].alias("_probability")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -16,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_lib import features, inference, selection
+from spark_lib import features, inference, model, selection
 from spark_lib.errors import BadData, DamagedPartition, ModelError
 from spark_lib.lake import Lake, Partition, tables
 from spark_lib.selection import Pinned
@@ -272,7 +273,17 @@ def test_what_is_pinned_is_what_was_trained(chain: Chain) -> None:
 
 
 def test_bytes_that_are_not_the_pinned_ones_score_nothing(spark: SparkSession, chain: Chain, tmp_path: Path) -> None:
-    """The digest is checked again where the model is loaded."""
-    with pytest.raises(Exception, match=r"ModelError: model\.onnx: wanted the SHA-256 of its card, 0000") as caught:
-        score(spark, Lake(str(tmp_path), CASE), chain.to_score, replace(chain.pinned, digest="0" * 64))
-    assert not isinstance(caught.value, ModelError)  # it was raised in a worker
+    """The digest is checked before anything is parsed or sent to a worker."""
+    with pytest.raises(ModelError) as caught:
+        score(spark, Lake(str(tmp_path), CASE), chain.to_score, replace(chain.pinned, model=b"others"))
+    assert str(caught.value) == (
+        f"model.onnx: wanted the SHA-256 of its card, {chain.pinned.digest}; found {model.digest(b'others')}. "
+        "Next: restore the file that was trained, or train again; do not score with this one"
+    )
+
+
+def test_a_pickle_that_was_pinned_scores_nothing(spark: SparkSession, chain: Chain, tmp_path: Path) -> None:
+    pickled = pickle.dumps({"features": 3})
+    untrusted = replace(chain.pinned, model=pickled, digest=model.digest(pickled))
+    with pytest.raises(ModelError, match=r"^model\.onnx: wanted an ONNX model; found a Python pickle"):
+        score(spark, Lake(str(tmp_path), CASE), chain.to_score, untrusted)

@@ -17,7 +17,7 @@ from pyspark.ml.functions import array_to_vector
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from spark_lib import balancing, matrix, metrics, onnx_forest, training
+from spark_lib import balancing, matrix, metrics, onnx_trees, training
 from spark_lib.errors import BadData, DamagedPartition, ModelError
 from spark_lib.lake import Documents, Lake, Partition, Rows
 from spark_lib.lake.tables import arrow_schema
@@ -279,7 +279,7 @@ def test_another_process_with_one_core_in_another_time_zone_makes_the_same_model
 def test_a_wrong_export_is_refused_and_its_scratch_files_are_removed(
     spark: SparkSession, chain: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(onnx_forest, "round_down", lambda thresholds: thresholds.astype(np.float32) + 1)
+    monkeypatch.setattr(onnx_trees, "round_down", lambda thresholds: thresholds.astype(np.float32) + 1)
     with pytest.raises(ModelError) as caught:
         train(spark, chain.balanced, tmp_path / "run")
     assert caught.value.where == "parity of model.onnx with Spark"
@@ -295,7 +295,7 @@ def test_scratch_files_are_removed_when_the_export_fails_half_way(
     def full(*arguments: Any) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr(onnx_forest, "node_attributes", full)
+    monkeypatch.setattr(onnx_trees, "tree_attributes", full)
     with pytest.raises(OSError, match="no space left"):
         train(spark, chain.balanced, tmp_path / "[run]")
     assert not list((tmp_path / "[run]").iterdir())
@@ -360,16 +360,18 @@ def test_a_broken_page_of_the_training_rows_is_damage(spark: SparkSession, tmp_p
 
 
 def test_an_estimator_that_onnx_does_not_carry_is_refused(spark: SparkSession, chain: Chain, tmp_path: Path) -> None:
-    class Logistic(Parcels):
+    class Bayes(Parcels):
         def estimator(self, settings: Mapping[str, Any]) -> Any:
-            from pyspark.ml.classification import LogisticRegression
+            from pyspark.ml.classification import NaiveBayes
 
-            return LogisticRegression(maxIter=2)
+            return NaiveBayes()
 
     lenient = dict(SETTINGS) | {"min_area_under_roc": 0.0}
     with pytest.raises(ModelError) as caught:
-        training.build(spark, Logistic(), chain.balanced, lenient, str(tmp_path / "run"), silent)
+        training.build(spark, Bayes(), chain.balanced, lenient, str(tmp_path / "run"), silent)
     assert str(caught.value) == (
-        "export to ONNX: wanted a RandomForestClassificationModel, the only kind that is supported; "
-        "found a LogisticRegressionModel. Next: let the use case's estimator be a RandomForestClassifier"
+        "export to ONNX: wanted a classifier that ONNX can carry (DecisionTreeClassifier, GBTClassifier, "
+        "LogisticRegression or RandomForestClassifier), alone or as the last stage of a Pipeline after transformers that "
+        "it can carry (ElementwiseProduct, MaxAbsScaler, MinMaxScaler, Normalizer, PCA, StandardScaler or VectorSlicer); "
+        "found NaiveBayesModel. Next: let the use case's estimator be made of these"
     )

@@ -1,0 +1,183 @@
+"""A trained model as ONNX: which kinds can be carried, checked before and after training, and the export.
+
+The graph maps float32 ``features`` [n, k] to float32 ``probabilities`` [n, 2], the second column being that of label 1,
+uncalibrated. onnxmltools lays it out; the converters are ours (``onnx_trees``, ``onnx_vectors``), for its own round every
+parameter to float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spark_lib import onnx_trees
+from spark_lib.model import INPUT, OUTPUT, check_safe
+from spark_lib.onnx_graph import OPSET, Graph, converter, refused, set_probabilities, set_width
+from spark_lib.onnx_vectors import TRANSFORMERS, logistic_regression
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+#: Estimators of Spark ML, each with what it becomes by ``fit``.
+CLASSIFIERS = {
+    "DecisionTreeClassifier": "DecisionTreeClassificationModel",
+    "GBTClassifier": "GBTClassificationModel",
+    "LogisticRegression": "LogisticRegressionModel",
+    "RandomForestClassifier": "RandomForestClassificationModel",
+}
+BEFORE = {
+    "ElementwiseProduct": "ElementwiseProduct",
+    "MaxAbsScaler": "MaxAbsScalerModel",
+    "MinMaxScaler": "MinMaxScalerModel",
+    "Normalizer": "Normalizer",
+    "PCA": "PCAModel",
+    "StandardScaler": "StandardScalerModel",
+    "VectorSlicer": "VectorSlicer",
+}
+_LABEL = "label"
+#: onnxmltools knows this output of boosted trees by no other name.
+_PROBABILITY = "probability"
+
+
+def check_estimator(estimator: Any) -> None:
+    """Raise ModelError for an estimator, or a fitted model, of a kind or with a setting that ONNX cannot carry."""
+    stages = _stages(estimator)
+    for at, stage in enumerate(stages, 1):
+        known = CLASSIFIERS if at == len(stages) else BEFORE
+        if not _is_sparks(stage) or type(stage).__name__ not in {*known, *known.values()}:
+            raise refused(
+                f"a classifier that ONNX can carry ({_listed(CLASSIFIERS)}), alone or as the last stage of a Pipeline "
+                f"after transformers that it can carry ({_listed(BEFORE)})",
+                type(stage).__name__ + (f" as stage {at} of {len(stages)}" if len(stages) > 1 else ""),
+                "let the use case's estimator be made of these",
+            )
+        _check_settings(stage)
+
+
+def check(model: Any, n_features: int) -> None:
+    """Raise ModelError for a fitted model that ``export`` would refuse by its kind, settings, classes or features."""
+    check_estimator(model)
+    *before, classifier = _stages(model)
+    width, column = n_features, None
+    for stage in before:
+        _check_input(stage, stage.getInputCol(), column)
+        transformer = TRANSFORMERS[type(stage).__name__]
+        _check_width(stage, transformer.takes(stage), width)
+        width, column = transformer.makes(stage, width), stage.getOutputCol()
+    _check_input(classifier, classifier.getFeaturesCol(), column)
+    _check_width(classifier, classifier.numFeatures, width)
+    if classifier.numClasses != 2:
+        raise refused(
+            "two classes", f"{classifier.numClasses}", "let the training rows hold labels 0 and 1, both of them"
+        )
+
+
+def export(model: Any, n_features: int, scratch_url: str, spark: SparkSession) -> bytes:
+    """The ONNX of a fitted model, or of a PipelineModel of transformers and a model at its end.
+
+    The same model gives the same bytes: no uid, column's name, random name or time is in them. One made of trees is
+    saved to ``<scratch_url>/trees``, replacing what is there; nothing is left open, so that the caller may delete it.
+    Raises ModelError for what ``check`` refuses, a categorical split or an empty leaf.
+    """
+    from onnxmltools import convert_sparkml
+    from onnxmltools.convert.common.data_types import FloatTensorType
+    from pyspark.ml import PipelineModel
+
+    check(model, n_features)
+    *before, classifier = _stages(model)
+    # onnxmltools names what it lays out after the columns of the model, which are the use case's business.
+    stages, column = [], INPUT
+    for at, stage in enumerate(before, 1):
+        stages.append(stage.copy({stage.inputCol: column, stage.outputCol: f"stage{at}"}))
+        column = f"stage{at}"
+    ends = {classifier.featuresCol: column, classifier.predictionCol: _LABEL, classifier.probabilityCol: _PROBABILITY}
+    stages.append(classifier.copy(ends))
+    converts = {_key(stage): TRANSFORMERS[type(stage).__name__].convert for stage in before}
+    shapes = {_key(stage): set_width(TRANSFORMERS[type(stage).__name__].makes) for stage in before}
+    converts[_key(classifier)] = _converter(classifier, scratch_url.rstrip("/") + "/trees", spark)
+    converted = convert_sparkml(
+        PipelineModel(stages),
+        name="model",
+        initial_types=[(INPUT, FloatTensorType([None, n_features]))],
+        target_opset=OPSET,
+        custom_conversion_functions={key: converter(convert) for key, convert in converts.items()},
+        custom_shape_calculators=shapes | {_key(classifier): set_probabilities},
+        spark_session=spark,
+    )
+    return _finished(converted)
+
+
+def _converter(classifier: Any, scratch: str, spark: SparkSession) -> Callable[[Graph, Any], str]:
+    if type(classifier).__name__ == "LogisticRegressionModel":
+        return logistic_regression
+    nodes = onnx_trees.read_nodes(classifier, scratch, spark)
+    if type(classifier).__name__ == "GBTClassificationModel":
+        weights = np.array(classifier.treeWeights)
+        return lambda graph, model: onnx_trees.boosted(graph, nodes, weights)
+    return lambda graph, model: onnx_trees.forest(graph, nodes)
+
+
+def _finished(converted: Any) -> bytes:
+    """The bytes, once only the probabilities leave the graph: the label at 0.5 of an uncalibrated probability is
+    nobody's decision."""
+    graph = converted.graph
+    graph.output.remove(next(output for output in graph.output if output.name == _LABEL))
+    graph.output[0].name = OUTPUT
+    made = next(node.output for node in graph.node if _PROBABILITY in node.output)
+    made[list(made).index(_PROBABILITY)] = OUTPUT
+    exported: bytes = converted.SerializeToString(deterministic=True)
+    check_safe(exported)
+    return exported
+
+
+def _stages(estimator: Any) -> list[Any]:
+    """The stages of a Pipeline or PipelineModel, those of pipelines within it too; or the estimator alone."""
+    name = type(estimator).__name__
+    if not _is_sparks(estimator) or name not in {"Pipeline", "PipelineModel"}:
+        return [estimator]
+    stages = estimator.getStages() if name == "Pipeline" else estimator.stages
+    return [inner for stage in stages for inner in _stages(stage)] or [estimator]
+
+
+def _is_sparks(stage: Any) -> bool:
+    return type(stage).__module__.startswith("pyspark.ml.")
+
+
+def _key(stage: Any) -> str:
+    """What onnxmltools calls a kind."""
+    return f"{type(stage).__module__}.{type(stage).__name__}"
+
+
+def _check_settings(stage: Any) -> None:
+    name = type(stage).__name__
+    if name in {"LogisticRegression", "LogisticRegressionModel"} and stage.getFamily() == "multinomial":
+        raise refused("a logistic regression of the binomial family", "family 'multinomial'", "leave family at 'auto'")
+    if name == "Normalizer" and stage.getP() not in (1, 2):
+        raise refused("a Normalizer with p 1 or 2", f"p {stage.getP():g}", "set p to 1 or 2, or leave the stage out")
+    if name == "VectorSlicer" and stage.getNames():
+        raise refused(
+            "a VectorSlicer of indices",
+            f"the names {', '.join(stage.getNames())}",
+            "give the indices of these features",
+        )
+
+
+def _check_input(stage: Any, found: str, column: str | None) -> None:
+    if column is not None and found != column:
+        raise refused(
+            f"a Pipeline whose stages follow each other: {type(stage).__name__} on {column!r}",
+            f"{found!r}",
+            "let each stage read what the one before it writes",
+        )
+
+
+def _check_width(stage: Any, wanted: int | None, width: int) -> None:
+    if wanted is not None and wanted != width:
+        raise refused(f"{width} features", f"{wanted}", "train on the features that the use case declares")
+
+
+def _listed(names: Iterable[str]) -> str:
+    *most, last = sorted(names)
+    return f"{', '.join(most)} or {last}"

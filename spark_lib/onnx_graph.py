@@ -1,0 +1,116 @@
+"""What the converters of Daystone build ONNX with, and how onnxmltools calls them.
+
+A converter of ours is a function of a graph that says what a stage computes: it takes a `Graph`, adds nodes, and returns
+the name of the last one's result. Arithmetic is Spark's, in doubles: onnxmltools' own converters round every parameter
+and every step to float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from spark_lib.errors import ModelError
+
+#: Fixed, so that a newer onnx does not change the bytes of the same model: operators (IR version 8), and those of trees.
+OPSET = 15
+ML = "ai.onnx.ml"
+_ML_OPSET = 3
+
+
+class Graph:
+    """The place of one stage in the graph. ``x`` names what the stage before it gives: float32 [n, k] of the features,
+    doubles of any other."""
+
+    def __init__(self, scope: Any, operator: Any, container: Any) -> None:
+        from onnxmltools.convert.common.data_types import DoubleTensorType
+
+        self._scope, self._container = scope, container
+        self.x: str = operator.inputs[0].full_name
+        self.is_double = isinstance(operator.inputs[0].type, DoubleTensorType)
+
+    def double(self) -> str:
+        """``x`` as doubles."""
+        from onnx import TensorProto
+
+        return self.x if self.is_double else self.add("Cast", self.x, to=TensorProto.DOUBLE)
+
+    def add(self, kind: str, *inputs: str | np.ndarray, **attributes: Any) -> str:
+        """A node of results by name or of arrays, which become constants of the graph. The name of its result."""
+        (result,) = self._add(kind, inputs, 1, "", OPSET, attributes)
+        return result
+
+    def add_ml(self, kind: str, results: int, x: str, **attributes: Any) -> list[str]:
+        """A node of ONNX's operators for machine learning. The names of its results."""
+        return self._add(kind, (x,), results, ML, _ML_OPSET, attributes)
+
+    def _add(
+        self, kind: str, inputs: tuple[Any, ...], results: int, domain: str, version: int, attributes: dict[str, Any]
+    ) -> list[str]:
+        names = [value if isinstance(value, str) else self._constant(value) for value in inputs]
+        made: list[str] = [self._scope.get_unique_variable_name(kind.lower()) for _ in range(results)]
+        name = self._scope.get_unique_operator_name(kind)
+        self._container.add_node(kind, names, made, op_domain=domain, op_version=version, name=name, **attributes)
+        return made
+
+    def _constant(self, values: np.ndarray) -> str:
+        from onnx import TensorProto
+
+        kind = TensorProto.DOUBLE if values.dtype == np.float64 else TensorProto.INT64
+        if values.dtype == np.bool_:
+            kind = TensorProto.BOOL
+        name: str = self._scope.get_unique_variable_name("constant")
+        self._container.add_initializer(name, kind, list(values.shape), values.ravel().tolist())
+        return name
+
+
+def of_margin(graph: Graph, margin: str) -> str:
+    """Probabilities of both classes, float32 [n, 2], of a margin of doubles [n, 1] by the logistic function."""
+    from onnx import TensorProto
+
+    positive = graph.add("Sigmoid", margin)
+    both = graph.add("Concat", graph.add("Sub", np.array([1.0]), positive), positive, axis=1)
+    return graph.add("Cast", both, to=TensorProto.FLOAT)
+
+
+def converter(build: Callable[[Graph, Any], str]) -> Callable[[Any, Any, Any], None]:
+    """``build``, of a graph and a fitted stage, as a conversion function of onnxmltools: its result becomes the last
+    output of the operator."""
+
+    def convert(scope: Any, operator: Any, container: Any) -> None:
+        graph = Graph(scope, operator, container)
+        result, wanted = build(graph, operator.raw_operator), operator.outputs[-1].full_name
+        if result == graph.x:
+            container.add_node("Identity", result, wanted, op_version=OPSET, name=wanted)
+            return
+        made = container.nodes[-1].output
+        made[list(made).index(result)] = wanted
+
+    return convert
+
+
+def set_width(width_of: Callable[[Any, int], int]) -> Callable[[Any], None]:
+    """A shape calculator of onnxmltools for a transformer, which makes so many doubles of so many values."""
+
+    def set_shape(operator: Any) -> None:
+        from onnxmltools.convert.common.data_types import DoubleTensorType
+
+        width = width_of(operator.raw_operator, operator.inputs[0].type.shape[1])
+        operator.outputs[0].type = DoubleTensorType([None, width])
+
+    return set_shape
+
+
+def set_probabilities(operator: Any) -> None:
+    """A shape calculator of onnxmltools for a classifier: a label, which nothing makes, and the probabilities."""
+    from onnxmltools.convert.common.data_types import FloatTensorType, Int64TensorType
+
+    label, probabilities = operator.outputs
+    label.type = Int64TensorType([None])
+    probabilities.type = FloatTensorType([None, 2])
+
+
+def refused(wanted: str, found: str, next_step: str) -> ModelError:
+    return ModelError("export to ONNX", wanted, found, next_step)

@@ -1,0 +1,154 @@
+"""Spark's tree models as ONNX, from one read of the node table of all their trees.
+
+onnxmltools saves and re-reads every tree by itself and rounds thresholds to the nearest float32, which sends rows that
+lie on a threshold the wrong way. Here they are rounded down for trees that read the float32 features, and stay the
+doubles that they are for trees that read doubles.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spark_lib.files import reader_path
+from spark_lib.onnx_graph import Graph, of_margin, refused
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import SparkSession
+
+Attributes = dict[str, np.ndarray]
+
+
+def forest(graph: Graph, nodes: pa.Table) -> str:
+    """A random forest, or a decision tree as a forest of one: the average of the votes of the trees."""
+    attributes = typed(tree_attributes(nodes) | votes(nodes), graph.is_double)
+    _, probabilities = graph.add_ml(
+        "TreeEnsembleClassifier", 2, graph.x, classlabels_int64s=[0, 1], post_transform="NONE", **attributes
+    )
+    return probabilities
+
+
+def boosted(graph: Graph, nodes: pa.Table, weights: np.ndarray) -> str:
+    """Gradient boosted trees: 1 / (1 + exp(-2 m)), where m is the weighted sum of the predictions of the trees.
+
+    In doubles, as Spark's GBTClassificationModel; of its sum, ONNX gives a float32.
+    """
+    from onnx import TensorProto
+
+    attributes = typed(tree_attributes(nodes) | predictions(nodes, weights), doubles=True)
+    (margin,) = graph.add_ml("TreeEnsembleRegressor", 1, graph.double(), n_targets=1, **attributes)
+    return of_margin(graph, graph.add("Mul", graph.add("Cast", margin, to=TensorProto.DOUBLE), np.array([2.0])))
+
+
+def round_down(thresholds: np.ndarray) -> np.ndarray:
+    """The largest float32 not above each float64 threshold.
+
+    For every float32 x, ``x <= round_down(t)`` exactly where Spark, which compares doubles, has ``x <= t``.
+    """
+    with np.errstate(over="ignore"):  # beyond float32: infinity, which the next line brings back below the threshold
+        nearest = thresholds.astype(np.float32)
+    return np.where(nearest > thresholds, np.nextafter(nearest, np.float32(-np.inf)), nearest)
+
+
+def tree_attributes(nodes: pa.Table) -> Attributes:
+    """The attributes ``nodes_`` of ONNX's tree ensembles for a node table as `read_nodes` gives it.
+
+    Raises ModelError for a categorical split.
+    """
+    column, leaf = _columns(nodes)
+    categorical = ~leaf & (column["categories"] != -1)
+    if categorical.any():
+        raise refused(
+            "splits of continuous features only",
+            f"categorical splits of the features at {np.unique(column['feature'][categorical]).tolist()}",
+            "drop the nominal attributes (VectorIndexer, StringIndexer) of the vector, or encode them as 0/1 columns",
+        )
+    return {
+        "nodes_treeids": column["tree"],
+        "nodes_nodeids": column["node"],
+        "nodes_modes": np.where(leaf, "LEAF", "BRANCH_LEQ"),
+        "nodes_featureids": np.where(leaf, 0, column["feature"]),
+        "nodes_values": np.where(leaf, 0.0, column["threshold"]),
+        "nodes_truenodeids": np.where(leaf, 0, column["left"]),
+        "nodes_falsenodeids": np.where(leaf, 0, column["right"]),
+    }
+
+
+def votes(nodes: pa.Table) -> Attributes:
+    """The attributes ``class_``: a leaf votes with its class counts divided by their total, and by the number of trees
+    (Spark's ``RandomForestClassificationModel.predictRaw``). Raises ModelError for an empty leaf."""
+    column, leaf = _columns(nodes)
+    counts = np.stack([column["negatives"][leaf], column["positives"][leaf]], axis=1)
+    totals = counts.sum(axis=1)
+    if not (totals > 0).all():
+        raise refused(
+            "leaves that hold training rows",
+            f"{np.count_nonzero(~(totals > 0))} leaves of no weight",
+            "train without rows of weight 0",
+        )
+    return {
+        "class_treeids": np.repeat(column["tree"][leaf], 2),
+        "class_nodeids": np.repeat(column["node"][leaf], 2),
+        "class_ids": np.tile([0, 1], len(totals)),
+        "class_weights": (counts / totals[:, None] / len(np.unique(column["tree"]))).ravel(),
+    }
+
+
+def predictions(nodes: pa.Table, weights: np.ndarray) -> Attributes:
+    """The attributes ``target_``: a leaf's prediction times the weight of its tree."""
+    column, leaf = _columns(nodes)
+    trees = column["tree"][leaf]
+    return {
+        "target_treeids": trees,
+        "target_nodeids": column["node"][leaf],
+        "target_ids": np.zeros_like(trees),
+        "target_weights": column["prediction"][leaf] * weights[trees],
+    }
+
+
+def typed(attributes: Attributes, doubles: bool) -> dict[str, Any]:
+    """Thresholds and weights as the ensemble's input is: doubles, or float32 with the thresholds rounded down."""
+    from onnx import numpy_helper
+
+    found: dict[str, Any] = {}
+    for name, values in attributes.items():
+        if values.dtype != np.float64:
+            found[name] = values.tolist()
+        elif doubles:
+            found[f"{name}_as_tensor"] = numpy_helper.from_array(values, name)
+        else:
+            found[name] = (round_down(values) if name == "nodes_values" else values).tolist()
+    return found
+
+
+def read_nodes(model: Any, url: str, spark: SparkSession) -> pa.Table:
+    """The nodes of every tree, in an order that does not depend on how Spark laid them out in files: tree, node, left,
+    right, feature, threshold, categories, prediction, negatives, positives. The model is saved to ``url`` for it."""
+    from pyspark.sql import functions as F
+
+    model.write().overwrite().save(url)
+    saved = spark.read.parquet(reader_path(f"{url}/data"))
+    if "treeID" not in saved.columns:  # a single tree is saved as its nodes
+        saved = saved.select(F.lit(0).alias("treeID"), F.struct(*saved.columns).alias("nodeData"))
+    # F.get and not [0]: a leaf has no threshold, which in ANSI mode would be an error.
+    nodes = saved.select(
+        F.col("treeID").alias("tree"),
+        F.col("nodeData.id").alias("node"),
+        F.col("nodeData.leftChild").alias("left"),
+        F.col("nodeData.rightChild").alias("right"),
+        F.col("nodeData.split.featureIndex").alias("feature"),
+        F.get("nodeData.split.leftCategoriesOrThreshold", F.lit(0)).alias("threshold"),
+        F.col("nodeData.split.numCategories").alias("categories"),
+        F.col("nodeData.prediction").alias("prediction"),
+        F.get("nodeData.impurityStats", F.lit(0)).alias("negatives"),
+        F.get("nodeData.impurityStats", F.lit(1)).alias("positives"),
+    )
+    return nodes.toArrow().sort_by([("tree", "ascending"), ("node", "ascending")])
+
+
+def _columns(nodes: pa.Table) -> tuple[Attributes, np.ndarray]:
+    """The table as arrays, and which of its nodes are leaves."""
+    column = {name: nodes[name].to_numpy() for name in nodes.column_names}
+    return column, column["left"] < 0
