@@ -7,14 +7,14 @@ parameter to float32.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spark_lib import onnx_trees
-from spark_lib.model import INPUT, OUTPUT, check_safe
-from spark_lib.onnx_graph import OPSET, Graph, converter, refused, set_probabilities, set_width
+from spark_lib import onnx_sklearn, onnx_trees
+from spark_lib.model import INPUT
+from spark_lib.onnx_graph import OPSET, Graph, converter, finished, listed, refused, set_probabilities, set_width
 from spark_lib.onnx_vectors import TRANSFORMERS, logistic_regression
 
 if TYPE_CHECKING:
@@ -42,14 +42,20 @@ _PROBABILITY = "probability"
 
 
 def check_estimator(estimator: Any) -> None:
-    """Raise ModelError for an estimator, or a fitted model, of a kind or with a setting that ONNX cannot carry."""
+    """Raise ModelError for an estimator, or a fitted model, of a kind or with a setting that ONNX cannot carry.
+
+    Of Spark ML, or of scikit-learn.
+    """
+    if type(estimator).__module__.startswith("sklearn."):
+        onnx_sklearn.check_estimator(estimator)
+        return
     stages = _stages(estimator)
     for at, stage in enumerate(stages, 1):
         known = CLASSIFIERS if at == len(stages) else BEFORE
         if not _is_sparks(stage) or type(stage).__name__ not in {*known, *known.values()}:
             raise refused(
-                f"a classifier that ONNX can carry ({_listed(CLASSIFIERS)}), alone or as the last stage of a Pipeline "
-                f"after transformers that it can carry ({_listed(BEFORE)})",
+                f"a classifier that ONNX can carry ({listed(CLASSIFIERS)}), alone or as the last stage of a Pipeline "
+                f"after transformers that it can carry ({listed(BEFORE)})",
                 type(stage).__name__ + (f" as stage {at} of {len(stages)}" if len(stages) > 1 else ""),
                 "let the use case's estimator be made of these",
             )
@@ -106,7 +112,15 @@ def export(model: Any, n_features: int, scratch_url: str, spark: SparkSession) -
         custom_shape_calculators=shapes | {_key(classifier): set_probabilities},
         spark_session=spark,
     )
-    return _finished(converted)
+    return finished(converted, _LABEL, _PROBABILITY)
+
+
+def export_sklearn(model: Any, n_features: int) -> bytes:
+    """The ONNX of a fitted classifier of scikit-learn, or of a Pipeline that ends in one, with the same promises.
+
+    Raises ModelError for a kind or setting that cannot be carried, other than two classes, or another number of features.
+    """
+    return onnx_sklearn.export(model, n_features)
 
 
 def _converter(classifier: Any, scratch: str, spark: SparkSession) -> Callable[[Graph, Any], str]:
@@ -114,22 +128,10 @@ def _converter(classifier: Any, scratch: str, spark: SparkSession) -> Callable[[
         return logistic_regression
     nodes = onnx_trees.read_nodes(classifier, scratch, spark)
     if type(classifier).__name__ == "GBTClassificationModel":
-        weights = np.array(classifier.treeWeights)
+        # Spark's probability is 1 / (1 + exp(-2 m)) (GBTClassificationModel, LogLoss).
+        weights = 2 * np.array(classifier.treeWeights)
         return lambda graph, model: onnx_trees.boosted(graph, nodes, weights)
-    return lambda graph, model: onnx_trees.forest(graph, nodes)
-
-
-def _finished(converted: Any) -> bytes:
-    """The bytes, once only the probabilities leave the graph: the label at 0.5 of an uncalibrated probability is
-    nobody's decision."""
-    graph = converted.graph
-    graph.output.remove(next(output for output in graph.output if output.name == _LABEL))
-    graph.output[0].name = OUTPUT
-    made = next(node.output for node in graph.node if _PROBABILITY in node.output)
-    made[list(made).index(_PROBABILITY)] = OUTPUT
-    exported: bytes = converted.SerializeToString(deterministic=True)
-    check_safe(exported)
-    return exported
+    return lambda graph, model: onnx_trees.forest(graph, nodes, graph.is_double)
 
 
 def _stages(estimator: Any) -> list[Any]:
@@ -176,8 +178,3 @@ def _check_input(stage: Any, found: str, column: str | None) -> None:
 def _check_width(stage: Any, wanted: int | None, width: int) -> None:
     if wanted is not None and wanted != width:
         raise refused(f"{width} features", f"{wanted}", "train on the features that the use case declares")
-
-
-def _listed(names: Iterable[str]) -> str:
-    *most, last = sorted(names)
-    return f"{', '.join(most)} or {last}"

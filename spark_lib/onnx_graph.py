@@ -7,12 +7,13 @@ and every step to float32.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from spark_lib.errors import ModelError
+from spark_lib.model import OUTPUT, check_safe
 
 #: Fixed, so that a newer onnx does not change the bytes of the same model: operators (IR version 8), and those of trees.
 OPSET = 15
@@ -25,11 +26,9 @@ class Graph:
     doubles of any other."""
 
     def __init__(self, scope: Any, operator: Any, container: Any) -> None:
-        from onnxmltools.convert.common.data_types import DoubleTensorType
-
         self._scope, self._container = scope, container
         self.x: str = operator.inputs[0].full_name
-        self.is_double = isinstance(operator.inputs[0].type, DoubleTensorType)
+        self.is_double = type(operator.inputs[0].type).__name__ == "DoubleTensorType"
 
     def double(self) -> str:
         """``x`` as doubles."""
@@ -56,13 +55,12 @@ class Graph:
         return made
 
     def _constant(self, values: np.ndarray) -> str:
-        from onnx import TensorProto
+        from onnx.helper import np_dtype_to_tensor_dtype
 
-        kind = TensorProto.DOUBLE if values.dtype == np.float64 else TensorProto.INT64
-        if values.dtype == np.bool_:
-            kind = TensorProto.BOOL
         name: str = self._scope.get_unique_variable_name("constant")
-        self._container.add_initializer(name, kind, list(values.shape), values.ravel().tolist())
+        self._container.add_initializer(
+            name, np_dtype_to_tensor_dtype(values.dtype), list(values.shape), values.ravel().tolist()
+        )
         return name
 
 
@@ -85,8 +83,7 @@ def converter(build: Callable[[Graph, Any], str]) -> Callable[[Any, Any, Any], N
         if result == graph.x:
             container.add_node("Identity", result, wanted, op_version=OPSET, name=wanted)
             return
-        made = container.nodes[-1].output
-        made[list(made).index(result)] = wanted
+        _rename(container.nodes[-1], result, wanted)
 
     return convert
 
@@ -112,5 +109,30 @@ def set_probabilities(operator: Any) -> None:
     probabilities.type = FloatTensorType([None, 2])
 
 
+def finished(converted: Any, label: str, probabilities: str) -> bytes:
+    """The bytes of what was laid out, once only the probabilities leave it: the label at 0.5 of an uncalibrated
+    probability is nobody's decision."""
+    graph = converted.graph
+    graph.output.remove(next(output for output in graph.output if output.name == label))
+    graph.output[0].name = OUTPUT
+    _rename(next(node for node in graph.node if probabilities in node.output), probabilities, OUTPUT)
+    imports = sorted(converted.opset_import, key=lambda used: used.domain)  # out of a set, whose order is by chance
+    del converted.opset_import[:]
+    converted.opset_import.extend(imports)
+    converted.ClearField("producer_version")
+    exported: bytes = converted.SerializeToString(deterministic=True)
+    check_safe(exported)
+    return exported
+
+
 def refused(wanted: str, found: str, next_step: str) -> ModelError:
     return ModelError("export to ONNX", wanted, found, next_step)
+
+
+def listed(names: Iterable[str]) -> str:
+    *most, last = sorted(names)
+    return f"{', '.join(most)} or {last}"
+
+
+def _rename(node: Any, result: str, name: str) -> None:
+    node.output[list(node.output).index(result)] = name

@@ -21,25 +21,27 @@ if TYPE_CHECKING:
 Attributes = dict[str, np.ndarray]
 
 
-def forest(graph: Graph, nodes: pa.Table) -> str:
+def forest(graph: Graph, nodes: pa.Table, doubles: bool) -> str:
     """A random forest, or a decision tree as a forest of one: the average of the votes of the trees."""
-    attributes = typed(tree_attributes(nodes) | votes(nodes), graph.is_double)
+    attributes = typed(tree_attributes(nodes) | votes(nodes), doubles)
+    x = graph.double() if doubles else graph.x
     _, probabilities = graph.add_ml(
-        "TreeEnsembleClassifier", 2, graph.x, classlabels_int64s=[0, 1], post_transform="NONE", **attributes
+        "TreeEnsembleClassifier", 2, x, classlabels_int64s=[0, 1], post_transform="NONE", **attributes
     )
     return probabilities
 
 
-def boosted(graph: Graph, nodes: pa.Table, weights: np.ndarray) -> str:
-    """Gradient boosted trees: 1 / (1 + exp(-2 m)), where m is the weighted sum of the predictions of the trees.
+def boosted(graph: Graph, nodes: pa.Table, weights: np.ndarray, start: float = 0.0) -> str:
+    """Gradient boosted trees: the logistic function of ``start`` and the weighted sum of the predictions of the trees.
 
-    In doubles, as Spark's GBTClassificationModel; of its sum, ONNX gives a float32.
+    In doubles; of the sum, ONNX gives a float32.
     """
     from onnx import TensorProto
 
     attributes = typed(tree_attributes(nodes) | predictions(nodes, weights), doubles=True)
     (margin,) = graph.add_ml("TreeEnsembleRegressor", 1, graph.double(), n_targets=1, **attributes)
-    return of_margin(graph, graph.add("Mul", graph.add("Cast", margin, to=TensorProto.DOUBLE), np.array([2.0])))
+    wide = graph.add("Cast", margin, to=TensorProto.DOUBLE)
+    return of_margin(graph, graph.add("Add", wide, np.array([start])) if start else wide)
 
 
 def round_down(thresholds: np.ndarray) -> np.ndarray:
@@ -65,7 +67,7 @@ def tree_attributes(nodes: pa.Table) -> Attributes:
             f"categorical splits of the features at {np.unique(column['feature'][categorical]).tolist()}",
             "drop the nominal attributes (VectorIndexer, StringIndexer) of the vector, or encode them as 0/1 columns",
         )
-    return {
+    attributes = {
         "nodes_treeids": column["tree"],
         "nodes_nodeids": column["node"],
         "nodes_modes": np.where(leaf, "LEAF", "BRANCH_LEQ"),
@@ -74,6 +76,9 @@ def tree_attributes(nodes: pa.Table) -> Attributes:
         "nodes_truenodeids": np.where(leaf, 0, column["left"]),
         "nodes_falsenodeids": np.where(leaf, 0, column["right"]),
     }
+    if "nan_left" in column:  # without it, NaN goes right as any value that is not below the threshold
+        attributes["nodes_missing_value_tracks_true"] = np.where(leaf, 0, column["nan_left"])
+    return attributes
 
 
 def votes(nodes: pa.Table) -> Attributes:
