@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from spark_lib import raw as raw_feeds
+from spark_lib import resampling
 from spark_lib.errors import BadData
 from spark_lib.files import schema_of, unreadable_files_named, write_parquet
 from spark_lib.lake import Partition, RawDays, Rows
 from spark_lib.reading import read_partitions
-from spark_lib.splitting import is_validation
+from spark_lib.splitting import CALIBRATION, SIDES, TRAIN, VALIDATION, split
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from spark_lib.use_case import UseCase
 
-TRAIN = "train"
 NATURAL = "validation/unbalanced"
 BALANCED = "validation/balanced"
-
-_SIDES = {"train": False, "validation": True}  # the splits in the figures, by the column that says it
 
 
 @unreadable_files_named()
@@ -35,48 +34,43 @@ def build(
     url: str,
     file_rows: int,
 ) -> Rows:
-    """Write the three sections below ``url``.
+    """Write the sections ``train``, ``calibration``, ``validation/unbalanced`` and ``validation/balanced`` below ``url``.
 
     ``features`` are the days of the window, ``outcomes`` the label feed from the window's first day to the training
-    date, ``salt`` the use case's directory name. ``settings`` has ``train_validation_split_proportion`` and ``seed``.
-    A row is a row of ``features`` with the day it ``landed`` and its ``label``, 1 for the positive outcome. Rows without
-    an outcome are counted, never taken for either. Raises BadData for an outcome outside its set or a key that landed on
-    two days of the window.
+    date, ``salt`` the use case's directory name, ``settings`` those of the stage. A row is a row of ``features`` with the
+    day it ``landed``, its ``label``, 1 for the positive outcome, and ``copy``, above 0 for a row that was made of it. Only
+    ``train`` and ``validation/balanced`` are balanced. Rows without an outcome are counted, never taken for either.
+    Raises BadData for an outcome outside its set or a key that landed on two days of the window.
     """
     from pyspark.sql import functions as F
 
     rows = read_partitions(spark, features).withColumnRenamed("date", "landed")
     labelled = _with_label(spark, case, rows, outcomes)
-    split = labelled.withColumn(
-        "validation", is_validation(salt, case.entity, settings["train_validation_split_proportion"])
-    ).persist()
+    sides = split(labelled, salt, case.entity, settings, features[0].date, len(features)).persist()
     try:
-        figures = _figures(case, split)
-        known = split.where(F.col("label").isNotNull())
-        train = known.where(~F.col("validation")).drop("validation")
-        natural = known.where(F.col("validation")).drop("validation")
+        figures = _figures(case, sides)
+        strategy, seed = settings["balancing"], settings["seed"]
+        wanted = resampling.plan(figures[TRAIN], strategy, settings["target_ratio"])
+        figures |= {"balanced": dict(wanted.rows), "weights": dict(wanted.weights)}
+        figures["prevalences"] = {name: _prevalence(figures[name]) for name in (*SIDES, "balanced")}
+        known = sides.where(F.col("label").isNotNull())
+        of = {name: known.where(F.col("side") == name).drop("side") for name in SIDES}
+        neighbours = settings["smote_neighbours"]
         sections = {
-            TRAIN: undersampled(train, case.key, figures["train"], settings["seed"]),
-            NATURAL: natural,
-            BALANCED: undersampled(natural, case.key, figures["validation"], settings["seed"]),
+            TRAIN: resampling.resampled(of[TRAIN], case, figures[TRAIN], wanted, strategy, neighbours, seed),
+            CALIBRATION: of[CALIBRATION].withColumn("copy", F.lit(0)),
+            NATURAL: of[VALIDATION].withColumn("copy", F.lit(0)),
+            BALANCED: resampling.undersampled(of[VALIDATION], case, figures[VALIDATION], seed),
         }
         observed = {name: write_parquet(frame, f"{url}/{name}", file_rows)["rows"] for name, frame in sections.items()}
     finally:
-        split.unpersist()
-    return Rows(observed, schema_of(natural), figures)
+        sides.unpersist()
+    return Rows(observed, schema_of(sections[NATURAL]), figures)
 
 
-def undersampled(frame: DataFrame, key: str, counts: Mapping[str, int], seed: int) -> DataFrame:
-    """As many rows of each class as the smaller has, drawn without replacement.
-
-    Drawn by the order of SHA-256(seed ":" key): the same rows give the same draw, however they are partitioned.
-    """
-    from pyspark.sql import functions as F
-
-    size = min(counts["positive"], counts["negative"])
-    draw = F.sha2(F.concat(F.lit(f"{seed}:"), F.col(key).cast("string")), 256)
-    drawn = [frame.where(F.col("label") == label).orderBy(draw).limit(size) for label in (0, 1)]
-    return drawn[0].unionByName(drawn[1])
+def _prevalence(classes: Mapping[str, int]) -> float | None:
+    rows = sum(classes.values())
+    return classes["positive"] / rows if rows else None
 
 
 def _with_label(spark: SparkSession, case: UseCase, rows: DataFrame, outcomes: RawDays) -> DataFrame:
@@ -107,12 +101,15 @@ def _check_outcomes(case: UseCase, landed: DataFrame) -> None:
         )
 
 
-def _figures(case: UseCase, split: DataFrame) -> dict[str, Any]:
-    """Rows of the window, labelled or not, by split and class. Raises BadData for a key that landed on two days."""
+def _figures(case: UseCase, sides: DataFrame) -> dict[str, Any]:
+    """Rows of the window by side and class; with and without an outcome, in all and by landing day; without a side.
+
+    Raises BadData for a key that landed on two days.
+    """
     from pyspark.sql import functions as F
 
-    groups = split.groupBy("validation", "label").count().collect()
-    by_key = split.groupBy(case.key).agg(F.sort_array(F.collect_list("landed")).alias("days"))
+    groups = sides.groupBy("side", "label", "landed").count().collect()
+    by_key = sides.groupBy(case.key).agg(F.sort_array(F.collect_list("landed")).alias("days"))
     doubled = by_key.where("size(days) > 1").orderBy(case.key).first()
     if doubled is not None:
         raise BadData(
@@ -121,11 +118,17 @@ def _figures(case: UseCase, split: DataFrame) -> dict[str, Any]:
             f"{doubled[case.key]!r} on {', '.join(map(str, doubled['days']))}",
             "land the day again without the rows that landed before",
         )
-
-    def rows(validation: bool, label: int | None) -> int:
-        return sum(group["count"] for group in groups if (group["validation"], group["label"]) == (validation, label))
-
-    splits = {name: {"positive": rows(side, 1), "negative": rows(side, 0)} for name, side in _SIDES.items()}
-    labelled = sum(sum(classes.values()) for classes in splits.values())
-    unlabelled = sum(rows(side, None) for side in _SIDES.values())
-    return {**splits, "labelled": labelled, "unlabelled": unlabelled}
+    rows: Counter[Any] = Counter()
+    for group in groups:
+        known = "unlabelled" if group["label"] is None else "labelled"
+        rows[group["side"], group["label"]] += group["count"]
+        rows[group["landed"], known] += group["count"]
+        rows[known] += group["count"]
+    days = sorted({group["landed"] for group in groups})
+    return {
+        **{name: {"positive": rows[name, 1], "negative": rows[name, 0]} for name in SIDES},
+        "labelled": rows["labelled"],
+        "unlabelled": rows["unlabelled"],
+        "on_two_sides": rows[None, 0] + rows[None, 1],
+        "by_day": {str(day): [rows[day, "labelled"], rows[day, "unlabelled"]] for day in days},
+    }

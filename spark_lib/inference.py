@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from spark_lib import matrix
+from spark_lib.calibration import NONE, Calibration
 from spark_lib.errors import BadData
 from spark_lib.files import columns_of, schema_of, unreadable_files_named, write_parquet
 from spark_lib.lake import Partition, Rows
@@ -58,8 +59,25 @@ def score(rows: DataFrame, identity: list[str], features: Mapping[str, Feature],
     """``identity`` columns with ``score``, ``model_date`` and ``model_digest``, a batch of rows at a time."""
     from pyspark.sql import functions as F
 
-    shipped = rows.sparkSession.sparkContext.broadcast(model.model)
-    digest, back = model.digest, model.card["calibration"]
+    return scored_by(model.model, rows, identity, features, model.card["calibration"], model.digest).select(
+        *identity,
+        "score",
+        F.lit(model.date).alias("model_date"),
+        F.lit(model.digest).alias("model_digest"),
+    )
+
+
+def scored_by(
+    model: bytes,
+    rows: DataFrame,
+    identity: list[str],
+    features: Mapping[str, Feature],
+    back: Calibration = NONE,
+    digest: str | None = None,
+) -> DataFrame:
+    """``identity`` columns with the ``score`` of an ONNX model, calibrated by ``back``. A worker refuses bytes of another
+    ``digest``."""
+    shipped = rows.sparkSession.sparkContext.broadcast(model)
 
     def scores(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
@@ -78,12 +96,7 @@ def score(rows: DataFrame, identity: list[str], features: Mapping[str, Feature],
     from pyspark.sql.types import DoubleType, StructType
 
     schema = StructType([rows.schema[name] for name in identity]).add("score", DoubleType())
-    return rows.mapInArrow(scores, schema).select(
-        *identity,
-        "score",
-        F.lit(model.date).alias("model_date"),
-        F.lit(model.digest).alias("model_digest"),
-    )
+    return rows.mapInArrow(scores, schema)
 
 
 def check_columns(features: Partition, wanted: Mapping[str, Feature]) -> None:

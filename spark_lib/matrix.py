@@ -31,7 +31,9 @@ def check_filled(frame: DataFrame, features: Mapping[str, Feature]) -> None:
 
     unfilled = {name: feature for name, feature in features.items() if feature.fill is None}
     if unfilled:
-        row = frame.select(*[F.count_if(_missing(F.col(name))).alias(name) for name in unfilled]).first()
+        row = frame.select(
+            *[F.count_if(is_missing(F.col(name).cast("float"))).alias(name) for name in unfilled]
+        ).first()
         _refuse_missing(row.asDict() if row else {})
 
 
@@ -60,10 +62,11 @@ def _column(name: str, feature: Feature) -> Column:
     value = F.col(name).cast("float")
     if feature.fill is None:
         return value
-    return F.when(_missing(value), F.lit(float(feature.fill)).cast("float")).otherwise(value)
+    return F.when(is_missing(value), F.lit(float(feature.fill)).cast("float")).otherwise(value)
 
 
-def _missing(value: Column) -> Column:
+def is_missing(value: Column) -> Column:
+    """Whether a number is null or NaN."""
     from pyspark.sql import functions as F
 
     return value.isNull() | F.isnan(value)

@@ -38,6 +38,10 @@ class Scored:
         return float(self.positives.sum() / self.rows.sum()) if self.rows.sum() else math.nan
 
 
+#: No row at all.
+NOTHING = Scored(*np.zeros((3, 0)))
+
+
 def counted(scores: np.ndarray, labels: np.ndarray) -> Scored:
     """Rows with float scores [n] in [0, 1] and labels [n] of 0 and 1, by score on the grid."""
     cells, place = np.unique(np.round(np.asarray(scores, np.float64) * GRID) / GRID, return_inverse=True)
@@ -126,6 +130,37 @@ def intervals(
     return {name: (float(low[place]), float(high[place])) for place, name in enumerate(names)}
 
 
+@dataclass(frozen=True)
+class ScoredTwice:
+    """The same rows by two scores: distinct pairs ``one`` [n] and ``other`` [n], with how many ``positives`` [n] and
+    ``negatives`` [n] have each."""
+
+    one: np.ndarray
+    other: np.ndarray
+    positives: np.ndarray
+    negatives: np.ndarray
+
+
+def difference(
+    found: ScoredTwice, name: str, replicates: int, confidence: float, seed: int
+) -> tuple[float, tuple[float, float]]:
+    """A metric by the score ``one`` less that by the ``other``, and its percentile interval by the paired bootstrap: in every
+    replicate both are measured on the same drawn rows. Raises ValueError without both classes."""
+    metric = METRICS[name]
+    sides = [np.unique(scores, return_inverse=True) for scores in (found.one, found.other)]
+
+    def apart(positives: np.ndarray, negatives: np.ndarray) -> float:
+        one, other = (
+            metric(_of_cells(scores, *(np.bincount(place, counts, len(scores)) for counts in (positives, negatives))))
+            for scores, place in sides
+        )
+        return one - other
+
+    drawn = [apart(*counts) for counts in _redrawn(found.positives, found.negatives, replicates, seed)]
+    low, high = np.quantile(drawn, tails(confidence))
+    return apart(found.positives, found.negatives), (float(low), float(high))
+
+
 def tails(confidence: float) -> tuple[float, float]:
     """The two quantiles that a percentile interval lies between."""
     return (1 - confidence) / 2, (1 + confidence) / 2
@@ -134,16 +169,29 @@ def tails(confidence: float) -> tuple[float, float]:
 def resampled(found: Scored, replicates: int, seed: int) -> Iterator[Scored]:
     """The samples that ``intervals`` measures."""
     found = _merged(found)
-    _need_both(int(found.positives.sum()), int(found.negatives.sum()))
+    for positives, negatives in _redrawn(found.positives, found.negatives, replicates, seed):
+        yield _of_cells(found.scores, positives, negatives)
+
+
+def _of_cells(scores: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> Scored:
+    """Without the cells that have no row."""
+    there = positives + negatives > 0
+    return Scored(scores[there], positives[there], negatives[there])
+
+
+def _redrawn(
+    positives: np.ndarray, negatives: np.ndarray, replicates: int, seed: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """As many rows drawn with replacement, as counts of the same cells; a draw without one of the classes is drawn again."""
+    _need_both(int(positives.sum()), int(negatives.sum()))
     random = np.random.default_rng(seed)
-    cells = np.concatenate([found.positives, found.negatives])
+    cells = np.concatenate([positives, negatives])
     left = replicates
     while left:
-        positives, negatives = np.split(random.multinomial(cells.sum(), cells / cells.sum()), 2)
-        if positives.any() and negatives.any():
+        drawn = np.split(random.multinomial(cells.sum(), cells / cells.sum()), 2)
+        if drawn[0].any() and drawn[1].any():
             left -= 1
-            there = positives + negatives > 0
-            yield Scored(found.scores[there], positives[there], negatives[there])
+            yield drawn[0], drawn[1]
 
 
 def _merged(found: Scored) -> Scored:

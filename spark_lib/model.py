@@ -119,7 +119,7 @@ def check_parity(model_bytes: bytes, matrix: np.ndarray, spark_probabilities: np
     scores = score(load(model_bytes), matrix)
     if not len(scores) or scores.shape != np.shape(spark_probabilities):
         raise ModelError(
-            "parity of model.onnx with Spark",
+            "parity of model.onnx with its estimator",
             "at least one row, and one probability of Spark for each",
             f"{len(scores)} rows and probabilities {list(np.shape(spark_probabilities))}",
             "compare on the rows of the validation split",
@@ -128,7 +128,7 @@ def check_parity(model_bytes: bytes, matrix: np.ndarray, spark_probabilities: np
     beyond = np.count_nonzero(~(differences <= limit))
     if beyond:
         raise ModelError(
-            "parity of model.onnx with Spark",
+            "parity of model.onnx with its estimator",
             f"probabilities that differ by at most {limit:g}",
             f"{beyond} of {len(scores)} rows beyond it, the largest difference {differences.max():.3g}",
             "do not publish this model; report its kind as a bug of spark_lib/export.py",

@@ -66,12 +66,10 @@ def render(
     inputs: Sequence[tuple[str, str]],
     calibrated: Scored | None,
     uncalibrated: Scored | None,
-    importance: Mapping[str, float],
-    confidence: float,
 ) -> str:
     """The page. ``card`` is ``card.json``; ``inputs`` are what the training read, by name; ``calibrated`` and
-    ``uncalibrated`` are the natural validation rows by score, None where no model was measured; ``importance`` is by
-    feature; ``confidence`` is that of every interval."""
+    ``uncalibrated`` are the natural validation rows by score, None where no model was measured."""
+    confidence = card["settings"]["confidence"]
     parts = [_verdict(title, card["verdict"]), _gates(card.get("gates", []))]
     if calibrated is not None and calibrated.positives.any() and calibrated.negatives.any():
         classes = _classes(card["classes"])
@@ -83,7 +81,7 @@ def render(
             report_scores.thresholds(calibrated, classes),
         ]
     parts += [
-        _importance(importance),
+        _importance(card.get("importance", {})),
         _measured(card.get("metrics", {}), confidence),
         _rows(card["rows"]),
         _made_of(card, inputs),

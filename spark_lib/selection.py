@@ -6,15 +6,16 @@ Free of Spark and numpy: whether a selection is complete is asked without them.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from spark_lib import gates
 from spark_lib.lake import Documents, Lake, Partition, read_document
 
 #: The names of the documents: what a training publishes, and what a selection does.
-MODEL, CARD, SELECTION = "model.onnx", "card.json", "selection.json"
+MODEL, CARD, REPORT, SELECTION = "model.onnx", "card.json", "report.html", "selection.json"
 
 
 @dataclass(frozen=True)
@@ -27,30 +28,54 @@ class Pinned:
     card: dict[str, Any]
 
 
-def build(considered: Sequence[Partition]) -> Documents:
-    """Pin the last of ``considered``, the newest approved model; the ones before it are newer and were rejected."""
-    chosen = considered[-1]
+def build(considered: Sequence[Partition], challenge: Mapping[str, Any] | None = None) -> Documents:
+    """Pin a model of ``considered``, the candidates that were asked for, newest first.
+
+    That is the newest approved one; unless ``challenge``, its comparison with the approved one before it, says that it
+    loses: then it is that one.
+    """
+    verdicts = {str(model.date): dict(model.manifest.metrics["verdict"]) for model in considered}
+    approved = [model for model in considered if model.manifest.metrics["verdict"]["approved"]]
+    chosen = approved[0]
+    if challenge and challenge["loses"]:
+        verdicts[str(chosen.date)] = dict(gates.rejected("champion", challenge["detail"]))
+        chosen = approved[1]
     figures = {
         "model_date": str(chosen.date),
         "model_digest": chosen.manifest.metrics["model_digest"],
-        "rejected": {str(model.date): model.manifest.metrics["verdict"] for model in considered[:-1]},
+        "rejected": {day: verdict for day, verdict in verdicts.items() if not verdict["approved"]},
     }
-    files = [
-        {"path": file.path, "size": file.size, "sha256": file.checksum.removeprefix("sha256:")}
-        for file in chosen.manifest.files
-    ]
-    document = figures | {"run": chosen.manifest.run, "files": files}
+    if challenge:
+        figures["challenge"] = dict(challenge)
+    document = figures | {"run": chosen.manifest.run, "files": _files(chosen)}
     return Documents({SELECTION: json.dumps(document, indent=1, sort_keys=True).encode() + b"\n"}, figures)
+
+
+def approved_model(lake: Lake, model: Partition) -> Pinned:
+    """The model of an approved training. Raises DamagedPartition where a file is not what was published."""
+    return _pinned(lake, model.date, model.manifest.metrics["model_digest"], _files(model))
 
 
 def pinned(lake: Lake, selection: Partition) -> Pinned:
     """The model that a selection pins, its files verified. Raises DamagedPartition where one is not what was chosen."""
     document = json.loads(selection.document(SELECTION))
-    day = date.fromisoformat(document["model_date"])
-    files = {
+    return _pinned(lake, date.fromisoformat(document["model_date"]), document["model_digest"], document["files"])
+
+
+def _files(model: Partition) -> list[dict[str, Any]]:
+    """What is needed to score, and to know that it is still the same."""
+    return [
+        {"path": file.path, "size": file.size, "sha256": file.checksum.removeprefix("sha256:")}
+        for file in model.manifest.files
+        if file.path.rpartition("/")[2] in (MODEL, CARD)
+    ]
+
+
+def _pinned(lake: Lake, day: date, digest: str, files: Sequence[Mapping[str, Any]]) -> Pinned:
+    read = {
         file["path"].rpartition("/")[2]: read_document(
             lake.store, f"{lake.prefix('model', day)}/{file['path']}", f"sha256:{file['sha256']}"
         )
-        for file in document["files"]
+        for file in files
     }
-    return Pinned(day, files[MODEL], document["model_digest"], json.loads(files[CARD]))
+    return Pinned(day, read[MODEL], digest, json.loads(read[CARD]))

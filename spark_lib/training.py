@@ -1,4 +1,4 @@
-"""A model from a training set: fit, measured on rows it never saw, exported, and judged by its gates."""
+"""A model from a training set: fit, calibrated, measured on rows it never saw, judged by its gates, and exported."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from spark_lib import calibration, export, matrix, metrics
-from spark_lib.balancing import BALANCED, NATURAL, TRAIN
-from spark_lib.files import remove, spark_path, unreadable_files_named
+from spark_lib import calibration, estimators, gates, matrix, metrics, report
+from spark_lib.balancing import BALANCED, NATURAL
+from spark_lib.errors import BadData
+from spark_lib.files import unreadable_files_named
 from spark_lib.fingerprint import versions
 from spark_lib.lake import Documents, Partition
-from spark_lib.model import check_parity, digest
+from spark_lib.model import digest
 from spark_lib.reading import read_partitions
-from spark_lib.selection import CARD, MODEL
+from spark_lib.resampling import trained_on, weighted
+from spark_lib.selection import CARD, MODEL, REPORT
+from spark_lib.splitting import CALIBRATION, SIDES, TRAIN, VALIDATION
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from spark_lib.use_case import UseCase
 
-PARITY_ROWS = 10_000
-#: Of the bootstrap whose intervals are in the card.
-REPLICATES, CONFIDENCE = 500, 0.95
 CHANGED_BY_CALIBRATION = ("brier", "log_loss", "calibration_error")
 _ROWS_OF_A_TASK = 50_000
 
@@ -34,97 +34,106 @@ Progress = Callable[[int, str], None]
 def build(
     spark: SparkSession, case: UseCase, balanced: Partition, settings: Mapping[str, Any], url: str, progress: Progress
 ) -> Documents:
-    """Train on ``balanced`` and return ``card.json``, with ``model.onnx`` where the verdict is approved.
+    """Train on ``balanced`` and return ``card.json``, ``report.html`` and, where the verdict is approved, ``model.onnx``.
 
     ``settings`` are those of ``[training]``; ``url`` is a place for scratch files, which are removed. Raises BadData for
-    a null without a fill, ModelError for a model that ONNX cannot carry or that scores otherwise than Spark's.
+    a null without a fill, ModelError for a model that ONNX cannot carry or that scores otherwise than its estimator.
     """
     counts = balanced.manifest.metrics
-    verdict = inconclusive(counts, settings["min_positives"])
-    if verdict:
-        return _documents(case, counts, settings, calibration.NONE, {}, verdict, None)
-    train = _vectors(case, read_partitions(spark, [balanced], TRAIN))
-    progress(20, f"fitting {balanced.manifest.rows(TRAIN):,} rows")
-    fitted = case.estimator(settings).fit(_laid_out(train, case.key, balanced.manifest.rows(TRAIN)))
-    export.check(fitted, len(case.features))
-    # The training summary holds on to the session, which cannot be serialized once it has observed a write; a copy of
-    # the model leaves it behind.
-    model = fitted.copy()
-    progress(50, "measuring on the validation rows")
-    natural = _vectors(case, read_partitions(spark, [balanced], NATURAL))
-    drawn = _vectors(case, read_partitions(spark, [balanced], BALANCED))
-    found, of_drawn = scored(model.transform(natural)), scored(model.transform(drawn))
-    # The training split was drawn to as many of each class.
-    back = calibration.prior(counts["train"], {"positive": 1, "negative": 1})
-    calibrated = calibration.calibrated(back, found)
-    measured: dict[str, Any] = dict(metrics.measured(calibrated))
-    measured["uncalibrated"] = {name: metrics.METRICS[name](found) for name in CHANGED_BY_CALIBRATION}
-    measured |= {f"balanced_{name}": metrics.METRICS[name](of_drawn) for name in ("area_under_roc", "area_under_pr")}
-    measured["intervals"] = metrics.intervals(calibrated, REPLICATES, CONFIDENCE, settings["seed"])
-    verdict = gated(measured, settings)
+    card = _card(case, counts, settings)
+    kind = calibration.kind(settings["calibration"], settings["balancing"])
+    sides = SIDES if kind in calibration.FITTED else (TRAIN, VALIDATION)
+    verdict = gates.on_labels(counts, settings, sides, balanced.date)
     if not verdict["approved"]:
-        return _documents(case, counts, settings, back, measured, verdict, None)
+        return _documents(card | {"verdict": verdict}, balanced)
+    rows = read_partitions(spark, [balanced], TRAIN)
+    matrix.check_filled(rows, case.features)
+    verdict = gates.on_columns(_spread(case, rows), balanced.manifest.rows(TRAIN))
+    if not verdict["approved"]:
+        return _documents(card | {"verdict": verdict}, balanced)
+
+    progress(20, f"fitting {balanced.manifest.rows(TRAIN):,} rows")
+    laid_out = _laid_out(weighted(matrix_rows(case, rows), counts["weights"]), case.key, balanced.manifest.rows(TRAIN))
+    estimator = case.estimator(settings)
+    model = estimators.fit(estimator, laid_out, case.features, use_weights=len(set(counts["weights"].values())) > 1)
+
+    progress(45, "calibrating and measuring")
+
+    def scored(section: str) -> metrics.Scored:
+        rows = read_partitions(spark, [balanced], section)
+        matrix.check_filled(rows, case.features)
+        return counted(model.scored(matrix_rows(case, rows)))
+
+    on = scored(CALIBRATION) if kind in calibration.FITTED else metrics.NOTHING
+    back = calibration.fitted(kind, on, counts[TRAIN], trained_on(counts))
+    found = scored(NATURAL)
+    calibrated = calibration.calibrated(back, found)
+    measured = _measured(calibrated, found, scored(BALANCED), settings)
+    judged = gates.judged(measured, settings)
+    verdict = gates.on_model(judged)
+    card |= {
+        "calibration": back,
+        "metrics": measured,
+        "gates": judged,
+        "verdict": verdict,
+        "importance": model.importance,
+    }
+    if not verdict["approved"]:
+        return _documents(card, balanced, calibrated, found)
     progress(65, "exporting to ONNX")
-    exported = _exported(spark, case, model, natural, spark_path(f"{url}/_scratch"))
-    return _documents(case, counts, settings, back, measured, verdict, exported)
+    natural = matrix_rows(case, read_partitions(spark, [balanced], NATURAL))
+    exported = model.export(natural, case.key, f"{url}/_scratch")
+    return _documents(card, balanced, calibrated, found, exported)
 
 
-def inconclusive(counts: Mapping[str, Any], min_positives: int) -> dict[str, Any] | None:
-    """The verdict on data that cannot train or cannot judge a model, or None where they can."""
-    for split in ("train", "validation"):
-        for label in ("positive", "negative"):
-            if not counts[split][label]:
-                found = sum(counts[split].values())
-                return _rejected(
-                    "inconclusive", f"one class: no {label} among the {found:,} labelled rows of the {split} split"
-                )
-    positives = counts["train"]["positive"] + counts["validation"]["positive"]
-    if positives < min_positives:
-        return _rejected(
-            "inconclusive", f"too few positives: {positives:,} in the window, min_positives is {min_positives:,}"
-        )
-    return None
-
-
-def gated(measured: Mapping[str, float], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The verdict of the gates on the natural validation rows."""
-    missed = [
-        f"{words} {measured[name]:.4f} below {settings[f'min_{name}']:.4f}"
-        for name, words in (("area_under_roc", "area under ROC"), ("area_under_pr", "area under PR"))
-        if measured[name] < settings[f"min_{name}"]
-    ]
-    if missed:
-        return _rejected("gate", ", ".join(missed))
-    return {"approved": True, "reason": "", "detail": ""}
-
-
-def _rejected(reason: str, detail: str) -> dict[str, Any]:
-    return {"approved": False, "reason": reason, "detail": detail}
-
-
-def _vectors(case: UseCase, rows: DataFrame) -> DataFrame:
-    """Key, float32 features, their vector and the label."""
+def matrix_rows(case: UseCase, rows: DataFrame) -> DataFrame:
+    """Key, ``copy``, the float32 features by name and as one vector, and the label as a double."""
     from pyspark.ml.feature import VectorAssembler
     from pyspark.sql import functions as F
 
-    matrix.check_filled(rows, case.features)
-    columns = rows.select(case.key, *matrix.columns(case.features), F.col("label").cast("double").alias("label"))
+    columns = rows.select(
+        case.key, "copy", *matrix.columns(case.features), F.col("label").cast("double").alias("label")
+    )
     assembler = VectorAssembler(inputCols=list(case.features), outputCol="features", handleInvalid="keep")
     return assembler.transform(columns)
 
 
-def _laid_out(rows: DataFrame, key: str, count: int) -> DataFrame:
-    """Partitions and an order that depend on the rows alone: a forest draws its samples by partition and position."""
-    return rows.repartition(max(1, math.ceil(count / _ROWS_OF_A_TASK)), key).sortWithinPartitions(key)
+def _spread(case: UseCase, rows: DataFrame) -> dict[str, tuple[int, float | None, float | None]]:
+    """Of each feature: how many rows have a value, and the least and the greatest of what the model gets.
 
-
-def scored(rows: DataFrame) -> metrics.Scored:
-    """Rows with Spark's ``probability`` and the ``label``, counted by score where they are: the driver gets at most a
-    million counts, and the order of rows, which Spark's own evaluator sums by, makes no difference."""
-    from pyspark.ml.functions import vector_to_array
+    Raises BadData for an infinite value.
+    """
     from pyspark.sql import functions as F
 
-    score = F.round(vector_to_array(F.col("probability"))[1] * metrics.GRID) / metrics.GRID
+    made = dict(zip(case.features, matrix.columns(case.features), strict=True))
+    found = rows.agg(
+        *[
+            F.struct(
+                F.count_if(~matrix.is_missing(F.col(name).cast("float"))).alias("there"),
+                F.min(value).alias("least"),
+                F.max(value).alias("greatest"),
+                F.count_if(F.abs(value) == float("inf")).alias("infinite"),
+            ).alias(name)
+            for name, value in made.items()
+        ]
+    ).collect()[0]
+    infinite = {name: found[name]["infinite"] for name in case.features if found[name]["infinite"]}
+    if infinite:
+        raise BadData(
+            "the training rows",
+            f"finite numbers in every row of {', '.join(infinite)}",
+            "infinite: " + ", ".join(f"{count} of {name}" for name, count in infinite.items()),
+            "repair the feature: a model cannot be fitted to infinity",
+        )
+    return {name: (of["there"], of["least"], of["greatest"]) for name, of in found.asDict().items()}
+
+
+def counted(rows: DataFrame) -> metrics.Scored:
+    """Rows with a ``score`` and the ``label``, counted by score where they are: the driver gets at most a million counts,
+    and the order of rows, which Spark's own evaluator sums by, makes no difference."""
+    from pyspark.sql import functions as F
+
+    score = F.round(F.col("score") * metrics.GRID) / metrics.GRID
     by_score = rows.groupBy(score.alias("score")).agg(
         F.count_if(F.col("label") == 1).alias("positives"), F.count_if(F.col("label") == 0).alias("negatives")
     )
@@ -132,48 +141,68 @@ def scored(rows: DataFrame) -> metrics.Scored:
     return metrics.Scored(*(found[name].to_numpy() for name in ("score", "positives", "negatives")))
 
 
-def _exported(spark: SparkSession, case: UseCase, model: Any, rows: DataFrame, scratch: str) -> bytes:
-    """The model as ONNX, once it scores as Spark does the real ``rows``, or of many a sample from all over them."""
-    from pyspark.ml.functions import vector_to_array
-    from pyspark.sql import functions as F
-
-    try:
-        exported = export.export(model, len(case.features), scratch, spark)
-    finally:
-        remove(spark, scratch)
-    probability = vector_to_array(F.col("probability"), "float64")[1].alias("_probability")
-    drawn = model.transform(rows.orderBy(F.xxhash64(case.key)).limit(PARITY_ROWS))
-    sample = drawn.select(*case.features, probability).toArrow()
-    check_parity(exported, matrix.from_arrow(sample, case.features), sample["_probability"].to_numpy())
-    return exported
+def _laid_out(rows: DataFrame, key: str, count: int) -> DataFrame:
+    """Partitions and an order that depend on the rows alone: a forest draws its samples by partition and position."""
+    order = (key, "copy")
+    return rows.repartition(max(1, math.ceil(count / _ROWS_OF_A_TASK)), *order).sortWithinPartitions(*order)
 
 
-def _documents(
-    case: UseCase,
-    counts: Mapping[str, Any],
-    settings: Mapping[str, Any],
-    back: calibration.Calibration,
-    measured: Mapping[str, Any],
-    verdict: Mapping[str, Any],
-    model: bytes | None,
-) -> Documents:
+def _measured(
+    calibrated: metrics.Scored, found: metrics.Scored, of_drawn: metrics.Scored, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Metrics of the calibrated natural rows, with what they were before calibration, and areas on the balanced rows."""
+    measured: dict[str, Any] = dict(metrics.measured(calibrated))
+    measured["uncalibrated"] = {name: metrics.METRICS[name](found) for name in CHANGED_BY_CALIBRATION}
+    measured |= {f"balanced_{name}": metrics.METRICS[name](of_drawn) for name in ("area_under_roc", "area_under_pr")}
+    measured["intervals"] = metrics.intervals(
+        calibrated, settings["bootstrap_replicates"], settings["confidence"], settings["seed"]
+    )
+    return measured
+
+
+def _card(case: UseCase, counts: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known before anything is fitted."""
     label = case.label
-    card = {
-        "features": [{"name": name, "type": f.type, "fill": f.fill} for name, f in case.features.items()],
+    return {
+        "features": [
+            {"name": name, "type": f.type, "fill": f.fill, "nominal": f.nominal} for name, f in case.features.items()
+        ],
         "classes": {
             "negative": [value for value in label.allowed if value != label.positive],
             "positive": label.positive,
         },
-        "calibration": dict(back),
-        "model": {"file": MODEL, "sha256": digest(model), "size": len(model)} if model else None,
-        "rows": dict(counts),
-        "metrics": dict(measured),
+        "calibration": calibration.NONE,
+        "rows": {name: figure for name, figure in counts.items() if name != "by_day"},
+        "metrics": {},
+        "gates": [],
+        "importance": {},
         "settings": dict(settings),
         "versions": versions(),
-        "verdict": dict(verdict),
     }
-    files = {CARD: json.dumps(card, indent=1, sort_keys=True).encode() + b"\n"}
+
+
+def _documents(
+    card: Mapping[str, Any],
+    balanced: Partition,
+    calibrated: metrics.Scored | None = None,
+    uncalibrated: metrics.Scored | None = None,
+    model: bytes | None = None,
+) -> Documents:
+    described = {"file": MODEL, "sha256": digest(model), "size": len(model)} if model else None
+    card = {**card, "model": described}
+    page = report.render(
+        f"Model of {balanced.date}: the probability of {card['classes']['positive']}",
+        card,
+        [(read.name, f"{read.first} to {read.last}") for read in balanced.manifest.inputs],
+        calibrated,
+        uncalibrated,
+    )
+    files = {CARD: json.dumps(card, indent=1, sort_keys=True).encode() + b"\n", REPORT: page.encode()}
     if model:
         files[MODEL] = model
-    figures = {"training_rows": 2 * min(counts["train"].values()), "verdict": dict(verdict), **measured}
+    figures = {
+        "training_rows": sum(card["rows"]["balanced"].values()),
+        "verdict": dict(card["verdict"]),
+        **card["metrics"],
+    }
     return Documents(files, figures | ({"model_digest": digest(model)} if model else {}))

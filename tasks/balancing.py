@@ -14,13 +14,24 @@ from tasks.stage import Stage
 
 
 class Balancing(Stage):
-    """Sections ``train`` (balanced), ``validation/unbalanced`` (natural prevalence) and ``validation/balanced``.
+    """Sections ``train`` (balanced), ``calibration`` and ``validation/unbalanced`` (natural prevalence), and
+    ``validation/balanced``.
 
     Of T: rows landed in [T - delay - window, T - delay), outcomes landed by T.
     """
 
     dataset = "balanced"
-    settings_used = ("window_days", "label_delay_days", "train_validation_split_proportion", "seed")
+    settings_used = (
+        "window_days",
+        "label_delay_days",
+        "split",
+        "train_validation_split_proportion",
+        "calibration_proportion",
+        "balancing",
+        "target_ratio",
+        "smote_neighbours",
+        "seed",
+    )
 
     def requires(self) -> list[FeatureEngineering | RawPartition]:
         if self.begins_too_early:

@@ -19,6 +19,7 @@ import luigi
 from luigi.cmdline_parser import CmdlineParser
 from luigi.configuration import get_config
 
+from spark_lib.choices import BALANCING, CALIBRATION, DRAWN_AT_RANDOM, SPLITS
 from spark_lib.errors import ConfigurationError, did_you_mean
 from spark_lib.lake import DEFAULT_PATH, RawFeed, is_s3, s3_client
 from spark_lib.use_case import UseCase, directory, load, shipped
@@ -49,10 +50,27 @@ class training(luigi.Config):
     cadence = luigi.Parameter(default="weekly", description="when a model is trained: " + ", ".join(CADENCES))
     window_days = luigi.IntParameter(default=28, description="landed days in a training set")
     label_delay_days = luigi.IntParameter(default=21, description="days until an outcome is taken as landed")
-    train_validation_split_proportion = luigi.FloatParameter(default=0.8, description="entities trained on")
-    min_area_under_roc = luigi.FloatParameter(default=0.6, description="gate, on natural validation rows")
-    min_area_under_pr = luigi.FloatParameter(default=0.0, description="gate, on natural validation rows")
+    max_unlabelled = luigi.FloatParameter(default=0.01, description="rows of the window without an outcome, at most")
+    split = luigi.Parameter(default="entity", description="what keeps the splits apart: entity or time")
+    train_validation_split_proportion = luigi.FloatParameter(default=0.8, description="of the split, not validated on")
+    calibration_proportion = luigi.FloatParameter(
+        default=0.1, description="of the split, calibrated on and not trained on"
+    )
+    balancing = luigi.Parameter(default="undersample", description="of the training rows: " + ", ".join(BALANCING))
+    target_ratio = luigi.FloatParameter(
+        default=1.0, description="rows of the rarer class over the other's, after balancing"
+    )
+    smote_neighbours = luigi.IntParameter(default=5, description="that a synthetic row may lie towards")
+    calibration = luigi.Parameter(default="auto", description="of the scores: " + ", ".join(CALIBRATION))
+    min_area_under_roc = luigi.FloatParameter(default=0.6, description="gate, lower end, on natural validation rows")
+    min_area_under_pr = luigi.FloatParameter(default=0.0, description="gate, lower end, on natural validation rows")
+    max_calibration_error = luigi.FloatParameter(default=0.1, description="gate, upper end, on natural validation rows")
     min_positives = luigi.IntParameter(default=200, description="fewer labelled positives are inconclusive")
+    bootstrap_replicates = luigi.IntParameter(default=500, description="draws behind each interval")
+    confidence = luigi.FloatParameter(default=0.95, description="of the intervals")
+    champion_margin = luigi.FloatParameter(
+        default=0.02, description="area under ROC that a model may lose against the one before it; 1: not compared"
+    )
     max_candidates = luigi.IntParameter(default=8, description="trainings that a selection looks back on")
     trees = luigi.IntParameter(default=20, description="trees of the random forest")
     depth = luigi.IntParameter(default=5, description="depth of each tree")
@@ -79,6 +97,8 @@ class log(luigi.Config):
     )
 
 
+#: Proportions of [training] that may be 0 and 1.
+_SHARES = ("min_area_under_roc", "min_area_under_pr", "max_calibration_error", "max_unlabelled", "champion_margin")
 #: What is asked before the use case is known, so that no section of one use case can say it.
 SHARED = {("lake", "root"), ("pipeline", "use_case"), ("log", "directory")}
 #: What run.py's options say, by section and key.
@@ -149,10 +169,14 @@ class Settings:
         """Resolve and check everything. Raises ConfigurationError for the first value that cannot work."""
         check_names(self._name, self._case)
         values = self.training
-        if values.cadence not in CADENCES:
-            found = repr(values.cadence) + did_you_mean(values.cadence, CADENCES)
-            raise ConfigurationError("[training] cadence", f"one of {', '.join(CADENCES)}", found, "correct it")
-        for name in ("window_days", "max_candidates", "trees", "depth"):
+        for name, choices in (
+            ("cadence", CADENCES),
+            ("split", SPLITS),
+            ("balancing", BALANCING),
+            ("calibration", CALIBRATION),
+        ):
+            _one_of("training", name, getattr(values, name), choices)
+        for name in ("window_days", "max_candidates", "trees", "depth", "smote_neighbours", "bootstrap_replicates"):
             _at_least("training", name, getattr(values, name), 1)
         for name in ("label_delay_days", "min_positives"):
             _at_least("training", name, getattr(values, name), 0)
@@ -160,10 +184,15 @@ class Settings:
         hours = self.lake.max_attempt_hours
         _between("lake", "max_attempt_hours", hours, hours > 0, "above 0")
         _at_least("spark", "shuffle_partitions", self.spark.shuffle_partitions, 1)
-        for name in ("min_area_under_roc", "min_area_under_pr"):
+        for name in _SHARES:
             _between("training", name, getattr(values, name), 0.0 <= getattr(values, name) <= 1.0, "from 0 to 1")
-        proportion = values.train_validation_split_proportion
-        _between("training", "train_validation_split_proportion", proportion, 0.0 < proportion < 1.0, "between 0 and 1")
+        for name in ("train_validation_split_proportion", "confidence"):
+            _between("training", name, getattr(values, name), 0.0 < getattr(values, name) < 1.0, "between 0 and 1")
+        ratio, apart = values.target_ratio, values.calibration_proportion
+        _between("training", "target_ratio", ratio, 0.0 < ratio <= 1.0, "above 0, at most 1")
+        least = 0.0 <= apart < values.train_validation_split_proportion
+        _between("training", "calibration_proportion", apart, least, "from 0, below train_validation_split_proportion")
+        _check_calibration(values.balancing, values.calibration, apart)
         _ = self.first_date
         for feed in self._case.feeds:
             _at_least(f"raw.{feed}", "min_rows", self.feed("", feed).min_rows, 0)
@@ -355,6 +384,33 @@ def _refuse_near_miss(section: str, known: list[str]) -> None:
         raise ConfigurationError(
             f"[{section}]", "a known section", f"an unknown one (did you mean {close[0]!r}?)", "correct or remove it"
         )
+
+
+def _check_calibration(balancing: str, calibration: str, proportion: float) -> None:
+    """Raise ConfigurationError for a calibration that the balancing does not allow, or that has no rows."""
+    exact = balancing in DRAWN_AT_RANDOM
+    if calibration == "prior" and not exact:
+        raise ConfigurationError(
+            "[training] calibration",
+            f"a curve that is fitted (platt, isotonic, auto) with balancing = {balancing}",
+            f"prior, which is exact only where rows are drawn at random ({', '.join(DRAWN_AT_RANDOM)})",
+            "correct one of the two",
+        )
+    fitted = calibration in ("platt", "isotonic") or (calibration == "auto" and not exact)
+    if fitted and not proportion:
+        raise ConfigurationError(
+            "[training] calibration_proportion",
+            f"above 0 with calibration = {calibration} and balancing = {balancing}: the curve is fitted on "
+            "rows of its own",
+            "0",
+            "set it to 0.1, or choose calibration = none",
+        )
+
+
+def _one_of(section: str, name: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        found = repr(value) + did_you_mean(value, choices)
+        raise ConfigurationError(f"[{section}] {name}", f"one of {', '.join(choices)}", found, "correct it")
 
 
 def _at_least(section: str, name: str, value: float, least: float) -> None:

@@ -8,10 +8,23 @@ from tasks.stage import Stage
 
 
 class Training(Stage):
-    """Documents ``card.json`` and, when approved, ``model.onnx``. A rejected training is published and complete too."""
+    """Documents ``card.json``, ``report.html`` and, when approved, ``model.onnx``. A rejected training is published and
+    complete too."""
 
     dataset = "model"
-    settings_used = ("trees", "depth", "seed", "min_area_under_roc", "min_area_under_pr", "min_positives")
+    settings_used = (
+        "trees",
+        "depth",
+        "seed",
+        "calibration",
+        "min_area_under_roc",
+        "min_area_under_pr",
+        "max_calibration_error",
+        "min_positives",
+        "max_unlabelled",
+        "bootstrap_replicates",
+        "confidence",
+    )
 
     def requires(self) -> Balancing:
         required: Balancing = self.clone(Balancing)
@@ -22,9 +35,11 @@ class Training(Stage):
         with self.attempt(inputs=resolved([balanced])) as attempt:
             from spark_lib import training
 
-            written = training.build(
-                self.spark(), self.case, balanced, self.recorded_settings(), attempt.destination, self.progress
-            )
+            settings = {
+                **balanced.manifest.settings,
+                **self.recorded_settings(),
+            }  # those that its rows were made by, too
+            written = training.build(self.spark(), self.case, balanced, settings, attempt.destination, self.progress)
             self.publish(attempt, written)
 
     def summary(self, manifest: Manifest) -> str:

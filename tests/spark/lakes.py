@@ -31,15 +31,28 @@ REFERENCE = "tests.spark.lakes:Parcels"
 CASE = directory(REFERENCE)
 
 #: Settings that make a model in a second, and let it through.
+SPLIT: Mapping[str, Any] = {
+    "split": "entity",
+    "train_validation_split_proportion": 0.7,
+    "calibration_proportion": 0.1,
+    "balancing": "undersample",
+    "target_ratio": 1.0,
+    "smote_neighbours": 5,
+    "seed": 0,
+}
 SETTINGS: Mapping[str, Any] = {
+    **SPLIT,
     "trees": 3,
     "depth": 3,
-    "seed": 0,
     "min_positives": 10,
-    "min_area_under_roc": 0.6,
+    "max_unlabelled": 0.05,
+    "min_area_under_roc": 0.5,
     "min_area_under_pr": 0.0,
+    "max_calibration_error": 0.3,
+    "calibration": "auto",
+    "bootstrap_replicates": 100,
+    "confidence": 0.95,
 }
-SPLIT: Mapping[str, Any] = {"train_validation_split_proportion": 0.7, "seed": 0}
 ANY_FILE_ROWS = 1_000_000
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ from pyspark.sql import SparkSession
 
 from spark_lib import balancing
 from spark_lib.errors import BadData, DamagedPartition, LakeError
+from spark_lib.gates import inconclusive
 from spark_lib.lake import Lake, Partition, tables
-from spark_lib.training import inconclusive
+from spark_lib.splitting import SIDES
 from spark_lib.use_case import Feed, Label
 from tests.spark.lakes import (
     ANY_FILE_ROWS,
@@ -37,7 +38,7 @@ from tests.spark.lakes import (
 )
 from tests.spark.test_splitting import by_hand
 
-SECTIONS = ["train", "validation/balanced", "validation/unbalanced"]
+SECTIONS = ["calibration", "train", "validation/balanced", "validation/unbalanced"]
 FIRST = DAY - timedelta(days=2)  # the window of these tests is FIRST and BEFORE
 
 
@@ -70,7 +71,11 @@ def rows(root: Path | str, name: str) -> list[dict[str, Any]]:
 
 def labels(root: Path | str, *names: str) -> dict[str, int]:
     """The labels of all rows of these sections; by default, of the train split and of the whole validation split."""
-    return {row["parcel"]: row["label"] for name in names or (SECTIONS[0], SECTIONS[2]) for row in rows(root, name)}
+    return {
+        row["parcel"]: row["label"]
+        for name in names or ("train", "calibration", "validation/unbalanced")
+        for row in rows(root, name)
+    }
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +88,8 @@ def truth(chain: Chain) -> pd.DataFrame:
     """The rows of the chain's window, by our own computation."""
     window = [row for partition in chain.window for row in many_featured(partition.date)]
     frame = pd.DataFrame(window).merge(pd.DataFrame(outcomes_of(window[20:])), on="parcel", how="left")
-    frame["validation"] = [
-        by_hand(CASE, sender) >= SPLIT["train_validation_split_proportion"] for sender in frame["sender"]
-    ]
+    places = [by_hand(CASE, sender) for sender in frame["sender"]]
+    frame["side"] = ["validation" if u >= 0.7 else "calibration" if u >= 0.7 - 0.1 else "train" for u in places]
     return frame
 
 
@@ -98,34 +102,42 @@ def counted(found: list[dict[str, Any]]) -> tuple[int, int]:
 
 
 def test_a_row_is_a_row_of_features_with_the_day_it_landed_and_its_label(chain: Chain, many: Any, truth: Any) -> None:
-    assert chain.balanced.manifest.schema == (*chain.window[0].manifest.schema, ("landed", "date"), ("label", "int"))
+    assert chain.balanced.manifest.schema == (
+        *chain.window[0].manifest.schema,
+        ("landed", "date"),
+        ("label", "int"),
+        ("copy", "int"),
+    )
     by_name = {row["parcel"]: row for row in truth.to_dict("records")}
     for row in many["train"] + many["validation/unbalanced"]:
         expected = by_name[row["parcel"]]
         assert row["label"] == int(expected["state"] == "late")
         assert (row["sender"], row["sent"], row["date"]) == (expected["sender"], expected["sent"], DAY)
-        assert row["landed"] == row["sent"].date()
+        assert (row["landed"], row["copy"]) == (row["sent"].date(), 0)
 
 
 def test_classes_are_equal_in_train_and_in_the_balanced_validation(many: Any, truth: Any) -> None:
-    for name, validation in (("train", False), ("validation/balanced", True)):
+    for name, side in (("train", "train"), ("validation/balanced", "validation")):
         negatives, positives = counted(many[name])
-        known = truth[(truth["validation"] == validation) & truth["state"].notna()]
+        known = truth[(truth["side"] == side) & truth["state"].notna()]
         assert negatives == positives == known["state"].value_counts().min() > 50
 
 
-def test_the_unbalanced_validation_is_every_labelled_row_of_its_side(many: Any, truth: Any) -> None:
-    expected = truth[truth["validation"] & truth["state"].notna()]
-    assert [row["parcel"] for row in many["validation/unbalanced"]] == sorted(expected["parcel"])
-    assert counted(many["validation/unbalanced"])[1] == (expected["state"] == "late").sum()
+@pytest.mark.parametrize(("name", "side"), [("validation/unbalanced", "validation"), ("calibration", "calibration")])
+def test_calibration_and_validation_are_every_labelled_row_of_their_side(
+    many: Any, truth: Any, name: str, side: str
+) -> None:
+    expected = truth[(truth["side"] == side) & truth["state"].notna()]
+    assert [row["parcel"] for row in many[name]] == sorted(expected["parcel"])
+    assert counted(many[name])[1] == (expected["state"] == "late").sum() > 0
 
 
 def test_no_entity_is_on_two_sides_and_sides_are_what_hashlib_says(many: Any, truth: Any) -> None:
-    trained = {row["sender"] for row in many["train"]}
-    validated = {row["sender"] for row in many["validation/unbalanced"]}
-    assert trained.isdisjoint(validated)
-    assert trained <= set(truth[~truth["validation"]]["sender"])
-    assert validated <= set(truth[truth["validation"]]["sender"])
+    sections = {"train": "train", "calibration": "calibration", "validation/unbalanced": "validation"}
+    for name, side in sections.items():
+        on_it = {row["sender"] for row in many[name]}
+        assert on_it <= set(truth[truth["side"] == side]["sender"])
+        assert on_it.isdisjoint(truth[truth["side"] != side]["sender"])
     assert {row["parcel"] for row in many["validation/balanced"]} < {
         row["parcel"] for row in many["validation/unbalanced"]
     }
@@ -135,12 +147,19 @@ def test_the_figures_count_every_row_of_the_window_once(chain: Chain, truth: Any
     def classes(side: pd.DataFrame) -> dict[str, int]:
         return {"positive": (side["state"] == "late").sum(), "negative": (side["state"] == "in time").sum()}
 
-    assert chain.balanced.manifest.metrics == {
-        "train": classes(truth[~truth["validation"]]),
-        "validation": classes(truth[truth["validation"]]),
-        "labelled": truth["state"].notna().sum(),
-        "unlabelled": 20,
+    found = chain.balanced.manifest.metrics
+    sides = {name: classes(truth[truth["side"] == name]) for name in ("train", "calibration", "validation")}
+    drawn = sides["train"]["positive"]
+    assert {name: found[name] for name in sides} == sides
+    assert (found["labelled"], found["unlabelled"], found["on_two_sides"]) == (truth["state"].notna().sum(), 20, 0)
+    assert found["balanced"] == {"positive": drawn, "negative": drawn}
+    assert found["weights"] == {"positive": 1.0, "negative": 1.0}
+    assert found["prevalences"] == {
+        **{name: of["positive"] / sum(of.values()) for name, of in sides.items()},
+        "balanced": 0.5,
     }
+    by_day = {str(partition.date): [400, 0] for partition in chain.window}
+    assert found["by_day"] == by_day | {str(chain.window[0].date): [380, 20]}
     assert list(chain.balanced.manifest.sections) == SECTIONS
 
 
@@ -189,9 +208,9 @@ def test_added_rows_leave_every_entity_on_its_side(spark: SparkSession, tmp_path
         root = tmp_path / str(number)
         land_window(root, window, {DAY: outcomes_of(few + more)})
         build(spark, root)
-        sides.append({row["sender"]: row["parcel"] for row in rows(root, "validation/unbalanced")})
+        sides.append({row["sender"] for row in rows(root, "validation/unbalanced")})
         assert {row["sender"] for row in rows(root, "train")}.isdisjoint(sides[-1])
-    assert sides[0].keys() <= sides[1].keys()
+    assert sides[0] <= sides[1]
 
 
 def test_another_salt_splits_otherwise(spark: SparkSession, tmp_path: Path) -> None:
@@ -200,6 +219,115 @@ def test_another_salt_splits_otherwise(spark: SparkSession, tmp_path: Path) -> N
     build(spark, tmp_path, salt="other")
     expected = {row["parcel"] for row in window if by_hand("other", row["sender"]) >= 0.7}
     assert {row["parcel"] for row in rows(tmp_path, "validation/unbalanced")} == expected
+
+
+# -- strategies
+
+
+def chain_balanced_by(spark: SparkSession, chain: Chain, root: Path, **settings: Any) -> Partition:
+    """The chain's window balanced otherwise, in a lake of its own."""
+    return publish(
+        Lake(str(root), CASE),
+        "balanced",
+        DAY,
+        lambda url: balancing.build(
+            spark, chain.case, CASE, chain.window, chain.outcomes, dict(SPLIT) | settings, url, ANY_FILE_ROWS
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("strategy", "ratio", "rows_left", "weight"),
+    [
+        ("none", 1.0, lambda few, many: (few, many), 1.0),
+        ("class_weight", 0.8, lambda few, many: (few, many), None),
+        ("undersample", 0.8, lambda few, many: (few, round(few / 0.8)), 1.0),
+        ("oversample", 0.8, lambda few, many: (round(many * 0.8), many), 1.0),
+        ("smote", 0.8, lambda few, many: (round(many * 0.8), many), 1.0),
+    ],
+)
+def test_each_strategy_balances_the_training_rows_alone_to_the_ratio_that_is_wanted(
+    spark: SparkSession,
+    chain: Chain,
+    many: Any,
+    tmp_path: Path,
+    strategy: str,
+    ratio: float,
+    rows_left: Callable[[int, int], tuple[int, int]],
+    weight: float | None,
+) -> None:
+    partition = chain_balanced_by(spark, chain, tmp_path, balancing=strategy, target_ratio=ratio)
+    figures = partition.manifest.metrics
+    few, lots = figures["train"]["positive"], figures["train"]["negative"]
+    assert few < lots
+    negatives, positives = counted(rows(tmp_path, "train"))
+    assert (positives, negatives) == rows_left(few, lots)
+    assert figures["balanced"] == {"positive": positives, "negative": negatives}
+    assert figures["weights"] == {"positive": lots * ratio / few if weight is None else weight, "negative": 1.0}
+    for name in ("calibration", "validation/unbalanced", "validation/balanced"):
+        assert rows(tmp_path, name) == many[name]
+
+
+def test_an_oversampled_row_is_repeated_as_often_as_every_other_or_once_more(
+    spark: SparkSession, chain: Chain, tmp_path: Path
+) -> None:
+    figures = chain_balanced_by(spark, chain, tmp_path, balancing="oversample").manifest.metrics
+    each, rest = divmod(figures["train"]["negative"], figures["train"]["positive"])
+    found = pd.DataFrame(rows(tmp_path, "train"))
+    times = found[found["label"] == 1].groupby("parcel")["copy"].agg(["size", "max"])
+    assert (times["size"] == times["max"] + 1).all()
+    assert times["size"].value_counts().to_dict() == {each: len(times) - rest, each + 1: rest}
+    assert found.drop(columns="copy").drop_duplicates()["parcel"].is_unique
+    assert found[found["label"] == 0]["copy"].eq(0).all()
+
+
+def test_synthetic_rows_are_marked_and_lie_between_rows_of_the_training_split(
+    spark: SparkSession, chain: Chain, tmp_path: Path
+) -> None:
+    chain_balanced_by(spark, chain, tmp_path, balancing="smote")
+    found = pd.DataFrame(rows(tmp_path, "train"))
+    landed, made = found[found["copy"] == 0], found[found["copy"] > 0]
+    assert set(made["label"]) == {1}
+    assert set(made["parcel"]) <= set(landed[landed["label"] == 1]["parcel"])
+    assert made["weight"].min() >= landed["weight"].min()
+    assert made["weight"].max() <= landed["weight"].max()
+    assert (made["earlier"] == made["earlier"].round()).all()
+    assert len(made[~made["weight"].isin(landed["weight"])]) > len(made) / 2
+
+
+def test_a_window_that_has_the_ratio_already_is_left_as_it_is(
+    spark: SparkSession, chain: Chain, tmp_path: Path
+) -> None:
+    figures = chain_balanced_by(spark, chain, tmp_path, balancing="undersample", target_ratio=0.01).manifest.metrics
+    assert figures["balanced"] == figures["train"]
+
+
+def test_a_split_by_time_trains_on_the_first_days_and_validates_on_the_last(
+    spark: SparkSession, chain: Chain, tmp_path: Path
+) -> None:
+    class Unrelated(Parcels):
+        entity = "parcel"
+
+    settings = dict(SPLIT) | {
+        "split": "time",
+        "train_validation_split_proportion": 0.6,
+        "calibration_proportion": 0.3,
+    }
+    publish(
+        Lake(str(tmp_path), CASE),
+        "balanced",
+        DAY,
+        lambda url: balancing.build(
+            spark, Unrelated(), CASE, chain.window, chain.outcomes, settings, url, ANY_FILE_ROWS
+        ),
+    )
+    first, second, third = (partition.date for partition in chain.window)
+    assert {name: {row["landed"] for row in rows(tmp_path, name)} for name in SECTIONS} == {
+        "train": {first},
+        "calibration": {second},
+        "validation/unbalanced": {third},
+        "validation/balanced": {third},
+    }
 
 
 # -- labels in time
@@ -236,21 +364,23 @@ def test_a_window_without_rows_gives_empty_sections(spark: SparkSession, tmp_pat
     land_window(tmp_path, {}, {})
     partition = build(spark, tmp_path)
     nothing = {"positive": 0, "negative": 0}
-    assert partition.manifest.metrics == {"train": nothing, "validation": nothing, "labelled": 0, "unlabelled": 0}
-    assert [rows(tmp_path, name) for name in SECTIONS] == [[], [], []]
+    found = partition.manifest.metrics
+    assert {name: found[name] for name in (*SIDES, "balanced")} == dict.fromkeys((*SIDES, "balanced"), nothing)
+    assert set(found["prevalences"].values()) == {None}
+    assert (found["labelled"], found["unlabelled"], found["by_day"]) == (0, 0, {})
+    assert [rows(tmp_path, name) for name in SECTIONS] == [[], [], [], []]
 
 
 def test_one_class_leaves_train_empty_and_is_inconclusive(spark: SparkSession, tmp_path: Path) -> None:
     window = many_featured(FIRST, 50)
     land_window(tmp_path, {FIRST: window}, {DAY: [arrival(row["parcel"], "in time") for row in window]})
     metrics = build(spark, tmp_path).manifest.metrics
-    assert rows(tmp_path, "train") == rows(tmp_path, "validation/balanced") == []
+    assert rows(tmp_path, "validation/balanced") == []
+    assert len(rows(tmp_path, "train")) == metrics["train"]["negative"]
     assert len(rows(tmp_path, "validation/unbalanced")) == metrics["validation"]["negative"]
-    assert inconclusive(metrics, 0) == {
-        "approved": False,
-        "reason": "inconclusive",
-        "detail": f"one class: no positive among the {metrics['train']['negative']} labelled rows of the train split",
-    }
+    assert inconclusive(metrics, SIDES, 0) == (
+        f"one class: no positive among the {metrics['train']['negative']} labelled rows of the train split"
+    )
 
 
 # -- what is refused

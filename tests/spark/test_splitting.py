@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from spark_lib.splitting import is_validation, unit_interval
+from spark_lib.splitting import side, split, unit_interval
 
 
 def by_hand(salt: str, entity: str) -> float:
@@ -53,12 +55,47 @@ def test_another_salt_is_another_split(spark: SparkSession) -> None:
 def test_u_equal_to_p_validates_and_the_next_smaller_trains(spark: SparkSession) -> None:
     u = by_hand("s", "C1")
     frame = spark.createDataFrame([("C1",)], "who STRING")
-    edges = [u, u + 2**-52, u - 2**-52]
-    assert list(frame.select(*(is_validation("s", "who", p) for p in edges)).collect()[0]) == [True, False, True]
+    edges = [proportions(p, 0) for p in (u, u + 2**-52, u - 2**-52)]
+    found = frame.select(*(side(unit_interval("s", "who"), edge) for edge in edges)).collect()[0]
+    assert list(found) == ["validation", "train", "validation"]
+
+
+def proportions(p: float, c: float, by: str = "entity") -> dict[str, Any]:
+    return {"split": by, "train_validation_split_proportion": p, "calibration_proportion": c}
 
 
 @pytest.mark.parametrize("p", [0.01, 0.5, 0.8, 0.99])
 def test_a_smaller_p_only_moves_entities_from_training_to_validation(spark: SparkSession, p: float) -> None:
     frame = spark.range(500).select(F.concat(F.lit("C"), "id").alias("who"))
-    moved = frame.where(is_validation("s", "who", p) & ~is_validation("s", "who", p / 2))
-    assert moved.count() == 0
+    larger, smaller = (side(unit_interval("s", "who"), proportions(of, 0)) for of in (p, p / 2))
+    assert frame.where((larger == "validation") & (smaller != "validation")).count() == 0
+
+
+def test_the_calibration_side_is_the_last_part_of_what_does_not_validate(spark: SparkSession) -> None:
+    places = spark.range(100).select((F.col("id") / 100).alias("place"))
+    found = places.select("place", side(F.col("place"), proportions(0.75, 0.25)).alias("side")).collect()
+    expected = {
+        row.place: "validation" if row.place >= 0.75 else "calibration" if row.place >= 0.5 else "train"
+        for row in found
+    }
+    assert {row.place: row.side for row in found} == expected
+    assert {row.side for row in found} == {"train", "calibration", "validation"}
+
+
+def test_a_split_by_time_keeps_an_entity_on_its_latest_side_only(spark: SparkSession) -> None:
+    first = date(2026, 3, 1)
+    rows = [("A", 0), ("A", 3), ("B", 1), ("B", 9), ("C", 7), ("C", 9), ("D", 2), ("D", 7), ("D", 7)]
+    landed = spark.createDataFrame([(who, first + timedelta(days=day)) for who, day in rows], "who STRING, landed DATE")
+    found = split(landed, "s", "who", proportions(0.8, 0.1, "time"), first, 10).collect()
+    sides = sorted((row.who, (row.landed - first).days, row.side) for row in found)
+    assert sides == [
+        ("A", 0, "train"),
+        ("A", 3, "train"),
+        ("B", 1, None),
+        ("B", 9, "validation"),
+        ("C", 7, None),
+        ("C", 9, "validation"),
+        ("D", 2, None),
+        ("D", 7, "calibration"),
+        ("D", 7, "calibration"),
+    ]

@@ -17,11 +17,12 @@ from pyspark.ml.functions import array_to_vector
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from spark_lib import balancing, matrix, metrics, onnx_trees, training
+from spark_lib import balancing, estimators, matrix, metrics, onnx_trees, training
 from spark_lib.errors import BadData, DamagedPartition, ModelError
 from spark_lib.lake import Documents, Lake, Partition, Rows
 from spark_lib.lake.tables import arrow_schema
 from spark_lib.model import load, score
+from spark_lib.splitting import SIDES
 from tests.spark.conftest import Elsewhere
 from tests.spark.lakes import (
     ANY_FILE_ROWS,
@@ -60,56 +61,13 @@ def card(chain: Chain) -> dict[str, Any]:
 # -- verdicts
 
 
-def counts(train_positive: int, train_negative: int, positive: int, negative: int) -> dict[str, dict[str, int]]:
-    return {
-        "train": {"positive": train_positive, "negative": train_negative},
-        "validation": {"positive": positive, "negative": negative},
-    }
-
-
-@pytest.mark.parametrize(
-    ("found", "detail"),
-    [
-        (counts(0, 1_234, 9, 9), "one class: no positive among the 1,234 labelled rows of the train split"),
-        (counts(7, 0, 9, 9), "one class: no negative among the 7 labelled rows of the train split"),
-        (counts(9, 9, 0, 5), "one class: no positive among the 5 labelled rows of the validation split"),
-        (counts(9, 9, 5, 0), "one class: no negative among the 5 labelled rows of the validation split"),
-        (counts(0, 0, 0, 0), "one class: no positive among the 0 labelled rows of the train split"),
-        (counts(900, 5_000, 99, 800), "too few positives: 999 in the window, min_positives is 1,000"),
-    ],
-)
-def test_data_that_cannot_judge_a_model_are_inconclusive(found: Mapping[str, Any], detail: str) -> None:
-    verdict = training.inconclusive(found, min_positives=1_000 if found["train"]["positive"] == 900 else 0)
-    assert verdict == {"approved": False, "reason": "inconclusive", "detail": detail}
-
-
-def test_as_many_positives_as_are_wanted_are_enough() -> None:
-    assert training.inconclusive(counts(900, 5_000, 100, 800), min_positives=1_000) is None
-
-
-@pytest.mark.parametrize(
-    ("roc", "pr", "detail"),
-    [
-        (0.59994, 0.3, "area under ROC 0.5999 below 0.6000"),
-        (0.6, 0.2, "area under PR 0.2000 below 0.3000"),
-        (0.5, 0.25, "area under ROC 0.5000 below 0.6000, area under PR 0.2500 below 0.3000"),
-    ],
-)
-def test_a_missed_gate_is_named_with_what_was_found_and_wanted(roc: float, pr: float, detail: str) -> None:
-    gates = {"min_area_under_roc": 0.6, "min_area_under_pr": 0.3}
-    verdict = training.gated({"area_under_roc": roc, "area_under_pr": pr}, gates)
-    assert verdict == {"approved": False, "reason": "gate", "detail": detail}
-
-
-def test_an_area_equal_to_its_gate_is_approved() -> None:
-    gates = {"min_area_under_roc": 0.6, "min_area_under_pr": 0.3}
-    verdict = training.gated({"area_under_roc": 0.6, "area_under_pr": 0.3}, gates)
-    assert verdict == {"approved": True, "reason": "", "detail": ""}
-
-
 def test_an_approved_model_is_published_with_its_card(chain: Chain, card: dict[str, Any]) -> None:
     metrics = chain.model.manifest.metrics
-    assert sorted(file.path.partition("/")[2] for file in chain.model.manifest.files) == ["card.json", "model.onnx"]
+    assert sorted(file.path.partition("/")[2] for file in chain.model.manifest.files) == [
+        "card.json",
+        "model.onnx",
+        "report.html",
+    ]
     assert card["verdict"] == metrics["verdict"] == {"approved": True, "reason": "", "detail": ""}
     model = chain.model.document("model.onnx")
     assert card["model"] == {"file": "model.onnx", "sha256": metrics["model_digest"], "size": len(model)}
@@ -124,27 +82,33 @@ def test_a_model_that_misses_its_gates_leaves_a_card_and_no_model(
     gates = dict(SETTINGS) | {"min_area_under_roc": 0.99, "min_area_under_pr": 0.98}
     url = str(tmp_path / "run")
     documents = training.build(spark, Parcels(), chain.balanced, gates, url, lambda *words: told.append(words))
-    roc, pr = card["metrics"]["area_under_roc"], card["metrics"]["area_under_pr"]
-    assert list(documents.files) == ["card.json"]
+    (roc, pr, error) = card["gates"]
+    assert list(documents.files) == ["card.json", "report.html"]
     rejected = card_of(documents)
     assert rejected["verdict"] == {
         "approved": False,
         "reason": "gate",
-        "detail": f"area under ROC {roc:.4f} below 0.9900, area under PR {pr:.4f} below 0.9800",
+        "detail": f"area under ROC {roc['value']:.4f}, lower end {roc['end']:.4f} below 0.9900; "
+        f"area under PR {pr['value']:.4f}, lower end {pr['end']:.4f} below 0.9800",
     }
     assert rejected["model"] is None
+    assert [gate["passed"] for gate in rejected["gates"]] == [False, False, True]
+    assert (roc["end"], error["end"]) == (
+        card["metrics"]["intervals"]["area_under_roc"][0],
+        card["metrics"]["intervals"]["calibration_error"][1],
+    )
     assert rejected["metrics"] == card["metrics"]
     assert documents.metrics.keys() == chain.model.manifest.metrics.keys() - {"model_digest"}
     fitting = f"fitting {chain.balanced.manifest.rows('train')} rows"
-    assert told == [(20, fitting), (50, "measuring on the validation rows")]
+    assert told == [(20, fitting), (45, "calibrating and measuring")]
 
 
 def test_an_inconclusive_training_leaves_a_card_without_figures_of_a_model(
     spark: SparkSession, chain: Chain, tmp_path: Path
 ) -> None:
-    positives = sum(chain.balanced.manifest.metrics[split]["positive"] for split in ("train", "validation"))
+    positives = sum(chain.balanced.manifest.metrics[split]["positive"] for split in SIDES)
     documents = train(spark, chain.balanced, tmp_path / "run", min_positives=positives + 1)
-    assert list(documents.files) == ["card.json"]
+    assert list(documents.files) == ["card.json", "report.html"]
     assert card_of(documents)["verdict"] == {
         "approved": False,
         "reason": "inconclusive",
@@ -170,9 +134,9 @@ def test_one_class_is_an_inconclusive_training(spark: SparkSession, tmp_path: Pa
 
 def test_a_card_says_what_is_needed_to_score_and_to_judge(chain: Chain, card: dict[str, Any]) -> None:
     assert card["features"] == [
-        {"name": "earlier", "type": "BIGINT", "fill": None},
-        {"name": "weight", "type": "DOUBLE", "fill": 0.0},
-        {"name": "fragile", "type": "BOOLEAN", "fill": 0.0},
+        {"name": "earlier", "type": "BIGINT", "fill": None, "nominal": False},
+        {"name": "weight", "type": "DOUBLE", "fill": 0.0, "nominal": False},
+        {"name": "fragile", "type": "BOOLEAN", "fill": 0.0, "nominal": False},
     ]
     assert card["classes"] == {"negative": ["in time"], "positive": "late"}
     drawn_from = card["rows"]["train"]
@@ -183,7 +147,10 @@ def test_a_card_says_what_is_needed_to_score_and_to_judge(chain: Chain, card: di
     before, after = card["metrics"]["uncalibrated"], card["metrics"]
     assert after["calibration_error"] < before["calibration_error"]
     assert after["brier"] < before["brier"]
-    assert card["rows"] == chain.balanced.manifest.metrics
+    figures = chain.balanced.manifest.metrics
+    assert card["rows"] == {name: figures[name] for name in figures if name != "by_day"}
+    assert set(card["importance"]) == set(Parcels.features)
+    assert sum(card["importance"].values()) == pytest.approx(1)
     assert card["settings"] == SETTINGS
     assert {"python", "pyspark", "onnxruntime"} <= card["versions"].keys()
 
@@ -218,10 +185,10 @@ def test_areas_are_those_of_sparks_own_evaluator(spark: SparkSession) -> None:
     random = np.random.default_rng(1)
     labels = (random.random(2_500) < 0.2).astype(np.float64)
     scores = np.round(0.6 * random.random(len(labels)) + 0.3 * labels, 3)
-    table = pa.table({"label": labels, "p": np.stack([1 - scores, scores], axis=1).tolist()})
-    scored = spark.createDataFrame(table).select("label", array_to_vector(F.col("p")).alias("probability"))
+    table = pa.table({"label": labels, "score": scores, "p": np.stack([1 - scores, scores], axis=1).tolist()})
+    scored = spark.createDataFrame(table).select("label", "score", array_to_vector(F.col("p")).alias("probability"))
     evaluator = BinaryClassificationEvaluator(rawPredictionCol="probability", labelCol="label", numBins=0)
-    found = metrics.measured(training.scored(scored))
+    found = metrics.measured(training.counted(scored))
     for metric, name in (("areaUnderROC", "area_under_roc"), ("areaUnderPR", "area_under_pr")):
         assert found[name] == pytest.approx(evaluator.evaluate(scored, {evaluator.metricName: metric}), abs=1e-6)
 
@@ -252,7 +219,7 @@ def test_the_same_rows_give_the_same_model_in_other_files_and_partitions(
     spark: SparkSession, chain: Chain, card: dict[str, Any], tmp_path: Path
 ) -> None:
     def scattered(url: str) -> Rows:
-        for section in ("train", "validation/unbalanced", "validation/balanced"):
+        for section in ("train", "calibration", "validation/unbalanced", "validation/balanced"):
             found = spark.createDataFrame(rows_table(chain, section)).orderBy(F.desc("weight"))
             found.repartition(3).write.option("maxRecordsPerFile", 60).parquet(f"{url}/{section}")
         manifest = chain.balanced.manifest
@@ -282,7 +249,7 @@ def test_a_wrong_export_is_refused_and_its_scratch_files_are_removed(
     monkeypatch.setattr(onnx_trees, "round_down", lambda thresholds: thresholds.astype(np.float32) + 1)
     with pytest.raises(ModelError) as caught:
         train(spark, chain.balanced, tmp_path / "run")
-    assert caught.value.where == "parity of model.onnx with Spark"
+    assert caught.value.where == "parity of model.onnx with its estimator"
     assert caught.value.wanted == "probabilities that differ by at most 1e-06"
     of = chain.balanced.manifest.rows("validation/unbalanced")
     assert re.fullmatch(rf"[1-9]\d* of {of} rows beyond it, the largest difference 0\.\d+", caught.value.found)
@@ -303,15 +270,15 @@ def test_scratch_files_are_removed_when_the_export_fails_half_way(
 
 def test_a_published_model_has_no_scratch_files(chain: Chain) -> None:
     run = Path(chain.lake.root, chain.lake.prefix("model", DAY), f"run={chain.model.manifest.run}")
-    assert sorted(path.name for path in run.rglob("*")) == ["card.json", "model.onnx"]
+    assert sorted(path.name for path in run.rglob("*")) == ["card.json", "model.onnx", "report.html"]
 
 
 def test_a_sample_for_parity_comes_from_all_over_the_validation_rows(
     spark: SparkSession, chain: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compared: list[np.ndarray] = []
-    monkeypatch.setattr(training, "PARITY_ROWS", 30)
-    monkeypatch.setattr(training, "check_parity", lambda model, drawn, probabilities: compared.append(drawn))
+    monkeypatch.setattr(estimators, "PARITY_ROWS", 30)
+    monkeypatch.setattr(estimators, "check_parity", lambda model, drawn, probabilities: compared.append(drawn))
     train(spark, chain.balanced, tmp_path / "run")
     found = rows(chain.lake.root, "validation/unbalanced")
     of_all = matrix.from_arrow(pa.Table.from_pylist(found), Parcels.features)
@@ -373,5 +340,5 @@ def test_an_estimator_that_onnx_does_not_carry_is_refused(spark: SparkSession, c
         "export to ONNX: wanted a classifier that ONNX can carry (DecisionTreeClassifier, GBTClassifier, "
         "LogisticRegression or RandomForestClassifier), alone or as the last stage of a Pipeline after transformers that "
         "it can carry (ElementwiseProduct, MaxAbsScaler, MinMaxScaler, Normalizer, PCA, StandardScaler or VectorSlicer); "
-        "found NaiveBayesModel. Next: let the use case's estimator be made of these"
+        "found NaiveBayes. Next: let the use case's estimator be made of these"
     )

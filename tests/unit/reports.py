@@ -35,7 +35,7 @@ class Trained:
 
     def page(self, title: str = TITLE, importance: Mapping[str, float] = IMPORTANCE) -> str:
         shown = importance if self.calibrated else {}
-        return report.render(title, self.card, INPUTS, self.calibrated, self.uncalibrated, shown, CONFIDENCE)
+        return report.render(title, {**self.card, "importance": shown}, INPUTS, self.calibrated, self.uncalibrated)
 
 
 def trained(number: int = 6000, seed: int = 0, spread: float = 1.2) -> Trained:
@@ -87,7 +87,7 @@ def _card() -> dict[str, Any]:
         },
         "features": [{"name": name, "type": "DOUBLE", "fill": None, "nominal": False} for name in IMPORTANCE],
         "classes": {"positive": "default", "negative": ["repaid"]},
-        "settings": {"seed": 0, "trees": 20, "window_days": 28},
+        "settings": {"seed": 0, "confidence": CONFIDENCE, "trees": 20, "window_days": 28},
         "versions": {"python": "3.11.7", "pyspark": "4.1.2"},
     }
 

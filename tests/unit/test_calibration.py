@@ -44,6 +44,69 @@ def test_a_training_set_of_equal_classes_is_calibrated_back_to_the_natural_preva
     assert after.prevalence == found.prevalence
 
 
+def test_platts_curve_is_that_of_greatest_likelihood() -> None:
+    random = np.random.default_rng(1)
+    x = random.normal(size=50_000) * 2
+    labels = (random.random(len(x)) < 1 / (1 + np.exp(-(0.5 * x - 1.5)))).astype(int)
+    found = counted(1 / (1 + np.exp(-x)), labels)
+
+    curve = calibration.platt(found)
+
+    assert (curve["slope"], curve["intercept"]) == (pytest.approx(0.5, abs=0.02), pytest.approx(-1.5, abs=0.04))
+    assert metrics.calibration_error(calibration.calibrated(curve, found)) < 0.005
+    # No other curve nearby is likelier, on targets that leave room for doubt.
+    positives, negatives = labels.sum(), (1 - labels).sum()
+    target = np.where(labels, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+
+    def loss(slope: float, intercept: float) -> float:
+        p = calibration.apply({"kind": "platt", "slope": slope, "intercept": intercept}, 1 / (1 + np.exp(-x)))
+        return float(-(target * np.log(p) + (1 - target) * np.log1p(-p)).sum())
+
+    best = loss(curve["slope"], curve["intercept"])
+    assert best < min(loss(curve["slope"] + d, curve["intercept"]) for d in (-0.02, 0.02))
+    assert best < min(loss(curve["slope"], curve["intercept"] + d) for d in (-0.02, 0.02))
+
+
+def test_platts_curve_of_few_and_separated_rows_is_not_certain() -> None:
+    curve = calibration.platt(counted(np.array([0.1, 0.2, 0.8, 0.9]), np.array([0, 0, 1, 1])))
+
+    assert 0 < calibration.apply(curve, np.array([0.1]))[0] < 0.4
+    assert 0.6 < calibration.apply(curve, np.array([0.9]))[0] < 1
+
+
+def test_a_model_that_ranks_the_wrong_way_round_is_not_turned_over() -> None:
+    curve = calibration.platt(counted(np.array([0.1, 0.2, 0.3, 0.8, 0.9]), np.array([1, 1, 0, 0, 0])))
+
+    assert calibration.apply(curve, np.array([0.0, 0.1, 0.9, 1.0])) == pytest.approx([0.4] * 4)
+
+
+def test_isotonic_is_the_rising_curve_of_least_squares_and_counts_equal_probabilities_once() -> None:
+    scores, labels = np.array([0.1, 0.2, 0.3, 0.4, 0.8]), np.array([0, 1, 0, 1, 1])
+
+    curve = calibration.isotonic(counted(scores, labels))
+    after = calibration.calibrated(curve, counted(scores, labels))
+
+    assert calibration.apply(curve, np.array([0.0, 0.1, 0.2, 0.3, 0.4, 1.0])) == pytest.approx([0, 0, 0.5, 0.5, 1, 1])
+    assert after.scores.tolist() == [0, 0.5, 1]
+    assert (after.positives.tolist(), after.negatives.tolist()) == ([0, 1, 2], [1, 1, 0])
+
+
+@pytest.mark.parametrize(
+    ("choice", "balancing", "kind"),
+    [
+        ("auto", "undersample", "prior"),
+        ("auto", "oversample", "prior"),
+        ("auto", "smote", "platt"),
+        ("auto", "class_weight", "platt"),
+        ("auto", "none", "platt"),
+        ("isotonic", "undersample", "isotonic"),
+        ("none", "smote", "none"),
+    ],
+)
+def test_the_calibration_that_is_chosen_fits_the_balancing(choice: str, balancing: str, kind: str) -> None:
+    assert calibration.kind(choice, balancing) == kind
+
+
 def test_none_is_the_score_itself_and_an_unknown_kind_is_refused() -> None:
     scores = np.array([0.25, 0.5], np.float32)
 
@@ -51,6 +114,6 @@ def test_none_is_the_score_itself_and_an_unknown_kind_is_refused() -> None:
     with pytest.raises(ModelError) as refused:
         calibration.apply({"kind": "beta"}, scores)
     assert str(refused.value) == (
-        "card.json: wanted a calibration of one of the kinds none, prior; found 'beta'. "
+        "card.json: wanted a calibration of one of the kinds none, prior, platt, isotonic; found 'beta'. "
         "Next: score with a newer Daystone"
     )

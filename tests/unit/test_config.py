@@ -20,8 +20,10 @@ from tests.unit.stubs.stublake import CARDS, LOANS, configure
 
 NAME = use_cases.directory(LOANS)
 TRAINING_KEYS = (
-    "cadence, window_days, label_delay_days, train_validation_split_proportion, min_area_under_roc, min_area_under_pr, "
-    "min_positives, max_candidates, trees, depth, seed"
+    "cadence, window_days, label_delay_days, max_unlabelled, split, train_validation_split_proportion, "
+    "calibration_proportion, balancing, target_ratio, smote_neighbours, calibration, min_area_under_roc, "
+    "min_area_under_pr, max_calibration_error, min_positives, bootstrap_replicates, confidence, champion_margin, "
+    "max_candidates, trees, depth, seed"
 )
 
 
@@ -90,10 +92,21 @@ def test_luigis_own_command_line_overrides_each_value(tmp_path: Path) -> None:
         "cadence": "monthly",
         "window_days": "14",
         "label_delay_days": "5",
+        "max_unlabelled": "0.02",
+        "split": "time",
         "train_validation_split_proportion": "0.7",
+        "calibration_proportion": "0.2",
+        "balancing": "smote",
+        "target_ratio": "0.5",
+        "smote_neighbours": "3",
+        "calibration": "isotonic",
         "min_area_under_roc": "0.55",
         "min_area_under_pr": "0.1",
+        "max_calibration_error": "0.05",
         "min_positives": "10",
+        "bootstrap_replicates": "99",
+        "confidence": "0.9",
+        "champion_margin": "0.01",
         "max_candidates": "3",
         "trees": "7",
         "depth": "4",
@@ -252,6 +265,26 @@ def refusal(monkeypatch: pytest.MonkeyPatch, text: str) -> str:
             "[training] cadence: wanted one of daily, weekly, monthly; found 'hourly'. Next: correct it",
         ),
         (
+            "[training]\nbalancing = smot",
+            "[training] balancing: wanted one of none, class_weight, undersample, oversample, smote; found 'smot' "
+            "(did you mean 'smote'?). Next: correct it",
+        ),
+        (
+            "[training]\nsplit = customer",
+            "[training] split: wanted one of entity, time; found 'customer'. Next: correct it",
+        ),
+        (
+            "[training]\nbalancing = smote\ncalibration = prior",
+            "[training] calibration: wanted a curve that is fitted (platt, isotonic, auto) with balancing = smote; found "
+            "prior, which is exact only where rows are drawn at random (undersample, oversample). "
+            "Next: correct one of the two",
+        ),
+        (
+            "[training]\nbalancing = none\ncalibration_proportion = 0",
+            "[training] calibration_proportion: wanted above 0 with calibration = auto and balancing = none: the curve is "
+            "fitted on rows of its own; found 0. Next: set it to 0.1, or choose calibration = none",
+        ),
+        (
             "[raw.outcomes]\nformat = xml",
             "[raw.outcomes] format: wanted one of parquet, csv; found 'xml'. Next: correct it",
         ),
@@ -285,6 +318,16 @@ def test_a_name_or_value_that_cannot_work_is_refused_with_what_was_meant(
         ("training", "min_area_under_roc", 1.1, "from 0 to 1"),
         ("training", "min_area_under_roc", float("nan"), "from 0 to 1"),
         ("training", "min_area_under_pr", -0.1, "from 0 to 1"),
+        ("training", "max_calibration_error", 1.1, "from 0 to 1"),
+        ("training", "max_unlabelled", -0.01, "from 0 to 1"),
+        ("training", "champion_margin", 2.0, "from 0 to 1"),
+        ("training", "confidence", 1.0, "between 0 and 1"),
+        ("training", "target_ratio", 0.0, "above 0, at most 1"),
+        ("training", "target_ratio", 1.5, "above 0, at most 1"),
+        ("training", "calibration_proportion", -0.1, "from 0, below train_validation_split_proportion"),
+        ("training", "calibration_proportion", 0.8, "from 0, below train_validation_split_proportion"),
+        ("training", "smote_neighbours", 0, "of at least 1"),
+        ("training", "bootstrap_replicates", 0, "of at least 1"),
         ("training", "train_validation_split_proportion", 0.0, "between 0 and 1"),
         ("training", "train_validation_split_proportion", 1.0, "between 0 and 1"),
         ("lake", "max_records_per_file", 0, "of at least 1"),

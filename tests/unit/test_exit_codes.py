@@ -13,6 +13,7 @@ import pytest
 
 from tests.processes import ROOT, Commands, Result
 from tests.unit.stubs.stublake import FIRST_TRAINING, LOANS, StubLake, build, prepare
+from tests.unit.test_config import TRAINING_KEYS
 
 pytestmark = pytest.mark.processes
 
@@ -193,8 +194,7 @@ def test_30_a_run_ends_without_having_published(lake: StubLake) -> None:
         (
             [],
             "[training]\nwindow_day = 3\n",
-            "[training] window_day: wanted one of cadence, window_days, label_delay_days, train_validation_split_proportion, "
-            "min_area_under_roc, min_area_under_pr, min_positives, max_candidates, trees, depth, seed; found an unknown key "
+            f"[training] window_day: wanted one of {TRAINING_KEYS}; found an unknown key "
             "(did you mean 'window_days'?). Next: correct or remove it",
         ),
         (

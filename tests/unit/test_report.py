@@ -272,14 +272,15 @@ def test_names_and_values_of_a_use_case_are_text_wherever_they_stand(model: Trai
         "gates": [dict(model.card["gates"][0]) | {"words": EVIL, "rule": EVIL}],
         "classes": {"positive": EVIL, "negative": [EVIL, 7]},
         "features": [{"name": EVIL, "type": EVIL, "fill": EVIL, "nominal": True}],
-        "settings": {EVIL: EVIL, "seed": 0, "list": [EVIL]},
+        "importance": {EVIL: 1.0},
+        "settings": {EVIL: EVIL, "seed": 0, "confidence": CONFIDENCE, "list": [EVIL]},
         "versions": {EVIL: EVIL},
         "calibration": {"kind": EVIL, EVIL: EVIL},
         "model": {"file": EVIL},
     }
     inputs = [(EVIL, EVIL)]
 
-    page = read(report.render(EVIL, card, inputs, model.calibrated, model.uncalibrated, {EVIL: 1.0}, CONFIDENCE))
+    page = read(report.render(EVIL, card, inputs, model.calibrated, model.uncalibrated))
 
     clean = read(model.page())
     assert {each.name for each in page.everything()} == {each.name for each in clean.everything()}

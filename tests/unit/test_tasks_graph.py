@@ -11,7 +11,7 @@ import pytest
 
 import tasks
 from spark_lib.lake import days
-from tests.unit.stubs.stublake import FIRST_TRAINING, WINDOW, StubLake, build, prepare
+from tests.unit.stubs.stublake import CONTESTED, FIRST_TRAINING, WINDOW, StubLake, build, prepare
 
 DAY = date(2026, 1, 14)
 FAILED = luigi.LuigiStatusCode.FAILED
@@ -115,7 +115,12 @@ def test_what_a_result_was_built_from_is_in_its_manifest(lake: StubLake) -> None
     assert balanced["settings"] == {
         "window_days": 7,
         "label_delay_days": 2,
+        "split": "entity",
         "train_validation_split_proportion": 0.8,
+        "calibration_proportion": 0.1,
+        "balancing": "undersample",
+        "target_ratio": 1.0,
+        "smote_neighbours": 5,
         "seed": 0,
     }
     assert balanced["stage"] == "Balancing"
@@ -162,6 +167,64 @@ def test_rejected_candidates_are_passed_over_newest_first_with_their_reasons_kep
     (file,) = lake.partition("selection", date(2026, 1, 27)).glob("run=*/selection.json")
     assert json.loads(file.read_bytes())["run"] == lake.published("model")[FIRST_TRAINING]
     assert [day for given in found["inputs"] for day in (given["first"],)] == ["2026-01-26", "2026-01-19", "2026-01-12"]
+
+
+@pytest.fixture
+def contested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StubLake:
+    lake = prepare(monkeypatch, tmp_path / "lake", use_case=CONTESTED)
+    lake.land(date(2026, 1, 31))
+    return lake
+
+
+def test_a_new_model_is_compared_with_the_approved_one_before_it(contested: StubLake) -> None:
+    contested.judge(date(2026, 1, 19), "gate", "area under ROC 0.5")
+
+    build(tasks.ModelSelection(date=date(2026, 1, 27)))
+
+    assert list(contested.published("model")) == [date(2026, 1, 12), date(2026, 1, 19), date(2026, 1, 26)]
+    found = contested.manifest("selection", date(2026, 1, 27))
+    assert found["metrics"]["model_date"] == "2026-01-26"
+    assert found["metrics"]["challenge"]["champion"] == "2026-01-12"
+    assert [(given["name"], given["first"]) for given in found["inputs"]] == [
+        ("model", "2026-01-26"),
+        ("model", "2026-01-19"),
+        ("model", "2026-01-12"),
+        ("balanced", "2026-01-26"),
+    ]
+
+
+def test_a_new_model_that_loses_leaves_the_one_before_it_in_force_and_says_so(contested: StubLake) -> None:
+    contested.let_lose(date(2026, 1, 26))
+
+    built = build(tasks.ModelSelection(date=date(2026, 1, 27)))
+
+    assert contested.manifest("selection", date(2026, 1, 27))["metrics"]["model_date"] == "2026-01-19"
+    assert (
+        "selection: model of 2026-01-19; newer ones were rejected: "
+        "2026-01-26 champion: area under ROC -0.0300 against the model of 2026-01-19"
+    ) in built.said
+    (file,) = contested.partition("selection", date(2026, 1, 27)).glob("run=*/selection.json")
+    assert json.loads(file.read_bytes())["run"] == contested.published("model")[date(2026, 1, 19)]
+
+
+def test_a_comparison_of_the_day_before_is_taken_over_as_long_as_the_models_are_the_same(contested: StubLake) -> None:
+    build(tasks.ModelSelection(date=date(2026, 1, 27)))
+    contested.let_lose(date(2026, 1, 26))  # what another comparison would say
+
+    build(tasks.ModelSelection(date=date(2026, 1, 28)))
+    build(tasks.ModelSelection(date=date(2026, 1, 30)))
+
+    chosen = [contested.manifest("selection", date(2026, 1, day))["metrics"]["model_date"] for day in (27, 28, 30)]
+    assert chosen == ["2026-01-26", "2026-01-26", "2026-01-19"]
+
+
+def test_the_first_model_of_all_has_no_champion(contested: StubLake) -> None:
+    contested.let_lose(FIRST_TRAINING)
+
+    build(tasks.ModelSelection(date=DAY))
+
+    found = contested.manifest("selection", DAY)["metrics"]
+    assert (found["model_date"], "challenge" in found) == (str(FIRST_TRAINING), False)
 
 
 def test_a_backfill_of_an_earlier_day_chooses_as_that_day_would_have(lake: StubLake) -> None:

@@ -23,10 +23,21 @@ class Loans(UseCase):
     event_time = "at"
     label = Label(feed="outcomes", key="id", column="outcome", positive="bad", allowed=("bad", "good"))
     features = {"amount": Feature("DOUBLE", fill=0.0)}
-    settings = {"pipeline.first_date": "2026-01-01", "training.window_days": 7, "training.label_delay_days": 2}
+    settings = {
+        "pipeline.first_date": "2026-01-01",
+        "training.window_days": 7,
+        "training.label_delay_days": 2,
+        "training.champion_margin": 1,
+    }
 
     def engineer(self, day: DataFrame, history: Mapping[str, DataFrame]) -> DataFrame:
         raise NotImplementedError
+
+
+class Contested(Loans):
+    """A new model has to hold its own against the one before it."""
+
+    settings = dict(Loans.settings) | {"training.champion_margin": 0.02}
 
 
 class Cards(Loans):

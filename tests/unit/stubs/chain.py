@@ -3,7 +3,8 @@ summaries, their own ``run()``) is as it is.
 
     luigi --module tests.unit.stubs.quick BatchInference --date 2026-01-12
 
-What a training says is read from ``verdicts.json`` in the root of the lake; a date without an entry is approved.
+What a training says is read from ``verdicts.json`` in the root of the lake; a date without an entry is approved, and loses to
+the model before it where it is among the ``losers``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import spark_lib.balancing
+import spark_lib.champion
 import spark_lib.features
 import spark_lib.inference
 import spark_lib.serving
@@ -32,6 +34,7 @@ def install(replace: Callable[[object, str, object], object] = setattr) -> None:
     replace(spark_lib.balancing, "build", _balanced)
     replace(spark_lib.training, "build", _model)
     replace(spark_lib.inference, "build", _predictions)
+    replace(spark_lib.champion, "compare", _compared)
 
 
 def _features(spark: None, case: Any, raw: Any, url: str, file_rows: int) -> Documents:
@@ -50,6 +53,12 @@ def _model(spark: None, case: Any, balanced: Partition, settings: Any, url: str,
         return Documents({CARD: b"{}"}, figures)
     model = f"model of {balanced.date}".encode()
     return Documents({CARD: b"{}", MODEL: model}, figures | {"model_digest": digest(model)})
+
+
+def _compared(spark: None, key: str, challenger: Any, champion: Any, rows: Partition, settings: Any) -> dict[str, Any]:
+    loses = str(challenger.date) in _verdicts(rows).get("losers", [])
+    detail = f"area under ROC -0.0300 against the model of {champion.date}"
+    return {"champion": str(champion.date), "loses": loses, "detail": detail}
 
 
 def _predictions(spark: None, case: Any, features: Any, model: Any, url: str, file_rows: int) -> Documents:

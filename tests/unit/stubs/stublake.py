@@ -23,6 +23,7 @@ from tests.unit.stubs import chain
 
 LOANS = "tests.unit.stubs.cases:Loans"
 CARDS = "tests.unit.stubs.cases:Cards"
+CONTESTED = "tests.unit.stubs.cases:Contested"
 
 #: Of LOANS: the first Monday whose window of 7 days, 2 days back, lies within the data, and that window.
 FIRST_TRAINING = date(2026, 1, 12)
@@ -51,10 +52,16 @@ class StubLake:
 
     def judge(self, day: date, reason: str, detail: str) -> None:
         """Let the training of a day be rejected."""
+        self._decide(**{str(day): {"approved": False, "reason": reason, "detail": detail}})
+
+    def let_lose(self, *days: date) -> None:
+        """Let the models of these days lose to the approved ones before them."""
+        self._decide(losers=list(map(str, days)))
+
+    def _decide(self, **verdicts: Any) -> None:
         file = self.root / "verdicts.json"
         known = json.loads(file.read_text()) if file.exists() else {}
-        known[str(day)] = {"approved": False, "reason": reason, "detail": detail}
-        file.write_text(json.dumps(known))
+        file.write_text(json.dumps(known | verdicts))
 
     def partition(self, dataset: str, day: date) -> Path:
         return self.root / self.name / dataset / f"date={day}"
@@ -149,9 +156,9 @@ def configure(monkeypatch: pytest.MonkeyPatch, text: str = "") -> LuigiConfigPar
     return parser
 
 
-def prepare(monkeypatch: pytest.MonkeyPatch, root: Path, settings: str = "") -> StubLake:
-    """An empty lake that tasks take where none is given, the use case LOANS, and bodies that need no Spark."""
-    configure(monkeypatch, f"[lake]\nroot = {root}\n[pipeline]\nuse_case = {LOANS}\n{settings}")
+def prepare(monkeypatch: pytest.MonkeyPatch, root: Path, settings: str = "", use_case: str = LOANS) -> StubLake:
+    """An empty lake that tasks take where none is given, a use case, and bodies that need no Spark."""
+    configure(monkeypatch, f"[lake]\nroot = {root}\n[pipeline]\nuse_case = {use_case}\n{settings}")
     chain.install(monkeypatch.setattr)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # nobody cuts the power here, and it is most of the time
-    return StubLake(root)
+    return StubLake(root, use_case)

@@ -1,0 +1,160 @@
+"""Estimators of two kinds behind one face: Spark ML's, which never bring a row to the driver, and scikit-learn's, which are
+fitted there and scored where the rows are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spark_lib import export, matrix
+from spark_lib.errors import ModelError
+from spark_lib.files import remove, spark_path
+from spark_lib.inference import scored_by
+from spark_lib.model import check_parity
+from spark_lib.use_case import Feature
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+PARITY_ROWS = 10_000
+#: Spark's transformers that keep each feature in its place, so that what a model says of a place is about that feature.
+_KEEP_PLACES = ("StandardScalerModel", "MinMaxScalerModel", "MaxAbsScalerModel", "RobustScalerModel")
+
+
+def fit(
+    estimator: Any, rows: DataFrame, features: Mapping[str, Feature], use_weights: bool
+) -> SparkModel | SklearnModel:
+    """The estimator fitted to ``rows``: the float ``features`` by name and as the vector ``features``, ``label``, ``weight``,
+    in the order of their key. Raises ModelError for an estimator that ONNX cannot carry, and for one that takes no
+    weights where they are wanted."""
+    from pyspark.ml import Estimator
+
+    export.check_estimator(estimator)
+    if isinstance(estimator, Estimator):
+        return SparkModel(_fit_spark(estimator, rows, use_weights), features)
+    return SklearnModel(_fit_sklearn(estimator, rows, features, use_weights), features)
+
+
+@dataclass(frozen=True)
+class SparkModel:
+    """A fitted model of Spark ML."""
+
+    fitted: Any
+    features: Mapping[str, Feature]
+
+    def __post_init__(self) -> None:
+        export.check(self.fitted, len(self.features))
+
+    def scored(self, rows: DataFrame) -> DataFrame:
+        """``rows`` with the positive class's ``score``, uncalibrated."""
+        from pyspark.ml.functions import vector_to_array
+        from pyspark.sql import functions as F
+
+        found: DataFrame = self.fitted.transform(rows)
+        return found.withColumn("score", vector_to_array(F.col("probability"), "float64")[1])
+
+    def export(self, rows: DataFrame, key: str, scratch: str) -> bytes:
+        """The model as ONNX, once it scores ``rows``, or of many a sample from all over them, as Spark does."""
+        path = spark_path(scratch)
+        spark = rows.sparkSession
+        try:
+            exported = export.export(self.fitted, len(self.features), path, spark)
+        finally:
+            remove(spark, path)
+        sample = self.scored(_sample(rows, key)).select(*self.features, "score").toArrow()
+        check_parity(exported, matrix.from_arrow(sample, self.features), sample["score"].to_numpy())
+        return exported
+
+    @property
+    def importance(self) -> dict[str, float]:
+        """What each feature contributes, adding up to 1: a forest's impurity decrease, or the size of a coefficient on the
+        scale that the last stage sees. Empty where the model does not say it feature by feature."""
+        *before, last = getattr(self.fitted, "stages", [self.fitted])
+        found = getattr(last, "featureImportances", None)
+        if found is None:
+            found = getattr(last, "coefficients", None)
+        if any(type(stage).__name__ not in _KEEP_PLACES for stage in before):
+            found = None
+        return _shares(None if found is None else found.toArray(), self.features)
+
+
+@dataclass(frozen=True)
+class SklearnModel:
+    """A fitted classifier of scikit-learn."""
+
+    fitted: Any
+    features: Mapping[str, Feature]
+
+    @cached_property
+    def exported(self) -> bytes:
+        return export.export_sklearn(self.fitted, len(self.features))
+
+    def scored(self, rows: DataFrame) -> DataFrame:
+        """``rows`` with the positive class's ``score``, uncalibrated."""
+        others = [name for name in rows.columns if name not in self.features and name != "features"]
+        return scored_by(self.exported, rows.drop("features"), others, self.features)
+
+    def export(self, rows: DataFrame, key: str, scratch: str) -> bytes:
+        """The model as ONNX, once it scores ``rows``, or of many a sample from all over them, as scikit-learn does."""
+        sample = matrix.from_arrow(_sample(rows, key).select(*self.features).toArrow(), self.features)
+        check_parity(self.exported, sample, self.fitted.predict_proba(sample)[:, 1])
+        return self.exported
+
+    @property
+    def importance(self) -> dict[str, float]:
+        """What each feature contributes, adding up to 1, as the last step says it; empty where it does not."""
+        last = self.fitted[-1] if hasattr(self.fitted, "steps") else self.fitted
+        found = getattr(last, "feature_importances_", getattr(last, "coef_", None))
+        return _shares(None if found is None else np.ravel(found), self.features)
+
+
+def _fit_spark(estimator: Any, rows: DataFrame, use_weights: bool) -> Any:
+    if use_weights:
+        stages = getattr(estimator, "getStages", lambda: [estimator])()
+        last = stages[-1]
+        if not last.hasParam("weightCol"):
+            raise _no_weights(last)
+        last.set(last.getParam("weightCol"), "weight")
+    # The training summary holds on to the session, which cannot be serialized once it has observed a write; a copy of
+    # the model leaves it behind.
+    return estimator.fit(rows).copy()
+
+
+def _fit_sklearn(estimator: Any, rows: DataFrame, features: Mapping[str, Feature], use_weights: bool) -> Any:
+    from sklearn.utils.validation import has_fit_parameter
+
+    found = rows.select(*features, "label", "weight").toArrow()
+    weights: dict[str, np.ndarray] = {}
+    if use_weights:
+        steps = getattr(estimator, "steps", None)
+        last = steps[-1][1] if steps else estimator
+        if not has_fit_parameter(last, "sample_weight"):
+            raise _no_weights(last)
+        weights = {f"{steps[-1][0]}__sample_weight" if steps else "sample_weight": found["weight"].to_numpy()}
+    return estimator.fit(matrix.from_arrow(found, features), found["label"].to_numpy().astype(np.int64), **weights)
+
+
+def _no_weights(estimator: Any) -> ModelError:
+    return ModelError(
+        "training with [training] balancing = class_weight",
+        "an estimator that takes the weight of a row (weightCol in Spark ML, sample_weight in scikit-learn)",
+        f"a {type(estimator).__name__}, which does not",
+        "choose another balancing, or another estimator",
+    )
+
+
+def _sample(rows: DataFrame, key: str) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    return rows.orderBy(F.xxhash64(key)).limit(PARITY_ROWS)
+
+
+def _shares(found: np.ndarray | None, features: Mapping[str, Feature]) -> dict[str, float]:
+    if found is None or len(found) != len(features) or not np.abs(found).sum() > 0:
+        return {}
+    shares = np.abs(found) / np.abs(found).sum()
+    return {name: float(share) for name, share in zip(features, shares, strict=True)}

@@ -1,0 +1,114 @@
+"""Verdicts: what has to hold before a model is used, judged at the unfavourable end of what chance allows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from spark_lib.splitting import SIDES
+
+#: In the order in which a card shows them: metric, its words, and whether its bound is the least that is allowed.
+_GATES = (
+    ("area_under_roc", "area under ROC", True),
+    ("area_under_pr", "area under PR", True),
+    ("calibration_error", "calibration error", False),
+)
+
+Verdict = Mapping[str, Any]
+APPROVED: Verdict = {"approved": True, "reason": "", "detail": ""}
+
+
+def rejected(reason: str, detail: str) -> Verdict:
+    """A verdict against a model: ``reason`` in a word, ``detail`` for a person."""
+    return {"approved": False, "reason": reason, "detail": detail}
+
+
+def on_labels(counts: Mapping[str, Any], settings: Mapping[str, Any], sides: Sequence[str], day: date) -> Verdict:
+    """Whether the labelled rows of a balanced set can train and judge a model of ``day``, for which ``sides`` are needed."""
+    late = unlabelled(counts, settings["max_unlabelled"], day)
+    if late:
+        return rejected("unlabelled", late)
+    few = inconclusive(counts, sides, settings["min_positives"])
+    return rejected("inconclusive", few) if few else APPROVED
+
+
+def inconclusive(counts: Mapping[str, Any], sides: Sequence[str], min_positives: int) -> str:
+    """Why so few rows prove nothing; empty where they may."""
+    for side in sides:
+        for label in ("positive", "negative"):
+            if not counts[side][label]:
+                rows = sum(counts[side].values())
+                return f"one class: no {label} among the {rows:,} labelled rows of the {side} split"
+    positives = sum(counts[side]["positive"] for side in SIDES)
+    if positives < min_positives:
+        return f"too few positives: {positives:,} in the window, min_positives is {min_positives:,}"
+    return ""
+
+
+def unlabelled(counts: Mapping[str, Any], limit: float, day: date) -> str:
+    """Why too many rows have no outcome, and the delay that would do; empty where they are few enough.
+
+    Outcomes that land late are not like the others, so that leaving them out would bias what is learnt. ``by_day`` of the
+    counts has the rows with and without an outcome by landing day; a delay of d leaves those that landed before day - d.
+    """
+    known, unknown = counts["labelled"], counts["unlabelled"]
+    if unknown <= limit * (known + unknown):
+        return ""
+    words = (
+        f"{unknown:,} of the {known + unknown:,} rows of the window ({unknown / (known + unknown):.1%}) have no outcome, "
+        f"max_unlabelled is {limit:.1%}; "
+    )
+    by_age = sorted(((day - date.fromisoformat(landed)).days, rows) for landed, rows in counts["by_day"].items())
+    for place, (age, _) in enumerate(by_age):
+        older = by_age[place:]
+        if sum(without for _, (_, without) in older) <= limit * sum(map(sum, (rows for _, rows in older))):
+            return words + f"a label_delay_days of {age - 1} would do, by the rows of this window"
+    return words + "no delay within this window would do: see whether the outcomes still land"
+
+
+def on_columns(spread: Mapping[str, tuple[int, float | None, float | None]], rows: int) -> Verdict:
+    """Whether every feature can teach something: ``spread`` is how many of the training rows have a value, the least and the
+    greatest, as the model gets them."""
+    for name, (there, least, greatest) in spread.items():
+        if not there:
+            return rejected("features", f"{name} is null in all {rows:,} training rows; {_REPAIR}")
+        if least == greatest:
+            return rejected("features", f"{name} is {least:g} in all {rows:,} training rows; {_REPAIR}")
+    return APPROVED
+
+
+_REPAIR = "repair it, or leave it out of the use case's features"
+
+
+def judged(measured: Mapping[str, Any], settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every gate: its metric on the natural validation rows, the end of the interval that counts, its bound, and whether it
+    is passed. Areas are judged by the lower end, errors by the upper one."""
+    found = []
+    for name, words, at_least in _GATES:
+        low, high = measured["intervals"][name]
+        bound = settings[f"min_{name}" if at_least else f"max_{name}"]
+        end = low if at_least else high
+        found.append(
+            {
+                "name": name,
+                "words": words,
+                "value": measured[name],
+                "end": end,
+                "bound": bound,
+                "rule": "lower end at least" if at_least else "upper end at most",
+                "passed": end >= bound if at_least else end <= bound,
+            }
+        )
+    return found
+
+
+def on_model(gates: Sequence[Mapping[str, Any]]) -> Verdict:
+    """The verdict of the gates."""
+    missed = [
+        f"{gate['words']} {gate['value']:.4f}, {gate['rule'].partition(' end')[0]} end {gate['end']:.4f} "
+        f"{'below' if gate['end'] < gate['bound'] else 'above'} {gate['bound']:.4f}"
+        for gate in gates
+        if not gate["passed"]
+    ]
+    return rejected("gate", "; ".join(missed)) if missed else APPROVED

@@ -1,0 +1,111 @@
+"""A training split whose classes have the ratio that is wanted: five strategies, each the same rows for the same seed,
+however they are partitioned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from spark_lib import smote
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from spark_lib.use_case import UseCase
+
+LABELS = {"negative": 0, "positive": 1}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a strategy does to so many rows: how many of each class it leaves, and the weight of one."""
+
+    minority: str
+    rows: Mapping[str, int]
+    weights: Mapping[str, float]
+
+    @property
+    def majority(self) -> str:
+        return next(name for name in LABELS if name != self.minority)
+
+
+def plan(counts: Mapping[str, int], strategy: str, target_ratio: float) -> Plan:
+    """``counts`` of ``positive`` and ``negative`` rows brought to ``target_ratio``, the rows of the smaller class over those
+    of the larger one. Where they are there already, or where a class has no row at all, nothing changes."""
+    minority, majority = sorted(LABELS, key=lambda name: (counts[name], name == "negative"))
+    few, many = counts[minority], counts[majority]
+    rows, weights = {name: counts[name] for name in LABELS}, dict.fromkeys(LABELS, 1.0)
+    if few and few < target_ratio * many:
+        if strategy == "undersample":
+            rows[majority] = round(few / target_ratio)
+        elif strategy in ("oversample", "smote"):
+            rows[minority] = round(many * target_ratio)
+        elif strategy == "class_weight":
+            weights[minority] = many * target_ratio / few
+    return Plan(minority, rows, weights)
+
+
+def resampled(
+    frame: DataFrame, case: UseCase, counts: Mapping[str, int], wanted: Plan, strategy: str, neighbours: int, seed: int
+) -> DataFrame:
+    """``frame`` as ``wanted``, with the column ``copy``: 0 for a row that landed, else the how-manieth of those that were made
+    from it, by repeating it (``oversample``) or between it and a neighbour (``smote``). One Spark job, or none."""
+    from pyspark.sql import functions as F
+
+    of_class = {name: frame.where(F.col("label") == label) for name, label in LABELS.items()}
+    own, others = of_class[wanted.minority], of_class[wanted.majority]
+    more = wanted.rows[wanted.minority] - counts[wanted.minority]
+    if wanted.rows[wanted.majority] < counts[wanted.majority]:
+        others = drawn(others, case.key, wanted.rows[wanted.majority], seed)
+    found = _original(own).unionByName(_original(others))
+    if more and strategy == "oversample":
+        return found.unionByName(repeated(own, case.key, more, counts[wanted.minority], seed))
+    if more and strategy == "smote":
+        return found.unionByName(smote.synthesised(own, case.key, case.features, more, seed, neighbours))
+    return found
+
+
+def undersampled(frame: DataFrame, case: UseCase, counts: Mapping[str, int], seed: int) -> DataFrame:
+    """As many rows of each class as the smaller has; none where one of the two has none."""
+    if not all(counts[name] for name in LABELS):
+        return _original(frame.limit(0))
+    return resampled(frame, case, counts, plan(counts, "undersample", 1.0), "undersample", 0, seed)
+
+
+def drawn(frame: DataFrame, key: str, size: int, seed: int) -> DataFrame:
+    """``size`` rows without replacement: the first by SHA-256(seed ":" key)."""
+    from pyspark.sql import functions as F
+
+    return frame.orderBy(F.sha2(F.concat(F.lit(f"{seed}:"), F.col(key).cast("string")), 256)).limit(size)
+
+
+def repeated(frame: DataFrame, key: str, more: int, rows: int, seed: int) -> DataFrame:
+    """``more`` copies of ``rows`` rows: as many of each, and the rest of rows that are drawn. Less varied sampling with
+    replacement, with the same expectation."""
+    from pyspark.sql import functions as F
+
+    each, rest = divmod(more, rows)
+    once_more = drawn(frame, key, rest, seed).withColumn("copy", F.lit(each + 1))
+    if not each:
+        return once_more
+    return frame.withColumn("copy", F.explode(F.sequence(F.lit(1), F.lit(each)))).unionByName(once_more)
+
+
+def _original(frame: DataFrame) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    return frame.withColumn("copy", F.lit(0))
+
+
+def weighted(frame: DataFrame, weights: Mapping[str, float]) -> DataFrame:
+    """``frame`` with the ``weight`` of each row, by its label."""
+    from pyspark.sql import functions as F
+
+    positive = F.col("label") == LABELS["positive"]
+    return frame.withColumn("weight", F.when(positive, weights["positive"]).otherwise(weights["negative"]))
+
+
+def trained_on(figures: Mapping[str, Any]) -> dict[str, float]:
+    """What the rows of each class weigh together, of the figures of a balanced set."""
+    return {name: figures["balanced"][name] * figures["weights"][name] for name in LABELS}

@@ -1,0 +1,149 @@
+"""Verdicts, and the words in which a person reads them."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from spark_lib import gates
+
+DAY = date(2026, 3, 10)
+SIDES = ("train", "validation")
+LIMITS = {
+    "min_positives": 10,
+    "max_unlabelled": 0.01,
+    "min_area_under_roc": 0.6,
+    "min_area_under_pr": 0.3,
+    "max_calibration_error": 0.1,
+}
+
+
+def counts(train_positive: int, train_negative: int, positive: int, negative: int, **more: Any) -> dict[str, Any]:
+    return {
+        "train": {"positive": train_positive, "negative": train_negative},
+        "calibration": {"positive": 0, "negative": 0},
+        "validation": {"positive": positive, "negative": negative},
+        "labelled": train_positive + train_negative + positive + negative,
+        "unlabelled": 0,
+        "by_day": {},
+    } | more
+
+
+@pytest.mark.parametrize(
+    ("found", "detail"),
+    [
+        (counts(0, 1_234, 9, 9), "one class: no positive among the 1,234 labelled rows of the train split"),
+        (counts(7, 0, 9, 9), "one class: no negative among the 7 labelled rows of the train split"),
+        (counts(9, 9, 0, 5), "one class: no positive among the 5 labelled rows of the validation split"),
+        (counts(9, 9, 5, 0), "one class: no negative among the 5 labelled rows of the validation split"),
+        (counts(0, 0, 0, 0), "one class: no positive among the 0 labelled rows of the train split"),
+        (counts(900, 5_000, 99, 800), "too few positives: 999 in the window, min_positives is 1,000"),
+    ],
+)
+def test_data_that_cannot_judge_a_model_are_inconclusive(found: dict[str, Any], detail: str) -> None:
+    limits = LIMITS | {"min_positives": 1_000 if found["train"]["positive"] == 900 else 0}
+
+    assert gates.on_labels(found, limits, SIDES, DAY) == gates.rejected("inconclusive", detail)
+
+
+def test_as_many_positives_as_are_wanted_are_enough() -> None:
+    found = counts(900, 5_000, 100, 800)
+
+    assert gates.on_labels(found, LIMITS | {"min_positives": 1_000}, SIDES, DAY) == gates.APPROVED
+
+
+def test_a_calibration_split_of_one_class_matters_where_a_curve_is_fitted_on_it() -> None:
+    found = counts(9, 9, 9, 9)
+
+    assert gates.inconclusive(found, SIDES, 0) == ""
+    assert gates.inconclusive(found, ("train", "calibration", "validation"), 0) == (
+        "one class: no positive among the 0 labelled rows of the calibration split"
+    )
+
+
+def test_too_many_rows_without_an_outcome_name_the_delay_that_would_do() -> None:
+    by_day = {"2026-03-01": [100, 0], "2026-03-02": [99, 1], "2026-03-03": [95, 5], "2026-03-04": [80, 20]}
+    found = counts(90, 200, 40, 44, unlabelled=26, by_day=by_day)
+
+    assert gates.on_labels(found, LIMITS, SIDES, DAY) == gates.rejected(
+        "unlabelled",
+        "26 of the 400 rows of the window (6.5%) have no outcome, max_unlabelled is 1.0%; "
+        "a label_delay_days of 7 would do, by the rows of this window",
+    )
+    # By that delay the newest row landed on 2 March: the ones before 3 March, 7 days before the 10th.
+
+
+def test_a_window_in_which_no_day_is_labelled_names_no_delay() -> None:
+    found = counts(50, 50, 25, 25, unlabelled=50, by_day={"2026-03-01": [75, 25], "2026-03-02": [75, 25]})
+
+    assert gates.unlabelled(found, 0.01, DAY) == (
+        "50 of the 200 rows of the window (25.0%) have no outcome, max_unlabelled is 1.0%; "
+        "no delay within this window would do: see whether the outcomes still land"
+    )
+
+
+def test_as_many_rows_without_an_outcome_as_are_allowed_are_left_out() -> None:
+    found = counts(50, 24, 20, 5, unlabelled=1, by_day={"2026-03-01": [99, 1]})
+
+    assert gates.unlabelled(found, 0.01, DAY) == ""
+    assert gates.unlabelled(counts(0, 0, 0, 0), 0.0, DAY) == ""
+
+
+@pytest.mark.parametrize(
+    ("spread", "detail"),
+    [
+        ((0, None, None), "age is null in all 1,234 training rows"),
+        ((0, -1.0, -1.0), "age is null in all 1,234 training rows"),
+        ((1_234, 3.0, 3.0), "age is 3 in all 1,234 training rows"),
+    ],
+)
+def test_a_column_that_teaches_nothing_is_named(spread: tuple[int, float | None, float | None], detail: str) -> None:
+    assert gates.on_columns({"amount": (9, 0.0, 1.0), "age": spread}, 1_234) == gates.rejected(
+        "features", f"{detail}; repair it, or leave it out of the use case's features"
+    )
+
+
+def test_a_column_that_is_null_here_and_there_is_none_of_these() -> None:
+    assert gates.on_columns({"age": (1, -1.0, 3.0)}, 1_234) == gates.APPROVED
+
+
+def measured(**intervals: tuple[float, float]) -> dict[str, Any]:
+    there = {"area_under_roc": (0.7, 0.8), "area_under_pr": (0.4, 0.5), "calibration_error": (0.0, 0.02)} | intervals
+    return {"intervals": there} | {name: sum(interval) / 2 for name, interval in there.items()}
+
+
+@pytest.mark.parametrize(
+    ("found", "detail"),
+    [
+        (measured(area_under_roc=(0.59994, 0.9)), "area under ROC 0.7500, lower end 0.5999 below 0.6000"),
+        (measured(calibration_error=(0.0, 0.2)), "calibration error 0.1000, upper end 0.2000 above 0.1000"),
+        (
+            measured(area_under_roc=(0.5, 0.7), area_under_pr=(0.25, 0.45)),
+            "area under ROC 0.6000, lower end 0.5000 below 0.6000; area under PR 0.3500, lower end 0.2500 below 0.3000",
+        ),
+    ],
+)
+def test_a_missed_gate_is_named_with_the_end_that_missed_it(found: dict[str, Any], detail: str) -> None:
+    assert gates.on_model(gates.judged(found, LIMITS)) == gates.rejected("gate", detail)
+
+
+def test_an_end_equal_to_its_bound_is_approved() -> None:
+    found = measured(area_under_roc=(0.6, 0.7), area_under_pr=(0.3, 0.4), calibration_error=(0.0, 0.1))
+
+    assert gates.on_model(gates.judged(found, LIMITS)) == gates.APPROVED
+
+
+def test_a_point_estimate_above_its_bound_is_not_enough() -> None:
+    (roc, _, _) = gates.judged(measured(area_under_roc=(0.55, 0.75)), LIMITS)
+
+    assert roc == {
+        "name": "area_under_roc",
+        "words": "area under ROC",
+        "value": 0.65,
+        "end": 0.55,
+        "bound": 0.6,
+        "rule": "lower end at least",
+        "passed": False,
+    }
