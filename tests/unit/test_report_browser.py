@@ -83,7 +83,7 @@ def measured(chromium: Browser, directory: Path, page: str, width: int) -> dict[
     inner = html.escape(copy.replace("</body>", f"<script>{MEASURE}</script></body>"))
     outer = written(
         directory / "outer.html",
-        "<!DOCTYPE html><body style='margin:0'><pre></pre><script>onmessage = message => "
+        "<!DOCTYPE html><meta charset='utf-8'><body style='margin:0'><pre></pre><script>onmessage = message => "
         "document.querySelector('pre').textContent = JSON.stringify(message.data)</script>"
         f"<iframe srcdoc=\"{inner}\" style='border:0;height:900px;width:{width}px'></iframe>",
     )
