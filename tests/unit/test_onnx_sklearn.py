@@ -144,6 +144,7 @@ print(hashlib.sha256(export_sklearn(fitted.fit(matrix, matrix[:, 0] > 0.5), 3)).
 """
 
 
+@pytest.mark.processes
 def test_another_process_makes_the_same_bytes_of_the_same_model() -> None:
     def digest(seed: str) -> str:
         """``seed`` decides on the order of sets."""
@@ -154,7 +155,7 @@ def test_another_process_makes_the_same_bytes_of_the_same_model() -> None:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    assert digest("1") == digest("2") == digest("3")
+    assert digest("1") == digest("2")
 
 
 CARRIED = (
@@ -208,6 +209,7 @@ def test_a_setting_that_onnx_cannot_carry_is_refused_before_training(step: Any, 
     assert refusal(export.check_estimator, pipeline)[:2] == (wanted, found)
 
 
+@pytest.mark.filterwarnings("ignore:Skipping features without any observed values")
 def test_a_feature_that_was_never_seen_is_refused() -> None:
     matrix, labels = training_rows(nan=False)
     matrix[:, 1] = np.nan
