@@ -1,5 +1,5 @@
-"""The benchmarks: whole processes as a user starts them, against what nobody can do without, in turn in one run; and what
-a publish on S3 costs (s3_publish.py).
+"""The benchmarks: whole processes as a user starts them, against what nobody can do without, in turn in one run; what
+an export to ONNX costs (export.py), and what a publish on S3 does (s3_publish.py).
 
     make bench
 
@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import s3_publish
+from benchmarks import export, s3_publish
 from benchmarks.result import LATEST, Result, judge, keep
 
 LUIGI = str(Path(sys.executable).with_name("luigi"))
@@ -51,6 +51,7 @@ def main() -> None:
                 "one more day, cold / bare session", 5, chain(lake), BARE_SPARK, goal=2.0, before=lambda: one_more(lake)
             ),
         ]
+    results += export.results()
     results += s3_publish.results()
     LATEST.unlink(missing_ok=True)  # no figure of a benchmark that is gone
     keep(results)

@@ -14,7 +14,8 @@ import numpy as np
 
 from spark_lib import onnx_sklearn, onnx_trees
 from spark_lib.model import INPUT
-from spark_lib.onnx_graph import OPSET, Graph, converter, finished, listed, refused, set_probabilities, set_width
+from spark_lib.onnx_graph import OPSET, Graph, converter, finished, set_probabilities, set_width
+from spark_lib.onnx_refusals import check_kinds, check_two_classes, check_width, refused
 from spark_lib.onnx_vectors import TRANSFORMERS, logistic_regression
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ BEFORE = {
     "StandardScaler": "StandardScalerModel",
     "VectorSlicer": "VectorSlicer",
 }
+_ESTIMATORS = {fitted: name for name, fitted in (CLASSIFIERS | BEFORE).items()}
 _LABEL = "label"
 #: onnxmltools knows this output of boosted trees by no other name.
 _PROBABILITY = "probability"
@@ -50,15 +52,8 @@ def check_estimator(estimator: Any) -> None:
         onnx_sklearn.check_estimator(estimator)
         return
     stages = _stages(estimator)
-    for at, stage in enumerate(stages, 1):
-        known = CLASSIFIERS if at == len(stages) else BEFORE
-        if not _is_sparks(stage) or type(stage).__name__ not in {*known, *known.values()}:
-            raise refused(
-                f"a classifier that ONNX can carry ({listed(CLASSIFIERS)}), alone or as the last stage of a Pipeline "
-                f"after transformers that it can carry ({listed(BEFORE)})",
-                type(stage).__name__ + (f" as stage {at} of {len(stages)}" if len(stages) > 1 else ""),
-                "let the use case's estimator be made of these",
-            )
+    check_kinds(stages, _kind, CLASSIFIERS, BEFORE, ("Spark ML", "stage"))
+    for stage in stages:
         _check_settings(stage)
 
 
@@ -70,14 +65,11 @@ def check(model: Any, n_features: int) -> None:
     for stage in before:
         _check_input(stage, stage.getInputCol(), column)
         transformer = TRANSFORMERS[type(stage).__name__]
-        _check_width(stage, transformer.takes(stage), width)
+        check_width(stage, transformer.takes(stage), width)
         width, column = transformer.makes(stage, width), stage.getOutputCol()
     _check_input(classifier, classifier.getFeaturesCol(), column)
-    _check_width(classifier, classifier.numFeatures, width)
-    if classifier.numClasses != 2:
-        raise refused(
-            "two classes", f"{classifier.numClasses}", "let the training rows hold labels 0 and 1, both of them"
-        )
+    check_width(classifier, classifier.numFeatures, width)
+    check_two_classes(classifier.numClasses)
 
 
 def export(model: Any, n_features: int, scratch_url: str, spark: SparkSession) -> bytes:
@@ -147,6 +139,12 @@ def _is_sparks(stage: Any) -> bool:
     return type(stage).__module__.startswith("pyspark.ml.")
 
 
+def _kind(stage: Any) -> str | None:
+    """The name of the estimator that a stage is, or that it became by ``fit``."""
+    name = type(stage).__name__
+    return _ESTIMATORS.get(name, name) if _is_sparks(stage) else None
+
+
 def _key(stage: Any) -> str:
     """What onnxmltools calls a kind."""
     return f"{type(stage).__module__}.{type(stage).__name__}"
@@ -173,8 +171,3 @@ def _check_input(stage: Any, found: str, column: str | None) -> None:
             f"{found!r}",
             "let each stage read what the one before it writes",
         )
-
-
-def _check_width(stage: Any, wanted: int | None, width: int) -> None:
-    if wanted is not None and wanted != width:
-        raise refused(f"{width} features", f"{wanted}", "train on the features that the use case declares")

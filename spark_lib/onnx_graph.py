@@ -1,18 +1,17 @@
-"""What the converters of Daystone build ONNX with, and how onnxmltools calls them.
+"""What the converters of Daystone build ONNX with, and how onnxmltools and skl2onnx call them.
 
-A converter of ours is a function of a graph that says what a stage computes: it takes a `Graph`, adds nodes, and returns
-the name of the last one's result. Arithmetic is Spark's, in doubles: onnxmltools' own converters round every parameter
-and every step to float32.
+A converter of ours is a function of a `Graph` and a fitted stage: it adds the nodes that compute what the stage does, and
+returns the name of the last one's result. The arithmetic is that of the library that trained the stage, doubles where it
+has doubles: the converters that onnxmltools and skl2onnx bring round every parameter and every step to float32.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from spark_lib.errors import ModelError
 from spark_lib.model import OUTPUT, check_safe
 
 #: Fixed, so that a newer onnx does not change the bytes of the same model: operators (IR version 8), and those of trees.
@@ -22,8 +21,8 @@ _ML_OPSET = 3
 
 
 class Graph:
-    """The place of one stage in the graph. ``x`` names what the stage before it gives: float32 [n, k] of the features,
-    doubles of any other."""
+    """The place of one stage in the graph. ``x`` names what it reads: the features, float32 [n, k], or what the stage
+    before it gives."""
 
     def __init__(self, scope: Any, operator: Any, container: Any) -> None:
         self._scope, self._container = scope, container
@@ -74,8 +73,8 @@ def of_margin(graph: Graph, margin: str) -> str:
 
 
 def converter(build: Callable[[Graph, Any], str]) -> Callable[[Any, Any, Any], None]:
-    """``build``, of a graph and a fitted stage, as a conversion function of onnxmltools: its result becomes the last
-    output of the operator."""
+    """``build``, of a graph and a fitted stage, as a conversion function: its result becomes the last output of the
+    operator."""
 
     def convert(scope: Any, operator: Any, container: Any) -> None:
         graph = Graph(scope, operator, container)
@@ -101,7 +100,7 @@ def set_width(width_of: Callable[[Any, int], int]) -> Callable[[Any], None]:
 
 
 def set_probabilities(operator: Any) -> None:
-    """A shape calculator of onnxmltools for a classifier: a label, which nothing makes, and the probabilities."""
+    """The shape calculator for a classifier: a label, which nothing makes, and the probabilities."""
     from onnxmltools.convert.common.data_types import FloatTensorType, Int64TensorType
 
     label, probabilities = operator.outputs
@@ -123,15 +122,6 @@ def finished(converted: Any, label: str, probabilities: str) -> bytes:
     exported: bytes = converted.SerializeToString(deterministic=True)
     check_safe(exported)
     return exported
-
-
-def refused(wanted: str, found: str, next_step: str) -> ModelError:
-    return ModelError("export to ONNX", wanted, found, next_step)
-
-
-def listed(names: Iterable[str]) -> str:
-    *most, last = sorted(names)
-    return f"{', '.join(most)} or {last}"
 
 
 def _rename(node: Any, result: str, name: str) -> None:

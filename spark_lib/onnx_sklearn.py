@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spark_lib.model import INPUT
-from spark_lib.onnx_graph import OPSET, Graph, converter, finished, listed, of_margin, refused, set_probabilities
+from spark_lib.onnx_graph import OPSET, Graph, converter, finished, of_margin, set_probabilities
+from spark_lib.onnx_refusals import check_kinds, check_two_classes, check_width, refused
 from spark_lib.onnx_trees import boosted, forest
 
 if TYPE_CHECKING:
@@ -22,15 +23,8 @@ if TYPE_CHECKING:
 def check_estimator(estimator: Any) -> None:
     """Raise ModelError for an estimator, fitted or not, of a kind or with a setting that ONNX cannot carry."""
     steps = _steps(estimator)
-    for at, step in enumerate(steps, 1):
-        known: Iterable[str] = CLASSIFIERS if at == len(steps) else TRANSFORMERS
-        if not type(step).__module__.startswith("sklearn.") or type(step).__name__ not in known:
-            raise refused(
-                f"a classifier of scikit-learn that ONNX can carry ({listed(CLASSIFIERS)}), alone or as the last step of "
-                f"a Pipeline after transformers that it can carry ({listed(TRANSFORMERS)})",
-                type(step).__name__ + (f" as step {at} of {len(steps)}" if len(steps) > 1 else ""),
-                "let the use case's estimator be made of these",
-            )
+    check_kinds(steps, _kind, CLASSIFIERS, TRANSFORMERS, ("scikit-learn", "step"))
+    for step in steps:
         _check_settings(step)
 
 
@@ -38,17 +32,9 @@ def check(model: Any, n_features: int) -> None:
     """Raise ModelError for a fitted model that ``export`` would refuse by its kind, settings, classes or features."""
     check_estimator(model)
     *before, classifier = _steps(model)
-    if len(classifier.classes_) != 2:
-        raise refused(
-            "two classes", f"{len(classifier.classes_)}", "let the training rows hold labels 0 and 1, both of them"
-        )
     for step in (*before, classifier):
-        if step.n_features_in_ != n_features:
-            raise refused(
-                f"{n_features} features",
-                f"{step.n_features_in_} of {type(step).__name__}",
-                "train on the features that the use case declares",
-            )
+        check_width(step, step.n_features_in_, n_features)
+    check_two_classes(len(classifier.classes_))
 
 
 def export(model: Any, n_features: int) -> bytes:
@@ -191,6 +177,10 @@ def _steps(estimator: Any) -> list[Any]:
         return [estimator]
     steps = [step for _, step in estimator.steps if step is not None and step != "passthrough"]
     return [inner for step in steps for inner in _steps(step)] or [estimator]
+
+
+def _kind(step: Any) -> str | None:
+    return type(step).__name__ if type(step).__module__.startswith("sklearn.") else None
 
 
 def _check_settings(step: Any) -> None:

@@ -37,7 +37,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_lib import export, model, onnx_trees
-from spark_lib.errors import ModelError
+from tests.refusals import MADE_OF_THESE, refusal
 
 K = 8
 ROWS = 10_000
@@ -223,6 +223,14 @@ def test_the_graph_maps_float32_features_to_probabilities_and_nothing_else(expor
     assert (found.ir_version, [(used.domain, used.version) for used in found.opset_import]) == (8, [("ai.onnx.ml", 3)])
 
 
+def test_the_operators_that_a_graph_uses_are_listed_in_one_order(
+    rows: DataFrame, exporting: Callable[..., bytes]
+) -> None:
+    found = onnx.load_from_string(exporting(boosted().fit(rows)))
+    assert [(used.domain, used.version) for used in found.opset_import] == [("", 15), ("ai.onnx.ml", 3)]
+    assert found.producer_version == ""
+
+
 @pytest.mark.parametrize("estimator", [forest, boosted, lambda: pipeline(StandardScaler(), PCA(k=3), logistic())])
 def test_training_on_the_same_rows_twice_gives_the_same_bytes(
     spark: SparkSession, rows: DataFrame, exporting: Callable[..., bytes], estimator: Callable[[], Any]
@@ -264,30 +272,21 @@ def test_a_tree_that_is_a_single_leaf_scores_every_row_alike(
 
 
 CARRIED = (
-    "a classifier that ONNX can carry (DecisionTreeClassifier, GBTClassifier, LogisticRegression or "
+    "a classifier of Spark ML that ONNX can carry (DecisionTreeClassifier, GBTClassifier, LogisticRegression or "
     "RandomForestClassifier), alone or as the last stage of a Pipeline after transformers that it can carry "
     "(ElementwiseProduct, MaxAbsScaler, MinMaxScaler, Normalizer, PCA, StandardScaler or VectorSlicer)"
 )
 
 
-def refusal(action: Callable[..., Any], *arguments: Any) -> tuple[str, str, str]:
-    """What was wanted, what was found and what is to be done, of the error that the action raises."""
-    with pytest.raises(ModelError) as caught:
-        action(*arguments)
-    assert caught.value.where == "export to ONNX"
-    return caught.value.wanted, caught.value.found, caught.value.next_step
-
-
 def test_an_estimator_that_onnx_cannot_carry_is_refused_before_it_is_trained(spark: SparkSession) -> None:
-    made_of = "let the use case's estimator be made of these"
-    assert refusal(export.check_estimator, NaiveBayes()) == (CARRIED, "NaiveBayes", made_of)
+    assert refusal(export.check_estimator, NaiveBayes()) == (CARRIED, "NaiveBayes", MADE_OF_THESE)
     in_pipeline = pipeline(StandardScaler(), LinearSVC())
-    assert refusal(export.check_estimator, in_pipeline) == (CARRIED, "LinearSVC as stage 2 of 2", made_of)
+    assert refusal(export.check_estimator, in_pipeline) == (CARRIED, "LinearSVC as stage 2 of 2", MADE_OF_THESE)
     indexer = VectorIndexer(inputCol="features", outputCol="indexed")
     before = Pipeline(stages=[StandardScaler(), Pipeline(stages=[indexer, forest()])])
-    assert refusal(export.check_estimator, before) == (CARRIED, "VectorIndexer as stage 2 of 3", made_of)
-    assert refusal(export.check_estimator, Pipeline(stages=[])) == (CARRIED, "Pipeline", made_of)
-    assert refusal(export.check_estimator, StandardScaler()) == (CARRIED, "StandardScaler", made_of)
+    assert refusal(export.check_estimator, before) == (CARRIED, "VectorIndexer as stage 2 of 3", MADE_OF_THESE)
+    assert refusal(export.check_estimator, Pipeline(stages=[])) == (CARRIED, "Pipeline", MADE_OF_THESE)
+    assert refusal(export.check_estimator, StandardScaler()) == (CARRIED, "StandardScaler", MADE_OF_THESE)
 
 
 def test_an_estimator_of_another_library_is_refused_although_its_name_is_known(spark: SparkSession) -> None:
@@ -362,9 +361,9 @@ def test_three_classes_are_refused(rows: DataFrame, exporting: Callable[..., byt
 
 def test_another_number_of_features_is_refused(rows: DataFrame, fitted: Any, exporting: Callable[..., bytes]) -> None:
     scaled = pipeline(StandardScaler(), PCA(k=2), logistic()).fit(rows)
-    for trained in (fitted, scaled):
+    for trained, at in ((fitted, "RandomForestClassificationModel"), (scaled, "StandardScalerModel")):
         assert refusal(exporting, trained, K + 1) == (
-            "9 features",
+            f"9 features for {at}",
             "8",
             "train on the features that the use case declares",
         )

@@ -337,7 +337,7 @@ def test_an_estimator_that_onnx_does_not_carry_is_refused(spark: SparkSession, c
     with pytest.raises(ModelError) as caught:
         training.build(spark, Bayes(), chain.balanced, lenient, str(tmp_path / "run"), silent)
     assert str(caught.value) == (
-        "export to ONNX: wanted a classifier that ONNX can carry (DecisionTreeClassifier, GBTClassifier, "
+        "export to ONNX: wanted a classifier of Spark ML that ONNX can carry (DecisionTreeClassifier, GBTClassifier, "
         "LogisticRegression or RandomForestClassifier), alone or as the last stage of a Pipeline after transformers that "
         "it can carry (ElementwiseProduct, MaxAbsScaler, MinMaxScaler, Normalizer, PCA, StandardScaler or VectorSlicer); "
         "found NaiveBayes. Next: let the use case's estimator be made of these"

@@ -1,0 +1,54 @@
+"""What an export to ONNX refuses, in words: kinds that it cannot carry, other than two classes, another width."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from spark_lib.errors import ModelError
+
+
+def refused(wanted: str, found: str, next_step: str) -> ModelError:
+    return ModelError("export to ONNX", wanted, found, next_step)
+
+
+def check_kinds(
+    stages: Sequence[Any],
+    kind: Callable[[Any], str | None],
+    classifiers: Collection[str],
+    transformers: Collection[str],
+    words: tuple[str, str],
+) -> None:
+    """Raise ModelError unless the last of the stages is one of the classifiers, and the others are transformers.
+
+    ``words`` are the library's name and its word for a stage of a pipeline.
+    """
+    library, word = words
+    for at, stage in enumerate(stages, 1):
+        if kind(stage) not in (classifiers if at == len(stages) else transformers):
+            raise refused(
+                f"a classifier of {library} that ONNX can carry ({_listed(classifiers)}), alone or as the last {word} of "
+                f"a Pipeline after transformers that it can carry ({_listed(transformers)})",
+                type(stage).__name__ + (f" as {word} {at} of {len(stages)}" if len(stages) > 1 else ""),
+                "let the use case's estimator be made of these",
+            )
+
+
+def check_two_classes(found: int) -> None:
+    if found != 2:
+        raise refused("two classes", f"{found}", "let the training rows hold labels 0 and 1, both of them")
+
+
+def check_width(stage: Any, found: int | None, width: int) -> None:
+    """``found`` is the number of values that the stage takes; None: any."""
+    if found is not None and found != width:
+        raise refused(
+            f"{width} features for {type(stage).__name__}",
+            f"{found}",
+            "train on the features that the use case declares",
+        )
+
+
+def _listed(names: Collection[str]) -> str:
+    *most, last = sorted(names)
+    return f"{', '.join(most)} or {last}"

@@ -1,0 +1,20 @@
+"""The parts of an error that an export to ONNX raises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from spark_lib.errors import ModelError
+
+MADE_OF_THESE = "let the use case's estimator be made of these"
+
+
+def refusal(action: Callable[..., Any], *arguments: Any) -> tuple[str, str, str]:
+    """What was wanted, what was found and what is to be done, of the error that the action raises."""
+    with pytest.raises(ModelError) as caught:
+        action(*arguments)
+    assert caught.value.where == "export to ONNX"
+    return caught.value.wanted, caught.value.found, caught.value.next_step
