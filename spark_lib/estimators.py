@@ -119,9 +119,7 @@ def _fit_spark(estimator: Any, rows: DataFrame, use_weights: bool) -> Any:
         if not last.hasParam("weightCol"):
             raise _no_weights(last)
         last.set(last.getParam("weightCol"), "weight")
-    # The training summary holds on to the session, which cannot be serialized once it has observed a write; a copy of
-    # the model leaves it behind.
-    return estimator.fit(rows).copy()
+    return export.without_summary(estimator.fit(rows))
 
 
 def _fit_sklearn(estimator: Any, rows: DataFrame, features: Mapping[str, Feature], use_weights: bool) -> Any:

@@ -72,6 +72,22 @@ def check(model: Any, n_features: int) -> None:
     check_two_classes(classifier.numClasses)
 
 
+def without_summary(model: Any) -> Any:
+    """A copy of a fitted model of Spark's that holds on to no training summary.
+
+    A summary holds on to the session, which cannot be serialized once it has observed a write: such a model could not
+    be applied to anything. Spark's copy of a logistic regression keeps it, and only Spark itself may take it off.
+    """
+    copied = model.copy()
+    for stage in _stages(copied):
+        if getattr(stage, "hasSummary", False):
+            from pyspark import SparkContext
+
+            java: Any = SparkContext._jvm
+            stage._java_obj.setSummary(java.scala.Option.empty())
+    return copied
+
+
 def export(model: Any, n_features: int, scratch_url: str, spark: SparkSession) -> bytes:
     """The ONNX of a fitted model, or of a PipelineModel of transformers and a model at its end.
 
