@@ -139,7 +139,7 @@ def _converter(classifier: Any, scratch: str, spark: SparkSession) -> Callable[[
         # Spark's probability is 1 / (1 + exp(-2 m)) (GBTClassificationModel, LogLoss).
         weights = 2 * np.array(classifier.treeWeights)
         return lambda graph, model: onnx_trees.boosted(graph, nodes, weights)
-    return lambda graph, model: onnx_trees.forest(graph, nodes, graph.is_double)
+    return lambda graph, model: onnx_trees.forest(graph, nodes)
 
 
 def _stages(estimator: Any) -> list[Any]:

@@ -1,7 +1,7 @@
 """A scikit-learn classifier, or a pipeline that ends in one, as ONNX: skl2onnx lays it out, the converters are ours.
 
 Everything is computed as scikit-learn does on a float32 matrix: transformers in float32, in which their results stay;
-thresholds, leaves and sums of trees, and logistic regression, in doubles.
+boosted trees and logistic regression in doubles.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def logistic_regression(graph: Graph, model: Any) -> str:
 def averaged(graph: Graph, model: Any) -> str:
     """A random forest, extremely random trees, or one tree."""
     trees = [tree.tree_ for tree in getattr(model, "estimators_", [model])]
-    return forest(graph, _table(_of_tree(tree) for tree in trees), doubles=True)
+    return forest(graph, _table(_of_tree(tree) for tree in trees))
 
 
 def gradient_boosting(graph: Graph, model: Any) -> str:

@@ -79,7 +79,7 @@ def nested(flat: Pipeline) -> Pipeline:
 KINDS: dict[str, tuple[Callable[[], Any], str]] = {
     "forest": (forest, "TreeEnsembleClassifier"),
     "tree": (tree, "TreeEnsembleClassifier"),
-    "boosted": (boosted, "Cast TreeEnsembleRegressor Cast Mul Sigmoid Sub Concat Cast"),
+    "boosted": (boosted, "Cast TreeEnsembleRegressor Cast Sigmoid Sub Concat Cast"),
     "logistic": (logistic, "Cast MatMul Add Sigmoid Sub Concat Cast"),
     "lasso": (
         lambda: logistic(regParam=0.1, elasticNetParam=1.0),
@@ -103,7 +103,7 @@ KINDS: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "min-max, boosted": (
         lambda: pipeline(MinMaxScaler(min=-1, max=2), boosted()),
-        "Cast Sub Mul Add IsNaN Where Where TreeEnsembleRegressor Cast Mul Sigmoid Sub Concat Cast",
+        "Cast Sub Mul Add IsNaN Where Where TreeEnsembleRegressor Cast Sigmoid Sub Concat Cast",
     ),
     "max-abs, product, tree": (
         lambda: pipeline(MaxAbsScaler(), ElementwiseProduct(scalingVec=Vectors.dense(range(1, K + 1))), tree()),

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyClassifier
@@ -37,6 +38,7 @@ KINDS: dict[str, Callable[[], Any]] = {
     "logistic": LogisticRegression,
     "tree": partial(DecisionTreeClassifier, max_depth=6, random_state=0),
     "forest": forest,
+    "forest of many": partial(forest, n_estimators=101, max_depth=3),
     "extra trees": partial(ExtraTreesClassifier, n_estimators=20, max_depth=6, random_state=0),
     "boosted": boosted,
     "boosted by the exponential loss, from nothing": partial(boosted, loss="exponential", init="zero"),
@@ -110,6 +112,15 @@ def test_hard_rows_get_the_probabilities_of_scikit_learn(kind: str) -> None:
     wanted = fitted.predict_proba(matrix)[:, 1]
     assert np.ptp(wanted) > 0.1
     np.testing.assert_allclose(model.score(model.load(exported), matrix), wanted, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("trees", "nodes"), [(100, ["TreeEnsembleClassifier"]), (101, ["Cast", "TreeEnsembleClassifier"])]
+)
+def test_more_than_100_votes_are_added_up_in_doubles(trees: int, nodes: list[str]) -> None:
+    fitted = forest(n_estimators=trees, max_depth=1).fit(*training_rows(nan=False))
+    found = onnx.load_from_string(export.export_sklearn(fitted, K)).graph
+    assert [node.op_type for node in found.node] == nodes
 
 
 def test_rows_that_meet_a_threshold_behind_a_scaler_go_where_scikit_learn_sends_them() -> None:
