@@ -34,6 +34,8 @@ def fit(
     from pyspark.ml import Estimator
 
     export.check_estimator(estimator)
+    if use_weights:
+        check_weighted(estimator)
     if isinstance(estimator, Estimator):
         return SparkModel(_fit_spark(estimator, rows, use_weights), features)
     return SklearnModel(_fit_sklearn(estimator, rows, features, use_weights), features)
@@ -107,42 +109,49 @@ class SklearnModel:
     @property
     def importance(self) -> dict[str, float]:
         """What each feature contributes, adding up to 1, as the last step says it; empty where it does not."""
-        last = self.fitted[-1] if hasattr(self.fitted, "steps") else self.fitted
+        last = _last(self.fitted)
         found = getattr(last, "feature_importances_", getattr(last, "coef_", None))
         return _shares(None if found is None else np.ravel(found), self.features)
 
 
+def check_weighted(estimator: Any) -> None:
+    """Raise ModelError for an estimator that takes no weight of a row."""
+    from sklearn.utils.validation import has_fit_parameter
+
+    last = _last(estimator)
+    if not (hasattr(last, "weightCol") or has_fit_parameter(last, "sample_weight")):
+        raise ModelError(
+            "training with [training] balancing = class_weight",
+            "an estimator that takes the weight of a row (weightCol in Spark ML, sample_weight in scikit-learn)",
+            f"a {type(last).__name__}, which does not",
+            "choose another balancing, or another estimator",
+        )
+
+
 def _fit_spark(estimator: Any, rows: DataFrame, use_weights: bool) -> Any:
     if use_weights:
-        stages = getattr(estimator, "getStages", lambda: [estimator])()
-        last = stages[-1]
-        if not last.hasParam("weightCol"):
-            raise _no_weights(last)
-        last.set(last.getParam("weightCol"), "weight")
+        last = _last(estimator)
+        last.set(last.weightCol, "weight")
     return export.without_summary(estimator.fit(rows))
 
 
 def _fit_sklearn(estimator: Any, rows: DataFrame, features: Mapping[str, Feature], use_weights: bool) -> Any:
-    from sklearn.utils.validation import has_fit_parameter
-
     found = rows.select(*features, "label", "weight").toArrow()
-    weights: dict[str, np.ndarray] = {}
+    weights = {}
     if use_weights:
         steps = getattr(estimator, "steps", None)
-        last = steps[-1][1] if steps else estimator
-        if not has_fit_parameter(last, "sample_weight"):
-            raise _no_weights(last)
         weights = {f"{steps[-1][0]}__sample_weight" if steps else "sample_weight": found["weight"].to_numpy()}
     return estimator.fit(matrix.from_arrow(found, features), found["label"].to_numpy().astype(np.int64), **weights)
 
 
-def _no_weights(estimator: Any) -> ModelError:
-    return ModelError(
-        "training with [training] balancing = class_weight",
-        "an estimator that takes the weight of a row (weightCol in Spark ML, sample_weight in scikit-learn)",
-        f"a {type(estimator).__name__}, which does not",
-        "choose another balancing, or another estimator",
-    )
+def _last(estimator: Any) -> Any:
+    """The stage of a pipeline that classifies, fitted or not; or the estimator alone."""
+    for stages in ("getStages", "stages", "steps"):
+        found = getattr(estimator, stages, None)
+        if found is not None:
+            last = (found() if callable(found) else found)[-1]
+            return last[1] if isinstance(last, tuple) else last
+    return estimator
 
 
 def _sample(rows: DataFrame, key: str) -> DataFrame:

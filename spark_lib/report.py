@@ -30,6 +30,11 @@ _VERDICTS = {
         "look at the missed gates and the charts below. Features, the window or the estimator have to change, or the bound"
         " was wrong for this population. No model file was published: days go on with the last approved model.",
     ),
+    "features": (
+        "Rejected: a feature says nothing",
+        "repair the feature, or leave it out of the use case: in the whole training split it has one value, or none. No model"
+        " file was published: days go on with the last approved model.",
+    ),
     "inconclusive": (
         "Rejected: inconclusive",
         "widen [training] window_days, or wait for more outcomes: there are too few to train or to judge a model, so that"

@@ -108,6 +108,7 @@ def test_the_verdict_comes_first_in_words_with_the_next_step(page: Element) -> N
     [
         ("gate", "Rejected: a gate was missed", "look at the missed gates"),
         ("inconclusive", "Rejected: inconclusive", "widen [training] window_days"),
+        ("features", "Rejected: a feature says nothing", "repair the feature"),
         ("unlabelled", "Rejected: too many rows without an outcome", "set [training] label_delay_days"),
     ],
 )
