@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +50,11 @@ def card_of(documents: Documents) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "estimator",
+    "make",
     [
-        GBTClassifier(maxIter=3, maxDepth=2, seed=0),
-        LogisticRegression(maxIter=5),
-        Pipeline(
+        lambda: GBTClassifier(maxIter=3, maxDepth=2, seed=0),
+        lambda: LogisticRegression(maxIter=5),
+        lambda: Pipeline(
             stages=[
                 StandardScaler(inputCol="features", outputCol="scaled"),
                 LogisticRegression(featuresCol="scaled", maxIter=5),
@@ -64,9 +64,9 @@ def card_of(documents: Documents) -> dict[str, Any]:
     ids=["boosted trees", "logistic regression", "scaled logistic regression"],
 )
 def test_an_estimator_of_spark_ml_is_fitted_judged_and_exported(
-    spark: SparkSession, chain: Chain, tmp_path: Path, estimator: Any
+    spark: SparkSession, chain: Chain, tmp_path: Path, make: Callable[[], Any]
 ) -> None:
-    documents = train(spark, chain, chain.balanced, estimator, tmp_path)
+    documents = train(spark, chain, chain.balanced, make(), tmp_path)
     card = card_of(documents)
     assert card["verdict"]["approved"], card["verdict"]
     found = pa.Table.from_pylist(rows(chain.lake.root, "validation/unbalanced"))
@@ -124,7 +124,7 @@ def unbalanced(spark: SparkSession, chain: Chain, tmp_path_factory: pytest.TempP
     ids=["Spark ML", "scikit-learn"],
 )
 def test_weights_of_classes_reach_the_estimator_and_the_calibration_takes_them_back(
-    spark: SparkSession, chain: Chain, unbalanced: Mapping[str, Partition], tmp_path: Path, make: Any
+    spark: SparkSession, chain: Chain, unbalanced: Mapping[str, Partition], tmp_path: Path, make: Callable[[], Any]
 ) -> None:
     means = {}
     for strategy, balanced in unbalanced.items():
