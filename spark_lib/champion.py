@@ -86,12 +86,10 @@ def _scored_twice(
     rows = read_partitions(spark, [balanced], NATURAL)
     if balanced.manifest.rows(NATURAL) > ROWS:
         rows = rows.orderBy(F.xxhash64(key)).limit(ROWS)
-    names = ["one", "other"]
+    names = ["_one", "_other"]
     for name, model in zip(names, (challenger, champion), strict=True):
         features = {f["name"]: Feature(f["type"], f["fill"]) for f in model.card["features"]}
-        kept = [column for column in rows.columns if column != "score"]
-        scored = scored_by(model.model, rows, kept, features, model.card["calibration"], model.digest)
-        rows = scored.withColumnRenamed("score", name)
+        rows = scored_by(model.model, rows, rows.columns, features, model.card["calibration"], model.digest, name)
     cells = [(F.round(F.col(name) * metrics.GRID) / metrics.GRID).alias(name) for name in names]
     counted = rows.groupBy(*cells).agg(
         F.count_if(F.col("label") == 1).alias("positives"), F.count_if(F.col("label") == 0).alias("negatives")

@@ -15,12 +15,15 @@ from spark_lib.errors import ModelError
 from spark_lib.files import remove, spark_path
 from spark_lib.inference import scored_by
 from spark_lib.model import check_parity
+from spark_lib.resampling import WEIGHT
 from spark_lib.use_case import Feature
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 PARITY_ROWS = 10_000
+#: The column of scores, named so that no feature is.
+SCORE = "_score"
 #: Spark's transformers that keep each feature in its place, so that what a model says of a place is about that feature.
 _KEEP_PLACES = ("StandardScalerModel", "MinMaxScalerModel", "MaxAbsScalerModel", "RobustScalerModel")
 
@@ -28,7 +31,7 @@ _KEEP_PLACES = ("StandardScalerModel", "MinMaxScalerModel", "MaxAbsScalerModel",
 def fit(
     estimator: Any, rows: DataFrame, features: Mapping[str, Feature], use_weights: bool
 ) -> SparkModel | SklearnModel:
-    """The estimator fitted to ``rows``: the float ``features`` by name and as the vector ``features``, ``label``, ``weight``,
+    """The estimator fitted to ``rows``: the float ``features`` by name and as the vector ``features``, ``label`` and weight,
     in the order of their key. Raises ModelError for an estimator that ONNX cannot carry, and for one that takes no
     weights where they are wanted."""
     from pyspark.ml import Estimator
@@ -52,12 +55,12 @@ class SparkModel:
         export.check(self.fitted, len(self.features))
 
     def scored(self, rows: DataFrame) -> DataFrame:
-        """``rows`` with the positive class's ``score``, uncalibrated."""
+        """``rows`` with ``SCORE``, the positive class's, uncalibrated."""
         from pyspark.ml.functions import vector_to_array
         from pyspark.sql import functions as F
 
         found: DataFrame = self.fitted.transform(rows)
-        return found.withColumn("score", vector_to_array(F.col("probability"), "float64")[1])
+        return found.withColumn(SCORE, vector_to_array(F.col("probability"), "float64")[1])
 
     def export(self, rows: DataFrame, key: str, scratch: str) -> bytes:
         """The model as ONNX, once it scores ``rows``, or of many a sample from all over them, as Spark does."""
@@ -67,8 +70,8 @@ class SparkModel:
             exported = export.export(self.fitted, len(self.features), path, spark)
         finally:
             remove(spark, path)
-        sample = self.scored(_sample(rows, key)).select(*self.features, "score").toArrow()
-        check_parity(exported, matrix.from_arrow(sample, self.features), sample["score"].to_numpy())
+        sample = self.scored(_sample(rows, key)).select(*self.features, SCORE).toArrow()
+        check_parity(exported, matrix.from_arrow(sample, self.features), sample[SCORE].to_numpy())
         return exported
 
     @property
@@ -96,9 +99,9 @@ class SklearnModel:
         return export.export_sklearn(self.fitted, len(self.features))
 
     def scored(self, rows: DataFrame) -> DataFrame:
-        """``rows`` with the positive class's ``score``, uncalibrated."""
+        """``rows`` with ``SCORE``, the positive class's, uncalibrated."""
         others = [name for name in rows.columns if name not in self.features and name != "features"]
-        return scored_by(self.exported, rows.drop("features"), others, self.features)
+        return scored_by(self.exported, rows.drop("features"), others, self.features, name=SCORE)
 
     def export(self, rows: DataFrame, key: str, scratch: str) -> bytes:
         """The model as ONNX, once it scores ``rows``, or of many a sample from all over them, as scikit-learn does."""
@@ -131,16 +134,16 @@ def check_weighted(estimator: Any) -> None:
 def _fit_spark(estimator: Any, rows: DataFrame, use_weights: bool) -> Any:
     if use_weights:
         last = _last(estimator)
-        last.set(last.weightCol, "weight")
+        last.set(last.weightCol, WEIGHT)
     return export.without_summary(estimator.fit(rows))
 
 
 def _fit_sklearn(estimator: Any, rows: DataFrame, features: Mapping[str, Feature], use_weights: bool) -> Any:
-    found = rows.select(*features, "label", "weight").toArrow()
+    found = rows.select(*features, "label", WEIGHT).toArrow()
     weights = {}
     if use_weights:
         steps = getattr(estimator, "steps", None)
-        weights = {f"{steps[-1][0]}__sample_weight" if steps else "sample_weight": found["weight"].to_numpy()}
+        weights = {f"{steps[-1][0]}__sample_weight" if steps else "sample_weight": found[WEIGHT].to_numpy()}
     return estimator.fit(matrix.from_arrow(found, features), found["label"].to_numpy().astype(np.int64), **weights)
 
 

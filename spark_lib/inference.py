@@ -74,9 +74,10 @@ def scored_by(
     features: Mapping[str, Feature],
     back: Calibration = NONE,
     digest: str | None = None,
+    name: str = "score",
 ) -> DataFrame:
-    """``identity`` columns with the ``score`` of an ONNX model, calibrated by ``back``. A worker refuses bytes of another
-    ``digest``."""
+    """``identity`` columns with the score of an ONNX model as ``name``, calibrated by ``back``. A worker refuses bytes of
+    another ``digest``."""
     shipped = rows.sparkSession.sparkContext.broadcast(model)
 
     def scores(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -90,12 +91,12 @@ def scored_by(
         for batch in batches:
             score = calibration.apply(back, positive_probability(session, matrix.from_arrow(batch, features)))
             yield pa.RecordBatch.from_arrays(
-                [*(batch.column(name) for name in identity), pa.array(score)], names=[*identity, "score"]
+                [*(batch.column(column) for column in identity), pa.array(score)], names=[*identity, name]
             )
 
     from pyspark.sql.types import DoubleType, StructType
 
-    schema = StructType([rows.schema[name] for name in identity]).add("score", DoubleType())
+    schema = StructType([rows.schema[column] for column in identity]).add(name, DoubleType())
     return rows.mapInArrow(scores, schema)
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from spark_lib.use_case import UseCase
 
+#: The column of weights, named so that no feature is.
+WEIGHT = "_weight"
 LABELS = {"negative": 0, "positive": 1}
 
 
@@ -99,11 +101,11 @@ def _original(frame: DataFrame) -> DataFrame:
 
 
 def weighted(frame: DataFrame, weights: Mapping[str, float]) -> DataFrame:
-    """``frame`` with the ``weight`` of each row, by its label."""
+    """``frame`` with the weight of each row, by its label."""
     from pyspark.sql import functions as F
 
     positive = F.col("label") == LABELS["positive"]
-    return frame.withColumn("weight", F.when(positive, weights["positive"]).otherwise(weights["negative"]))
+    return frame.withColumn(WEIGHT, F.when(positive, weights["positive"]).otherwise(weights["negative"]))
 
 
 def trained_on(figures: Mapping[str, Any]) -> dict[str, float]:

@@ -129,11 +129,11 @@ def _spread(case: UseCase, rows: DataFrame) -> dict[str, tuple[int, float | None
 
 
 def counted(rows: DataFrame) -> metrics.Scored:
-    """Rows with a ``score`` and the ``label``, counted by score where they are: the driver gets at most a million counts,
+    """Rows with ``estimators.SCORE`` and the ``label``, counted by score where they are: the driver gets at most a million counts,
     and the order of rows, which Spark's own evaluator sums by, makes no difference."""
     from pyspark.sql import functions as F
 
-    score = F.round(F.col("score") * metrics.GRID) / metrics.GRID
+    score = F.round(F.col(estimators.SCORE) * metrics.GRID) / metrics.GRID
     by_score = rows.groupBy(score.alias("score")).agg(
         F.count_if(F.col("label") == 1).alias("positives"), F.count_if(F.col("label") == 0).alias("negatives")
     )

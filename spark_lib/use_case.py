@@ -117,6 +117,9 @@ class UseCase(ABC):
 SHIPPED = "spark_lib.use_cases"
 #: What a float32 matrix can be made of.
 NUMERIC = ("boolean", "tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
+#: Columns that Daystone or a model of Spark ML adds to rows of features, and those that it adds to predictions.
+RESERVED = ("copy", "date", "features", "label", "landed", "side", "prediction", "probability", "rawPrediction")
+PREDICTED = ("score", "model_date", "model_digest")
 _REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
@@ -210,5 +213,13 @@ def _check(name: str, case: UseCase) -> None:
     for feature, declared in case.features.items():
         numeric = declared.type.lower().partition("(")[0] in NUMERIC
         need(numeric, f"feature {feature!r} of one of the types {', '.join(NUMERIC)}", repr(declared.type))
+    identity = dict.fromkeys([case.key, case.entity, case.event_time])
+    for columns, own in ((identity, (*RESERVED, *PREDICTED)), (case.features, RESERVED)):
+        for column in columns:
+            need(
+                column.lower() not in map(str.lower, own) and not column.startswith("_"),
+                f"columns of other names than {', '.join(own)} or _anything, which are Daystone's own",
+                repr(column),
+            )
     for setting in case.settings:
         need("." in setting, "settings named section.key", repr(setting))

@@ -186,7 +186,9 @@ def test_areas_are_those_of_sparks_own_evaluator(spark: SparkSession) -> None:
     labels = (random.random(2_500) < 0.2).astype(np.float64)
     scores = np.round(0.6 * random.random(len(labels)) + 0.3 * labels, 3)
     table = pa.table({"label": labels, "score": scores, "p": np.stack([1 - scores, scores], axis=1).tolist()})
-    scored = spark.createDataFrame(table).select("label", "score", array_to_vector(F.col("p")).alias("probability"))
+    scored = spark.createDataFrame(table).select(
+        "label", F.col("score").alias("_score"), array_to_vector(F.col("p")).alias("probability")
+    )
     evaluator = BinaryClassificationEvaluator(rawPredictionCol="probability", labelCol="label", numBins=0)
     found = metrics.measured(training.counted(scored))
     for metric, name in (("areaUnderROC", "area_under_roc"), ("areaUnderPR", "area_under_pr")):

@@ -116,6 +116,21 @@ def test_what_a_use_case_cannot_import_is_told_by_its_own_traceback(
             "wanted `positive` among ('bad', 'good'); found 'worse'",
         ),
         ("features", {}, "wanted at least one feature; found none"),
+        *(
+            (
+                "features",
+                {name: Feature("DOUBLE")},
+                "wanted columns of other names than copy, date, features, label, landed, side, prediction, probability, "
+                f"rawPrediction or _anything, which are Daystone's own; found {name!r}",
+            )
+            for name in ("label", "Copy", "_weight")
+        ),
+        (
+            "entity",
+            "score",
+            "wanted columns of other names than copy, date, features, label, landed, side, prediction, probability, "
+            "rawPrediction, score, model_date, model_digest or _anything, which are Daystone's own; found 'score'",
+        ),
         ("settings", {"cadence": "daily"}, "wanted settings named section.key; found 'cadence'"),
     ],
 )
