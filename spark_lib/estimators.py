@@ -25,7 +25,7 @@ PARITY_ROWS = 10_000
 #: The column of scores, named so that no feature is.
 SCORE = "_score"
 #: Spark's transformers that keep each feature in its place, so that what a model says of a place is about that feature.
-_KEEP_PLACES = ("StandardScalerModel", "MinMaxScalerModel", "MaxAbsScalerModel", "RobustScalerModel")
+_KEEP_PLACES = ("StandardScalerModel", "MinMaxScalerModel", "MaxAbsScalerModel")
 
 
 def fit(

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: The column of weights, named so that no feature is.
 WEIGHT = "_weight"
+#: Weights are whole multiples of one over this, so that their sums are exact in any order.
+_WEIGHTS = 2**10
 LABELS = {"negative": 0, "positive": 1}
 
 
@@ -44,7 +46,7 @@ def plan(counts: Mapping[str, int], strategy: str, target_ratio: float) -> Plan:
         elif strategy in ("oversample", "smote"):
             rows[minority] = round(many * target_ratio)
         elif strategy == "class_weight":
-            weights[minority] = many * target_ratio / few
+            weights[minority] = max(1, round(many * target_ratio / few * _WEIGHTS)) / _WEIGHTS
     return Plan(minority, rows, weights)
 
 

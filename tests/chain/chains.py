@@ -28,7 +28,7 @@ LUIGI = Path(sysconfig.get_path("scripts"), "luigi")
 SECTIONS = {
     "features": ("",),
     "serving": ("",),
-    "balanced": ("train", "validation/unbalanced", "validation/balanced"),
+    "balanced": ("train", "calibration", "validation/unbalanced", "validation/balanced"),
     "predictions": ("",),
 }
 #: A cold JVM on two cores lives for seconds: fewer compilers and one collector start it sooner. No result depends on it.

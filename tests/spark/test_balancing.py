@@ -263,7 +263,10 @@ def test_each_strategy_balances_the_training_rows_alone_to_the_ratio_that_is_wan
     negatives, positives = counted(rows(tmp_path, "train"))
     assert (positives, negatives) == rows_left(few, lots)
     assert figures["balanced"] == {"positive": positives, "negative": negatives}
-    assert figures["weights"] == {"positive": lots * ratio / few if weight is None else weight, "negative": 1.0}
+    assert figures["weights"] == {
+        "positive": round(lots * ratio / few * 1024) / 1024 if weight is None else weight,
+        "negative": 1.0,
+    }
     for name in ("calibration", "validation/unbalanced", "validation/balanced"):
         assert rows(tmp_path, name) == many[name]
 
