@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test check test-full mutants faults faults-full bench jars clean prerequisites s3-server browser
+.PHONY: help demo test check test-full mutants faults faults-full bench bench-full jars clean prerequisites s3-server browser
 
 help:
 	@echo "make demo       60 sample days, the chain on them, a few predictions"
@@ -15,6 +15,7 @@ help:
 	@echo "make faults     kill, cut off, damage and fill what can be, and check that nothing is lost"
 	@echo "make faults-full  the same with five times as many seeds"
 	@echo "make bench      the benchmarks, into benchmarks/results/latest.json"
+	@echo "make bench-full the same with those that take an hour"
 	@echo "make jars       Spark's jars for S3, once"
 	@echo "make browser    a browser for the tests of the report, where there is none"
 	@echo "make clean      remove all that these made, except lakes, logs, .tools and what is below the user's cache"
@@ -47,6 +48,9 @@ faults-full: $(READY) s3-server
 
 bench: $(READY) s3-server
 	$(BIN)/python -m benchmarks.bench
+
+bench-full: bench
+	$(BIN)/python -m benchmarks.smote --full
 
 jars: $(READY)
 	$(BIN)/python -m spark_lib.s3a

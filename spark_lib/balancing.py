@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from spark_lib import matrix, resampling
 from spark_lib import raw as raw_feeds
-from spark_lib import resampling
 from spark_lib.errors import BadData
 from spark_lib.files import schema_of, unreadable_files_named, write_parquet
 from spark_lib.lake import Partition, RawDays, Rows
@@ -15,7 +15,7 @@ from spark_lib.reading import read_partitions
 from spark_lib.splitting import CALIBRATION, SIDES, TRAIN, VALIDATION, split
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame, SparkSession
 
     from spark_lib.use_case import UseCase
 
@@ -55,6 +55,7 @@ def build(
         figures["prevalences"] = {name: _prevalence(figures[name]) for name in (*SIDES, "balanced")}
         known = sides.where(F.col("label").isNotNull())
         of = {name: known.where(F.col("side") == name).drop("side") for name in SIDES}
+        figures["spread"] = _spread(case, of[TRAIN])
         neighbours = settings["smote_neighbours"]
         sections = {
             TRAIN: resampling.resampled(of[TRAIN], case, figures[TRAIN], wanted, strategy, neighbours, seed),
@@ -71,6 +72,25 @@ def build(
 def _prevalence(classes: Mapping[str, int]) -> float | None:
     rows = sum(classes.values())
     return classes["positive"] / rows if rows else None
+
+
+def _spread(case: UseCase, rows: DataFrame) -> dict[str, dict[str, Any]]:
+    """Of each feature, as a model gets it: how many rows had a value, the least and the greatest finite one, and how many
+    are infinite."""
+    from pyspark.sql import functions as F
+
+    def of(name: str, value: Column) -> Column:
+        finite = F.when(~F.isnan(value) & (F.abs(value) < float("inf")), value)
+        return F.struct(
+            F.count_if(~matrix.is_missing(F.col(name).cast("float"))).alias("there"),
+            F.min(finite).alias("least"),
+            F.max(finite).alias("greatest"),
+            F.count_if(F.abs(value) == float("inf")).alias("infinite"),
+        ).alias(name)
+
+    made = zip(case.features, matrix.columns(case.features), strict=True)
+    (found,) = rows.agg(*[of(name, value) for name, value in made]).collect()
+    return {name: found[name].asDict() for name in case.features}
 
 
 def _with_label(spark: SparkSession, case: UseCase, rows: DataFrame, outcomes: RawDays) -> DataFrame:

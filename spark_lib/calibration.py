@@ -66,7 +66,7 @@ def platt(found: Scored) -> Calibration:
         sample_weight=np.concatenate([as_positive, found.rows - as_positive]),
     )
     slope, intercept = float(curve.coef_[0, 0]), float(curve.intercept_[0])
-    if slope <= 0:
+    if slope <= 0 or len(x) == 1:  # one score for everybody has no slope
         slope, intercept = 0.0, float(np.log(positives / negatives))
     return {"kind": "platt", "slope": slope, "intercept": intercept}
 

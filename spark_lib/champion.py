@@ -2,48 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from spark_lib import metrics
+from spark_lib import matrix, metrics
 from spark_lib.balancing import NATURAL
+from spark_lib.errors import BadData
 from spark_lib.files import columns_of, unreadable_files_named
 from spark_lib.inference import scored_by
-from spark_lib.lake import Partition
+from spark_lib.lake import Lake, Partition
+from spark_lib.model import check_digest, check_safe
 from spark_lib.reading import read_partitions
-from spark_lib.selection import Pinned
+from spark_lib.resampling import drawn
+from spark_lib.selection import Pinned, approved_model
 from spark_lib.use_case import Feature
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
+
+    from spark_lib.use_case import UseCase
 
 METRIC = "area_under_roc"
-#: Validation rows that are compared, at most: of more, a sample from all over them.
-ROWS = 1_000_000
+#: Validation rows that are compared, at most: of more, a draw.
+ROWS = 100_000
 #: What has to be equal for no row that one validates on to have been trained on by the other.
 _OF_THE_SPLIT = ("split", "train_validation_split_proportion", "calibration_proportion")
 
 
 @unreadable_files_named()
 def compare(
-    spark: SparkSession,
-    key: str,
-    challenger: Pinned,
-    champion: Pinned,
+    spark: Callable[[], SparkSession],
+    case: UseCase,
+    lake: Lake,
+    challenger: Partition,
+    champion: Partition,
     balanced: Partition,
     settings: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """How the challenger does against the champion on the natural validation rows of ``balanced``, the challenger's own.
+    """How the model ``challenger`` does against the ``champion`` on the natural validation rows of ``balanced``, its own.
 
     It ``loses`` where the lower end of the interval of the difference of the areas under ROC, by the paired bootstrap, is
-    further below 0 than ``champion_margin``. Where the two cannot be compared it does not lose, and ``detail`` says why.
+    further below 0 than ``champion_margin``: it has to show that it does not lose more. Where the two cannot be compared
+    it does not lose, and ``detail`` says why. ``spark`` starts Spark, where it is needed.
     """
-    found: dict[str, Any] = {"champion": str(champion.date), "champion_digest": champion.digest, "loses": False}
-    hindrance = incomparable(challenger.card, champion.card, balanced)
+    new, old = approved_model(lake, challenger), approved_model(lake, champion)
+    found = {"challenger": str(new.date), "champion": str(old.date)}
+    hindrance = incomparable(new, old, balanced) or _rebuilt(challenger, balanced)
     if hindrance:
-        return found | {"detail": f"not compared with the model of {champion.date}: {hindrance}"}
+        return found | {"loses": False, "detail": f"not compared with the model of {old.date}: {hindrance}"}
+    rows = read_partitions(spark(), [balanced], NATURAL)
+    try:
+        matrix.check_filled(rows, _features(old))
+    except BadData as error:
+        return found | {"loses": False, "detail": f"not compared with the model of {old.date}: {error.found}"}
+    if balanced.manifest.rows(NATURAL) > ROWS:
+        rows = drawn(rows, case.key, ROWS, settings["seed"])
     difference, interval = metrics.difference(
-        _scored_twice(spark, key, challenger, champion, balanced),
+        _scored_twice(rows, new, old),
         METRIC,
         settings["bootstrap_replicates"],
         settings["confidence"],
@@ -51,7 +66,7 @@ def compare(
     )
     margin = settings["champion_margin"]
     words = (
-        f"area under ROC {difference:+.4f} against the model of {champion.date} "
+        f"area under ROC {difference:+.4f} against the model of {old.date} "
         f"({interval[0]:+.4f} to {interval[1]:+.4f}), champion_margin {margin:g}"
     )
     return found | {
@@ -62,36 +77,47 @@ def compare(
     }
 
 
-def incomparable(challenger: Mapping[str, Any], champion: Mapping[str, Any], balanced: Partition) -> str:
+def incomparable(challenger: Pinned, champion: Pinned, balanced: Partition) -> str:
     """Why a champion cannot be judged on the challenger's validation rows, by their cards; empty where it can."""
+    new, old = challenger.card, champion.card
     for name in _OF_THE_SPLIT:
-        ours, theirs = (card["settings"].get(name) for card in (challenger, champion))
+        ours, theirs = (card["settings"].get(name) for card in (new, old))
         if ours != theirs:
             return f"[training] {name} was {theirs} and is {ours}, so that it was trained on rows that now validate"
-    if challenger["settings"]["split"] != "entity":
+    if new["settings"]["split"] != "entity":
         return "the rows are split by time, so that it was trained on entities that now validate"
+    for name in ("entity", "classes"):
+        if new[name] != old[name]:
+            return f"the use case's {name} was {old[name]} and is {new[name]}"
     columns = dict(balanced.manifest.schema)
-    for feature in champion["features"]:
+    for feature in old["features"]:
         ((name, kind),) = columns_of(f"`{feature['name']}` {feature['type']}").items()
         if columns.get(name) != kind:
             return f"it needs a feature {name!r} of type {kind}, which the rows no longer have"
     return ""
 
 
-def _scored_twice(
-    spark: SparkSession, key: str, challenger: Pinned, champion: Pinned, balanced: Partition
-) -> metrics.ScoredTwice:
+def _rebuilt(challenger: Partition, balanced: Partition) -> str:
+    trained_on = [run for given in challenger.manifest.inputs if given.name == "balanced" for run in given.ids]
+    if balanced.manifest.run in trained_on:
+        return ""
+    return "the balanced rows were rebuilt after the newer model was trained; rebuild that training, too"
+
+
+def _features(model: Pinned) -> dict[str, Feature]:
+    return {feature["name"]: Feature(feature["type"], feature["fill"]) for feature in model.card["features"]}
+
+
+def _scored_twice(rows: DataFrame, challenger: Pinned, champion: Pinned) -> metrics.ScoredTwice:
     from pyspark.sql import functions as F
 
-    rows = read_partitions(spark, [balanced], NATURAL)
-    if balanced.manifest.rows(NATURAL) > ROWS:
-        rows = rows.orderBy(F.xxhash64(key)).limit(ROWS)
     names = ["_one", "_other"]
     for name, model in zip(names, (challenger, champion), strict=True):
-        features = {f["name"]: Feature(f["type"], f["fill"]) for f in model.card["features"]}
-        rows = scored_by(model.model, rows, rows.columns, features, model.card["calibration"], model.digest, name)
-    cells = [(F.round(F.col(name) * metrics.GRID) / metrics.GRID).alias(name) for name in names]
-    counted = rows.groupBy(*cells).agg(
+        check_digest(model.model, model.digest)
+        check_safe(model.model)
+        back = model.card["calibration"]
+        rows = scored_by(model.model, rows, rows.columns, _features(model), back, model.digest, name)
+    counted = rows.groupBy(*names).agg(
         F.count_if(F.col("label") == 1).alias("positives"), F.count_if(F.col("label") == 0).alias("negatives")
     )
     found = counted.toArrow().sort_by([(name, "ascending") for name in names])

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from spark_lib.splitting import SIDES
+from spark_lib.splitting import SIDES, TRAIN, VALIDATION
 
 #: In the order in which a card shows them: metric, its words, and whether its bound is the least that is allowed.
 _GATES = (
@@ -14,6 +14,9 @@ _GATES = (
     ("area_under_pr", "area under PR", True),
     ("calibration_error", "calibration error", False),
 )
+
+#: Validation rows of a class, at the least: what fewer say may be a certainty by chance.
+LEAST_JUDGED = 10
 
 Verdict = Mapping[str, Any]
 APPROVED: Verdict = {"approved": True, "reason": "", "detail": ""}
@@ -40,6 +43,10 @@ def inconclusive(counts: Mapping[str, Any], sides: Sequence[str], min_positives:
             if not counts[side][label]:
                 rows = sum(counts[side].values())
                 return f"one class: no {label} among the {rows:,} labelled rows of the {side} split"
+    judged = counts[VALIDATION]
+    rarer = min(judged, key=lambda label: judged[label])
+    if judged[rarer] < LEAST_JUDGED:
+        return f"too few to judge by: {judged[rarer]:,} {rarer} validation rows, an interval takes {LEAST_JUDGED} of each class"
     positives = sum(counts[side]["positive"] for side in SIDES)
     if positives < min_positives:
         return f"too few positives: {positives:,} in the window, min_positives is {min_positives:,}"
@@ -60,21 +67,21 @@ def unlabelled(counts: Mapping[str, Any], limit: float, day: date) -> str:
         f"max_unlabelled is {limit:.1%}; "
     )
     by_age = sorted(((day - date.fromisoformat(landed)).days, rows) for landed, rows in counts["by_day"].items())
-    for place, (age, _) in enumerate(by_age):
-        older = by_age[place:]
+    for place, (age, _) in enumerate(by_age[:-1]):
+        older = by_age[place + 1 :]
         if sum(without for _, (_, without) in older) <= limit * sum(map(sum, (rows for _, rows in older))):
-            return words + f"a label_delay_days of {age - 1} would do, by the rows of this window"
+            return words + f"a label_delay_days of {age} would do, by the rows of this window"
     return words + "no delay within this window would do: see whether the outcomes still land"
 
 
-def on_columns(spread: Mapping[str, tuple[int, float | None, float | None]], rows: int) -> Verdict:
-    """Whether every feature can teach something: ``spread`` is how many of the training rows have a value, the least and the
-    greatest, as the model gets them."""
-    for name, (there, least, greatest) in spread.items():
-        if not there:
-            return rejected("features", f"{name} is null in all {rows:,} training rows; {_REPAIR}")
-        if least == greatest:
-            return rejected("features", f"{name} is {least:g} in all {rows:,} training rows; {_REPAIR}")
+def on_columns(counts: Mapping[str, Any]) -> Verdict:
+    """Whether every feature can teach something, by its ``spread`` over the rows of the training split before balancing."""
+    rows = sum(counts[TRAIN].values())
+    for name, of in counts["spread"].items():
+        if not of["there"]:
+            return rejected("features", f"{name} is null in all {rows:,} rows of the train split; {_REPAIR}")
+        if of["least"] == of["greatest"] and not of["infinite"]:
+            return rejected("features", f"{name} is {of['least']:g} in all {rows:,} rows of the train split; {_REPAIR}")
     return APPROVED
 
 

@@ -62,13 +62,12 @@ def area_under_roc(found: Scored) -> float:
 
 
 def area_under_pr(found: Scored) -> float:
-    """Under precision by recall, by the trapezoidal rule over every distinct score; the precision of the highest score
-    holds down to a recall of 0. NaN without both classes."""
+    """Under precision by recall, in steps: the mean precision at each positive (average precision). A straight line
+    between two points would promise precisions that no threshold has (Davis and Goadrich 2006). NaN without both classes."""
     true, false = from_above(found)
     if not true[-1] or not false[-1]:
         return math.nan
-    precision = true / (true + false)
-    return _trapezoids(np.r_[0, true] / true[-1], np.r_[precision[0], precision])
+    return math.fsum(np.diff(np.r_[0, true]) * (true / (true + false))) / float(true[-1])
 
 
 def brier(found: Scored) -> float:
@@ -122,12 +121,19 @@ def intervals(
     """Percentile intervals of metrics by the bootstrap over rows (Efron and Tibshirani 1993, chapter 13): as many rows
     drawn with replacement, ``replicates`` times. A draw without one of the classes is drawn again.
 
+    Drawing adds to a calibration error, which is never negative, as much again as chance added to it already: its interval
+    is the basic one (Davison and Hinkley 1997, section 5.2), which takes that back, and never leaves out the error itself.
+    Rows are drawn as if they had nothing to do with each other: where an entity has many rows, intervals are too narrow.
     Neighbouring scores are merged into at most 20,000 first, which moves an interval by less than its replicates do.
     Raises ValueError without both classes.
     """
     drawn = [[METRICS[name](sample) for name in names] for sample in resampled(found, replicates, seed)]
     low, high = np.quantile(np.array(drawn), tails(confidence), axis=0)
-    return {name: (float(low[place]), float(high[place])) for place, name in enumerate(names)}
+    ends = {name: (float(low[place]), float(high[place])) for place, name in enumerate(names)}
+    if "calibration_error" in ends:
+        value, (low_end, high_end) = calibration_error(found), ends["calibration_error"]
+        ends["calibration_error"] = (max(0.0, min(value, 2 * value - high_end)), max(value, 2 * value - low_end))
+    return ends
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ MOST_FEATURES = 25
 _VERDICTS = {
     "approved": (
         "Approved",
-        "the next selection takes this model, and days are scored with it until a newer one is approved.",
+        "selections consider this model: it takes over unless it loses to the one in force, which selection.json says.",
     ),
     "gate": (
         "Rejected: a gate was missed",

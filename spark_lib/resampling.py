@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 #: The column of weights, named so that no feature is.
 WEIGHT = "_weight"
+_DIGITS = 3  # hexadecimal, of a digest: 4,096 places
 #: Weights are whole multiples of one over this, so that their sums are exact in any order.
 _WEIGHTS = 2**10
 LABELS = {"negative": 0, "positive": 1}
@@ -78,10 +79,22 @@ def undersampled(frame: DataFrame, case: UseCase, counts: Mapping[str, int], see
 
 
 def drawn(frame: DataFrame, key: str, size: int, seed: int) -> DataFrame:
-    """``size`` rows without replacement: the first by SHA-256(seed ":" key)."""
+    """``size`` rows without replacement: the first by SHA-256(seed ":" key).
+
+    The digests' first digits are counted, so that only rows of the place where the cut falls have to be sorted. One Spark
+    job, or none.
+    """
     from pyspark.sql import functions as F
 
-    return frame.orderBy(F.sha2(F.concat(F.lit(f"{seed}:"), F.col(key).cast("string")), 256)).limit(size)
+    digest = F.sha2(F.concat(F.lit(f"{seed}:"), F.col(key).cast("string")), 256)
+    place = F.substring(digest, 1, _DIGITS)
+    rows = sorted(frame.groupBy(place.alias("place")).count().collect()) if size else []
+    before = 0
+    for at, count in rows:
+        if before + count >= size:
+            return frame.where(place < at).unionByName(frame.where(place == at).orderBy(digest).limit(size - before))
+        before += count
+    return frame if size else frame.limit(0)
 
 
 def repeated(frame: DataFrame, key: str, more: int, rows: int, seed: int) -> DataFrame:

@@ -28,25 +28,19 @@ class Pinned:
     card: dict[str, Any]
 
 
-def build(considered: Sequence[Partition], challenge: Mapping[str, Any] | None = None) -> Documents:
-    """Pin a model of ``considered``, the candidates that were asked for, newest first.
-
-    That is the newest approved one; unless ``challenge``, its comparison with the approved one before it, says that it
-    loses: then it is that one.
-    """
-    verdicts = {str(model.date): dict(model.manifest.metrics["verdict"]) for model in considered}
-    approved = [model for model in considered if model.manifest.metrics["verdict"]["approved"]]
-    chosen = approved[0]
-    if challenge and challenge["loses"]:
-        verdicts[str(chosen.date)] = dict(gates.rejected("champion", challenge["detail"]))
-        chosen = approved[1]
+def build(
+    chosen: Partition, considered: Sequence[Partition], challenges: Sequence[Mapping[str, Any]] = ()
+) -> Documents:
+    """Pin ``chosen``, one of the candidates that were ``considered``; ``challenges`` are the comparisons that it won, and
+    those that newer ones lost."""
+    lost = {found["challenger"]: gates.rejected("champion", found["detail"]) for found in challenges if found["loses"]}
+    newer = {str(model.date): model.manifest.metrics["verdict"] for model in considered if model.date > chosen.date}
     figures = {
         "model_date": str(chosen.date),
         "model_digest": chosen.manifest.metrics["model_digest"],
-        "rejected": {day: verdict for day, verdict in verdicts.items() if not verdict["approved"]},
+        "rejected": {day: dict(lost.get(day, verdict)) for day, verdict in newer.items()},
+        "challenges": [dict(found) for found in challenges],
     }
-    if challenge:
-        figures["challenge"] = dict(challenge)
     document = figures | {"run": chosen.manifest.run, "files": _files(chosen)}
     return Documents({SELECTION: json.dumps(document, indent=1, sort_keys=True).encode() + b"\n"}, figures)
 

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_lib.errors import ConfigurationError
+from spark_lib.errors import BadData, ConfigurationError
 from spark_lib.neighbours import EXACT_UP_TO, nearest
 from spark_lib.use_case import Feature
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 _CHUNK = 4096  # rows whose neighbours are searched at once
+_CODES = 256  # of a nominal feature
 _BATCH = 65_536  # synthetic rows at once
 _TASK = "_task"
 
@@ -128,7 +129,14 @@ def _points(
     for name, feature in features.items():
         if name in kinds:
             values, codes = kinds[name]
-            one_hot = [(codes == code) / np.sqrt(2) for code in range(len(values))]
+            if len(values) > _CODES:
+                raise BadData(
+                    "balancing by smote",
+                    f"at most {_CODES} values of a nominal feature, each of which is a column of the search",
+                    f"{len(values):,} of {name}",
+                    "group its values, leave `nominal` out where they have an order, or balance by another strategy",
+                )
+            one_hot = [((codes == code) / np.sqrt(2)).astype(np.float32) for code in range(len(values))]
             found += one_hot if len(values) != 2 else [codes]  # two values are 1 apart on a line
             continue
         numbers = _numbers(table[name])

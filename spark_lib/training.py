@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from spark_lib import calibration, estimators, gates, matrix, metrics, report
 from spark_lib.balancing import BALANCED, NATURAL
+from spark_lib.choices import check_calibration
 from spark_lib.errors import BadData
 from spark_lib.files import unreadable_files_named
 from spark_lib.fingerprint import versions
@@ -41,6 +42,7 @@ def build(
     """
     counts = balanced.manifest.metrics
     card = _card(case, counts, settings)
+    check_calibration(settings["calibration"], settings["balancing"], settings["calibration_proportion"])
     kind = calibration.kind(settings["calibration"], settings["balancing"])
     sides = SIDES if kind in calibration.FITTED else (TRAIN, VALIDATION)
     verdict = gates.on_labels(counts, settings, sides, balanced.date)
@@ -48,7 +50,8 @@ def build(
         return _documents(card | {"verdict": verdict}, balanced)
     rows = read_partitions(spark, [balanced], TRAIN)
     matrix.check_filled(rows, case.features)
-    verdict = gates.on_columns(_spread(case, rows), balanced.manifest.rows(TRAIN))
+    _check_finite(counts["spread"])
+    verdict = gates.on_columns(counts)
     if not verdict["approved"]:
         return _documents(card | {"verdict": verdict}, balanced)
 
@@ -61,7 +64,8 @@ def build(
 
     def scored(section: str) -> metrics.Scored:
         rows = read_partitions(spark, [balanced], section)
-        matrix.check_filled(rows, case.features)
+        if section != BALANCED:  # which is a part of the natural ones
+            matrix.check_filled(rows, case.features)
         return counted(model.scored(matrix_rows(case, rows)))
 
     on = scored(CALIBRATION) if kind in calibration.FITTED else metrics.NOTHING
@@ -98,26 +102,8 @@ def matrix_rows(case: UseCase, rows: DataFrame) -> DataFrame:
     return assembler.transform(columns)
 
 
-def _spread(case: UseCase, rows: DataFrame) -> dict[str, tuple[int, float | None, float | None]]:
-    """Of each feature: how many rows have a value, and the least and the greatest of what the model gets.
-
-    Raises BadData for an infinite value.
-    """
-    from pyspark.sql import functions as F
-
-    made = dict(zip(case.features, matrix.columns(case.features), strict=True))
-    found = rows.agg(
-        *[
-            F.struct(
-                F.count_if(~matrix.is_missing(F.col(name).cast("float"))).alias("there"),
-                F.min(value).alias("least"),
-                F.max(value).alias("greatest"),
-                F.count_if(F.abs(value) == float("inf")).alias("infinite"),
-            ).alias(name)
-            for name, value in made.items()
-        ]
-    ).collect()[0]
-    infinite = {name: found[name]["infinite"] for name in case.features if found[name]["infinite"]}
+def _check_finite(spread: Mapping[str, Mapping[str, Any]]) -> None:
+    infinite = {name: of["infinite"] for name, of in spread.items() if of["infinite"]}
     if infinite:
         raise BadData(
             "the training rows",
@@ -125,7 +111,6 @@ def _spread(case: UseCase, rows: DataFrame) -> dict[str, tuple[int, float | None
             "infinite: " + ", ".join(f"{count} of {name}" for name, count in infinite.items()),
             "repair the feature: a model cannot be fitted to infinity",
         )
-    return {name: (of["there"], of["least"], of["greatest"]) for name, of in found.asDict().items()}
 
 
 def counted(rows: DataFrame) -> metrics.Scored:
@@ -171,8 +156,9 @@ def _card(case: UseCase, counts: Mapping[str, Any], settings: Mapping[str, Any])
             "negative": [value for value in label.allowed if value != label.positive],
             "positive": label.positive,
         },
+        "entity": case.entity,
         "calibration": calibration.NONE,
-        "rows": {name: figure for name, figure in counts.items() if name != "by_day"},
+        "rows": {name: figure for name, figure in counts.items() if name not in ("by_day", "spread")},
         "metrics": {},
         "gates": [],
         "importance": {},

@@ -19,7 +19,7 @@ import luigi
 from luigi.cmdline_parser import CmdlineParser
 from luigi.configuration import get_config
 
-from spark_lib.choices import BALANCING, CALIBRATION, DRAWN_AT_RANDOM, SPLITS
+from spark_lib.choices import BALANCING, CALIBRATION, SPLITS, check_calibration
 from spark_lib.errors import ConfigurationError, did_you_mean
 from spark_lib.lake import DEFAULT_PATH, RawFeed, is_s3, s3_client
 from spark_lib.use_case import UseCase, directory, load, shipped
@@ -69,7 +69,7 @@ class training(luigi.Config):
     bootstrap_replicates = luigi.IntParameter(default=500, description="draws behind each interval")
     confidence = luigi.FloatParameter(default=0.95, description="of the intervals")
     champion_margin = luigi.FloatParameter(
-        default=0.02, description="area under ROC that a model may lose against the one before it; 1: not compared"
+        default=0.05, description="area under ROC that a model may lose against the one before it; 1: not compared"
     )
     max_candidates = luigi.IntParameter(default=8, description="trainings that a selection looks back on")
     trees = luigi.IntParameter(default=20, description="trees of the random forest")
@@ -178,7 +178,7 @@ class Settings:
             _one_of("training", name, getattr(values, name), choices)
         for name in ("window_days", "max_candidates", "trees", "depth", "smote_neighbours", "bootstrap_replicates"):
             _at_least("training", name, getattr(values, name), 1)
-        for name in ("label_delay_days", "min_positives"):
+        for name in ("label_delay_days", "min_positives", "seed"):
             _at_least("training", name, getattr(values, name), 0)
         _at_least("lake", "max_records_per_file", self.lake.max_records_per_file, 1)
         hours = self.lake.max_attempt_hours
@@ -192,7 +192,7 @@ class Settings:
         _between("training", "target_ratio", ratio, 0.0 < ratio <= 1.0, "above 0, at most 1")
         least = 0.0 <= apart < values.train_validation_split_proportion
         _between("training", "calibration_proportion", apart, least, "from 0, below train_validation_split_proportion")
-        _check_calibration(values.balancing, values.calibration, apart)
+        check_calibration(values.calibration, values.balancing, apart)
         _ = self.first_date
         for feed in self._case.feeds:
             _at_least(f"raw.{feed}", "min_rows", self.feed("", feed).min_rows, 0)
@@ -383,27 +383,6 @@ def _refuse_near_miss(section: str, known: list[str]) -> None:
     if close:
         raise ConfigurationError(
             f"[{section}]", "a known section", f"an unknown one (did you mean {close[0]!r}?)", "correct or remove it"
-        )
-
-
-def _check_calibration(balancing: str, calibration: str, proportion: float) -> None:
-    """Raise ConfigurationError for a calibration that the balancing does not allow, or that has no rows."""
-    exact = balancing in DRAWN_AT_RANDOM
-    if calibration == "prior" and not exact:
-        raise ConfigurationError(
-            "[training] calibration",
-            f"a curve that is fitted (platt, isotonic, auto) with balancing = {balancing}",
-            f"prior, which is exact only where rows are drawn at random ({', '.join(DRAWN_AT_RANDOM)})",
-            "correct one of the two",
-        )
-    fitted = calibration in ("platt", "isotonic") or (calibration == "auto" and not exact)
-    if fitted and not proportion:
-        raise ConfigurationError(
-            "[training] calibration_proportion",
-            f"above 0 with calibration = {calibration} and balancing = {balancing}: the curve is fitted on "
-            "rows of its own",
-            "0",
-            "set it to 0.1, or choose calibration = none",
         )
 
 

@@ -18,8 +18,8 @@ from tasks.training import Training
 
 
 class ModelSelection(Stage):
-    """The document ``selection.json``: the newest approved model among the candidates of the calendar that does not lose to
-    the approved one before it.
+    """The document ``selection.json``: of the approved models among the candidates of the calendar, from the oldest on, each
+    takes over from the one in force unless it loses to it.
 
     Trainings are asked for one at a time, newest first; one that fails or waits stops the walk, so that the model in
     force depends on the data and not on the moment.
@@ -52,43 +52,55 @@ class ModelSelection(Stage):
         return True
 
     def run(self) -> Iterator[luigi.DynamicRequirements]:
+        compared = self.settings.training.champion_margin < 1  # no area is a whole 1 below another
         considered: list[Partition] = []
-        approved: list[Partition] = []
-        wanted = 2 if self.settings.training.champion_margin < 1 else 1  # no area is a whole 1 below another
         for day in self.candidates():
             # Luigi begins run() again after each training that it has to build first.
             yield Awaited([self.clone(Training, date=day)])
             considered += self.partitions.require("model", day)
-            approved += considered[-1:] if considered[-1].manifest.metrics["verdict"]["approved"] else []
-            if len(approved) == wanted:
+            if not compared and _is_approved(considered[-1]):
                 break
+        approved = [model for model in reversed(considered) if _is_approved(model)]
         if not approved:
             raise self.no_model(considered)
-        rows: list[Partition] = []
-        if len(approved) == 2:
-            yield Awaited([self.clone(Balancing, date=approved[0].date)])
-            rows = self.partitions.require("balanced", approved[0].date)
+        challengers = [model.date for model in approved[1:]]
+        yield Awaited([self.clone(Balancing, date=day) for day in challengers])
+        rows = [found for day in challengers for found in self.partitions.require("balanced", day)]
         with self.attempt(inputs=[used.input for used in (*considered, *rows)]) as attempt:
             from spark_lib import selection
 
-            challenge = self.challenge(*approved, *rows) if rows else None
-            self.publish(attempt, selection.build(considered, challenge))
+            known = self.known_challenges() if challengers else []
+            in_force, challenges = approved[0], []
+            for challenger, balanced in zip(approved[1:], rows, strict=True):
+                challenges.append(self.challenge(challenger, in_force, balanced, known))
+                in_force = in_force if challenges[-1]["loses"] else challenger
+            self.publish(attempt, selection.build(in_force, considered, challenges))
 
-    def challenge(self, challenger: Partition, champion: Partition, balanced: Partition) -> Mapping[str, Any]:
-        """The comparison of the two models, taken over from the day before where that compared the same."""
+    def challenge(
+        self, challenger: Partition, champion: Partition, balanced: Partition, known: list[Mapping[str, Any]]
+    ) -> Mapping[str, Any]:
+        """The comparison of a model with the one in force before it: a ``known`` one, where that compared the same."""
         runs = [challenger.manifest.run, champion.manifest.run, balanced.manifest.run]
-        before = self.partitions.find(self.dataset, previous(self.date, 1), previous(self.date, 1)).values()
-        for selection in before:
-            if isinstance(selection, Partition) and selection.manifest.settings == self.recorded_settings():
-                known: Mapping[str, Any] = selection.manifest.metrics.get("challenge", {})
-                if known.get("runs") == runs:
-                    return known
+        for comparison in known:
+            if comparison["runs"] == runs:
+                return comparison
         from spark_lib import champion as champions
-        from spark_lib.selection import approved_model
 
-        new, old = (approved_model(self.partitions, model) for model in (challenger, champion))
-        found = champions.compare(self.spark(), self.case.key, new, old, balanced, self.recorded_settings())
+        found = champions.compare(
+            self.spark, self.case, self.partitions, challenger, champion, balanced, self.recorded_settings()
+        )
         return found | {"runs": runs}
+
+    def known_challenges(self) -> list[Mapping[str, Any]]:
+        """Those of the day before's selection, made by the same code and settings; none where this day is built anew."""
+        from spark_lib.fingerprint import code
+
+        day = previous(self.date, 1)
+        before = self.partitions.find(self.dataset, day, day).get(day)
+        if self.anew or not isinstance(before, Partition):
+            return []
+        made_by = (before.manifest.settings, before.manifest.code)
+        return before.manifest.metrics["challenges"] if made_by == (self.recorded_settings(), code(self.case)) else []
 
     def candidates(self) -> list[date]:
         values = self.settings.training
@@ -128,6 +140,10 @@ class Awaited(luigi.DynamicRequirements):
             return bool(super().complete(complete_fn))
         except DamagedPartition:
             return False
+
+
+def _is_approved(model: Partition) -> bool:
+    return bool(model.manifest.metrics["verdict"]["approved"])
 
 
 def _reasons(verdicts: dict[str, dict[str, str]]) -> str:

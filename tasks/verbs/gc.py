@@ -66,5 +66,5 @@ def _rested_on(place: Place) -> Iterator[gc.Kept]:
     lake = place.partitions
     for selection in lake.require_whole(lake.find("selection", date.min, date.max)).values():
         for given in selection.manifest.inputs:
-            for run in given.ids:
-                yield given.name, given.first, run
+            if given.name == "model":
+                yield from ((given.name, given.first, run) for run in given.ids)

@@ -55,7 +55,7 @@ def test_as_many_positives_as_are_wanted_are_enough() -> None:
 
 
 def test_a_calibration_split_of_one_class_matters_where_a_curve_is_fitted_on_it() -> None:
-    found = counts(9, 9, 9, 9)
+    found = counts(9, 9, 10, 10)
 
     assert gates.inconclusive(found, SIDES, 0) == ""
     assert gates.inconclusive(found, ("train", "calibration", "validation"), 0) == (
@@ -72,7 +72,13 @@ def test_too_many_rows_without_an_outcome_name_the_delay_that_would_do() -> None
         "26 of the 400 rows of the window (6.5%) have no outcome, max_unlabelled is 1.0%; "
         "a label_delay_days of 7 would do, by the rows of this window",
     )
-    # By that delay the newest row landed on 2 March: the ones before 3 March, 7 days before the 10th.
+    # Then the newest rows landed on 2 March, a day before the one that is 7 days before the 10th.
+
+
+def test_the_delay_that_would_do_is_the_smallest_though_days_are_missing() -> None:
+    found = counts(90, 200, 40, 44, unlabelled=26, by_day={"2026-02-17": [374, 0], "2026-03-09": [0, 26]})
+
+    assert "a label_delay_days of 1 would do" in gates.unlabelled(found, 0.01, DAY)
 
 
 def test_a_window_in_which_no_day_is_labelled_names_no_delay() -> None:
@@ -91,22 +97,39 @@ def test_as_many_rows_without_an_outcome_as_are_allowed_are_left_out() -> None:
     assert gates.unlabelled(counts(0, 0, 0, 0), 0.0, DAY) == ""
 
 
+def spread(there: int, least: float | None, greatest: float | None, infinite: int = 0) -> dict[str, Any]:
+    return {"there": there, "least": least, "greatest": greatest, "infinite": infinite}
+
+
 @pytest.mark.parametrize(
-    ("spread", "detail"),
+    ("of_age", "detail"),
     [
-        ((0, None, None), "age is null in all 1,234 training rows"),
-        ((0, -1.0, -1.0), "age is null in all 1,234 training rows"),
-        ((1_234, 3.0, 3.0), "age is 3 in all 1,234 training rows"),
+        (spread(0, None, None), "age is null in all 1,234 rows of the train split"),
+        (spread(0, -1.0, -1.0), "age is null in all 1,234 rows of the train split"),
+        (spread(1_234, 3.0, 3.0), "age is 3 in all 1,234 rows of the train split"),
     ],
 )
-def test_a_column_that_teaches_nothing_is_named(spread: tuple[int, float | None, float | None], detail: str) -> None:
-    assert gates.on_columns({"amount": (9, 0.0, 1.0), "age": spread}, 1_234) == gates.rejected(
+def test_a_column_that_teaches_nothing_is_named(of_age: dict[str, Any], detail: str) -> None:
+    found = counts(234, 1_000, 9, 9, spread={"amount": spread(9, 0.0, 1.0), "age": of_age})
+
+    assert gates.on_columns(found) == gates.rejected(
         "features", f"{detail}; repair it, or leave it out of the use case's features"
     )
 
 
 def test_a_column_that_is_null_here_and_there_is_none_of_these() -> None:
-    assert gates.on_columns({"age": (1, -1.0, 3.0)}, 1_234) == gates.APPROVED
+    assert gates.on_columns(counts(234, 1_000, 9, 9, spread={"age": spread(1, -1.0, 3.0)})) == gates.APPROVED
+
+
+@pytest.mark.parametrize(
+    ("positive", "negative", "rarer"), [(9, 900, "positive"), (900, 9, "negative"), (1, 900, "positive")]
+)
+def test_a_few_validation_rows_of_a_class_judge_nothing(positive: int, negative: int, rarer: str) -> None:
+    found = counts(900, 5_000, positive, negative)
+
+    assert gates.inconclusive(found, SIDES, 10) == (
+        f"too few to judge by: {min(positive, negative)} {rarer} validation rows, an interval takes 10 of each class"
+    )
 
 
 def measured(**intervals: tuple[float, float]) -> dict[str, Any]:
