@@ -210,7 +210,10 @@ def _check(name: str, case: UseCase) -> None:
     )
     need(case.label.positive in case.label.allowed, f"`positive` among {case.label.allowed}", repr(case.label.positive))
     need(bool(case.features), "at least one feature", "none")
+    of_label = _columns_of_label(case)
     for feature, declared in case.features.items():
+        known = f"feature {feature!r} to be known when its row is scored, and to have a name that says so"
+        need(feature.lower() not in of_label, known, of_label.get(feature.lower(), ""))
         numeric = declared.type.lower().partition("(")[0] in NUMERIC
         need(numeric, f"feature {feature!r} of one of the types {', '.join(NUMERIC)}", repr(declared.type))
     identity = dict.fromkeys([case.key, case.entity, case.event_time])
@@ -230,3 +233,21 @@ def _check(name: str, case: UseCase) -> None:
         )
     for setting in case.settings:
         need("." in setting, "settings named section.key", repr(setting))
+
+
+def _columns_of_label(case: UseCase) -> dict[str, str]:
+    """What lands with the outcome and nowhere else, the outcome itself in any case: columns, as Spark compares them."""
+    before = {name for feed in case.feature_feeds for name in _column_names(case.feeds[feed].schema)}
+    after = _column_names(case.feeds[case.label.feed].schema)
+    found = {
+        name: f"{name!r}, a column of the label's feed {case.label.feed!r}" for name in after if name not in before
+    }
+    return found | {case.label.column.lower(): f"{case.label.column!r}, the label's column"}
+
+
+def _column_names(schema: str) -> list[str]:
+    """The lower-case names of the columns of DDL text, which only Spark could parse in full."""
+    bare = re.sub(r"'[^']*'|\"[^\"]*\"", "", schema)  # comments
+    while bare != (outer := re.sub(r"<[^<>]*>|\([^()]*\)", "", bare)):  # what is inside of a type
+        bare = outer
+    return [name.strip("`").lower() for name in re.findall(r"(?:^|,)\s*(`[^`]+`|\w+)", bare)]

@@ -10,7 +10,7 @@ import pytest
 
 from spark_lib import use_case as use_cases
 from spark_lib.errors import ConfigurationError
-from spark_lib.use_case import Feature, Label
+from spark_lib.use_case import Feature, Feed, Label
 from tests.unit.stubs import cases
 from tests.unit.stubs.stublake import LOANS
 
@@ -131,6 +131,12 @@ def test_what_a_use_case_cannot_import_is_told_by_its_own_traceback(
             "wanted columns of other names than copy, date, features, label, landed, side, prediction, probability, "
             "rawPrediction, score, model_date, model_digest or _anything, which are Daystone's own; found 'score'",
         ),
+        (
+            "features",
+            {"amount": Feature("DOUBLE"), "outcome": Feature("BOOLEAN")},
+            "wanted feature 'outcome' to be known when its row is scored, and to have a name that says so; "
+            "found 'outcome', the label's column",
+        ),
         ("settings", {"cadence": "daily"}, "wanted settings named section.key; found 'cadence'"),
     ],
 )
@@ -143,6 +149,36 @@ def test_declarations_that_contradict_each_other_are_refused(
         use_cases.load(LOANS)
 
     assert str(caught.value) == f"use case {LOANS}: {complaint}. Next: correct the declarations of the use case"
+
+
+OUTCOMES = "id STRING, outcome STRING, `Days  late` INT, paid DECIMAL(10, 2), parts STRUCT<of: INT, to: INT> COMMENT 'a, b', amount DOUBLE"
+
+
+def with_outcomes(monkeypatch: pytest.MonkeyPatch, *features: str) -> None:
+    """Loans with these features, in whose label feed more lands than the outcome."""
+    monkeypatch.setattr(cases.Loans, "feeds", dict(cases.Loans.feeds) | {"outcomes": Feed(OUTCOMES, key="id")})
+    monkeypatch.setattr(cases.Loans, "features", dict.fromkeys(features, Feature("DOUBLE")))
+
+
+@pytest.mark.parametrize("name", ["paid", "PAID", "days  late", "parts"])
+def test_a_feature_with_the_name_of_what_lands_with_the_outcome_is_refused(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_outcomes(monkeypatch, "amount", name)
+
+    with pytest.raises(ConfigurationError) as caught:
+        use_cases.load(LOANS)
+
+    assert str(caught.value) == (
+        f"use case {LOANS}: wanted feature {name!r} to be known when its row is scored, and to have a name that says so; "
+        f"found {name.lower()!r}, a column of the label's feed 'outcomes'. Next: correct the declarations of the use case"
+    )
+
+
+def test_what_lands_with_the_rows_too_may_be_a_feature(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_outcomes(monkeypatch, "amount", "to", "b")
+
+    assert list(use_cases.load(LOANS).features) == ["amount", "to", "b"]
 
 
 @pytest.mark.parametrize("attribute", ["feeds", "rows", "entity", "event_time", "label", "features"])
