@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from spark_lib import balancing, resampling, splitting, use_case
 from spark_lib.lake import RawFeed
+from spark_lib.use_case import Feature, Feed, UseCase
 from spark_lib.use_cases import credit_risk
+from tests.spark.lakes import Parcels
 
 
 def a_day_too_far(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,3 +40,74 @@ def the_first_one_counts(monkeypatch: pytest.MonkeyPatch) -> None:
         return F.first(amount, ignorenulls=True).cast("double")
 
     monkeypatch.setattr(credit_risk, "exact_average", first)
+
+
+def age_of_today(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Years are counted to the day of the run, not to that of the loan."""
+    monkeypatch.setattr(credit_risk, "utc_date", lambda instant: F.current_date())
+
+
+def undersampled_before_the_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    def balanced(rows: DataFrame) -> DataFrame:
+        few = rows.where("label = 1")
+        return few.unionByName(resampling.drawn(rows.where("label = 0"), "parcel", few.count(), 0))
+
+    before_the_split(monkeypatch, balanced)
+
+
+def oversampled_before_the_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    before_the_split(monkeypatch, lambda rows: rows.unionByName(rows.where("label = 1")))
+
+
+def synthesised_before_the_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made rows with keys of their own, and of nobody: they are on any side."""
+
+    def balanced(rows: DataFrame) -> DataFrame:
+        return rows.unionByName(
+            rows.where("label = 1").withColumns({name: made_up(name) for name in ("parcel", "sender")})
+        )
+
+    before_the_split(monkeypatch, balanced)
+
+
+def made_up(name: str) -> Column:
+    return F.concat(F.lit("made of "), F.col(name))
+
+
+def before_the_split(monkeypatch: pytest.MonkeyPatch, change: Callable[[DataFrame], DataFrame]) -> None:
+    split = balancing.split
+    monkeypatch.setattr(balancing, "split", lambda rows, *more: split(change(rows), *more))
+
+
+def split_by_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each row is drawn for itself, whoever it is of."""
+    split = balancing.split
+    monkeypatch.setattr(balancing, "split", lambda rows, salt, entity, *more: split(rows, salt, "parcel", *more))
+
+
+def split_by_day_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entity that came before is on the side of each of its days."""
+
+    def leaking(
+        rows: DataFrame, salt: str, entity: str, settings: Mapping[str, Any], first: date, days: int
+    ) -> DataFrame:
+        place = F.date_diff("landed", F.lit(first)) / F.lit(days)
+        return rows.withColumn("side", splitting.side(place, settings))
+
+    monkeypatch.setattr(balancing, "split", leaking)
+
+
+def outcomes_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``engineer`` is given every feed."""
+    monkeypatch.setattr(UseCase, "feature_feeds", property(lambda case: list(case.feeds)))
+
+
+def names_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(use_case, "_columns_of_label", lambda case: {})
+
+
+class Told(Parcels):
+    """A use case whose feed of rows was made in hindsight: it brings how each parcel arrived."""
+
+    feeds = dict(Parcels.feeds) | {"parcels": Feed(f"{Parcels.feeds['parcels'].schema}, state STRING", key="parcel")}
+    features = dict(Parcels.features) | {"state": Feature("BOOLEAN")}
