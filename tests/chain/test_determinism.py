@@ -62,7 +62,8 @@ def days(chain: Chain, dataset: str) -> list[str]:
 
 
 def sources() -> Iterator[Path]:
-    yield from (ROOT / "spark_lib").rglob("*.py")
+    for directory in ("spark_lib", "examples"):
+        yield from (ROOT / directory).rglob("*.py")
 
 
 def of_the_moment(path: Path) -> Iterator[str]:
