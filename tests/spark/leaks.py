@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_lib import balancing, resampling, splitting, use_case
-from spark_lib.lake import RawFeed
+from spark_lib import balancing, raw, resampling, splitting, use_case
+from spark_lib.lake import RawDays
 from spark_lib.use_case import Feature, Feed, UseCase
 from spark_lib.use_cases import credit_risk
 from tests.spark.lakes import Parcels
 
 
 def a_day_too_far(monkeypatch: pytest.MonkeyPatch) -> None:
-    """History is not cut."""
-    cut = RawFeed.history
-    monkeypatch.setattr(RawFeed, "history", lambda self, first, last: cut(self, first, last + timedelta(days=1)))
+    """Whatever is read of several days, history or outcomes, goes on for a day."""
+    read = raw.read
+
+    def further(spark: SparkSession, days: RawDays, feed: Feed) -> DataFrame:
+        next_day = days.feed.day(days.last.date + timedelta(days=1))
+        assert next_day is not None
+        return read(spark, days if len(days.days) == 1 else replace(days, days=(*days.days, next_day)), feed)
+
+    monkeypatch.setattr(raw, "read", further)
 
 
 def ties_count(monkeypatch: pytest.MonkeyPatch) -> None:
