@@ -59,6 +59,7 @@ def write_engineered(
 
     returned = case.engineer(day, history)
     _check_columns(case, returned)
+    _check_asks_no_clock(case, returned)
     identity = list(dict.fromkeys([case.key, case.entity, case.event_time]))
     asked = day.select(*identity, F.lit(True).alias(_ASKED))
     both = asked.join(returned.withColumn(_RETURNED, F.lit(True)), case.key, "full_outer")
@@ -87,6 +88,20 @@ def _check_columns(case: UseCase, returned: DataFrame) -> None:
             f"the columns {_ddl(wanted)}",
             _ddl(found),
             "correct engineer or `features`",
+        )
+
+
+def _check_asks_no_clock(case: UseCase, returned: DataFrame) -> None:
+    """Refuse Spark's functions of the moment, as ``current_date``. What Python asks for is a constant in the plan."""
+    jvm = returned.sparkSession.sparkContext._jvm
+    assert jvm is not None  # a running session has one
+    patterns = getattr(getattr(jvm.org.apache.spark.sql.catalyst.trees, "TreePattern$"), "MODULE$")
+    if returned._jdf.queryExecution().analyzed().containsPattern(patterns.CURRENT_LIKE()):
+        raise UseCaseError(
+            f"engineer of {type(case).__name__}",
+            "features that depend on what has landed alone",
+            "a function of the moment of the run, as current_date() or now() is",
+            f"count from {case.event_time!r}; nothing was published",
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -50,8 +50,14 @@ def the_first_one_counts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def age_of_today(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Years are counted to the day of the run, not to that of the loan."""
-    monkeypatch.setattr(credit_risk, "utc_date", lambda instant: F.current_date())
+    """Years are counted to the day of the run, by Python's clock, not to that of the loan."""
+    today = datetime.now(UTC).date()
+    monkeypatch.setattr(credit_risk, "utc_date", lambda instant: F.lit(today))
+
+
+def age_of_sparks_today(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same by Spark's clock."""
+    monkeypatch.setattr(credit_risk, "utc_date", lambda instant: F.to_date(F.now()))
 
 
 def undersampled_before_the_split(monkeypatch: pytest.MonkeyPatch) -> None:

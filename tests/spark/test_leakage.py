@@ -14,7 +14,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark_lib import balancing, features, use_case
-from spark_lib.errors import BadData, ConfigurationError
+from spark_lib.errors import BadData, ConfigurationError, UseCaseError
 from spark_lib.lake import Lake, Partition
 from spark_lib.reading import read_partitions
 from spark_lib.use_cases.credit_risk import CreditRisk
@@ -40,6 +40,7 @@ from tests.spark.lakes import (
 )
 from tests.spark.leaks import (
     a_day_too_far,
+    age_of_sparks_today,
     age_of_today,
     names_are_not_compared,
     outcomes_are_shown,
@@ -236,6 +237,22 @@ def test_features_have_no_leak_and_one_that_is_planted_is_found(
         check_a_loan_is_not_in_its_own_average(leaking)
     with pytest.raises(AssertionError):
         check_age_is_that_on_the_day_of_the_loan(leaking)
+
+
+def test_features_of_the_moment_of_the_run_are_refused_by_the_product_itself(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    age_of_sparks_today(monkeypatch)
+
+    with pytest.raises(UseCaseError) as caught:
+        features_of_loans(spark, tmp_path)
+
+    assert str(caught.value) == (
+        "engineer of CreditRisk: wanted features that depend on what has landed alone; "
+        "found a function of the moment of the run, as current_date() or now() is. "
+        "Next: count from 'loan_time'; nothing was published"
+    )
+    assert not (tmp_path / "features").exists()
 
 
 # -- the target among the columns
