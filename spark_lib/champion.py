@@ -39,15 +39,35 @@ def compare(
     balanced: Partition,
     settings: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """How the model ``challenger`` does against the ``champion`` on the natural validation rows of ``balanced``, its own.
+    """How the model ``challenger`` does against the ``champion`` on the natural validation rows of ``balanced``, its own:
+    what ``compare_models`` finds, unless those are no longer the rows that it was trained beside. ``spark`` starts Spark,
+    where it is needed."""
+    trained_on = [run for given in challenger.manifest.inputs if given.name == "balanced" for run in given.ids]
+    hindrance = "" if balanced.manifest.run in trained_on else _REBUILT
+    new, old = approved_model(lake, challenger), approved_model(lake, champion)
+    return compare_models(spark, case.key, new, old, balanced, settings, hindrance)
+
+
+_REBUILT = "the balanced rows were rebuilt after the newer model was trained; rebuild that training, too"
+
+
+def compare_models(
+    spark: Callable[[], SparkSession],
+    key: str,
+    new: Pinned,
+    old: Pinned,
+    balanced: Partition,
+    settings: Mapping[str, Any],
+    hindrance: str = "",
+) -> dict[str, Any]:
+    """How ``new`` does against ``old`` on the natural validation rows of ``balanced``.
 
     It ``loses`` where the lower end of the interval of the difference of the areas under ROC, by the paired bootstrap, is
     further below 0 than ``champion_margin``: it has to show that it does not lose more. Where the two cannot be compared
-    it does not lose, and ``detail`` says why. ``spark`` starts Spark, where it is needed.
+    it does not lose, and ``detail`` says why.
     """
-    new, old = approved_model(lake, challenger), approved_model(lake, champion)
     found = {"challenger": str(new.date), "champion": str(old.date)}
-    hindrance = incomparable(new, old, balanced) or _rebuilt(challenger, balanced)
+    hindrance = hindrance or incomparable(new, old, balanced)
     if hindrance:
         return found | {"loses": False, "detail": f"not compared with the model of {old.date}: {hindrance}"}
     rows = read_partitions(spark(), [balanced], NATURAL)
@@ -56,7 +76,7 @@ def compare(
     except BadData as error:
         return found | {"loses": False, "detail": f"not compared with the model of {old.date}: {error.found}"}
     if balanced.manifest.rows(NATURAL) > ROWS:
-        rows = drawn(rows, case.key, ROWS, settings["seed"])
+        rows = drawn(rows, key, ROWS, settings["seed"])
     difference, interval = metrics.difference(
         _scored_twice(rows, new, old),
         METRIC,
@@ -95,13 +115,6 @@ def incomparable(challenger: Pinned, champion: Pinned, balanced: Partition) -> s
         if columns.get(name) != kind:
             return f"it needs a feature {name!r} of type {kind}, which the rows no longer have"
     return ""
-
-
-def _rebuilt(challenger: Partition, balanced: Partition) -> str:
-    trained_on = [run for given in challenger.manifest.inputs if given.name == "balanced" for run in given.ids]
-    if balanced.manifest.run in trained_on:
-        return ""
-    return "the balanced rows were rebuilt after the newer model was trained; rebuild that training, too"
 
 
 def _features(model: Pinned) -> dict[str, Feature]:

@@ -224,12 +224,12 @@ def _check(name: str, case: UseCase) -> None:
                 f"columns of other names than {', '.join(own)} or _anything, which are Daystone's own",
                 repr(column),
             )
-    for name in ("key", "entity", "event_time"):
-        column = getattr(case, name)
+    for role in ("key", "entity", "event_time"):
+        column = getattr(case, role)
         need(
             column not in case.features,
             "features that are none of key, entity and event time",
-            f"the {name} {column!r}",
+            f"the {role} {column!r}",
         )
     for setting in case.settings:
         need("." in setting, "settings named section.key", repr(setting))

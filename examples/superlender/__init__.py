@@ -42,8 +42,9 @@ class SuperLender(UseCase):
         "pipeline.first_date": "2016-01-15",
         # First instalments are due 35 days after the approval at the latest, and lateness is known a day later.
         "training.label_delay_days": 37,
-        "training.window_days": 60,
-        # These few columns say little about who pays late: an area of about 0.6 is what there is to be had.
+        "training.window_days": 180,
+        # These few columns say little about who pays late: an area of about 0.6 is what there is to be had, and half a year
+        # of loans (1,900 of them to validate on) shows it to about 0.03 up or down.
         "training.min_area_under_roc": 0.55,
     }
 

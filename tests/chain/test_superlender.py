@@ -25,6 +25,8 @@ JULY = (date(2017, 7, 1), LAST_DAY)
 SCORE_JULY = ("RangeDaily", "--of", "BatchInference", "--start", "2017-07-01", "--stop", "2017-08-01")
 #: Two tasks read the 500 small files of a history; by Spark's own estimate of what opening one costs it would be 16.
 SMALL_FILES = '{"spark.sql.files.openCostInBytes": "65536", "spark.ui.enabled": "false"}'
+#: A model a month, and no older one beside it.
+ONE_MODEL = ("--training-cadence", "monthly", "--training-champion-margin", 1)
 FEW_CORES = ("--spark-shuffle-partitions", 2, "--spark-conf", SMALL_FILES)
 FEATURES = [
     "nb_previous_loans",
@@ -43,9 +45,9 @@ def data() -> Path:
 
 @pytest.fixture(scope="module")
 def july(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Chain:
-    """July 2017 is scored day by day. One training a month: 60 days of features, and July's own."""
+    """July 2017 is scored day by day by one model: 180 days of features, and July's own."""
     chain = landed(data, tmp_path_factory.mktemp("superlender"))
-    build(chain, *SCORE_JULY, "--training-cadence", "monthly")
+    build(chain, *SCORE_JULY, *ONE_MODEL)
     return chain
 
 
@@ -79,7 +81,7 @@ def test_the_day_without_a_loan_has_an_empty_published_partition(july):
 
 
 def test_the_features_of_july_and_of_its_models_window_equal_an_independent_computation_row_by_row(july, loans):
-    window = (date(2017, 3, 26), date(2017, 5, 24))
+    window = (date(2016, 11, 26), date(2017, 5, 24))
     for first, last in (window, JULY):
         compare_features(july, loans, first, last)
 
@@ -87,9 +89,10 @@ def test_the_features_of_july_and_of_its_models_window_equal_an_independent_comp
 def test_the_training_set_holds_the_outcomes_of_the_files_and_no_customer_on_both_sides(july, loans):
     model_date = date(2017, 7, 1)
     train = read(july, "balanced", model_date, section="train")
+    calibration = read(july, "balanced", model_date, section="calibration")
     validation = read(july, "balanced", model_date, section="validation/unbalanced")
-    in_window = loans[loans["date"].between(date(2017, 3, 26), date(2017, 5, 24))]
-    label = pd.concat([train, validation]).set_index("loan_id")["label"]
+    in_window = loans[loans["date"].between(date(2016, 11, 26), date(2017, 5, 24))]
+    label = pd.concat([train, calibration, validation]).set_index("loan_id")["label"]
     assert label.equals(in_window["late"].reindex(label.index).astype(label.dtype))
     counts = july.lake.require("balanced", model_date)[0].manifest.metrics
     assert counts["unlabelled"] == 0
@@ -112,7 +115,7 @@ def test_the_report_measures_the_scores_on_the_outcomes_that_never_landed(july, 
 
 def test_running_july_again_starts_no_jvm(july):
     before = july.sessions()
-    build(july, *SCORE_JULY, "--training-cadence", "monthly")
+    build(july, *SCORE_JULY, *ONE_MODEL)
     assert july.sessions() == before
 
 

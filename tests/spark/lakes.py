@@ -216,7 +216,7 @@ def build_chain(spark: SparkSession, root: str) -> Chain:
         lambda url: balancing.build(spark, case, CASE, window, outcomes, SPLIT, url, ANY_FILE_ROWS),
     )
     model = publish(lake, "model", DAY, lambda url: training.build(spark, case, balanced, SETTINGS, url, silent))
-    pins = publish(lake, "selection", AFTER, lambda url: selection.build([model]))
+    pins = publish(lake, "selection", AFTER, lambda url: selection.build(model, [model]))
     to_score = publish_features(lake, AFTER, many_featured(AFTER, 500), files=3)
     return Chain(lake, case, window, outcomes, balanced, model, pins, to_score)
 

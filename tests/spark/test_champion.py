@@ -25,7 +25,7 @@ KEY = "parcel"
 
 def compare(spark: SparkSession, chain: Chain, new: Pinned, old: Pinned, margin: float = 0.02) -> dict[str, Any]:
     settings = dict(SETTINGS) | {"champion_margin": margin, "bootstrap_replicates": 200}
-    return champion.compare(spark, KEY, new, old, chain.balanced, settings)
+    return champion.compare_models(lambda: spark, KEY, new, old, chain.balanced, settings)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_the_difference_is_that_of_the_two_areas_on_the_same_rows(
     area = roc_auc_score(rows["label"].to_numpy(), scores)
     assert found["difference"] == pytest.approx(area - 0.5, abs=1e-5)
     assert found["interval"][0] < found["difference"] < found["interval"][1]
-    assert (found["loses"], found["champion"]) == (False, str(BEFORE))
+    assert (found["loses"], found["challenger"], found["champion"]) == (False, str(DAY), str(BEFORE))
 
 
 def test_a_model_that_loses_by_more_than_the_margin_says_by_how_much(
@@ -109,6 +109,56 @@ def test_a_champion_whose_features_are_gone_is_not_compared(spark: SparkSession,
     assert compare(spark, chain, good, old)["detail"] == (
         f"not compared with the model of {good.date}: it needs a feature 'height' of type double, which the rows no longer have"
     )
+
+
+def with_card(model: Pinned, **changed: Any) -> Pinned:
+    return replace(model, card=model.card | changed)
+
+
+def test_a_champion_of_another_entity_or_outcome_is_not_compared(
+    spark: SparkSession, chain: Chain, good: Pinned
+) -> None:
+    assert compare(spark, chain, good, with_card(good, entity="parcel"))["detail"] == (
+        f"not compared with the model of {good.date}: the use case's entity was parcel and is sender"
+    )
+    turned = {"positive": "in time", "negative": ["late"]}
+    assert "the use case's classes was" in compare(spark, chain, good, with_card(good, classes=turned))["detail"]
+
+
+def test_a_champion_that_cannot_do_without_a_value_is_not_compared_where_it_is_null(
+    spark: SparkSession, chain: Chain, good: Pinned
+) -> None:
+    without_fill = [feature | {"fill": None} for feature in good.card["features"]]
+
+    found = compare(spark, chain, good, with_card(good, features=without_fill))
+
+    assert not found["loses"]
+    assert found["detail"].startswith(f"not compared with the model of {good.date}: null or NaN: ")
+
+
+def test_rows_that_were_rebuilt_since_the_training_compare_nothing_and_start_no_spark(chain: Chain) -> None:
+    def never() -> SparkSession:
+        raise AssertionError("Spark was started")
+
+    settings = dict(SETTINGS) | {"champion_margin": 0.02}
+    found = champion.compare(never, chain.case, chain.lake, chain.model, chain.model, chain.balanced, settings)
+
+    assert found == {
+        "challenger": str(DAY),
+        "champion": str(DAY),
+        "loses": False,
+        "detail": f"not compared with the model of {DAY}: the balanced rows were rebuilt after the newer model was trained; "
+        "rebuild that training, too",
+    }
+
+
+def test_a_model_is_compared_on_the_rows_that_it_was_trained_beside(spark: SparkSession, chain: Chain) -> None:
+    trained = replace(chain.model, manifest=replace(chain.model.manifest, inputs=(chain.balanced.input,)))
+
+    settings = dict(SETTINGS) | {"champion_margin": 0.02}
+    found = champion.compare(lambda: spark, chain.case, chain.lake, trained, trained, chain.balanced, settings)
+
+    assert (found["difference"], found["loses"]) == (0.0, False)
 
 
 def test_of_many_rows_a_sample_is_compared(

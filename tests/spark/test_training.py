@@ -18,7 +18,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from spark_lib import balancing, estimators, matrix, metrics, onnx_trees, training
-from spark_lib.errors import BadData, DamagedPartition, ModelError
+from spark_lib.errors import BadData, ConfigurationError, DamagedPartition, ModelError
 from spark_lib.lake import Documents, Lake, Partition, Rows
 from spark_lib.lake.tables import arrow_schema
 from spark_lib.model import check_safe, load, score
@@ -148,7 +148,7 @@ def test_a_card_says_what_is_needed_to_score_and_to_judge(chain: Chain, card: di
     assert after["calibration_error"] < before["calibration_error"]
     assert after["brier"] < before["brier"]
     figures = chain.balanced.manifest.metrics
-    assert card["rows"] == {name: figures[name] for name in figures if name != "by_day"}
+    assert card["rows"] == {name: figures[name] for name in figures if name not in ("by_day", "spread")}
     assert set(card["importance"]) == set(Parcels.features)
     assert sum(card["importance"].values()) == pytest.approx(1)
     assert card["settings"] == SETTINGS
@@ -174,14 +174,14 @@ def area_under_roc(scores: np.ndarray, labels: np.ndarray) -> float:
 
 
 def area_under_pr(scores: np.ndarray, labels: np.ndarray) -> float:
-    """By the trapezoidal rule over every distinct score, the first precision held down to a recall of 0."""
+    """The mean precision at each positive, those of equal scores together."""
     frame = pd.DataFrame({"score": scores, "label": labels})
-    above = frame.groupby("score")["label"].agg(["size", "sum"]).sort_index(ascending=False).cumsum()
-    recall, precision = above["sum"] / labels.sum(), above["sum"] / above["size"]
-    return float(np.trapezoid([precision.iloc[0], *precision], [0.0, *recall]))
+    above = frame.groupby("score")["label"].agg(["size", "sum"]).sort_index(ascending=False)
+    upto = above.cumsum()
+    return float((above["sum"] * upto["sum"] / upto["size"]).sum() / labels.sum())
 
 
-def test_areas_are_those_of_sparks_own_evaluator(spark: SparkSession) -> None:
+def test_the_area_under_roc_is_that_of_sparks_own_evaluator(spark: SparkSession) -> None:
     random = np.random.default_rng(1)
     labels = (random.random(2_500) < 0.2).astype(np.float64)
     scores = np.round(0.6 * random.random(len(labels)) + 0.3 * labels, 3)
@@ -191,8 +191,7 @@ def test_areas_are_those_of_sparks_own_evaluator(spark: SparkSession) -> None:
     )
     evaluator = BinaryClassificationEvaluator(rawPredictionCol="probability", labelCol="label", numBins=0)
     found = metrics.measured(training.counted(scored))
-    for metric, name in (("areaUnderROC", "area_under_roc"), ("areaUnderPR", "area_under_pr")):
-        assert found[name] == pytest.approx(evaluator.evaluate(scored, {evaluator.metricName: metric}), abs=1e-6)
+    assert found["area_under_roc"] == pytest.approx(evaluator.evaluate(scored), abs=1e-6)
 
 
 def test_the_cards_areas_are_those_of_its_model_on_the_validation_rows(chain: Chain, card: dict[str, Any]) -> None:
@@ -317,6 +316,39 @@ def test_a_null_without_a_fill_is_refused(spark: SparkSession, tmp_path: Path) -
         f"found null or NaN: {balanced.manifest.rows('train')} of earlier. "
         "Next: declare a `fill` for it in the use case, or repair the feature"
     )
+
+
+@pytest.mark.parametrize(
+    ("weight", "said"),
+    [(2.0, "weight is 2 in all {rows} rows of the train split"), (None, "weight is null in all {rows}")],
+)
+def test_a_column_with_one_value_or_none_rejects_the_training(
+    spark: SparkSession, tmp_path: Path, weight: float | None, said: str
+) -> None:
+    balanced = balanced_set(spark, tmp_path, lambda number: number % 2, weight=weight)
+    documents = train(spark, balanced, tmp_path / "run")
+    verdict = card_of(documents)["verdict"]
+    assert (verdict["approved"], verdict["reason"]) == (False, "features")
+    assert verdict["detail"].startswith(said.format(rows=sum(balanced.manifest.metrics["train"].values())))
+    assert list(documents.files) == ["card.json", "report.html"]
+
+
+def test_an_infinite_value_is_refused(spark: SparkSession, tmp_path: Path) -> None:
+    balanced = balanced_set(spark, tmp_path, lambda number: number % 2, weight=float("inf"))
+    with pytest.raises(BadData) as caught:
+        train(spark, balanced, tmp_path / "run")
+    rows = sum(balanced.manifest.metrics["train"].values())
+    assert str(caught.value) == (
+        "the training rows: wanted finite numbers in every row of weight; "
+        f"found infinite: {rows} of weight. Next: repair the feature: a model cannot be fitted to infinity"
+    )
+
+
+def test_rows_balanced_by_smote_are_not_brought_back_by_the_correction_of_random_draws(
+    spark: SparkSession, chain: Chain, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigurationError, match="prior, which is exact only where rows are drawn at random"):
+        train(spark, chain.balanced, tmp_path / "run", balancing="smote", calibration="prior")
 
 
 def test_a_broken_page_of_the_training_rows_is_damage(spark: SparkSession, tmp_path: Path) -> None:

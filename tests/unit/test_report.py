@@ -100,7 +100,7 @@ def test_the_verdict_comes_first_in_words_with_the_next_step(page: Element) -> N
 
     assert [each.text for each in page.all("h1")] == [TITLE]
     assert verdict.children[0].text == "Approved"
-    assert "Next: the next selection takes this model" in verdict.text
+    assert "Next: selections consider this model" in verdict.text
 
 
 @pytest.mark.parametrize(

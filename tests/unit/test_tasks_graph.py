@@ -176,21 +176,27 @@ def contested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StubLake:
     return lake
 
 
-def test_a_new_model_is_compared_with_the_approved_one_before_it(contested: StubLake) -> None:
+def compared(lake: StubLake, day: date) -> list[tuple[str, str, bool]]:
+    found = lake.manifest("selection", day)["metrics"]["challenges"]
+    return [(each["challenger"], each["champion"], each["loses"]) for each in found]
+
+
+def test_each_approved_model_is_compared_with_the_one_in_force_before_it(contested: StubLake) -> None:
     contested.judge(date(2026, 1, 19), "gate", "area under ROC 0.5")
 
-    build(tasks.ModelSelection(date=date(2026, 1, 27)))
+    built = build(tasks.ModelSelection(date=date(2026, 1, 27)))
 
     assert list(contested.published("model")) == [date(2026, 1, 12), date(2026, 1, 19), date(2026, 1, 26)]
     found = contested.manifest("selection", date(2026, 1, 27))
-    assert found["metrics"]["model_date"] == "2026-01-26"
-    assert found["metrics"]["challenge"]["champion"] == "2026-01-12"
+    assert (found["metrics"]["model_date"], found["metrics"]["rejected"]) == ("2026-01-26", {})
+    assert compared(contested, date(2026, 1, 27)) == [("2026-01-26", "2026-01-12", False)]
     assert [(given["name"], given["first"]) for given in found["inputs"]] == [
         ("model", "2026-01-26"),
         ("model", "2026-01-19"),
         ("model", "2026-01-12"),
         ("balanced", "2026-01-26"),
     ]
+    assert "selection: model of 2026-01-26" in built.said
 
 
 def test_a_new_model_that_loses_leaves_the_one_before_it_in_force_and_says_so(contested: StubLake) -> None:
@@ -207,15 +213,27 @@ def test_a_new_model_that_loses_leaves_the_one_before_it_in_force_and_says_so(co
     assert json.loads(file.read_bytes())["run"] == contested.published("model")[date(2026, 1, 19)]
 
 
+def test_who_lost_is_no_champion_of_the_next(contested: StubLake) -> None:
+    contested.let_lose(date(2026, 1, 19), date(2026, 1, 26))
+
+    build(tasks.ModelSelection(date=date(2026, 1, 27)))
+
+    assert contested.manifest("selection", date(2026, 1, 27))["metrics"]["model_date"] == "2026-01-12"
+    assert compared(contested, date(2026, 1, 27)) == [
+        ("2026-01-19", "2026-01-12", True),
+        ("2026-01-26", "2026-01-12", True),
+    ]
+
+
 def test_a_comparison_of_the_day_before_is_taken_over_as_long_as_the_models_are_the_same(contested: StubLake) -> None:
     build(tasks.ModelSelection(date=date(2026, 1, 27)))
-    contested.let_lose(date(2026, 1, 26))  # what another comparison would say
+    contested.let_lose(date(2026, 1, 19), date(2026, 1, 26))  # what another comparison would say
 
     build(tasks.ModelSelection(date=date(2026, 1, 28)))
     build(tasks.ModelSelection(date=date(2026, 1, 30)))
 
     chosen = [contested.manifest("selection", date(2026, 1, day))["metrics"]["model_date"] for day in (27, 28, 30)]
-    assert chosen == ["2026-01-26", "2026-01-26", "2026-01-19"]
+    assert chosen == ["2026-01-26", "2026-01-26", "2026-01-12"]
 
 
 def test_the_first_model_of_all_has_no_champion(contested: StubLake) -> None:
@@ -223,8 +241,8 @@ def test_the_first_model_of_all_has_no_champion(contested: StubLake) -> None:
 
     build(tasks.ModelSelection(date=DAY))
 
-    found = contested.manifest("selection", DAY)["metrics"]
-    assert (found["model_date"], "challenge" in found) == (str(FIRST_TRAINING), False)
+    assert contested.manifest("selection", DAY)["metrics"]["model_date"] == str(FIRST_TRAINING)
+    assert compared(contested, DAY) == []
 
 
 def test_a_backfill_of_an_earlier_day_chooses_as_that_day_would_have(lake: StubLake) -> None:

@@ -126,6 +126,11 @@ def test_what_a_use_case_cannot_import_is_told_by_its_own_traceback(
             for name in ("label", "Copy", "_weight")
         ),
         (
+            "features",
+            {"who": Feature("BIGINT")},
+            "wanted features that are none of key, entity and event time; found the entity 'who'",
+        ),
+        (
             "entity",
             "score",
             "wanted columns of other names than copy, date, features, label, landed, side, prediction, probability, "

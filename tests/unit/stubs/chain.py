@@ -55,10 +55,10 @@ def _model(spark: None, case: Any, balanced: Partition, settings: Any, url: str,
     return Documents({CARD: b"{}", MODEL: model}, figures | {"model_digest": digest(model)})
 
 
-def _compared(spark: None, key: str, challenger: Any, champion: Any, rows: Partition, settings: Any) -> dict[str, Any]:
-    loses = str(challenger.date) in _verdicts(rows).get("losers", [])
-    detail = f"area under ROC -0.0300 against the model of {champion.date}"
-    return {"champion": str(champion.date), "loses": loses, "detail": detail}
+def _compared(spark: Any, case: Any, lake: Any, new: Partition, old: Partition, *rows: Any) -> dict[str, Any]:
+    loses = str(new.date) in _verdicts(new).get("losers", [])
+    detail = f"area under ROC -0.0300 against the model of {old.date}"
+    return {"challenger": str(new.date), "champion": str(old.date), "loses": loses, "detail": detail}
 
 
 def _predictions(spark: None, case: Any, features: Any, model: Any, url: str, file_rows: int) -> Documents:
