@@ -16,6 +16,8 @@ from tasks.log import logger
 from tasks.stage import Stage, previous
 from tasks.training import Training
 
+_AROUND = 7  # days whose comparisons are taken over
+
 
 class ModelSelection(Stage):
     """The document ``selection.json``: of the approved models among the candidates of the calendar, from the oldest on, each
@@ -92,15 +94,22 @@ class ModelSelection(Stage):
         return found | {"runs": runs}
 
     def known_challenges(self) -> list[Mapping[str, Any]]:
-        """Those of the day before's selection, made by the same code and settings; none where this day is built anew."""
+        """Those of the selections of the days around, made by the same code and settings; none where this day is built anew.
+
+        Of both sides, for a backfill may go from the newest day to the oldest.
+        """
         from spark_lib.fingerprint import code
 
-        day = previous(self.date, 1)
-        before = self.partitions.find(self.dataset, day, day).get(day)
-        if self.anew or not isinstance(before, Partition):
+        if self.anew:
             return []
-        made_by = (before.manifest.settings, before.manifest.code)
-        return before.manifest.metrics["challenges"] if made_by == (self.recorded_settings(), code(self.case)) else []
+        around = self.partitions.find(self.dataset, previous(self.date, _AROUND), previous(self.date, -_AROUND))
+        made_by = (self.recorded_settings(), code(self.case))
+        return [
+            challenge
+            for selection in around.values()
+            if isinstance(selection, Partition) and (selection.manifest.settings, selection.manifest.code) == made_by
+            for challenge in selection.manifest.metrics["challenges"]
+        ]
 
     def candidates(self) -> list[date]:
         values = self.settings.training

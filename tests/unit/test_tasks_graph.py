@@ -225,14 +225,17 @@ def test_who_lost_is_no_champion_of_the_next(contested: StubLake) -> None:
     ]
 
 
-def test_a_comparison_of_the_day_before_is_taken_over_as_long_as_the_models_are_the_same(contested: StubLake) -> None:
-    build(tasks.ModelSelection(date=date(2026, 1, 27)))
+def test_a_comparison_of_the_days_around_is_taken_over_as_long_as_it_was_of_the_same(contested: StubLake) -> None:
+    build(tasks.ModelSelection(date=date(2026, 1, 28)))
     contested.let_lose(date(2026, 1, 19), date(2026, 1, 26))  # what another comparison would say
 
-    build(tasks.ModelSelection(date=date(2026, 1, 28)))
-    build(tasks.ModelSelection(date=date(2026, 1, 30)))
+    for day in (27, 29):
+        build(tasks.ModelSelection(date=date(2026, 1, day)))
+    anew = tasks.ModelSelection(date=date(2026, 1, 29))
+    anew.anew = True
+    build(anew)
 
-    chosen = [contested.manifest("selection", date(2026, 1, day))["metrics"]["model_date"] for day in (27, 28, 30)]
+    chosen = [contested.manifest("selection", date(2026, 1, day))["metrics"]["model_date"] for day in (27, 28, 29)]
     assert chosen == ["2026-01-26", "2026-01-26", "2026-01-12"]
 
 
