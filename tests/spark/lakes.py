@@ -83,6 +83,37 @@ class Parcels(UseCase):
         return joined.groupBy("parcel", "weight", "fragile").agg(F.count("at").alias("earlier"))
 
 
+class Estimated(Parcels):
+    """Parcels with an estimator of a test's."""
+
+    def __init__(self, made: Any) -> None:
+        self.made = made
+
+    def estimator(self, settings: Mapping[str, Any]) -> Any:
+        return self.made
+
+
+def other_estimators() -> dict[str, Any]:
+    """What may be trained beside Spark's forest; they are made where Spark runs."""
+    from pyspark.ml import Pipeline
+    from pyspark.ml.classification import GBTClassifier, LogisticRegression
+    from pyspark.ml.feature import StandardScaler
+    from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler as SklearnScaler
+
+    scaled = [
+        StandardScaler(inputCol="features", outputCol="scaled"),
+        LogisticRegression(featuresCol="scaled", maxIter=5),
+    ]
+    return {
+        "boosted trees": GBTClassifier(maxIter=3, maxDepth=2, seed=0),
+        "logistic regression": LogisticRegression(maxIter=5),
+        "scaled logistic regression": Pipeline(stages=scaled),
+        "scikit-learn": make_pipeline(SklearnScaler(), SklearnLogisticRegression()),
+    }
+
+
 def noon(day: date = DAY, **later: float) -> datetime:
     return datetime.combine(day, time(12), UTC) + timedelta(**later)
 

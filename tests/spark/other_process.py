@@ -27,7 +27,7 @@ from spark_lib.files import write_parquet
 from spark_lib.lake import Lake
 from spark_lib.session import session
 from tests.processes import listening
-from tests.spark.lakes import CASE, DAY, SETTINGS, Parcels, silent
+from tests.spark.lakes import CASE, DAY, SETTINGS, Estimated, Parcels, other_estimators, silent
 
 
 def main(report: str, log: str, lake: str, scratch: str) -> None:
@@ -46,6 +46,12 @@ def main(report: str, log: str, lake: str, scratch: str) -> None:
     balanced = Lake(lake, CASE).require("balanced", DAY)[0]
     trained = training.build(spark, Parcels(), balanced, SETTINGS, f"{scratch}/model", silent)
     found["model_digest"] = trained.metrics["model_digest"]
+    found["digests"] = {
+        name: training.build(spark, Estimated(estimator), balanced, SETTINGS, f"{scratch}/{name}", silent).metrics[
+            "model_digest"
+        ]
+        for name, estimator in other_estimators().items()
+    }
     Path(report).write_text(json.dumps(found))
 
 

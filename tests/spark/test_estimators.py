@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from pyspark.ml import Pipeline
-from pyspark.ml.classification import GBTClassifier, LogisticRegression
-from pyspark.ml.feature import StandardScaler
+from pyspark.ml.classification import LogisticRegression
 from pyspark.sql import SparkSession
 from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
@@ -22,19 +20,22 @@ from sklearn.preprocessing import StandardScaler as SklearnScaler
 from spark_lib import balancing, calibration, estimators, matrix, training
 from spark_lib.errors import ModelError
 from spark_lib.lake import Documents, Lake, Partition
-from spark_lib.model import load, score
-from tests.spark.lakes import ANY_FILE_ROWS, CASE, DAY, SETTINGS, SPLIT, Chain, Parcels, publish, silent
+from spark_lib.model import check_safe, load, score
+from tests.spark.conftest import Elsewhere
+from tests.spark.lakes import (
+    ANY_FILE_ROWS,
+    CASE,
+    DAY,
+    SETTINGS,
+    SPLIT,
+    Chain,
+    Estimated,
+    Parcels,
+    other_estimators,
+    publish,
+    silent,
+)
 from tests.spark.test_balancing import rows
-
-
-class Estimated(Parcels):
-    """Parcels with an estimator of the test's."""
-
-    def __init__(self, made: Any) -> None:
-        self.made = made
-
-    def estimator(self, settings: Mapping[str, Any]) -> Any:
-        return self.made
 
 
 def train(
@@ -49,24 +50,13 @@ def card_of(documents: Documents) -> dict[str, Any]:
     return dict(json.loads(documents.files["card.json"]))
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: GBTClassifier(maxIter=3, maxDepth=2, seed=0),
-        lambda: LogisticRegression(maxIter=5),
-        lambda: Pipeline(
-            stages=[
-                StandardScaler(inputCol="features", outputCol="scaled"),
-                LogisticRegression(featuresCol="scaled", maxIter=5),
-            ]
-        ),
-    ],
-    ids=["boosted trees", "logistic regression", "scaled logistic regression"],
-)
-def test_an_estimator_of_spark_ml_is_fitted_judged_and_exported(
-    spark: SparkSession, chain: Chain, tmp_path: Path, make: Callable[[], Any]
+@pytest.mark.parametrize("name", ["boosted trees", "logistic regression", "scaled logistic regression", "scikit-learn"])
+def test_another_estimator_is_fitted_judged_and_exported_and_the_same_on_one_core(
+    spark: SparkSession, chain: Chain, elsewhere: Elsewhere, tmp_path: Path, name: str
 ) -> None:
-    documents = train(spark, chain, chain.balanced, make(), tmp_path)
+    documents = train(spark, chain, chain.balanced, other_estimators()[name], tmp_path)
+    assert documents.metrics["model_digest"] == elsewhere.found["digests"][name]
+    check_safe(documents.files["model.onnx"])
     card = card_of(documents)
     assert card["verdict"]["approved"], card["verdict"]
     found = pa.Table.from_pylist(rows(chain.lake.root, "validation/unbalanced"))

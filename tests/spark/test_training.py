@@ -21,7 +21,7 @@ from spark_lib import balancing, estimators, matrix, metrics, onnx_trees, traini
 from spark_lib.errors import BadData, ConfigurationError, DamagedPartition, ModelError
 from spark_lib.lake import Documents, Lake, Partition, Rows
 from spark_lib.lake.tables import arrow_schema
-from spark_lib.model import check_safe, load, score
+from spark_lib.model import load, score
 from spark_lib.splitting import SIDES
 from tests.spark.conftest import Elsewhere
 from tests.spark.lakes import (
@@ -358,27 +358,6 @@ def test_a_broken_page_of_the_training_rows_is_damage(spark: SparkSession, tmp_p
     with pytest.raises(DamagedPartition) as caught:
         train(spark, balanced, tmp_path / "run")
     assert caught.value.where == broken
-
-
-@pytest.mark.parametrize("kind", ["boosted trees", "logistic regression behind a scaler"])
-def test_another_kind_of_estimator_is_trained_and_exported(
-    spark: SparkSession, chain: Chain, tmp_path: Path, kind: str
-) -> None:
-    class Another(Parcels):
-        def estimator(self, settings: Mapping[str, Any]) -> Any:
-            from pyspark.ml import Pipeline
-            from pyspark.ml.classification import GBTClassifier, LogisticRegression
-            from pyspark.ml.feature import StandardScaler
-
-            if kind == "boosted trees":
-                return GBTClassifier(maxIter=2, maxDepth=3, seed=1)
-            scaler = StandardScaler(inputCol="features", outputCol="scaled")
-            return Pipeline(stages=[scaler, LogisticRegression(featuresCol="scaled", maxIter=2)])
-
-    lenient = dict(SETTINGS) | {"min_area_under_roc": 0.0, "min_area_under_pr": 0.0}
-    documents = training.build(spark, Another(), chain.balanced, lenient, str(tmp_path / "run"), silent)
-    assert card_of(documents)["verdict"]["approved"]
-    check_safe(documents.files["model.onnx"])
 
 
 def test_an_estimator_that_onnx_does_not_carry_is_refused(spark: SparkSession, chain: Chain, tmp_path: Path) -> None:
