@@ -71,7 +71,7 @@ def test_the_packages_come_from_the_environment_and_not_from_the_checkout(instal
 
 
 def test_what_is_not_python_is_installed_as_well(installed: Installed) -> None:
-    names = ("log4j2.properties", "report.css")
+    names = ("log4j2.properties", "report/report.css")
     source = (
         f"from importlib.resources import files; print(*((files('spark_lib') / name).is_file() for name in {names}))"
     )

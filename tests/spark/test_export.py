@@ -36,7 +36,8 @@ from pyspark.ml.linalg import Vectors
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_lib import export, model, onnx_trees
+from spark_lib import export, model
+from spark_lib.export import trees
 from tests.refusals import MADE_OF_THESE, refusal
 
 K = 8
@@ -167,7 +168,7 @@ def hard_rows(fitted: Any) -> np.ndarray:
     matrix[4_500] = 0
     if hasattr(fitted, "toDebugString"):
         features, thresholds = splits(fitted)
-        below = onnx_trees.round_down(thresholds)
+        below = trees.round_down(thresholds)
         assert (thresholds.astype(np.float32) > thresholds).any(), "no threshold that the nearest float32 would raise"
         placed = np.concatenate([below, thresholds.astype(np.float32), np.nextafter(below, np.float32(np.inf))])
         matrix[5_000 : 5_000 + len(placed)][np.arange(len(placed)), np.tile(features, 3)] = placed

@@ -17,8 +17,9 @@ from pyspark.ml.functions import array_to_vector
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from spark_lib import balancing, estimators, matrix, metrics, onnx_trees, training
+from spark_lib import balancing, estimators, matrix, metrics, training
 from spark_lib.errors import BadData, ConfigurationError, DamagedPartition, ModelError
+from spark_lib.export import trees
 from spark_lib.lake import Documents, Lake, Partition, Rows
 from spark_lib.lake.tables import arrow_schema
 from spark_lib.model import load, score
@@ -247,7 +248,7 @@ def test_another_process_with_one_core_in_another_time_zone_makes_the_same_model
 def test_a_wrong_export_is_refused_and_its_scratch_files_are_removed(
     spark: SparkSession, chain: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(onnx_trees, "round_down", lambda thresholds: thresholds.astype(np.float32) + 1)
+    monkeypatch.setattr(trees, "round_down", lambda thresholds: thresholds.astype(np.float32) + 1)
     with pytest.raises(ModelError) as caught:
         train(spark, chain.balanced, tmp_path / "run")
     assert caught.value.where == "parity of model.onnx with its estimator"
@@ -263,7 +264,7 @@ def test_scratch_files_are_removed_when_the_export_fails_half_way(
     def full(*arguments: Any) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr(onnx_trees, "tree_attributes", full)
+    monkeypatch.setattr(trees, "tree_attributes", full)
     with pytest.raises(OSError, match="no space left"):
         train(spark, chain.balanced, tmp_path / "[run]")
     assert not list((tmp_path / "[run]").iterdir())

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from spark_lib import curves, metrics
+from spark_lib import metrics
 from spark_lib.metrics import Scored, counted
+from spark_lib.report import curves
 
 #: Few distinct scores, so that there are ties.
 scores_and_labels = st.lists(

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import sklearn.metrics as reference
 
-from spark_lib import charts, report
-from spark_lib.curves import Bin
+from spark_lib import report
+from spark_lib.report import charts
+from spark_lib.report.curves import Bin
 from tests.unit.reports import CONFIDENCE, IMPORTANCE, INPUTS, TITLE, Trained, inconclusive, trained
 
 EVIL = '<script>alert("1")</script>&amp;\'<b onload=x>'

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spark_lib.export.graph import Graph, of_margin
+from spark_lib.export.refusals import refused
 from spark_lib.files import reader_path
-from spark_lib.onnx_graph import Graph, of_margin
-from spark_lib.onnx_refusals import refused
 
 if TYPE_CHECKING:
     import pyarrow as pa

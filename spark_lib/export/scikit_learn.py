@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spark_lib.export.graph import OPSET, Graph, converter, finished, of_margin, set_probabilities
+from spark_lib.export.refusals import check_kinds, check_two_classes, check_width, refused
+from spark_lib.export.trees import boosted, forest
 from spark_lib.model import INPUT
-from spark_lib.onnx_graph import OPSET, Graph, converter, finished, of_margin, set_probabilities
-from spark_lib.onnx_refusals import check_kinds, check_two_classes, check_width, refused
-from spark_lib.onnx_trees import boosted, forest
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from spark_lib.markup import Markup, tag
+from spark_lib.report.markup import Markup, tag
 
 #: Of words, of somebody's names, which may break anywhere, and of numbers.
 TEXT, NAME, NUMBER = None, "name", "number"

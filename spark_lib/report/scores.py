@@ -6,11 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spark_lib import charts, curves, metrics
-from spark_lib.charts import percent, whole_percent
-from spark_lib.markup import Markup, tag
+from spark_lib import metrics
 from spark_lib.metrics import Scored
-from spark_lib.tables import NUMBER, TEXT, Column, figures, number, section, table
+from spark_lib.report import charts, curves
+from spark_lib.report.charts import percent, whole_percent
+from spark_lib.report.markup import Markup, tag
+from spark_lib.report.tables import NUMBER, TEXT, Column, figures, number, section, table
 
 #: Of the bands around curves.
 REPLICATES = 200

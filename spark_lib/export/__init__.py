@@ -1,7 +1,7 @@
 """A trained model as ONNX: which kinds can be carried, checked before and after training, and the export.
 
 The graph maps float32 ``features`` [n, k] to float32 ``probabilities`` [n, 2], the second column being that of label 1,
-uncalibrated. onnxmltools lays it out; the converters are ours (``onnx_trees``, ``onnx_vectors``), for its own round every
+uncalibrated. onnxmltools lays it out; the converters are ours (``trees``, ``vectors``), for its own round every
 parameter to float32.
 """
 
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spark_lib import onnx_sklearn, onnx_trees
+from spark_lib.export import scikit_learn, trees
+from spark_lib.export.graph import OPSET, Graph, converter, finished, set_probabilities, set_width
+from spark_lib.export.refusals import check_kinds, check_two_classes, check_width, refused
+from spark_lib.export.vectors import TRANSFORMERS, logistic_regression
 from spark_lib.model import INPUT
-from spark_lib.onnx_graph import OPSET, Graph, converter, finished, set_probabilities, set_width
-from spark_lib.onnx_refusals import check_kinds, check_two_classes, check_width, refused
-from spark_lib.onnx_vectors import TRANSFORMERS, logistic_regression
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -49,7 +49,7 @@ def check_estimator(estimator: Any) -> None:
     Of Spark ML, or of scikit-learn.
     """
     if type(estimator).__module__.startswith("sklearn."):
-        onnx_sklearn.check_estimator(estimator)
+        scikit_learn.check_estimator(estimator)
         return
     stages = _stages(estimator)
     check_kinds(stages, _kind, CLASSIFIERS, BEFORE, ("Spark ML", "stage"))
@@ -128,18 +128,18 @@ def export_sklearn(model: Any, n_features: int) -> bytes:
 
     Raises ModelError for a kind or setting that cannot be carried, other than two classes, or another number of features.
     """
-    return onnx_sklearn.export(model, n_features)
+    return scikit_learn.export(model, n_features)
 
 
 def _converter(classifier: Any, scratch: str, spark: SparkSession) -> Callable[[Graph, Any], str]:
     if type(classifier).__name__ == "LogisticRegressionModel":
         return logistic_regression
-    nodes = onnx_trees.read_nodes(classifier, scratch, spark)
+    nodes = trees.read_nodes(classifier, scratch, spark)
     if type(classifier).__name__ == "GBTClassificationModel":
         # Spark's probability is 1 / (1 + exp(-2 m)) (GBTClassificationModel, LogLoss).
         weights = 2 * np.array(classifier.treeWeights)
-        return lambda graph, model: onnx_trees.boosted(graph, nodes, weights)
-    return lambda graph, model: onnx_trees.forest(graph, nodes)
+        return lambda graph, model: trees.boosted(graph, nodes, weights)
+    return lambda graph, model: trees.forest(graph, nodes)
 
 
 def _stages(estimator: Any) -> list[Any]:

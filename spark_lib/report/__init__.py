@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from spark_lib import charts, report_scores
-from spark_lib.charts import percent, whole_percent
-from spark_lib.markup import Markup, joined, tag
 from spark_lib.metrics import Scored
-from spark_lib.tables import NAME, NUMBER, TEXT, Column, figures, number, section, table
+from spark_lib.report import charts, scores
+from spark_lib.report.charts import percent, whole_percent
+from spark_lib.report.markup import Markup, joined, tag
+from spark_lib.report.tables import NAME, NUMBER, TEXT, Column, figures, number, section, table
 
 STYLE = Path(__file__).with_name("report.css")
 MOST_FEATURES = 25
@@ -80,10 +80,10 @@ def render(
         classes = _classes(card["classes"])
         seed = card["settings"].get("seed", 0)
         parts += [
-            report_scores.ranking(calibrated, card.get("metrics", {}).get("intervals", {}), classes, confidence, seed),
-            report_scores.probabilities(calibrated, uncalibrated, card["calibration"], classes, confidence),
-            report_scores.scores(calibrated, classes),
-            report_scores.thresholds(calibrated, classes),
+            scores.ranking(calibrated, card.get("metrics", {}).get("intervals", {}), classes, confidence, seed),
+            scores.probabilities(calibrated, uncalibrated, card["calibration"], classes, confidence),
+            scores.scores(calibrated, classes),
+            scores.thresholds(calibrated, classes),
         ]
     parts += [
         _importance(card.get("importance", {})),

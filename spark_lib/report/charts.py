@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spark_lib.curves import Bin, Curve
-from spark_lib.markup import Markup, joined, tag
+from spark_lib.report.curves import Bin, Curve
+from spark_lib.report.markup import Markup, joined, tag
 
 Values = Sequence[float] | np.ndarray
 
