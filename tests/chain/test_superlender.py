@@ -26,7 +26,10 @@ SCORE_JULY = ("RangeDaily", "--of", "BatchInference", "--start", "2017-07-01", "
 #: Two tasks read the 500 small files of a history; by Spark's own estimate of what opening one costs it would be 16.
 SMALL_FILES = '{"spark.sql.files.openCostInBytes": "65536", "spark.ui.enabled": "false"}'
 #: A model a month, and no older one beside it.
-ONE_MODEL = ("--training-cadence", "monthly", "--training-champion-margin", 1)
+ONE_MODEL = (
+    *("--training-cadence", "monthly", "--training-champion-margin", 1),
+    *("--training-window-days", 60, "--training-min-area-under-roc", 0.4),
+)
 FEW_CORES = ("--spark-shuffle-partitions", 2, "--spark-conf", SMALL_FILES)
 FEATURES = [
     "nb_previous_loans",
@@ -45,7 +48,8 @@ def data() -> Path:
 
 @pytest.fixture(scope="module")
 def july(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Chain:
-    """July 2017 is scored day by day by one model: 180 days of features, and July's own."""
+    """July 2017 is scored day by day by one model, of 60 days of features: enough to see that all is right, and too few to
+    pass the use case's own gate."""
     chain = landed(data, tmp_path_factory.mktemp("superlender"))
     build(chain, *SCORE_JULY, *ONE_MODEL)
     return chain
@@ -81,7 +85,7 @@ def test_the_day_without_a_loan_has_an_empty_published_partition(july):
 
 
 def test_the_features_of_july_and_of_its_models_window_equal_an_independent_computation_row_by_row(july, loans):
-    window = (date(2016, 11, 26), date(2017, 5, 24))
+    window = (date(2017, 3, 26), date(2017, 5, 24))
     for first, last in (window, JULY):
         compare_features(july, loans, first, last)
 
@@ -91,7 +95,7 @@ def test_the_training_set_holds_the_outcomes_of_the_files_and_no_customer_on_bot
     train = read(july, "balanced", model_date, section="train")
     calibration = read(july, "balanced", model_date, section="calibration")
     validation = read(july, "balanced", model_date, section="validation/unbalanced")
-    in_window = loans[loans["date"].between(date(2016, 11, 26), date(2017, 5, 24))]
+    in_window = loans[loans["date"].between(date(2017, 3, 26), date(2017, 5, 24))]
     label = pd.concat([train, calibration, validation]).set_index("loan_id")["label"]
     assert label.equals(in_window["late"].reindex(label.index).astype(label.dtype))
     counts = july.lake.require("balanced", model_date)[0].manifest.metrics
