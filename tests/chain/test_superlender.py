@@ -28,7 +28,7 @@ SMALL_FILES = '{"spark.sql.files.openCostInBytes": "65536", "spark.ui.enabled": 
 #: A model a month, and no older one beside it.
 ONE_MODEL = (
     *("--training-cadence", "monthly", "--training-champion-margin", 1),
-    *("--training-window-days", 60, "--training-min-area-under-roc", 0.4),
+    *("--training-min-area-under-roc", 0.4),
 )
 FEW_CORES = ("--spark-shuffle-partitions", 2, "--spark-conf", SMALL_FILES)
 FEATURES = [
@@ -101,8 +101,9 @@ def test_the_training_set_holds_the_outcomes_of_the_files_and_no_customer_on_bot
     counts = july.lake.require("balanced", model_date)[0].manifest.metrics
     assert counts["unlabelled"] == 0
     assert counts["labelled"] == len(in_window)
-    assert counts["train"]["positive"] + counts["validation"]["positive"] == in_window["late"].sum()
-    assert not set(train["customer_id"]) & set(validation["customer_id"])
+    assert sum(counts[side]["positive"] for side in ("train", "calibration", "validation")) == in_window["late"].sum()
+    sides = [set(side["customer_id"]) for side in (train, calibration, validation)]
+    assert sum(map(len, sides)) == len(set.union(*sides))
 
 
 def test_the_report_measures_the_scores_on_the_outcomes_that_never_landed(july, data):

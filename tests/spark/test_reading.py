@@ -52,7 +52,7 @@ def test_one_day_needs_no_last_day(spark: SparkSession, chain: Chain) -> None:
 
 
 def test_sections_are_read_by_name(spark: SparkSession, chain: Chain) -> None:
-    for section in ("train", "validation/balanced", "validation/unbalanced"):
+    for section in ("train", "calibration", "validation/balanced", "validation/unbalanced"):
         where = (chain.lake.root, REFERENCE, "balanced", DAY)
         found = in_order(spark_lib.read(spark, *where, section=section).toArrow())
         assert found.num_rows == chain.balanced.manifest.rows(section) > 0
@@ -69,8 +69,8 @@ def test_a_section_that_is_not_there_is_an_error_and_not_an_empty_frame(
         message_of(LakeError, lambda: spark_lib.read_arrow(*where, section=section)),
     }
     assert messages == {
-        "balanced of 2026-03-10: wanted one of the sections 'train', 'validation/balanced', 'validation/unbalanced'; "
-        f"found the section {section!r}. Next: name a section that is there"
+        "balanced of 2026-03-10: wanted one of the sections 'calibration', 'train', 'validation/balanced', "
+        f"'validation/unbalanced'; found the section {section!r}. Next: name a section that is there"
     }
 
 
