@@ -10,7 +10,7 @@ import numpy as np
 
 from spark_lib.choices import CALIBRATION, DRAWN_AT_RANDOM
 from spark_lib.errors import ModelError
-from spark_lib.metrics import GRID, Scored
+from spark_lib.metrics import GRID, Scored, by_score
 
 KINDS = CALIBRATION[1:]
 #: Those that need scores of rows of their own.
@@ -104,11 +104,11 @@ def apply(calibration: Calibration, scores: np.ndarray) -> np.ndarray:
 
 def calibrated(calibration: Calibration, found: Scored) -> Scored:
     """The same rows by their probabilities; scores that get the same one are counted as one."""
-    probabilities, place = np.unique(apply(calibration, found.scores), return_inverse=True)
-    positives, negatives = (
-        np.bincount(place, counts, len(probabilities)).astype(np.int64) for counts in (found.positives, found.negatives)
-    )
-    return Scored(probabilities, positives, negatives)
+    probabilities = apply(calibration, found.scores)
+    by = found.grouped
+    if by is None:
+        return by_score(probabilities, found.positives, found.negatives)
+    return by_score(probabilities[by.places], by.positives, by.negatives, by.groups)
 
 
 def _log_odds(scores: np.ndarray) -> np.ndarray:

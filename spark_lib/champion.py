@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from spark_lib import matrix, metrics
 from spark_lib.balancing import NATURAL
 from spark_lib.errors import BadData
@@ -15,6 +17,7 @@ from spark_lib.model import check_digest, check_safe
 from spark_lib.reading import read_partitions
 from spark_lib.resampling import drawn
 from spark_lib.selection import Pinned, approved_model
+from spark_lib.splitting import GROUP, group
 from spark_lib.use_case import Feature
 
 if TYPE_CHECKING:
@@ -78,7 +81,7 @@ def compare_models(
     if balanced.manifest.rows(NATURAL) > ROWS:
         rows = drawn(rows, key, ROWS, settings["seed"])
     difference, interval = metrics.difference(
-        _scored_twice(rows, new, old),
+        _scored_twice(rows.withColumn(GROUP, group(new.card["entity"])), new, old),
         METRIC,
         settings["bootstrap_replicates"],
         settings["confidence"],
@@ -130,8 +133,11 @@ def _scored_twice(rows: DataFrame, challenger: Pinned, champion: Pinned) -> metr
         check_safe(model.model)
         back = model.card["calibration"]
         rows = scored_by(model.model, rows, rows.columns, _features(model), back, model.digest, name)
-    counted = rows.groupBy(*names).agg(
+    counted = rows.groupBy(*names, GROUP).agg(
         F.count_if(F.col("label") == 1).alias("positives"), F.count_if(F.col("label") == 0).alias("negatives")
     )
-    found = counted.toArrow().sort_by([(name, "ascending") for name in names])
-    return metrics.ScoredTwice(*(found[name].to_numpy() for name in (*names, "positives", "negatives")))
+    found = counted.toArrow().sort_by([(name, "ascending") for name in (*names, GROUP)])
+    one, other, positives, negatives, groups = (
+        found[name].to_numpy() for name in (*names, "positives", "negatives", GROUP)
+    )
+    return metrics.ScoredTwice(one, other, positives, negatives, np.unique(groups, return_inverse=True)[1])

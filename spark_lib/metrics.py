@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,12 +19,25 @@ _ENOUGH = 20_000
 
 
 @dataclass(frozen=True)
+class Grouped:
+    """The same rows once more, by what is drawn as one: the ``groups`` [m] of entities, numbered from 0, the place of the
+    score [m], and how many ``positives`` [m] and ``negatives`` [m] of the group have it."""
+
+    groups: np.ndarray
+    places: np.ndarray
+    positives: np.ndarray
+    negatives: np.ndarray
+
+
+@dataclass(frozen=True)
 class Scored:
     """Rows by score: distinct ``scores`` [n], ascending, with how many ``positives`` [n] and ``negatives`` [n] have each."""
 
     scores: np.ndarray
     positives: np.ndarray
     negatives: np.ndarray
+    #: Without it every row is drawn by itself.
+    grouped: Grouped | None = None
 
     @property
     def rows(self) -> np.ndarray:
@@ -42,15 +55,24 @@ class Scored:
 NOTHING = Scored(*np.zeros((3, 0)))
 
 
-def counted(scores: np.ndarray, labels: np.ndarray) -> Scored:
-    """Rows with float scores [n] in [0, 1] and labels [n] of 0 and 1, by score on the grid."""
-    cells, place = np.unique(np.round(np.asarray(scores, np.float64) * GRID) / GRID, return_inverse=True)
+def by_score(
+    scores: np.ndarray, positives: np.ndarray, negatives: np.ndarray, groups: np.ndarray | None = None
+) -> Scored:
+    """Counts of rows with scores [m], each of a group [m] where there are ``groups``, as counts of the distinct scores."""
+    distinct, places = np.unique(scores, return_inverse=True)
+    one, other = (np.bincount(places, counts, len(distinct)).astype(np.int64) for counts in (positives, negatives))
+    if groups is None:
+        return Scored(distinct, one, other)
+    _, numbered = np.unique(groups, return_inverse=True)
+    return Scored(distinct, one, other, Grouped(numbered, places, positives, negatives))
+
+
+def counted(scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None = None) -> Scored:
+    """Rows with float scores [n] in [0, 1] and labels [n] of 0 and 1, by score on the grid; ``groups`` [n] are those of
+    their entities."""
     positive = np.asarray(labels) == 1
-    return Scored(
-        cells,
-        np.bincount(place[positive], minlength=len(cells)),
-        np.bincount(place[~positive], minlength=len(cells)),
-    )
+    cells = np.round(np.asarray(scores, np.float64) * GRID) / GRID
+    return by_score(cells, positive.astype(np.int64), (~positive).astype(np.int64), groups)
 
 
 def area_under_roc(found: Scored) -> float:
@@ -118,12 +140,12 @@ def measured(found: Scored) -> dict[str, float]:
 def intervals(
     found: Scored, replicates: int, confidence: float, seed: int, names: Sequence[str] = tuple(METRICS)
 ) -> dict[str, tuple[float, float]]:
-    """Percentile intervals of metrics by the bootstrap over rows (Efron and Tibshirani 1993, chapter 13): as many rows
-    drawn with replacement, ``replicates`` times. A draw without one of the classes is drawn again.
+    """Percentile intervals of metrics by the bootstrap (Efron and Tibshirani 1993, chapter 13): as many groups of entities
+    drawn with replacement, ``replicates`` times, for rows of one entity are alike (Davison and Hinkley 1997, section
+    3.8); where rows have no groups, as many rows. A draw without one of the classes is drawn again.
 
     Drawing adds to a calibration error, which is never negative, as much again as chance added to it already: its interval
     is the basic one (Davison and Hinkley 1997, section 5.2), which takes that back, and never leaves out the error itself.
-    Rows are drawn as if they had nothing to do with each other: where an entity has many rows, intervals are too narrow.
     Neighbouring scores are merged into at most 20,000 first, which moves an interval by less than its replicates do.
     Raises ValueError without both classes.
     """
@@ -138,13 +160,14 @@ def intervals(
 
 @dataclass(frozen=True)
 class ScoredTwice:
-    """The same rows by two scores: distinct pairs ``one`` [n] and ``other`` [n], with how many ``positives`` [n] and
-    ``negatives`` [n] have each."""
+    """The same rows by two scores: pairs ``one`` [n] and ``other`` [n], with how many ``positives`` [n] and ``negatives``
+    [n] have each, and the group of entities [n] of each, numbered from 0; without groups every row is drawn by itself."""
 
     one: np.ndarray
     other: np.ndarray
     positives: np.ndarray
     negatives: np.ndarray
+    groups: np.ndarray | None = None
 
 
 def difference(
@@ -162,7 +185,7 @@ def difference(
         )
         return one - other
 
-    drawn = [apart(*counts) for counts in _redrawn(found.positives, found.negatives, replicates, seed)]
+    drawn = [apart(*counts) for counts in _redrawn(found.positives, found.negatives, found.groups, replicates, seed)]
     low, high = np.quantile(drawn, tails(confidence))
     return apart(found.positives, found.negatives), (float(low), float(high))
 
@@ -175,8 +198,13 @@ def tails(confidence: float) -> tuple[float, float]:
 def resampled(found: Scored, replicates: int, seed: int) -> Iterator[Scored]:
     """The samples that ``intervals`` measures."""
     found = _merged(found)
-    for positives, negatives in _redrawn(found.positives, found.negatives, replicates, seed):
-        yield _of_cells(found.scores, positives, negatives)
+    by = found.grouped
+    if by is None:
+        for positives, negatives in _redrawn(found.positives, found.negatives, None, replicates, seed):
+            yield _of_cells(found.scores, positives, negatives)
+        return
+    for counts in _redrawn(by.positives, by.negatives, by.groups, replicates, seed):
+        yield _of_cells(found.scores, *(np.bincount(by.places, count, len(found.scores)) for count in counts))
 
 
 def _of_cells(scores: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> Scored:
@@ -186,15 +214,21 @@ def _of_cells(scores: np.ndarray, positives: np.ndarray, negatives: np.ndarray) 
 
 
 def _redrawn(
-    positives: np.ndarray, negatives: np.ndarray, replicates: int, seed: int
+    positives: np.ndarray, negatives: np.ndarray, groups: np.ndarray | None, replicates: int, seed: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """As many rows drawn with replacement, as counts of the same cells; a draw without one of the classes is drawn again."""
+    """As many rows, or groups of them, drawn with replacement, as counts of the same cells; a draw without one of the
+    classes is drawn again."""
     _need_both(int(positives.sum()), int(negatives.sum()))
     random = np.random.default_rng(seed)
     cells = np.concatenate([positives, negatives])
+    numbers = 0 if groups is None else int(groups.max()) + 1
     left = replicates
     while left:
-        drawn = np.split(random.multinomial(cells.sum(), cells / cells.sum()), 2)
+        if groups is None:
+            drawn = np.split(random.multinomial(cells.sum(), cells / cells.sum()), 2)
+        else:
+            times = random.multinomial(numbers, np.full(numbers, 1 / numbers))[groups]
+            drawn = [positives * times, negatives * times]
         if drawn[0].any() and drawn[1].any():
             left -= 1
             yield drawn[0], drawn[1]
@@ -207,10 +241,14 @@ def _merged(found: Scored) -> Scored:
     rows = found.rows
     starts = np.unique(np.searchsorted(np.cumsum(rows), np.linspace(0, rows.sum(), _ENOUGH, endpoint=False), "right"))
     merged = np.add.reduceat(rows, starts)
+    by = found.grouped
+    if by is not None:
+        by = replace(by, places=np.searchsorted(starts, by.places, "right") - 1)
     return Scored(
         np.add.reduceat(rows * found.scores, starts) / merged,
         np.add.reduceat(found.positives, starts),
         np.add.reduceat(found.negatives, starts),
+        by,
     )
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 TRAIN, CALIBRATION, VALIDATION = "train", "calibration", "validation"
 SIDES = (TRAIN, CALIBRATION, VALIDATION)
+GROUP, GROUPS = "_group", 200
 _BITS = 52  # of SHA-256, as many as a double holds exactly: 13 hexadecimal digits
 
 
@@ -21,6 +22,14 @@ def unit_interval(salt: str, entity: str) -> Column:
 
     digest = F.sha2(F.concat(F.lit(f"{salt}:"), F.col(entity).cast("string")), 256)
     return F.conv(F.substring(digest, 1, _BITS // 4), 16, 10).cast("bigint") / F.lit(2**_BITS)
+
+
+def group(entity: str) -> Column:
+    """Which of ``GROUPS`` groups an entity is in, as ``GROUP``: what an interval draws as one, for rows of an entity are
+    alike. By another hash than the split's."""
+    from pyspark.sql import functions as F
+
+    return F.pmod(F.xxhash64(F.col(entity).cast("string")), F.lit(GROUPS)).alias(GROUP)
 
 
 def side(place: Column, settings: Mapping[str, Any]) -> Column:

@@ -18,13 +18,15 @@ from spark_lib.model import digest
 from spark_lib.reading import read_partitions
 from spark_lib.resampling import trained_on, weighted
 from spark_lib.selection import CARD, MODEL, REPORT
-from spark_lib.splitting import CALIBRATION, SIDES, TRAIN, VALIDATION
+from spark_lib.splitting import CALIBRATION, GROUP, SIDES, TRAIN, VALIDATION, group
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from spark_lib.use_case import UseCase
 
+#: Of more rows intervals are narrow in any case: rows are drawn singly, and the driver is spared a count for each.
+GROUPED_ROWS = 1_000_000
 CHANGED_BY_CALIBRATION = ("brier", "log_loss", "calibration_error")
 _ROWS_OF_A_TASK = 50_000
 
@@ -66,7 +68,8 @@ def build(
         rows = read_partitions(spark, [balanced], section)
         if section != BALANCED:  # which is a part of the natural ones
             matrix.check_filled(rows, case.features)
-        return counted(model.scored(matrix_rows(case, rows)))
+        few = balanced.manifest.rows(section) <= GROUPED_ROWS
+        return counted(model.scored(matrix_rows(case, rows)), grouped=few)
 
     on = scored(CALIBRATION) if kind in calibration.FITTED else metrics.NOTHING
     back = calibration.fitted(kind, on, counts[TRAIN], trained_on(counts))
@@ -91,12 +94,16 @@ def build(
 
 
 def matrix_rows(case: UseCase, rows: DataFrame) -> DataFrame:
-    """Key, ``copy``, the float32 features by name and as one vector, and the label as a double."""
+    """Key, ``copy``, ``GROUP``, the float32 features by name and as one vector, and the label as a double."""
     from pyspark.ml.feature import VectorAssembler
     from pyspark.sql import functions as F
 
     columns = rows.select(
-        case.key, "copy", *matrix.columns(case.features), F.col("label").cast("double").alias("label")
+        case.key,
+        "copy",
+        group(case.entity),
+        *matrix.columns(case.features),
+        F.col("label").cast("double").alias("label"),
     )
     assembler = VectorAssembler(inputCols=list(case.features), outputCol="features", handleInvalid="keep")
     return assembler.transform(columns)
@@ -113,17 +120,20 @@ def _check_finite(spread: Mapping[str, Mapping[str, Any]]) -> None:
         )
 
 
-def counted(rows: DataFrame) -> metrics.Scored:
-    """Rows with ``estimators.SCORE`` and the ``label``, counted by score where they are: the driver gets at most a million counts,
-    and the order of rows, which Spark's own evaluator sums by, makes no difference."""
+def counted(rows: DataFrame, grouped: bool = True) -> metrics.Scored:
+    """Rows with ``estimators.SCORE``, the ``label`` and ``GROUP``, counted by score where they are, and by group where that
+    is wanted: the driver gets counts, and the order of rows, which Spark's own evaluator sums by, makes no difference."""
     from pyspark.sql import functions as F
 
     score = F.round(F.col(estimators.SCORE) * metrics.GRID) / metrics.GRID
-    by_score = rows.groupBy(score.alias("score")).agg(
+    counts = rows.groupBy(score.alias("score"), (F.col(GROUP) if grouped else F.lit(0)).alias("group")).agg(
         F.count_if(F.col("label") == 1).alias("positives"), F.count_if(F.col("label") == 0).alias("negatives")
     )
-    found = by_score.toArrow().sort_by("score")
-    return metrics.Scored(*(found[name].to_numpy() for name in ("score", "positives", "negatives")))
+    found = counts.toArrow().sort_by([("score", "ascending"), ("group", "ascending")])
+    score, positives, negatives, groups = (
+        found[name].to_numpy() for name in ("score", "positives", "negatives", "group")
+    )
+    return metrics.by_score(score, positives, negatives, groups if grouped else None)
 
 
 def _laid_out(rows: DataFrame, key: str, count: int) -> DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -143,6 +144,39 @@ def test_the_interval_of_a_paired_difference_holds_the_true_one_about_as_often_a
         held += low <= truth <= high
 
     assert 46 <= held <= 60
+
+
+def test_entities_of_many_rows_widen_the_interval_to_what_it_is() -> None:
+    def of_entities(seed: int, entities: int) -> Scored:
+        random = np.random.default_rng(seed)
+        entity = np.repeat(np.arange(entities), 8)
+        like = random.normal(size=entities)[entity]
+        labels = (
+            random.random(len(entity)) < 1 / (1 + np.exp(1.5 - 1.5 * random.normal(size=entities)[entity]))
+        ).astype(int)
+        scores = 1 / (1 + np.exp(-(like + labels + random.normal(scale=0.3, size=len(entity)))))
+        return counted(scores, labels, entity % 200)
+
+    truth = metrics.area_under_roc(of_entities(99, 50_000))
+
+    held = {"groups": 0, "rows": 0}
+    for seed in range(60):
+        found = of_entities(seed, 250)
+        for name, drawn in (("groups", found), ("rows", replace(found, grouped=None))):
+            low, high = metrics.intervals(drawn, 100, 0.9, seed, ["area_under_roc"])["area_under_roc"]
+            held[name] += low <= truth <= high
+
+    assert held["groups"] >= 46  # 54 wanted
+    assert held["rows"] <= held["groups"] - 5
+
+
+def test_groups_of_single_rows_draw_as_rows_do() -> None:
+    scores, labels = rows(5, 3000)
+
+    single = metrics.intervals(counted(scores, labels), 400, 0.95, 0, ["area_under_roc"])["area_under_roc"]
+    grouped = metrics.intervals(counted(scores, labels, np.arange(3000)), 400, 0.95, 0, ["area_under_roc"])
+
+    assert grouped["area_under_roc"] == pytest.approx(single, abs=0.004)
 
 
 def test_intervals_narrow_with_rows_and_repeat_with_their_seed() -> None:
