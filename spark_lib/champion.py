@@ -30,6 +30,7 @@ METRIC = "area_under_roc"
 ROWS = 100_000
 #: What has to be equal for no row that one validates on to have been trained on by the other.
 _OF_THE_SPLIT = ("split", "train_validation_split_proportion", "calibration_proportion")
+_REBUILT = "the balanced rows were rebuilt after the newer model was trained; rebuild that training, too"
 
 
 @unreadable_files_named()
@@ -49,9 +50,6 @@ def compare(
     hindrance = "" if balanced.manifest.run in trained_on else _REBUILT
     new, old = approved_model(lake, challenger), approved_model(lake, champion)
     return compare_models(spark, case.key, new, old, balanced, settings, hindrance)
-
-
-_REBUILT = "the balanced rows were rebuilt after the newer model was trained; rebuild that training, too"
 
 
 def compare_models(

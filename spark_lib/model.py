@@ -110,28 +110,28 @@ def score(session: InferenceSession, matrix: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(outputs[0][:, 1])
 
 
-def check_parity(model_bytes: bytes, matrix: np.ndarray, spark_probabilities: np.ndarray, limit: float = 1e-6) -> None:
-    """Raise ModelError unless the exported model and Spark agree within ``limit`` on every row.
+def check_parity(model_bytes: bytes, matrix: np.ndarray, probabilities: np.ndarray, limit: float = 1e-6) -> None:
+    """Raise ModelError unless the exported model and its estimator agree within ``limit`` on every row.
 
-    ``matrix`` is float32 [n, k], ``spark_probabilities`` [n] the positive class's, of the same rows in the same
-    order. A NaN on either side is a difference; no rows at all prove nothing and are refused.
+    ``matrix`` is float32 [n, k], ``probabilities`` [n] the estimator's of the positive class, of the same rows in the
+    same order. A NaN on either side is a difference; no rows at all prove nothing and are refused.
     """
     scores = score(load(model_bytes), matrix)
-    if not len(scores) or scores.shape != np.shape(spark_probabilities):
+    if not len(scores) or scores.shape != np.shape(probabilities):
         raise ModelError(
             "parity of model.onnx with its estimator",
-            "at least one row, and one probability of Spark for each",
-            f"{len(scores)} rows and probabilities {list(np.shape(spark_probabilities))}",
+            "at least one row, and one probability of the estimator for each",
+            f"{len(scores)} rows and probabilities {list(np.shape(probabilities))}",
             "compare on the rows of the validation split",
         )
-    differences = np.abs(scores.astype(np.float64) - spark_probabilities)
+    differences = np.abs(scores.astype(np.float64) - probabilities)
     beyond = np.count_nonzero(~(differences <= limit))
     if beyond:
         raise ModelError(
             "parity of model.onnx with its estimator",
             f"probabilities that differ by at most {limit:g}",
             f"{beyond} of {len(scores)} rows beyond it, the largest difference {differences.max():.3g}",
-            "do not publish this model; report its kind as a bug of spark_lib/export.py",
+            "do not publish this model; report the estimator's kind as a bug of spark_lib.export",
         )
 
 

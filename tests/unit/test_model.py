@@ -250,7 +250,7 @@ def test_a_disagreement_with_spark_names_its_rows_and_size(exported: bytes) -> N
     assert message(caught) == (
         "parity of model.onnx with its estimator: wanted probabilities that differ by at most 1e-06; "
         "found 2 of 10 rows beyond it, the largest difference 0.25. "
-        "Next: do not publish this model; report its kind as a bug of spark_lib/export.py"
+        "Next: do not publish this model; report the estimator's kind as a bug of spark_lib.export"
     )
     probabilities[2] = np.nan
     with pytest.raises(ModelError, match="found 2 of 10 rows beyond it, the largest difference nan"):
@@ -262,6 +262,6 @@ def test_parity_on_no_rows_or_of_other_rows_is_refused(exported: bytes) -> None:
         with pytest.raises(ModelError) as caught:
             model.check_parity(exported, np.zeros((rows, K), np.float32), np.zeros(shape))
         assert message(caught) == (
-            "parity of model.onnx with its estimator: wanted at least one row, and one probability of Spark for each; "
+            "parity of model.onnx with its estimator: wanted at least one row, and one probability of the estimator for each; "
             f"found {rows} rows and probabilities {list(shape)}. Next: compare on the rows of the validation split"
         )
