@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test check test-full mutants faults faults-full bench bench-full jars clean prerequisites s3-server browser
+.PHONY: help demo test check test-full mutants faults faults-full bench bench-full jars quick-start clean prerequisites s3-server browser
 
 help:
 	@echo "make demo       60 sample days, the chain on them, a few predictions"
@@ -17,6 +17,7 @@ help:
 	@echo "make bench      the benchmarks, into benchmarks/results/latest.json"
 	@echo "make bench-full the same with those that take an hour"
 	@echo "make jars       Spark's jars for S3, once"
+	@echo "make quick-start  Spark's classes in an archive that its JVM maps, once, as the making of .venv does"
 	@echo "make browser    a browser for the tests of the report, where there is none"
 	@echo "make clean      remove all that these made, except lakes, logs, .tools and what is below the user's cache"
 
@@ -55,6 +56,9 @@ bench-full: bench
 jars: $(READY)
 	$(BIN)/python -m spark_lib.s3a
 
+quick-start: $(READY)
+	$(BIN)/python -m spark_lib.startup
+
 clean:
 	rm -rf .venv build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	rm -rf artifacts derby.log metastore_db spark-warehouse
@@ -75,4 +79,6 @@ $(READY): setup.cfg pyproject.toml constraints.txt | prerequisites
 	@echo "Making .venv from constraints.txt: a few minutes the first time"
 	@"$$(sh scripts/prerequisites.sh "$(PYTHON)")" -m venv --clear .venv
 	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test,dev]"
+	@echo "Archiving Spark's classes, so that it starts sooner: a minute, once"
+	@$(BIN)/python -m spark_lib.startup || echo "Going on without: make quick-start tries again"
 	@touch $@

@@ -27,6 +27,8 @@ class Java:
     version: int
     #: "JAVA_HOME" or "PATH"
     found_by: str
+    #: All that it says of itself, and not of the options that it was given.
+    build: str
 
 
 @cache
@@ -46,11 +48,13 @@ def find() -> Java:
         answer = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=_ANSWER_SECONDS)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise _missing(f"{path} does not start: {error}") from error
-    said = re.search(r'version "(?:1\.)?(\d+)', answer.stderr + answer.stdout)
+    lines = (answer.stderr + answer.stdout).splitlines()
+    build = "\n".join(line for line in lines if not line.startswith("Picked up "))
+    said = re.search(r'version "(?:1\.)?(\d+)', build)
     if answer.returncode or not said:
         # macOS has a `java` that only says where to get one.
         raise _missing(f"{path} does not start")
-    java = Java(path, int(said[1]), "JAVA_HOME" if home else "PATH")
+    java = Java(path, int(said[1]), "JAVA_HOME" if home else "PATH", build)
     if java.version not in VERSIONS:
         raise _missing(f"{path} (by {java.found_by}) is Java {java.version}")
     return java

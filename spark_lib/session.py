@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spark_lib import interrupts, java, s3a
+from spark_lib import interrupts, java, s3a, startup
 from spark_lib.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -31,8 +31,10 @@ def session(
     conf: Mapping[str, str] | None = None,
     log_file: str = os.devnull,
     on_s3: bool = False,
+    quick_start: bool = True,
 ) -> SparkSession:
-    """The session of this process; the arguments count when it is started. ``on_s3`` says that it will read or write there.
+    """The session of this process; the arguments count when it is started. ``on_s3`` says that it will read or write there;
+    ``quick_start`` gives the JVM of a local master what a short life wants (``spark_lib.startup``).
 
     Raises ConfigurationError where it does not start, and in a process that was forked after the start: a JVM does not
     survive a fork.
@@ -50,12 +52,13 @@ def session(
         if spark.sparkContext._jsc is not None:  # not stopped by somebody
             return spark
     more = (s3a.settings(s3a.jars()) if on_s3 else {}) | dict(conf or {})
-    _started = os.getpid(), _start(master, driver_memory, shuffle_partitions, more, log_file)
+    quick = startup.options(master, more.get("spark.driver.extraJavaOptions", "")) if quick_start else ""
+    _started = os.getpid(), _start(master, driver_memory, shuffle_partitions, more, log_file, quick)
     return _started[1]
 
 
 def _start(
-    master: str, driver_memory: str, shuffle_partitions: int, conf: Mapping[str, str], log_file: str
+    master: str, driver_memory: str, shuffle_partitions: int, conf: Mapping[str, str], log_file: str, quick: str
 ) -> SparkSession:
     from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
@@ -66,7 +69,9 @@ def _start(
     settings = {
         "spark.driver.memory": driver_memory,
         # Of Spark's two settings the one that leaves `extraJavaOptions` to the user.
-        "spark.driver.defaultJavaOptions": f'{utc} -Dlog4j2.configurationFile={LOG4J.as_uri()} "-Ddaystone.log={log_file}"',
+        "spark.driver.defaultJavaOptions": (
+            f'{utc} -Dlog4j2.configurationFile={LOG4J.as_uri()} "-Ddaystone.log={log_file}" {quick}'
+        ),
         "spark.executor.defaultJavaOptions": utc,
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.shuffle.partitions": str(shuffle_partitions),

@@ -88,6 +88,11 @@ class spark(luigi.Config):
     master = luigi.Parameter(default="local[*]", description="any Spark master")
     driver_memory = luigi.Parameter(default="2g", description="heap of the driver's JVM")
     shuffle_partitions = luigi.IntParameter(default=64, description="before adaptive execution merges small ones")
+    quick_start = luigi.BoolParameter(
+        default=True,
+        parsing=luigi.BoolParameter.EXPLICIT_PARSING,
+        description="on local masters: a class-data archive where one was made, and the serial collector",
+    )
     conf: dict[str, str] = luigi.DictParameter(default={}, description="further Spark settings, as JSON")
 
 

@@ -17,6 +17,7 @@ def start(settings: config.Settings, root: str) -> SparkSession:
     values = settings.spark
     return session(
         on_s3=settings.on_s3(root),
+        quick_start=values.quick_start,
         master=values.master,
         driver_memory=values.driver_memory,
         shuffle_partitions=values.shuffle_partitions,

@@ -14,7 +14,7 @@ from functools import partial
 import luigi
 from luigi.configuration import get_config
 
-from spark_lib import __version__, java
+from spark_lib import __version__, java, startup
 from spark_lib.errors import ConfigurationError, DaystoneError
 from spark_lib.lake import landed
 from tasks import config, defaults, sessions
@@ -89,7 +89,15 @@ def _python() -> Finding:
 
 def _java() -> list[Finding]:
     found = java.find()
-    return [Finding("java", True, f"{found.version} ({found.path}, by {found.found_by})")]
+    archive = startup.archive(found.build)
+    if archive:
+        start = f"Spark's classes are archived in {archive}"
+    else:
+        start = "no archive of Spark's classes: `python -m spark_lib.startup` makes one, and sessions start sooner"
+    return [
+        Finding("java", True, f"{found.version} ({found.path}, by {found.found_by})"),
+        Finding("start-up", True, start),
+    ]
 
 
 def _packages() -> Iterator[Finding]:

@@ -10,7 +10,7 @@ import sys
 import sysconfig
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from time import monotonic, sleep
 import spark_lib
 from spark_lib import sample
 from spark_lib.lake import Lake, RawFeed
+from spark_lib.lake.cache import user_directory
 from tests.processes import ROOT, Commands, Result
 
 USE_CASES = Path(__file__).parent / "use_cases"
@@ -77,8 +78,6 @@ class Chain:
     use_case: str = "credit_risk"
     #: Where the lake is, of one that is no directory.
     url: str = ""
-    #: What more its commands find in their environment.
-    more_environment: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("work", "home", "tmp", "state", "java/bin", "output"):
@@ -141,8 +140,8 @@ class Chain:
             "HOME": str(self.scratch / "home"),
             "TMPDIR": temporary,
             "XDG_STATE_HOME": str(self.scratch / "state"),
+            "XDG_CACHE_HOME": str(user_directory().parent),  # Spark's classes and its jars for S3: had once
             _MARK: str(self.scratch),
-            **self.more_environment,
         }
 
     @property

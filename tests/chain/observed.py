@@ -82,8 +82,7 @@ def observe(server: s3.Server, home: Path) -> Iterator[Observed]:
     (home / "luigid").mkdir()
     with fault_proxy(server) as proxy, running_luigid(home / "luigid") as luigid, pytest.MonkeyPatch.context() as patch:
         proxy.server.reach(patch)
-        cache = os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache"))  # of Spark's jars: resolved once
-        chain = Chain(home, home / "scratch", url=f"s3://{bucket}/lake", more_environment={"XDG_CACHE_HOME": cache})
+        chain = Chain(home, home / "scratch", url=f"s3://{bucket}/lake")
         (home / "scratch" / "events").mkdir()
         conf = (
             '{"spark.eventLog.enabled": "true", "spark.eventLog.compress": "false", '

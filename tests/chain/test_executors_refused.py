@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
@@ -19,8 +18,7 @@ def test_executors_with_a_wrong_secret_fail_the_stage_by_name(
     write_sample(tmp_path / "sample", days=1, rows_per_day=20)
     bucket = versitygw.new_bucket()
     versitygw.upload(tmp_path / "sample", bucket, "lake")
-    cache = os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache"))
-    chain = Chain(tmp_path, tmp_path / "scratch", url=f"s3://{bucket}/lake", more_environment={"XDG_CACHE_HOME": cache})
+    chain = Chain(tmp_path, tmp_path / "scratch", url=f"s3://{bucket}/lake")
     theirs = '{"spark.executorEnv.AWS_SECRET_ACCESS_KEY": "wrong"}'
     begun = time.monotonic()
 

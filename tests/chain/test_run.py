@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from spark_lib.lake.cache import user_directory
 from tests.chain.chains import Chain, listing
 from tests.chain.conftest import DAY
 from tests.processes import ROOT, Commands, Result
@@ -106,6 +107,7 @@ def daystone(chain: Chain, *arguments: str) -> Result:
         "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # a short life needs no better compiler
         "HOME": str(chain.scratch / "home"),
         "XDG_STATE_HOME": str(chain.scratch / "state"),
+        "XDG_CACHE_HOME": str(user_directory().parent),  # as tests/chain/chains.py has it
     }
     done = subprocess.run(
         [sys.executable, str(ROOT / "run.py"), *arguments, "--lake-root", str(chain.root)],

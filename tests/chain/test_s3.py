@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -26,8 +25,7 @@ def on_s3(on_disk: Chain, versitygw: s3.Server, tmp_path: Path, monkeypatch: pyt
     versitygw.reach(monkeypatch)
     bucket = versitygw.new_bucket()
     versitygw.upload(on_disk.root / "credit_risk" / "raw", bucket, "lake/credit_risk/raw")
-    cache = os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache"))  # of Spark's jars: resolved once
-    return Chain(tmp_path, tmp_path / "scratch", url=f"s3://{bucket}/lake", more_environment={"XDG_CACHE_HOME": cache})
+    return Chain(tmp_path, tmp_path / "scratch", url=f"s3://{bucket}/lake")
 
 
 def test_every_row_is_as_in_a_local_lake_and_a_second_run_starts_no_jvm(on_disk: Chain, on_s3: Chain) -> None:

@@ -121,7 +121,13 @@ def test_luigis_own_command_line_overrides_each_value(tmp_path: Path) -> None:
         "max_attempt_hours": "1.5",
         "cache": "/elsewhere/cache",
     }
-    spark = {"master": "local[1]", "driver_memory": "1g", "shuffle_partitions": "2", "conf": '{"a": "b"}'}
+    spark = {
+        "master": "local[1]",
+        "driver_memory": "1g",
+        "shuffle_partitions": "2",
+        "quick_start": "False",
+        "conf": '{"a": "b"}',
+    }
     given = {"training": training, "pipeline": pipeline, "lake": lake, "spark": spark}
 
     found = shown(

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from spark_lib import java
+from spark_lib import java, startup
 from spark_lib.errors import JavaMissing
+from spark_lib.lake.cache import user_directory
 from tests.processes import ROOT, Result
 from tests.unit.verbs import Verbs
 
@@ -29,8 +30,21 @@ def test_on_a_machine_where_all_is_well_each_line_is_ok(daystone: Verbs) -> None
     assert (result.code, result.stderr) == (0, "")
     assert all(line.startswith("ok ") for line in result.stdout.splitlines())
     assert f"ok java             17 ({daystone.home}/jdk/bin/java, by JAVA_HOME)" in result.stdout
+    assert "ok start-up         no archive of Spark's classes: `python -m spark_lib.startup` makes one" in result.stdout
     assert f"ok lake             {daystone.root} can be written and published to" in result.stdout
     assert "ok raw outcomes     newest landed day 2026-01-01" in result.stdout
+
+
+def test_an_archive_of_sparks_classes_is_named(daystone: Verbs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(daystone.home / "cache"))
+    name = startup._name('openjdk version "17.0.15" 2025-04-15')
+    archive = user_directory() / f"{name}-0.jsa"
+    archive.parent.mkdir(parents=True)
+    archive.touch()
+
+    result = examined(daystone, XDG_CACHE_HOME=str(daystone.home / "cache"))
+
+    assert f"ok start-up         Spark's classes are archived in {archive}\n" in result.stdout
 
 
 def test_the_probe_of_the_lake_leaves_nothing_behind(daystone: Verbs) -> None:

@@ -1,0 +1,154 @@
+"""A driver that starts in half the time: Spark's classes, parsed once a machine, are kept as an archive of class data that
+every later JVM maps into its memory (JEP 350), and a collector of garbage that has no threads of its own to start.
+
+The archive is made by ``python -m spark_lib.startup``, which ``make`` does for a checkout, and used wherever it is there.
+Java looks by itself whether it fits the jars and the JVM; where it does not, classes are parsed as ever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spark_lib import java
+from spark_lib.errors import ConfigurationError, DaystoneError
+from spark_lib.lake.cache import user_directory
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+_COLLECTOR = re.compile(r"-XX:\+Use\w*GC\b")
+_ARCHIVE = re.compile(r"-XX:(SharedArchiveFile|ArchiveClassesAtExit)=")
+#: Where Java finds further options.
+_OF_JAVA = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")
+_END_SECONDS = 300
+
+
+def options(master: str, given: str = "") -> str:
+    """What to add to the options ``given`` to the driver's JVM: what was chosen there is not chosen again, for two
+    collectors would keep it from starting."""
+    if not re.match(r"local(\[|$)", master):
+        return ""  # a driver of executors elsewhere lives long
+    chosen = " ".join([given, *(os.environ.get(name, "") for name in _OF_JAVA)])
+    added = [] if _COLLECTOR.search(chosen) else ["-XX:+UseSerialGC"]
+    kept = archive(java.require().build)
+    if kept and not _ARCHIVE.search(chosen):
+        added.append(f'"-XX:SharedArchiveFile={kept}"')
+    return " ".join(added)
+
+
+def archive(build: str) -> Path | None:
+    """The archive for this Spark and a build of Java, one a user, where it is there and whole: a JVM that maps a part of one
+    crashes, so that the name has the size."""
+    for kept in user_directory().glob(f"{_name(build)}-*.jsa"):
+        if kept.name == f"{_name(build)}-{kept.stat().st_size}.jsa":
+            return kept
+    return None
+
+
+def _name(build: str) -> str:
+    of = "\n".join([build, java.spark_home(), importlib.metadata.version("pyspark")])
+    return f"classes-{hashlib.sha256(of.encode()).hexdigest()[:12]}"
+
+
+def make() -> Path:
+    """Start Spark, do once what a chain does, and keep what it loaded. Another process may do the same at the same time.
+
+    Raises ConfigurationError where no archive comes of it.
+    """
+    name = _name(java.require().build)
+    user_directory().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=user_directory(), prefix=".starting-") as scratch:
+        new, log = Path(scratch, "classes.jsa"), Path(scratch, "spark.log")
+        _record(scratch, new, log)
+        if not new.is_file():
+            raise ConfigurationError(
+                "Spark's class-data archive",
+                "a JVM that writes one as it ends",
+                next((line for line in log.read_text(errors="replace").splitlines() if "cds" in line), "no file"),
+                "run without it: nothing else depends on it",
+            )
+        return new.rename(user_directory() / f"{name}-{new.stat().st_size}.jsa")
+
+
+def _record(scratch: str, new: Path, log: Path) -> None:
+    """Run this module's work in a process of its own, for a session is one a process."""
+    work = [sys.executable, "-m", "spark_lib.startup", "--record", str(new), str(log), scratch]
+    ended = subprocess.run(work, capture_output=True, text=True, timeout=_END_SECONDS, check=False)
+    if ended.returncode:
+        raise ConfigurationError(
+            "Spark's class-data archive",
+            "a Spark session that starts and works",
+            (ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"])[-1],
+            "run `daystone doctor`",
+        )
+
+
+def _recorded(new: str, log: str, scratch: str) -> None:
+    from pyspark import SparkContext
+
+    from spark_lib.session import session
+
+    written = {"spark.driver.extraJavaOptions": f'"-XX:ArchiveClassesAtExit={new}" -XX:TieredStopAtLevel=1'}
+    spark = session(master="local[2]", shuffle_partitions=2, conf=written, log_file=log, quick_start=False)
+    _work(spark, f"{scratch}/rows")
+    spark.stop()
+    jvm: Any = SparkContext._gateway
+    jvm.shutdown()
+    jvm.proc.stdin.close()
+    jvm.proc.wait(_END_SECONDS)  # it writes the archive as it ends
+
+
+def _work(spark: SparkSession, path: str) -> None:
+    """A little of each thing that a chain does, so that its classes are loaded."""
+    from pyspark.ml.classification import RandomForestClassifier
+    from pyspark.ml.feature import VectorAssembler
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    rows = spark.range(2000).select(
+        "id",
+        F.pmod(F.xxhash64("id"), F.lit(50)).cast("string").alias("entity"),
+        F.timestamp_seconds(F.col("id")).alias("at"),
+        (F.rand(0) * F.col("id")).alias("amount"),
+        (F.rand(1) < 0.5).cast("double").alias("label"),
+    )
+    rows.repartitionByRange(2, "id").sortWithinPartitions("id").write.partitionBy("label").parquet(path)
+    read = spark.read.schema(rows.schema).parquet(path)
+    before = Window.partitionBy("entity").orderBy(F.unix_micros("at")).rangeBetween(Window.unboundedPreceding, -1)
+    spread = read.withColumn("earlier", F.coalesce(F.avg("amount").over(before), F.lit(0.0)))
+    counted = read.groupBy("entity").agg(F.count_if(F.col("label") == 1).alias("positives"), F.max("at").alias("last"))
+    joined = spread.join(counted, "entity", "left").cache()
+    columns = ["amount", "earlier", "positives"]
+    vectors = VectorAssembler(inputCols=columns, outputCol="features").transform(joined)
+    model = RandomForestClassifier(numTrees=2, maxDepth=3, seed=0).fit(vectors)
+    model.transform(vectors).select("prediction").groupBy("prediction").count().toArrow()
+    _through_python(joined.select("id", *columns)).write.parquet(f"{path}-again")
+
+
+def _through_python(rows: DataFrame) -> DataFrame:
+    return rows.mapInArrow(lambda batches: batches, rows.schema)
+
+
+def _main() -> int:
+    if sys.argv[1:2] == ["--record"]:
+        _recorded(*sys.argv[2:])
+        return 0
+    try:
+        made = make()
+    except DaystoneError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    sys.stdout.write(f"{made.stat().st_size >> 20} MB of class data for Spark's JVM in {made}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main())
