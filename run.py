@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import configparser
 import errno
+import shlex
 import sys
 import traceback
 from collections.abc import Callable
@@ -198,7 +199,8 @@ def rebuild(stage: type[Stage], day: date) -> None:
         click.echo(f"run {rebuilt.new} took the place of run {rebuilt.old}, whose files stay until gc")
     for dataset, other in rebuilding.built_from_others(task, rebuilt.new):
         click.echo(
-            f"built from an older run: {dataset} of {other}; to follow: daystone rebuild {dataset} --date {other}"
+            f"built from an older run: {dataset} of {other}; to follow: "
+            f"daystone rebuild {dataset} --date {other} --lake-root {shlex.quote(task.lake)}"
         )
 
 

@@ -73,11 +73,17 @@ def platt(found: Scored) -> Calibration:
 
 def isotonic(found: Scored) -> Calibration:
     """The rising step curve of least squares (Zadrozny and Elkan 2002, by scikit-learn), linear between its points ``x``,
-    ``y`` and level beyond them."""
+    ``y`` and level beyond them.
+
+    A made-up positive at score 0 and a negative at score 1 leave room for doubt: without them the ends of the curve are 0 and
+    1, however few rows are there, and a certainty that is wrong costs an infinite log loss.
+    """
     from sklearn.isotonic import IsotonicRegression
 
+    scores = np.concatenate([[0.0], found.scores, [1.0]])
+    positives, rows = np.concatenate([[1], found.positives, [0]]), np.concatenate([[1], found.rows, [1]])
     curve = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(
-        found.scores, found.positives / found.rows, sample_weight=found.rows
+        scores, positives / rows, sample_weight=rows
     )
     return {"kind": "isotonic", "x": curve.X_thresholds_.tolist(), "y": curve.y_thresholds_.tolist()}
 

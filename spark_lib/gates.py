@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from spark_lib.splitting import SIDES, TRAIN, VALIDATION
+from spark_lib.splitting import CALIBRATION, SIDES, TRAIN, VALIDATION
 
 #: In the order in which a card shows them: metric, its words, and whether its bound is the least that is allowed.
 _GATES = (
@@ -15,7 +15,7 @@ _GATES = (
     ("calibration_error", "calibration error", False),
 )
 
-#: Validation rows of a class, at the least: what fewer say may be a certainty by chance.
+#: Rows of a class to judge or to calibrate by, at the least: what fewer say may be a certainty by chance.
 LEAST_JUDGED = 10
 
 Verdict = Mapping[str, Any]
@@ -43,10 +43,11 @@ def inconclusive(counts: Mapping[str, Any], sides: Sequence[str], min_positives:
             if not counts[side][label]:
                 rows = sum(counts[side].values())
                 return f"one class: no {label} among the {rows:,} labelled rows of the {side} split"
-    judged = counts[VALIDATION]
-    rarer = min(judged, key=lambda label: judged[label])
-    if judged[rarer] < LEAST_JUDGED:
-        return f"too few to judge by: {judged[rarer]:,} {rarer} validation rows, an interval takes {LEAST_JUDGED} of each class"
+    for side, purpose, what in ((CALIBRATION, "calibrate", "a curve"), (VALIDATION, "judge", "an interval")):
+        there = counts[side]
+        rarer = min(there, key=lambda label: there[label])
+        if side in sides and there[rarer] < LEAST_JUDGED:
+            return f"too few to {purpose} by: {there[rarer]:,} {rarer} {side} rows, {what} takes {LEAST_JUDGED} of each class"
     positives = sum(counts[side]["positive"] for side in SIDES)
     if positives < min_positives:
         return f"too few positives: {positives:,} in the window, min_positives is {min_positives:,}"

@@ -102,7 +102,7 @@ def _start(
             "Spark session",
             f"one that starts, with the master {master!r}",
             _reason(error, log_file, begun),
-            f"correct [spark], or read {log_file}",
+            f"correct [spark], or read {log_file}" + (f"; {startup.SUSPECT}" if startup.OPTION in quick else ""),
         ) from error
     _write_no_checksum_files(spark)
     # PySpark prints what it raises, with its trace as JSON: the exception is enough.

@@ -29,6 +29,9 @@ _ARCHIVE = re.compile(r"-XX:(SharedArchiveFile|ArchiveClassesAtExit)=")
 #: Where Java finds further options.
 _OF_JAVA = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")
 _END_SECONDS = 300
+OPTION = "-XX:SharedArchiveFile="
+#: Java crashes over an archive whose content is damaged, and does not look for that.
+SUSPECT = "should Java itself have crashed, make the archive of Spark's classes again (python -m spark_lib.startup)"
 
 
 def options(master: str, given: str = "") -> str:
@@ -40,17 +43,19 @@ def options(master: str, given: str = "") -> str:
     added = [] if _COLLECTOR.search(chosen) else ["-XX:+UseSerialGC"]
     kept = archive(java.require().build)
     if kept and not _ARCHIVE.search(chosen):
-        added.append(f'"-XX:SharedArchiveFile={kept}"')
+        added.append(f'"{OPTION}{kept}"')
     return " ".join(added)
 
 
 def archive(build: str) -> Path | None:
     """The archive for this Spark and a build of Java, one a user, where it is there and whole: a JVM that maps a part of one
     crashes, so that the name has the size."""
-    for kept in user_directory().glob(f"{_name(build)}-*.jsa"):
-        if kept.name == f"{_name(build)}-{kept.stat().st_size}.jsa":
-            return kept
-    return None
+    whole = [kept for kept in _all(build) if kept.name == f"{_name(build)}-{kept.stat().st_size}.jsa"]
+    return max(whole, key=lambda kept: kept.stat().st_mtime, default=None)
+
+
+def _all(build: str) -> list[Path]:
+    return list(user_directory().glob(f"{_name(build)}-*.jsa"))
 
 
 def _name(build: str) -> str:
@@ -63,7 +68,7 @@ def make() -> Path:
 
     Raises ConfigurationError where no archive comes of it.
     """
-    name = _name(java.require().build)
+    build = java.require().build
     user_directory().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=user_directory(), prefix=".starting-") as scratch:
         new, log = Path(scratch, "classes.jsa"), Path(scratch, "spark.log")
@@ -75,7 +80,14 @@ def make() -> Path:
                 next((line for line in log.read_text(errors="replace").splitlines() if "cds" in line), "no file"),
                 "run without it: nothing else depends on it",
             )
-        return new.rename(user_directory() / f"{name}-{new.stat().st_size}.jsa")
+        older = _all(build)
+        with new.open("rb") as written:
+            os.fsync(written.fileno())
+        made = new.rename(user_directory() / f"{_name(build)}-{new.stat().st_size}.jsa")
+    for kept in older:
+        if kept != made:
+            kept.unlink(missing_ok=True)  # who has it mapped keeps it
+    return made
 
 
 def _record(scratch: str, new: Path, log: Path) -> None:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 #: Of more rows intervals are narrow in any case: rows are drawn singly, and the driver is spared a count for each.
 GROUPED_ROWS = 1_000_000
-CHANGED_BY_CALIBRATION = ("brier", "log_loss", "calibration_error")
 _ROWS_OF_A_TASK = 50_000
 
 Progress = Callable[[int, str], None]
@@ -147,7 +146,7 @@ def _measured(
 ) -> dict[str, Any]:
     """Metrics of the calibrated natural rows, with what they were before calibration, and areas on the balanced rows."""
     measured: dict[str, Any] = dict(metrics.measured(calibrated))
-    measured["uncalibrated"] = {name: metrics.METRICS[name](found) for name in CHANGED_BY_CALIBRATION}
+    measured["uncalibrated"] = metrics.measured(found)
     measured |= {f"balanced_{name}": metrics.METRICS[name](of_drawn) for name in ("area_under_roc", "area_under_pr")}
     measured["intervals"] = metrics.intervals(
         calibrated, settings["bootstrap_replicates"], settings["confidence"], settings["seed"]

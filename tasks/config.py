@@ -9,6 +9,7 @@ from __future__ import annotations
 import configparser
 import difflib
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -104,6 +105,7 @@ class log(luigi.Config):
 
 #: Proportions of [training] that may be 0 and 1.
 _SHARES = ("min_area_under_roc", "min_area_under_pr", "max_calibration_error", "max_unlabelled", "champion_margin")
+DEEPEST = 30
 #: What is asked before the use case is known, so that no section of one use case can say it.
 SHARED = {("lake", "root"), ("pipeline", "use_case"), ("log", "directory")}
 #: What run.py's options say, by section and key.
@@ -183,6 +185,9 @@ class Settings:
             _one_of("training", name, getattr(values, name), choices)
         for name in ("window_days", "max_candidates", "trees", "depth", "smote_neighbours", "bootstrap_replicates"):
             _at_least("training", name, getattr(values, name), 1)
+        _between(
+            "training", "depth", values.depth, values.depth <= DEEPEST, f"from 1 to {DEEPEST}, as Spark's trees are"
+        )
         for name in ("label_delay_days", "min_positives", "seed"):
             _at_least("training", name, getattr(values, name), 0)
         _at_least("lake", "max_records_per_file", self.lake.max_records_per_file, 1)
@@ -193,6 +198,15 @@ class Settings:
             _between("training", name, getattr(values, name), 0.0 <= getattr(values, name) <= 1.0, "from 0 to 1")
         for name in ("train_validation_split_proportion", "confidence"):
             _between("training", name, getattr(values, name), 0.0 < getattr(values, name) < 1.0, "between 0 and 1")
+        draws = math.ceil(2 / (1 - values.confidence) - 1e-9)
+        enough = f"{draws} or more, for the ends of an interval of confidence {values.confidence:g}"
+        _between(
+            "training",
+            "bootstrap_replicates",
+            values.bootstrap_replicates,
+            values.bootstrap_replicates >= draws,
+            enough,
+        )
         ratio, apart = values.target_ratio, values.calibration_proportion
         _between("training", "target_ratio", ratio, 0.0 < ratio <= 1.0, "above 0, at most 1")
         least = 0.0 <= apart < values.train_validation_split_proportion

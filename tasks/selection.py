@@ -50,7 +50,18 @@ class ModelSelection(Stage):
         from spark_lib.selection import pinned
 
         with self.refusal_said():
-            pinned(self.partitions, self.partitions.require(self.dataset, self.date)[0])
+            (there,) = self.partitions.require(self.dataset, self.date)
+            try:
+                pinned(self.partitions, there)
+            except DamagedPartition as error:
+                again = f"daystone rebuild selection --date {self.date}"
+                raise DamagedPartition(
+                    error.where,
+                    error.wanted,
+                    error.found,
+                    "restore the file; or train anew, then choose anew "
+                    f"(daystone rebuild model --date {there.manifest.metrics['model_date']}, {again})",
+                ) from error
         return True
 
     def run(self) -> Iterator[luigi.DynamicRequirements]:
@@ -76,6 +87,7 @@ class ModelSelection(Stage):
             for challenger, balanced in zip(approved[1:], rows, strict=True):
                 challenges.append(self.challenge(challenger, in_force, balanced, known))
                 in_force = in_force if challenges[-1]["loses"] else challenger
+            selection.approved_model(self.partitions, in_force)  # raises where it is damaged: nobody is to pin that
             self.publish(attempt, selection.build(in_force, considered, challenges))
 
     def challenge(
@@ -136,7 +148,8 @@ class ModelSelection(Stage):
                 f"model for {self.date}",
                 "an approved training",
                 _reasons({str(model.date): model.manifest.metrics["verdict"] for model in considered}),
-                "read the card of each (run.py files model --date DATE), then mend the data or the gates ([training] min_...)",
+                "read the card of each (daystone files model --date DATE), mend the data or the settings, then train anew "
+                "(daystone rebuild balanced --date DATE where its rows are to change, daystone rebuild model --date DATE)",
             )
         return nothing_to_train_on(f"model for {self.date}", self.settings)
 

@@ -20,6 +20,10 @@ from spark_lib.report.tables import NAME, NUMBER, TEXT, Column, figures, number,
 STYLE = Path(__file__).with_name("report.css")
 MOST_FEATURES = 25
 
+_ANEW = (
+    " To train this day anew: daystone rebuild model; daystone rebuild balanced before it, where the rows or [training]'s window,"
+    " delay, split or balancing change."
+)
 _VERDICTS = {
     "approved": (
         "Approved",
@@ -28,23 +32,24 @@ _VERDICTS = {
     "gate": (
         "Rejected: a gate was missed",
         "look at the missed gates and the charts below. Features, the window or the estimator have to change, or the bound"
-        " was wrong for this population. No model file was published: days go on with the last approved model.",
+        " was wrong for this population. No model file was published: days go on with the last approved model." + _ANEW,
     ),
     "features": (
         "Rejected: a feature says nothing",
         "repair the feature, or leave it out of the use case: in the whole training split it has one value, or none. No model"
-        " file was published: days go on with the last approved model.",
+        " file was published: days go on with the last approved model." + _ANEW,
     ),
     "inconclusive": (
         "Rejected: inconclusive",
-        "widen [training] window_days, or wait for more outcomes: there are too few to train or to judge a model, so that"
-        " nothing is known about it. No model file was published: days go on with the last approved model.",
+        "widen [training] window_days, or wait for more outcomes: there are too few to train, to calibrate or to judge a model, so"
+        " that nothing is known about it. No model file was published: days go on with the last approved model."
+        + _ANEW,
     ),
     "unlabelled": (
         "Rejected: too many rows without an outcome",
         "set [training] label_delay_days to a delay by which outcomes have landed. Those that land late are not like the"
         " others, and a model trained without them would mislead. No model file was published: days go on with the last"
-        " approved model.",
+        " approved model." + _ANEW,
     ),
 }
 _METRICS = {
@@ -178,9 +183,7 @@ def _measured(measured: Mapping[str, Any], confidence: float) -> Markup:
         for name in ("area_under_roc", "area_under_pr")
     ]
     meanings = (tag("li", f"{words}: {meaning}.") for words, meaning in _METRICS.values())
-    note = (
-        "On the natural validation rows; the last two on the balanced ones. Calibration hardly changes areas: a dash."
-    )
+    note = "On the natural validation rows; the last two on the balanced ones, before calibration."
     return section("Metrics", tag("p", note, class_="note"), table(columns, rows), tag("ul", *meanings, class_="note"))
 
 
@@ -197,12 +200,21 @@ def _rows(rows: Mapping[str, Any]) -> Markup:
             share = percent(positive / both) if both else "–"
             shown.append((words, number(positive), number(negative), number(both), share))
     labelled, unlabelled = rows.get("labelled"), rows.get("unlabelled")
-    left_out = None
+    notes = []
     if labelled is not None and unlabelled is not None:
         share = percent(unlabelled / (labelled + unlabelled)) if labelled + unlabelled else "–"
         words = f"{number(labelled)} rows with an outcome; {number(unlabelled)} without one ({share}) were left out."
-        left_out = tag("p", words)
-    return section("Rows", table(columns, shown), left_out)
+        apart = rows.get("on_two_sides", 0)
+        if apart:
+            words += (
+                f" {number(apart)} with one are in no split, because their entity is on the other side of the time."
+            )
+        notes.append(words)
+    weights = rows.get("weights", {})
+    if len(set(weights.values())) > 1:
+        counted = " and ".join(f"a {label} one {weight:.4g} times" for label, weight in sorted(weights.items()))
+        notes.append(f"In training counts {counted}.")
+    return section("Rows", table(columns, shown), *(tag("p", words) for words in notes))
 
 
 def _made_of(card: Mapping[str, Any], inputs: Sequence[tuple[str, str]]) -> Markup:

@@ -81,14 +81,25 @@ def test_a_model_that_ranks_the_wrong_way_round_is_not_turned_over() -> None:
 
 
 def test_isotonic_is_the_rising_curve_of_least_squares_and_counts_equal_probabilities_once() -> None:
+    """With a made-up positive at 0 and a negative at 1."""
     scores, labels = np.array([0.1, 0.2, 0.3, 0.4, 0.8]), np.array([0, 1, 0, 1, 1])
 
     curve = calibration.isotonic(counted(scores, labels))
     after = calibration.calibrated(curve, counted(scores, labels))
 
-    assert calibration.apply(curve, np.array([0.0, 0.1, 0.2, 0.3, 0.4, 1.0])) == pytest.approx([0, 0, 0.5, 0.5, 1, 1])
-    assert after.scores.tolist() == [0, 0.5, 1]
-    assert (after.positives.tolist(), after.negatives.tolist()) == ([0, 1, 2], [1, 1, 0])
+    assert calibration.apply(curve, np.array([0.0, 0.1, 0.2, 0.3, 0.4, 1.0])) == pytest.approx(
+        [1 / 2, 1 / 2, 1 / 2, 1 / 2, 2 / 3, 2 / 3]
+    )
+    assert after.scores.tolist() == pytest.approx([1 / 2, 2 / 3])
+    assert (after.positives.tolist(), after.negatives.tolist()) == ([1, 2], [2, 0])
+
+
+def test_isotonic_is_certain_of_nothing_however_well_scores_part_the_rows() -> None:
+    curve = calibration.isotonic(counted(np.repeat([0.0, 0.2, 0.7, 1.0], 50), np.repeat([0, 0, 1, 1], 50)))
+
+    found = calibration.apply(curve, np.array([0.0, 0.2, 0.7, 1.0]))
+
+    assert found == pytest.approx([1 / 101, 1 / 101, 100 / 101, 100 / 101], abs=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -162,8 +162,9 @@ def test_30_no_candidate_is_approved(lake: StubLake) -> None:
         30,
         "ModelSelection of 2026-01-20: model for 2026-01-20: wanted an approved training; "
         "found 2026-01-19 gate: area under ROC 0.52 (0.6 wanted); 2026-01-12 inconclusive: too few positives: 3 in the "
-        "window, min_positives is 200. Next: read the card of each (run.py files model --date DATE), then mend the data or "
-        "the gates ([training] min_...)",
+        "window, min_positives is 200. Next: read the card of each (daystone files model --date DATE), mend the data or the "
+        "settings, then train anew (daystone rebuild balanced --date DATE where its rows are to change, daystone rebuild "
+        "model --date DATE)",
     )
 
 

@@ -121,6 +121,15 @@ def test_a_column_that_is_null_here_and_there_is_none_of_these() -> None:
     assert gates.on_columns(counts(234, 1_000, 9, 9, spread={"age": spread(1, -1.0, 3.0)})) == gates.APPROVED
 
 
+def test_a_few_calibration_rows_of_a_class_calibrate_nothing_where_a_curve_is_fitted() -> None:
+    found = counts(900, 5_000, 90, 900, calibration={"positive": 4, "negative": 27})
+
+    assert gates.inconclusive(found, ("train", "calibration", "validation"), 10) == (
+        "too few to calibrate by: 4 positive calibration rows, a curve takes 10 of each class"
+    )
+    assert gates.inconclusive(found, SIDES, 10) == ""
+
+
 @pytest.mark.parametrize(
     ("positive", "negative", "rarer"), [(9, 900, "positive"), (900, 9, "negative"), (1, 900, "positive")]
 )

@@ -189,6 +189,15 @@ def test_rows_without_an_outcome_are_counted(page: Element) -> None:
     assert ["Training, after balancing", "2,400", "2,400", "4,800", "50.0\N{NO-BREAK SPACE}%"] in _rows_of(page, "Rows")
 
 
+def test_rows_on_two_sides_of_the_time_and_weights_are_said(model: Trained) -> None:
+    rows = model.card["rows"] | {"on_two_sides": 3_487, "weights": {"positive": 4.7890625, "negative": 1.0}}
+
+    page = read(Trained(model.card | {"rows": rows}, model.calibrated, model.uncalibrated, *_no_rows()).page())
+
+    assert "3,487 with one are in no split, because their entity is on the other side of the time." in page.text
+    assert "In training counts a negative one 1 times and a positive one 4.789 times." in page.text
+
+
 def test_features_are_ordered_by_importance_and_the_many_are_cut_off(model: Trained) -> None:
     page = read(model.page(importance={f"f{number:02}": float(number) for number in range(40)}))
 

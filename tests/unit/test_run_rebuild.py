@@ -62,7 +62,8 @@ def test_what_was_built_from_the_old_run_is_named_and_stays(built: Verbs) -> Non
     result = rebuild(built, "features")
 
     assert result.stdout.splitlines()[-1] == (
-        "built from an older run: predictions of 2026-01-13; to follow: daystone rebuild predictions --date 2026-01-13"
+        "built from an older run: predictions of 2026-01-13; to follow: daystone rebuild predictions --date 2026-01-13 "
+        f"--lake-root {built.root}"
     )
     assert run_of(built, "predictions") == predictions
     assert "built from an older run: predictions" in rebuild(built, "features").stdout

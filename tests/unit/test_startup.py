@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,11 @@ def test_a_part_of_an_archive_is_not_used_for_the_jvm_would_crash() -> None:
     kept(size=4)
 
     assert startup.options("local[2]") == "-XX:+UseSerialGC"
+
+
+def test_of_two_archives_the_newest_is_used() -> None:
+    older, newest = kept(), user_directory() / f"{startup._name('17.0.15+6')}-4.jsa"
+    newest.write_bytes(b"....")
+    os.utime(older, (0, 0))
+
+    assert startup.archive("17.0.15+6") == newest

@@ -268,8 +268,9 @@ def test_a_walk_looks_back_on_max_candidates_only(tmp_path: Path, monkeypatch: p
     assert list(lake.published("model")) == [date(2026, 1, 19), date(2026, 1, 26)]
     assert built.refused == [
         "model for 2026-01-27: wanted an approved training; found 2026-01-26 gate: area under ROC 0.5; "
-        "2026-01-19 gate: area under ROC 0.5. Next: read the card of each (run.py files model --date DATE), "
-        "then mend the data or the gates ([training] min_...)"
+        "2026-01-19 gate: area under ROC 0.5. Next: read the card of each (daystone files model --date DATE), mend the data or "
+        "the settings, then train anew (daystone rebuild balanced --date DATE where its rows are to change, daystone rebuild "
+        "model --date DATE)"
     ]
 
 
@@ -329,7 +330,41 @@ def test_a_pinned_model_that_differs_from_what_was_chosen_is_not_scored_with(lak
     assert built.status == NOT_SCHEDULED
     (reason,) = built.refused
     assert reason.startswith(f"{model}: wanted sha256:")
+    assert reason.endswith(
+        "Next: restore the file; or train anew, then choose anew "
+        "(daystone rebuild model --date 2026-01-12, daystone rebuild selection --date 2026-01-14)"
+    )
     assert lake.published("predictions") == {}
+
+
+def test_a_model_that_is_damaged_is_not_pinned(lake: StubLake) -> None:
+    build(tasks.Training(date=FIRST_TRAINING))
+    (model,) = lake.partition("model", FIRST_TRAINING).glob("run=*/model.onnx")
+    model.write_bytes(b"x" * len(model.read_bytes()))
+
+    built = build(tasks.ModelSelection(date=DAY))
+
+    assert built.status == FAILED
+    assert built.refused[0].startswith(f"{model}: wanted sha256:")
+    assert lake.published("selection") == {}
+
+
+def test_rows_that_were_balanced_by_other_settings_are_trained_on_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(tasks.training.logger, "warning", said.append)
+    lake = prepare(monkeypatch, tmp_path / "lake")
+    lake.land(DAY)
+    build(tasks.Balancing(date=FIRST_TRAINING))
+    prepare(monkeypatch, tmp_path / "lake", "[training]\nbalancing = smote\ntrees = 3\n")
+
+    build(tasks.Training(date=FIRST_TRAINING))
+
+    assert said == [
+        "training: 1,200 rows, area under ROC 0.71; its rows were made with balancing = undersample (now smote): "
+        "to change that, daystone rebuild balanced --date 2026-01-12, then daystone rebuild model --date 2026-01-12"
+    ]
 
 
 @pytest.mark.parametrize("asked", [tasks.ModelSelection, tasks.BatchInference, tasks.Balancing, tasks.Training])
