@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spark_lib import interrupts, java, s3a, startup
+from spark_lib import interrupts, java, jvm, s3a
 from spark_lib.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def session(
     quick_start: bool = True,
 ) -> SparkSession:
     """The session of this process; the arguments count when it is started. ``on_s3`` says that it will read or write there;
-    ``quick_start`` gives the JVM of a local master what a short life wants (``spark_lib.startup``).
+    ``quick_start`` gives the JVM of a local master what a short life wants (``spark_lib.jvm``).
 
     Raises ConfigurationError where it does not start, and in a process that was forked after the start: a JVM does not
     survive a fork.
@@ -52,7 +52,7 @@ def session(
         if spark.sparkContext._jsc is not None:  # not stopped by somebody
             return spark
     more = (s3a.settings(s3a.jars()) if on_s3 else {}) | dict(conf or {})
-    quick = startup.options(master, more.get("spark.driver.extraJavaOptions", "")) if quick_start else ""
+    quick = jvm.options(master, more.get("spark.driver.extraJavaOptions", "")) if quick_start else ""
     _started = os.getpid(), _start(master, driver_memory, shuffle_partitions, more, log_file, quick)
     return _started[1]
 
@@ -102,7 +102,7 @@ def _start(
             "Spark session",
             f"one that starts, with the master {master!r}",
             _reason(error, log_file, begun),
-            f"correct [spark], or read {log_file}" + (f"; {startup.SUSPECT}" if startup.OPTION in quick else ""),
+            f"correct [spark], or read {log_file}" + (f"; {jvm.SUSPECT}" if jvm.OPTION in quick else ""),
         ) from error
     _write_no_checksum_files(spark)
     # PySpark prints what it raises, with its trace as JSON: the exception is enough.

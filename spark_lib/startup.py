@@ -1,66 +1,24 @@
-"""A driver that starts in half the time: Spark's classes, parsed once a machine, are kept as an archive of class data that
-every later JVM maps into its memory (JEP 350), and a collector of garbage that has no threads of its own to start.
-
-The archive is made by ``python -m spark_lib.startup``, which ``make`` does for a checkout, and used wherever it is there.
-Java looks by itself whether it fits the jars and the JVM; where it does not, classes are parsed as ever.
+"""Makes the archive of Spark's classes with which a driver starts in half the time: ``python -m spark_lib.startup``, which
+``make`` does for a checkout.
 """
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
 import os
-import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spark_lib import java
+from spark_lib import java, jvm
 from spark_lib.errors import ConfigurationError, DaystoneError
 from spark_lib.lake.cache import user_directory
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-_COLLECTOR = re.compile(r"-XX:\+Use\w*GC\b")
-_ARCHIVE = re.compile(r"-XX:(SharedArchiveFile|ArchiveClassesAtExit)=")
-#: Where Java finds further options.
-_OF_JAVA = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")
 _END_SECONDS = 300
-OPTION = "-XX:SharedArchiveFile="
-#: Java crashes over an archive whose content is damaged, and does not look for that.
-SUSPECT = "should Java itself have crashed, make the archive of Spark's classes again (python -m spark_lib.startup)"
-
-
-def options(master: str, given: str = "") -> str:
-    """What to add to the options ``given`` to the driver's JVM: what was chosen there is not chosen again, for two
-    collectors would keep it from starting."""
-    if not re.match(r"local(\[|$)", master):
-        return ""  # a driver of executors elsewhere lives long
-    chosen = " ".join([given, *(os.environ.get(name, "") for name in _OF_JAVA)])
-    added = [] if _COLLECTOR.search(chosen) else ["-XX:+UseSerialGC"]
-    kept = archive(java.require().build)
-    if kept and not _ARCHIVE.search(chosen):
-        added.append(f'"{OPTION}{kept}"')
-    return " ".join(added)
-
-
-def archive(build: str) -> Path | None:
-    """The archive for this Spark and a build of Java, one a user, where it is there and whole: a JVM that maps a part of one
-    crashes, so that the name has the size."""
-    whole = [kept for kept in _all(build) if kept.name == f"{_name(build)}-{kept.stat().st_size}.jsa"]
-    return max(whole, key=lambda kept: kept.stat().st_mtime, default=None)
-
-
-def _all(build: str) -> list[Path]:
-    return list(user_directory().glob(f"{_name(build)}-*.jsa"))
-
-
-def _name(build: str) -> str:
-    of = "\n".join([build, java.spark_home(), importlib.metadata.version("pyspark")])
-    return f"classes-{hashlib.sha256(of.encode()).hexdigest()[:12]}"
 
 
 def make() -> Path:
@@ -80,10 +38,10 @@ def make() -> Path:
                 next((line for line in log.read_text(errors="replace").splitlines() if "cds" in line), "no file"),
                 "run without it: nothing else depends on it",
             )
-        older = _all(build)
+        older = jvm.archives(build)
         with new.open("rb") as written:
             os.fsync(written.fileno())
-        made = new.rename(user_directory() / f"{_name(build)}-{new.stat().st_size}.jsa")
+        made = new.rename(user_directory() / f"{jvm.name(build)}-{new.stat().st_size}.jsa")
     for kept in older:
         if kept != made:
             kept.unlink(missing_ok=True)  # who has it mapped keeps it
@@ -112,10 +70,10 @@ def _recorded(new: str, log: str, scratch: str) -> None:
     spark = session(master="local[2]", shuffle_partitions=2, conf=written, log_file=log, quick_start=False)
     _work(spark, f"{scratch}/rows")
     spark.stop()
-    jvm: Any = SparkContext._gateway
-    jvm.shutdown()
-    jvm.proc.stdin.close()
-    jvm.proc.wait(_END_SECONDS)  # it writes the archive as it ends
+    started: Any = SparkContext._gateway
+    started.shutdown()
+    started.proc.stdin.close()
+    started.proc.wait(_END_SECONDS)  # it writes the archive as it ends
 
 
 def _work(spark: SparkSession, path: str) -> None:

@@ -14,7 +14,7 @@ from functools import partial
 import luigi
 from luigi.configuration import get_config
 
-from spark_lib import __version__, java, startup
+from spark_lib import __version__, java, jvm
 from spark_lib.errors import ConfigurationError, DaystoneError
 from spark_lib.lake import landed
 from tasks import config, defaults, sessions
@@ -89,7 +89,7 @@ def _python() -> Finding:
 
 def _java() -> list[Finding]:
     found = java.find()
-    archive = startup.archive(found.build)
+    archive = jvm.archive(found.build)
     if archive:
         start = f"Spark's classes are archived in {archive}"
     else:

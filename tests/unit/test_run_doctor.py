@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spark_lib import java, startup
+from spark_lib import java, jvm
 from spark_lib.errors import JavaMissing
 from spark_lib.lake.cache import user_directory
 from tests.processes import ROOT, Result
@@ -37,7 +37,7 @@ def test_on_a_machine_where_all_is_well_each_line_is_ok(daystone: Verbs) -> None
 
 def test_an_archive_of_sparks_classes_is_named(daystone: Verbs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(daystone.home / "cache"))
-    name = startup._name('openjdk version "17.0.15" 2025-04-15')
+    name = jvm.name('openjdk version "17.0.15" 2025-04-15')
     archive = user_directory() / f"{name}-0.jsa"
     archive.parent.mkdir(parents=True)
     archive.touch()

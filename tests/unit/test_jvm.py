@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spark_lib import java, startup
+from spark_lib import java, jvm
 from spark_lib.lake.cache import user_directory
 
 
@@ -23,7 +23,7 @@ def a_java(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def kept(build: str = "17.0.15+6", size: int = 3) -> Path:
     """An archive of three bytes, made by the Java of this build."""
-    found = user_directory() / f"{startup._name(build)}-{size}.jsa"
+    found = user_directory() / f"{jvm.name(build)}-{size}.jsa"
     found.parent.mkdir(exist_ok=True)
     found.write_bytes(b"...")
     return found
@@ -31,51 +31,51 @@ def kept(build: str = "17.0.15+6", size: int = 3) -> Path:
 
 @pytest.mark.parametrize("master", ["local", "local[2]", "local[*]", "local[4,2]"])
 def test_a_local_master_gets_the_serial_collector_and_the_archive_that_was_made(master: str) -> None:
-    assert startup.options(master) == "-XX:+UseSerialGC"
+    assert jvm.options(master) == "-XX:+UseSerialGC"
 
     archive = kept()
 
-    assert startup.options(master) == f'-XX:+UseSerialGC "-XX:SharedArchiveFile={archive}"'
+    assert jvm.options(master) == f'-XX:+UseSerialGC "-XX:SharedArchiveFile={archive}"'
 
 
 @pytest.mark.parametrize("master", ["local-cluster[2,1,1024]", "spark://somewhere:7077", "yarn", "k8s://https://there"])
 def test_a_driver_of_executors_elsewhere_is_left_alone(master: str) -> None:
     kept()
 
-    assert startup.options(master) == ""
+    assert jvm.options(master) == ""
 
 
 def test_a_collector_that_was_chosen_is_the_only_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert startup.options("local[2]", "-Dmine=1 -XX:+UseG1GC") == ""
-    assert startup.options("local[2]", "-XX:+UseStringDeduplication") == "-XX:+UseSerialGC"
+    assert jvm.options("local[2]", "-Dmine=1 -XX:+UseG1GC") == ""
+    assert jvm.options("local[2]", "-XX:+UseStringDeduplication") == "-XX:+UseSerialGC"
 
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-XX:+UseParallelGC")
 
-    assert startup.options("local[2]") == ""
+    assert jvm.options("local[2]") == ""
 
 
 def test_an_archive_that_was_chosen_is_the_only_one() -> None:
     kept()
 
-    assert startup.options("local[2]", "-XX:SharedArchiveFile=/mine.jsa") == "-XX:+UseSerialGC"
-    assert startup.options("local[2]", "-XX:ArchiveClassesAtExit=/mine.jsa") == "-XX:+UseSerialGC"
+    assert jvm.options("local[2]", "-XX:SharedArchiveFile=/mine.jsa") == "-XX:+UseSerialGC"
+    assert jvm.options("local[2]", "-XX:ArchiveClassesAtExit=/mine.jsa") == "-XX:+UseSerialGC"
 
 
 def test_an_archive_of_another_java_is_not_used() -> None:
     kept("21.0.2+13")
 
-    assert startup.options("local[2]") == "-XX:+UseSerialGC"
+    assert jvm.options("local[2]") == "-XX:+UseSerialGC"
 
 
 def test_a_part_of_an_archive_is_not_used_for_the_jvm_would_crash() -> None:
     kept(size=4)
 
-    assert startup.options("local[2]") == "-XX:+UseSerialGC"
+    assert jvm.options("local[2]") == "-XX:+UseSerialGC"
 
 
 def test_of_two_archives_the_newest_is_used() -> None:
-    older, newest = kept(), user_directory() / f"{startup._name('17.0.15+6')}-4.jsa"
+    older, newest = kept(), user_directory() / f"{jvm.name('17.0.15+6')}-4.jsa"
     newest.write_bytes(b"....")
     os.utime(older, (0, 0))
 
-    assert startup.archive("17.0.15+6") == newest
+    assert jvm.archive("17.0.15+6") == newest
