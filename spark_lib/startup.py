@@ -87,8 +87,8 @@ def _work(spark: SparkSession, path: str) -> None:
         "id",
         F.pmod(F.xxhash64("id"), F.lit(50)).cast("string").alias("entity"),
         F.timestamp_seconds(F.col("id")).alias("at"),
-        (F.rand(0) * F.col("id")).alias("amount"),
-        (F.rand(1) < 0.5).cast("double").alias("label"),
+        (F.pmod(F.xxhash64("id", F.lit(1)), F.lit(1000)) / 7).alias("amount"),
+        F.pmod(F.xxhash64("id", F.lit(2)), F.lit(2)).cast("double").alias("label"),
     )
     rows.repartitionByRange(2, "id").sortWithinPartitions("id").write.partitionBy("label").parquet(path)
     read = spark.read.schema(rows.schema).parquet(path)
