@@ -51,13 +51,14 @@ def make() -> Path:
 def _record(scratch: str, new: Path, log: Path) -> None:
     """Run this module's work in a process of its own, for a session is one a process."""
     work = [sys.executable, "-m", "spark_lib.startup", "--record", str(new), str(log), scratch]
-    ended = subprocess.run(work, capture_output=True, text=True, timeout=_END_SECONDS, check=False)
-    if ended.returncode:
+    try:
+        ended = subprocess.run(work, capture_output=True, text=True, timeout=_END_SECONDS, check=False)
+        found = (ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"])[-1] if ended.returncode else ""
+    except subprocess.TimeoutExpired:
+        found = f"none within {_END_SECONDS} s"
+    if found:
         raise ConfigurationError(
-            "Spark's class-data archive",
-            "a Spark session that starts and works",
-            (ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"])[-1],
-            "run `daystone doctor`",
+            "Spark's class-data archive", "a Spark session that starts and works", found, "run `daystone doctor`"
         )
 
 

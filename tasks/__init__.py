@@ -11,14 +11,14 @@ from tasks import defaults
 defaults.install()
 
 from tasks import ranges  # noqa: E402  (Luigi reads its configuration when its classes are used: ours comes first)
-from tasks.balancing import Balancing  # noqa: E402
-from tasks.features import FeatureEngineering  # noqa: E402
-from tasks.inference import BatchInference  # noqa: E402
-from tasks.raw import RawPartition  # noqa: E402
-from tasks.selection import ModelSelection  # noqa: E402
-from tasks.serving import ServingFeatures  # noqa: E402
-from tasks.stage import Stage  # noqa: E402
-from tasks.training import Training  # noqa: E402
+from tasks.balancing import Balancing  # noqa: E402  (as above)
+from tasks.features import FeatureEngineering  # noqa: E402  (as above)
+from tasks.inference import BatchInference  # noqa: E402  (as above)
+from tasks.raw import RawPartition  # noqa: E402  (as above)
+from tasks.selection import ModelSelection  # noqa: E402  (as above)
+from tasks.serving import ServingFeatures  # noqa: E402  (as above)
+from tasks.stage import Stage  # noqa: E402  (as above)
+from tasks.training import Training  # noqa: E402  (as above)
 
 ranges.install()
 

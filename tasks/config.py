@@ -105,6 +105,7 @@ class log(luigi.Config):
 
 #: Proportions of [training] that may be 0 and 1.
 _SHARES = ("min_area_under_roc", "min_area_under_pr", "max_calibration_error", "max_unlabelled", "champion_margin")
+#: Spark's own limit of a tree's depth.
 DEEPEST = 30
 #: What is asked before the use case is known, so that no section of one use case can say it.
 SHARED = {("lake", "root"), ("pipeline", "use_case"), ("log", "directory")}

@@ -40,7 +40,7 @@ def install() -> None:
         except DamagedPartition:
             return False
 
-    RangeDailyBase.complete = complete_of_range  # type: ignore[method-assign, assignment]
+    RangeDailyBase.complete = complete_of_range  # type: ignore[method-assign, assignment]  # Luigi has no option
     for name, meaning in (("start", "the first day"), ("stop", "the day after the last")):
         parameter = DayParameter(f"--{name}", default=None, description=meaning)
         parameter.__set_name__(RangeDailyBase, name)  # Python's own call comes with a class body only

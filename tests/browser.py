@@ -107,7 +107,7 @@ def _unfiltered(kind: int, line: np.ndarray, above: np.ndarray) -> np.ndarray:
         predicted = [(a + b) // 2 for a, b in zip(left, upper, strict=True)]
         if kind == 4:
             predicted = [
-                min((a, b, c), key=lambda near, p=a + b - c: abs(p - near))  # type: ignore[misc]
+                min((a, b, c), key=lambda near, p=a + b - c: abs(p - near))  # type: ignore[misc]  # a lambda's default has no type
                 for a, b, c in zip(left, upper, upper_left, strict=True)
             ]
         left, upper_left = [(a + b) % 256 for a, b in zip(pixel, predicted, strict=True)], upper

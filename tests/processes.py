@@ -45,11 +45,11 @@ class Commands:
 
     def luigi(self, *arguments: object, **more: object) -> Result:
         """``luigi`` with these arguments; see ``run``."""
-        return self.run([str(Path(sysconfig.get_path("scripts"), "luigi")), *map(str, arguments)], **more)  # type: ignore[arg-type]
+        return self.run([str(Path(sysconfig.get_path("scripts"), "luigi")), *map(str, arguments)], **more)  # type: ignore[arg-type]  # as run() has them
 
     def python(self, source: str, *arguments: object, **more: object) -> Result:
         """``python -c`` with this source and these arguments; see ``run``."""
-        return self.run([sys.executable, "-c", source, *map(str, arguments)], **more)  # type: ignore[arg-type]
+        return self.run([sys.executable, "-c", source, *map(str, arguments)], **more)  # type: ignore[arg-type]  # as run() has them
 
     def run(
         self, command: list[str], config: str = "", env: Mapping[str, str] | None = None, timeout: float = 60.0

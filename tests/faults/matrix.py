@@ -78,7 +78,7 @@ def run_case(case: Case, seed: int, stage: Stage) -> Outcome:
                     pass
                 scene.settle()
                 outcome.violations += scene.violations
-        except Exception:
+        except Exception:  # whatever it is, it is this case's violation, and the others go on
             outcome.violations.append(traceback.format_exc())
     if not outcome.fired and not outcome.violations:
         outcome.violations.append(f"the fault did not strike in {TRIES} tries")

@@ -55,7 +55,7 @@ def obey(spark: SparkSession, command: dict[str, Any]) -> None:
         told["rows"] = _COMMANDS[command["do"]](spark, command)
     except DaystoneError as error:
         told |= {"code": error.exit_code, "said": str(error)}
-    except Exception:
+    except Exception:  # whatever it is, whoever asked is told, as a command of ours would end
         told |= {"code": 1, "said": traceback.format_exc()}
     answer(told)
 
