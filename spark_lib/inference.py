@@ -1,17 +1,17 @@
-"""Scores of a day: Arrow in, Arrow out, one thread a task and one load of the model a Python worker."""
+"""Scores of a day, calibrated: of files of the lake by ``spark_lib.scoring``, of any other rows Arrow in, Arrow out, one thread
+a task."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from spark_lib import matrix
+from spark_lib import engine, matrix, scoring
 from spark_lib.calibration import NONE, Calibration
 from spark_lib.errors import BadData
-from spark_lib.files import columns_of, schema_of, unreadable_files_named, write_parquet
-from spark_lib.lake import Partition, Rows
+from spark_lib.files import columns_of
+from spark_lib.lake import Attempt, Partition, Rows, s3_client
 from spark_lib.model import check_digest, check_safe
-from spark_lib.reading import read_partitions
 from spark_lib.selection import Pinned
 from spark_lib.use_case import Feature
 
@@ -22,49 +22,50 @@ if TYPE_CHECKING:
     from spark_lib.use_case import UseCase
 
 
-@unreadable_files_named()
-def build(spark: SparkSession, case: UseCase, features: Partition, model: Pinned, url: str, file_rows: int) -> Rows:
-    """Write one row for each row of ``features`` below ``url``: key, entity, event time, ``score`` (the
+def build(
+    spark: SparkSession, case: UseCase, features: Partition, model: Pinned, attempt: Attempt, file_rows: int
+) -> Rows:
+    """Write one row for each row of ``features`` into the run of ``attempt``: key, entity, event time, ``score`` (the
     probability of the positive outcome, by the calibration of the model's card), ``model_date`` and ``model_digest``.
 
     Raises BadData where the columns are not those of the model's card, or a value without a fill is missing;
     ModelError where the model is not the one that its card names, or is not safe to load.
     """
-    from pyspark.errors import PythonException
-
     check_digest(model.model, model.digest)
     check_safe(model.model)
     wanted = {f["name"]: Feature(f["type"], f["fill"]) for f in model.card["features"]}
     check_columns(features, wanted)
-    identity = list(dict.fromkeys([case.key, case.entity, case.event_time]))
-    rows = read_partitions(spark, [features]).select(*identity, *wanted)
-    scored = score(rows, identity, wanted, model)
-    try:
-        observed = write_parquet(scored, url, file_rows)
-    except PythonException:
-        matrix.check_filled(rows, wanted)  # what a worker refused: said here in words, and for the whole day
-        raise
-    if observed["rows"] != features.manifest.rows():
+    there = dict(features.manifest.schema)
+    identity = tuple((name, there[name]) for name in dict.fromkeys([case.key, case.entity, case.event_time]))
+    runs = engine.of(model.model)
+    job = scoring.Job(
+        attempt.lake.root,
+        s3_client.connection(),
+        identity,
+        wanted,
+        runs,
+        model.card["calibration"],
+        model.date,
+        model.digest,
+        attempt.prefix(features.date),
+        file_rows,
+    )
+    done = scoring.run(spark, job, features.manifest.files, features.prefix)
+    matrix.refuse_missing(done.missing)
+    if done.scores.rows != features.manifest.rows():
         raise BadData(
             f"predictions of {features.date}",
             f"a score for each of {features.manifest.rows():,} rows",
-            f"{observed['rows']:,}",
+            f"{done.scores.rows:,}",
             "run the stage again; nothing was published",
         )
-    figures = {"model_date": str(model.date), "model_digest": model.digest}
-    return Rows({"": observed["rows"]}, schema_of(scored), figures)
-
-
-def score(rows: DataFrame, identity: list[str], features: Mapping[str, Feature], model: Pinned) -> DataFrame:
-    """``identity`` columns with ``score``, ``model_date`` and ``model_digest``, a batch of rows at a time."""
-    from pyspark.sql import functions as F
-
-    return scored_by(model.model, rows, identity, features, model.card["calibration"], model.digest).select(
-        *identity,
-        "score",
-        F.lit(model.date).alias("model_date"),
-        F.lit(model.digest).alias("model_digest"),
-    )
+    figures = {
+        "model_date": str(model.date),
+        "model_digest": model.digest,
+        "scores": done.scores.figures(),
+        "engine": "forest" if runs.forest and not done.slow else f"onnxruntime: {runs.why or done.slow}",
+    }
+    return Rows({"": sum(done.files.values())}, (*identity, *scoring.SCORED), figures, frozenset(done.files))
 
 
 def scored_by(

@@ -34,7 +34,7 @@ def check_filled(frame: DataFrame, features: Mapping[str, Feature]) -> None:
         row = frame.select(
             *[F.count_if(is_missing(F.col(name).cast("float"))).alias(name) for name in unfilled]
         ).first()
-        _refuse_missing(row.asDict() if row else {})
+        refuse_missing(row.asDict() if row else {})
 
 
 def from_arrow(rows: pa.RecordBatch | pa.Table, features: Mapping[str, Feature]) -> np.ndarray:
@@ -42,18 +42,24 @@ def from_arrow(rows: pa.RecordBatch | pa.Table, features: Mapping[str, Feature])
 
     Raises BadData for a null or NaN without a ``fill``, and for a feature that is absent or not a number or boolean.
     """
-    matrix = np.empty((rows.num_rows, len(features)), dtype=np.float32)
+    columns, missing = by_column(rows, features)
+    refuse_missing(missing)
+    return np.ascontiguousarray(columns.T)
+
+
+def by_column(rows: pa.RecordBatch | pa.Table, features: Mapping[str, Feature]) -> tuple[np.ndarray, dict[str, int]]:
+    """As ``from_arrow``, by column: float32 [k, n], and how many values are null or NaN of each feature without a ``fill``
+    that has any. Raises BadData for a feature that is absent or not a number or boolean."""
+    columns = np.empty((len(features), rows.num_rows), dtype=np.float32)
     missing = {}
-    for k, (name, feature) in enumerate(features.items()):
-        values = _floats(rows, name)
+    for values, (name, feature) in zip(columns, features.items(), strict=True):
+        values[:] = _floats(rows, name)
         gaps = np.isnan(values)
-        if feature.fill is None:
+        if feature.fill is not None:
+            values[gaps] = np.float32(feature.fill)
+        elif gaps.any():
             missing[name] = int(np.count_nonzero(gaps))
-            matrix[:, k] = values
-        else:
-            matrix[:, k] = np.where(gaps, np.float32(feature.fill), values)
-    _refuse_missing(missing)
-    return matrix
+    return columns, missing
 
 
 def _column(name: str, feature: Feature) -> Column:
@@ -90,7 +96,8 @@ def _floats(rows: pa.RecordBatch | pa.Table, name: str) -> np.ndarray:
     return floats
 
 
-def _refuse_missing(missing: Mapping[str, int]) -> None:
+def refuse_missing(missing: Mapping[str, int]) -> None:
+    """Raise BadData where a feature without a ``fill`` has missing values."""
     bad = {name: count for name, count in missing.items() if count}
     if bad:
         raise BadData(

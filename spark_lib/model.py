@@ -106,7 +106,12 @@ def score(session: InferenceSession, matrix: np.ndarray) -> np.ndarray:
             f"{matrix.dtype} {list(matrix.shape)}",
             "make the matrix with spark_lib.matrix, from the features of the model's card",
         )
-    outputs: list[Any] = session.run([OUTPUT], {INPUT: matrix})
+    return positive(session, INPUT, matrix)
+
+
+def positive(session: InferenceSession, name: str, values: np.ndarray) -> np.ndarray:
+    """The positive class's probability, float32 [n], for the session's one input."""
+    outputs: list[Any] = session.run([OUTPUT], {name: values})
     return np.ascontiguousarray(outputs[0][:, 1])
 
 

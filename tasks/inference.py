@@ -24,7 +24,7 @@ class BatchInference(Stage):
             from spark_lib.selection import pinned
 
             model = pinned(self.partitions, selection)
-            written = inference.build(self.spark(), self.case, features, model, attempt.destination, self.file_rows)
+            written = inference.build(self.spark(), self.case, features, model, attempt, self.file_rows)
             self.publish(attempt, written)
 
     def summary(self, manifest: Manifest) -> str:

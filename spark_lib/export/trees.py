@@ -14,6 +14,7 @@ import numpy as np
 from spark_lib.export.graph import Graph, of_margin
 from spark_lib.export.refusals import refused
 from spark_lib.files import reader_path
+from spark_lib.forest import round_down
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,16 +48,6 @@ def boosted(graph: Graph, nodes: pa.Table, weights: np.ndarray, start: float = 0
     (margin,) = graph.add_ml("TreeEnsembleRegressor", 1, graph.double(), n_targets=1, **attributes)
     wide = graph.add("Cast", margin, to=TensorProto.DOUBLE)
     return of_margin(graph, graph.add("Add", wide, np.array([start])) if start else wide)
-
-
-def round_down(thresholds: np.ndarray) -> np.ndarray:
-    """The largest float32 not above each float64 threshold.
-
-    For every float32 x, ``x <= round_down(t)`` exactly where Spark, which compares doubles, has ``x <= t``.
-    """
-    with np.errstate(over="ignore"):  # beyond float32: infinity, which the next line brings back below the threshold
-        nearest = thresholds.astype(np.float32)
-    return np.where(nearest > thresholds, np.nextafter(nearest, np.float32(-np.inf)), nearest)
 
 
 def tree_attributes(nodes: pa.Table) -> Attributes:

@@ -35,11 +35,13 @@ _PROBED: set[str] = set()
 
 @dataclass(frozen=True)
 class Rows:
-    """Parquet files that a job wrote: the rows that it observed by section, their schema, and figures about them."""
+    """Parquet files that a job wrote: the rows that it observed by section, their schema, and figures about them. Where the
+    job says which ``files`` of the run it wrote, any other there is nobody's."""
 
     observed: Mapping[str, int]
     schema: Schema
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    files: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,8 @@ class Attempt:
         found = self._store.list(self.prefix(day))
         if isinstance(written, Documents):
             return [entry for entry in found if entry.key[start:] in written.files]
+        if written.files is not None:
+            return [entry for entry in found if entry.key[start:] in written.files]
         return [entry for entry in found if not is_hidden(entry.key[start:])]
 
     def _file(self, day: date, entry: Entry, written: Written) -> File:
@@ -215,7 +219,7 @@ class Attempt:
                 given.verify()
         if self._expected[day] is not None:
             self._check_inputs_stand(day)
-        complete = isinstance(written, Rows) or len(listed) == len(written.files)
+        complete = written.files is None or len(listed) == len(written.files)
         if self._listed(day, written) != listed or not complete:
             raise PublishError(
                 f"{self.dataset} of {day}: run {self.run}",

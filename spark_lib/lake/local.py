@@ -66,6 +66,15 @@ class LocalStore:
         with _told(self.url(key), "a file that can be read"):
             return open(self.url(key), "rb")
 
+    @contextmanager
+    def writing(self, key: str) -> Iterator[BinaryIO]:
+        with _told(self.url(key), "a file that can be written"):
+            os.makedirs(os.path.dirname(self.url(key)), exist_ok=True)
+            hidden = os.path.join(os.path.dirname(self.url(key)), f".{os.path.basename(key)}")
+            with open(hidden, "xb") as file:
+                yield file
+            os.rename(hidden, self.url(key))
+
     def checksum(self, entry: Entry) -> str:
         with _told(self.url(entry.key), "a file that can be read"), open(self.url(entry.key), "rb") as file:
             return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"

@@ -7,7 +7,9 @@ from __future__ import annotations
 import hashlib
 import io
 import secrets
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from typing import Any, BinaryIO, cast
 
@@ -86,6 +88,18 @@ class S3Store:
     def open(self, key: str) -> BinaryIO:
         with told(self.url(key)):
             return cast(BinaryIO, _RemoteFile(self, key))
+
+    @contextmanager
+    def writing(self, key: str) -> Iterator[BinaryIO]:
+        from boto3.s3.transfer import TransferConfig
+
+        # In parts of the one size from whose sums the etag can be computed again; by this thread alone, for a task has a core.
+        parts = TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES, use_threads=False)
+        with tempfile.TemporaryFile() as file:
+            yield cast(BinaryIO, file)
+            file.seek(0)
+            with told(self.url(key)):
+                client().upload_fileobj(file, self.bucket, self._prefix + key, Config=parts)
 
     def checksum(self, entry: Entry) -> str:
         return f"etag:{entry.etag}"

@@ -10,6 +10,7 @@ import os
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 from urllib.parse import unquote
@@ -70,6 +71,10 @@ class Store(Protocol):
 
     def open(self, key: str) -> BinaryIO:
         """An object as a seekable file."""
+
+    def writing(self, key: str) -> AbstractContextManager[BinaryIO]:
+        """A new object of any size, to be written from beginning to end: it is there, whole, where the block ends without an
+        error."""
 
     def checksum(self, entry: Entry) -> str:
         """What the manifest keeps to recognise the content later: ``kind:value``."""

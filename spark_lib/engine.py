@@ -1,0 +1,92 @@
+"""What runs a model: its trees as a compiled forest where they fit one, and ONNX Runtime for everything else.
+
+An `Engine` is made once, on the driver, and shipped to workers as it is, which import neither onnx nor, for a forest alone,
+ONNX Runtime.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from spark_lib import forest, model
+from spark_lib.forest import Forest, Unfit
+
+_SUMS = "sums"
+_ENSEMBLES = {"TreeEnsembleClassifier": 1, "TreeEnsembleRegressor": 0, "TreeEnsemble": 0}  # which result is the sum
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The ``model`` [bytes]; where its trees fit one, the ``forest`` that gives the sums, and ``rest``, the model that makes
+    probabilities of them (none where they are the probabilities of the positive class already); else ``why`` not."""
+
+    model: bytes
+    forest: Forest | None = None
+    rest: bytes = b""
+    why: str = ""
+
+    def scores(self, columns: np.ndarray) -> np.ndarray:
+        """The positive class's uncalibrated probability, float32 [n], for float32 features by column [k, n]."""
+        if self.forest is None or forest.why_not_compiled():
+            return model.score(model.load(self.model), np.ascontiguousarray(columns.T))
+        sums = self.forest.sums(columns)
+        if not self.rest:
+            found: np.ndarray = sums[:, 0].astype(np.float32)
+            return found
+        return model.positive(model.load(self.rest), _SUMS, sums.astype(np.float32))
+
+
+def of(model_bytes: bytes) -> Engine:
+    """The engine of a model that is safe to load."""
+    try:
+        return _with_forest(model_bytes)
+    except Unfit as unfit:
+        return Engine(model_bytes, why=str(unfit))
+
+
+def _with_forest(model_bytes: bytes) -> Engine:
+    import onnx
+    from onnx import helper, numpy_helper
+
+    loaded = onnx.load_model_from_string(model_bytes)
+    graph = loaded.graph
+    ensembles = [node for node in graph.node if node.op_type in _ENSEMBLES]
+    if len(ensembles) != 1:
+        raise Unfit(f"{len(ensembles)} ensembles of trees")
+    (ensemble,) = ensembles
+    before = {model.INPUT: False} | {
+        node.output[0]: helper.get_node_attr_value(node, "to") == onnx.TensorProto.DOUBLE
+        for node in graph.node
+        if node.op_type == "Cast" and node.input[0] == model.INPUT
+    }
+    if ensemble.input[0] not in before:
+        raise Unfit("trees that read something else than the features")
+    given = {attribute.name: helper.get_attribute_value(attribute) for attribute in ensemble.attribute}
+    given = {name: _plain(value, numpy_helper) for name, value in given.items()}
+    trees = forest.of_node(ensemble.op_type, given, before[ensemble.input[0]])
+    sums = ensemble.output[_ENSEMBLES[ensemble.op_type]]
+    rest = [node for node in graph.node if node is not ensemble and node.output[0] not in before]
+    if sums == model.OUTPUT and not rest:
+        return Engine(model_bytes, trees.only(1))
+    if any(name in before or (name in ensemble.output and name != sums) for node in rest for name in node.input):
+        raise Unfit("more than the sums of the trees behind them")
+    return Engine(model_bytes, trees, _model_of_sums(loaded, rest, sums, trees.leaves.shape[1]))
+
+
+def _model_of_sums(loaded: Any, nodes: list[Any], sums: str, width: int) -> bytes:
+    """The nodes behind the ensemble as a model of their own."""
+    from onnx import TensorProto, helper
+
+    nodes = [helper.make_node("Identity", [_SUMS], [sums]), *nodes]
+    given = helper.make_tensor_value_info(_SUMS, TensorProto.FLOAT, [None, width])
+    graph = helper.make_graph(nodes, "rest", [given], loaded.graph.output, loaded.graph.initializer)
+    rest = helper.make_model(graph, opset_imports=loaded.opset_import, ir_version=loaded.ir_version)
+    found: bytes = rest.SerializeToString(deterministic=True)
+    return found
+
+
+def _plain(value: Any, numpy_helper: Any) -> Any:
+    return numpy_helper.to_array(value) if hasattr(value, "raw_data") else value

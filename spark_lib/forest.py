@@ -1,0 +1,228 @@
+"""Tree ensembles of ONNX as arrays that run several times as fast as in ONNX Runtime, on one thread, with the same sums.
+
+A tree is laid out as a complete one, in heap order with its root at 1: one step down is ``2 * place`` or ``2 * place + 1``,
+and no row ever branches. `parsed` reads an ensemble from a model and says what it does not fit; `spark_lib.forest_kernel` is
+the loop. Workers import this module: numba is imported where something is summed up.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from spark_lib.lake.cache import user_directory
+
+#: A complete tree of depth d has 2^d leaves, deeper ones little but padding; and all of them should stay in a core's caches.
+MOST_DEPTH = 12
+MOST_LEAVES = 2**21
+_LEAF, _AT_MOST, _BELOW = "LEAF", "BRANCH_LEQ", "BRANCH_LT"
+#: Of ai.onnx.ml's operator 5, by number.
+_MODES = [_AT_MOST, _BELOW, "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", "BRANCH_NEQ", "BRANCH_MEMBER"]
+
+
+class Unfit(Exception):
+    """What a model has that a `Forest` has not."""
+
+
+@dataclass(frozen=True)
+class Forest:
+    """Complete trees of one depth, their inner nodes by heap place: the ``features`` that are compared, uint64
+    [trees, 2^depth], and the ``thresholds``, float32 [trees, 2^depth] (place 0 is nobody's); and ``leaves``
+    [trees, m, 2^depth], what each adds to each of the m sums, float32 or float64 as the sums are."""
+
+    features: np.ndarray
+    thresholds: np.ndarray
+    leaves: np.ndarray
+
+    def sums(self, columns: np.ndarray) -> np.ndarray:
+        """The sums, float [n, m], for the features of n rows by column, float32 [k, n]."""
+        found = np.zeros((columns.shape[1], self.leaves.shape[1]), self.leaves.dtype)
+        _add()(columns, self.features, self.thresholds, self.leaves, found)
+        return found
+
+    def only(self, one: int) -> Forest:
+        """The forest that gives one of the sums."""
+        return replace(self, leaves=np.ascontiguousarray(self.leaves[:, one : one + 1]))
+
+
+@cache
+def why_not_compiled() -> str:
+    """Why this process cannot run a forest; empty where it can."""
+    try:
+        tiny = Forest(np.zeros((1, 1), np.uint64), np.zeros((1, 1), np.float32), np.zeros((1, 1, 1), np.float32))
+        tiny.sums(np.zeros((1, 1), np.float32))
+    except Exception as error:  # numba's and LLVM's: whatever it is, ONNX Runtime scores
+        return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+    return ""
+
+
+@cache
+def _add() -> Any:
+    """The loop, compiled once a machine: what numba compiled is kept below the user's cache, which nobody else writes."""
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(user_directory() / "compiled"))
+    import numba
+
+    from spark_lib.forest_kernel import add
+
+    compiled: Any = numba.njit
+    try:
+        return compiled(nogil=True, error_model="numpy", cache=True)(add)
+    except RuntimeError:  # no place to keep it: compiled in every process
+        return compiled(nogil=True, error_model="numpy")(add)
+
+
+def of_node(kind: str, attributes: Mapping[str, Any], doubles: bool) -> Forest:
+    """The forest of a node ``TreeEnsembleClassifier``, ``TreeEnsembleRegressor`` or ``TreeEnsemble`` of ONNX, whose input
+    is ``doubles`` or float32. Raises Unfit."""
+    read = _classic if kind != "TreeEnsemble" else _of_version_5
+    nodes = read(attributes)
+    if nodes.trees * 2**nodes.depth > MOST_LEAVES:
+        raise Unfit(f"{nodes.trees:,} trees of depth {nodes.depth}")
+    return nodes.completed(np.float64 if doubles else np.float32)
+
+
+def round_down(thresholds: np.ndarray) -> np.ndarray:
+    """The largest float32 not above each float64 threshold.
+
+    For every float32 x, ``x <= round_down(t)`` exactly where ``x <= t`` in doubles.
+    """
+    with np.errstate(over="ignore"):  # beyond float32: infinity, which the next line brings back below the threshold
+        nearest = thresholds.astype(np.float32)
+    return np.where(nearest > thresholds, np.nextafter(nearest, np.float32(-np.inf)), nearest)
+
+
+@dataclass(frozen=True)
+class _Nodes:
+    """All nodes of all trees: ``feature`` and ``threshold``, ``left`` and ``right`` as rows of this table (of a leaf:
+    itself), and the ``weights`` [rows, m] of a leaf. ``roots`` [trees] are rows, too."""
+
+    feature: np.ndarray
+    threshold: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+    weights: np.ndarray
+    roots: np.ndarray
+
+    @property
+    def trees(self) -> int:
+        return len(self.roots)
+
+    @property
+    def depth(self) -> int:
+        found, level = 0, self.roots
+        while (self.left[level] != level).any():
+            level = np.unique(np.concatenate([self.left[level], self.right[level]]))
+            found += 1
+            if found > MOST_DEPTH:
+                raise Unfit(f"a tree of more than {MOST_DEPTH} levels")
+        return found
+
+    def completed(self, sums: type) -> Forest:
+        levels = [np.zeros((self.trees, 1), np.intp)]  # of place 0
+        level = self.roots[:, None]
+        for _ in range(self.depth):
+            levels.append(level)
+            level = np.stack([self.left[level], self.right[level]], axis=2).reshape(self.trees, -1)
+        inner = np.concatenate(levels, axis=1)
+        return Forest(
+            self.feature[inner].astype(np.uint64),
+            np.ascontiguousarray(self.threshold[inner]),
+            np.ascontiguousarray(self.weights[level].transpose(0, 2, 1).astype(sums)),
+        )
+
+
+def _classic(given: Mapping[str, Any]) -> _Nodes:
+    """Classifiers and regressors: lists of nodes that refer to each other by tree and number."""
+    modes = np.array([mode.decode() if isinstance(mode, bytes) else mode for mode in given["nodes_modes"]])
+    _refuse_others(modes, given)
+    if given.get("post_transform", b"NONE") not in (b"NONE", "NONE"):
+        raise Unfit(f"the transformation {given['post_transform']!r} after the sum")
+    if given.get("aggregate_function", b"SUM") not in (b"SUM", "SUM"):
+        raise Unfit(f"the aggregate {given['aggregate_function']!r}")
+    if np.any(_values(given, "base_values")):
+        raise Unfit("base values")
+    tree, number = (np.asarray(given[f"nodes_{name}"], np.int64) for name in ("treeids", "nodeids"))
+    place = _Places(tree, number)
+    rows, leaf = np.arange(len(tree)), modes == _LEAF
+    left, right = (
+        np.where(leaf, rows, place.of(tree, np.where(leaf, number, np.asarray(given[f"nodes_{name}nodeids"]))))
+        for name in ("true", "false")
+    )
+    of = "class" if "class_ids" in given else "target"
+    targets = np.asarray(given[f"{of}_ids"], np.int64)
+    count = len(np.unique(targets)) if of == "class" else int(given.get("n_targets", 1))
+    if of == "class" and count != _classes(given):
+        raise Unfit(f"votes for {count} of {_classes(given)} classes")
+    weights = np.zeros((len(tree), count))
+    added = place.of(np.asarray(given[f"{of}_treeids"]), np.asarray(given[f"{of}_nodeids"]))
+    np.add.at(weights, (added, targets), _values(given, f"{of}_weights"))
+    roots = np.setdiff1d(rows, np.concatenate([left[~leaf], right[~leaf]]))
+    roots = roots[np.argsort(tree[roots], kind="stable")]
+    feature = np.asarray(given["nodes_featureids"], np.int64)
+    return _Nodes(feature, _thresholds(_values(given, "nodes_values"), modes), left, right, weights, roots)
+
+
+def _of_version_5(given: Mapping[str, Any]) -> _Nodes:
+    """Inner nodes and leaves in lists of their own: the leaves are put behind the nodes."""
+    modes = np.array([_MODES[mode] for mode in given["nodes_modes"]])
+    _refuse_others(modes, given)
+    if given.get("post_transform", 0) != 0 or given.get("aggregate_function", 1) != 1:
+        raise Unfit("a transformation after the sum, or an aggregate that is none")
+    inner, targets = len(modes), np.asarray(given["leaf_targetids"], np.int64)
+    leaves = inner + np.arange(len(targets))
+
+    def children(side: str) -> np.ndarray:
+        of = np.asarray(given[f"nodes_{side}nodeids"], np.int64)
+        return np.concatenate([np.where(np.asarray(given[f"nodes_{side}leafs"], bool), inner + of, of), leaves])
+
+    weights = np.zeros((inner + len(leaves), int(given.get("n_targets", 1))))
+    weights[leaves, targets] = given["leaf_weights"]
+    padding = np.zeros(len(leaves))
+    feature = np.concatenate([np.asarray(given["nodes_featureids"], np.int64), padding.astype(np.int64)])
+    threshold = np.concatenate([_thresholds(np.asarray(given["nodes_splits"], np.float64), modes), padding])
+    roots = np.asarray(given["tree_roots"], np.int64)
+    return _Nodes(feature, threshold.astype(np.float32), children("true"), children("false"), weights, roots)
+
+
+class _Places:
+    """The rows of nodes by tree and number."""
+
+    def __init__(self, tree: np.ndarray, number: np.ndarray) -> None:
+        self._span = int(number.max()) + 1
+        keys = tree * self._span + number
+        self._order = np.argsort(keys, kind="stable")
+        self._keys = keys[self._order]
+
+    def of(self, tree: np.ndarray, number: np.ndarray) -> np.ndarray:
+        found: np.ndarray = self._order[np.searchsorted(self._keys, tree * self._span + number)]
+        return found
+
+
+def _refuse_others(modes: np.ndarray, given: Mapping[str, Any]) -> None:
+    others = sorted(set(modes.tolist()) - {_LEAF, _AT_MOST, _BELOW})
+    if others:
+        raise Unfit(f"nodes of the kind {', '.join(others)}")
+    if np.any(given.get("nodes_missing_value_tracks_true", 0)):
+        raise Unfit("missing values that go where smaller ones go")
+
+
+def _thresholds(values: np.ndarray, modes: np.ndarray) -> np.ndarray:
+    """By which ``x <= threshold`` says of a float32 x what the node says: below t is at most the float32 before it."""
+    found = round_down(values.astype(np.float64))
+    before = np.nextafter(found, np.float32(-np.inf))
+    below = np.where(found.astype(np.float64) < values, found, before)
+    return np.where(modes == _BELOW, below, found).astype(np.float32)
+
+
+def _values(given: Mapping[str, Any], name: str) -> np.ndarray:
+    """Floats, or the doubles of a tensor."""
+    return np.asarray(given.get(f"{name}_as_tensor", given.get(name, [])), np.float64)
+
+
+def _classes(given: Mapping[str, Any]) -> int:
+    return len(given.get("classlabels_int64s") or given.get("classlabels_strings") or ())

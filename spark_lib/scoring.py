@@ -1,0 +1,264 @@
+"""Scores of a partition, file by file: Spark hands out slices of its files, and Python workers read, score and write them
+without a row going through the JVM.
+
+A task returns the names of the files that it wrote. Only those of tasks that Spark took enter a manifest: what an attempt
+that died, a speculative twin or a zombie left is nobody's. Workers import this module: pyspark is imported on the driver
+only.
+"""
+
+from __future__ import annotations
+
+import pickle
+import secrets
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import chain, islice, pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spark_lib import calibration, forest, matrix
+from spark_lib.calibration import Calibration
+from spark_lib.engine import Engine
+from spark_lib.errors import DaystoneError
+from spark_lib.lake import Schema, s3_client
+from spark_lib.lake.lake import damaged
+from spark_lib.lake.manifest import File
+from spark_lib.lake.stores import open_store
+from spark_lib.lake.tables import arrow_schema
+from spark_lib.use_case import Feature
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from pyspark.sql import SparkSession
+
+#: A task costs Spark 50 to 150 ms: one a core, and more only where a lost task would cost minutes.
+TASK_BYTES = 2**31
+BATCH_ROWS = 2**16
+#: Rows of a row group of the scores; a worker holds so many.
+_GROUP_ROWS = 2**19
+BINS = 20
+#: The columns that are added to those of the identity.
+SCORED: Schema = (("score", "double"), ("model_date", "date"), ("model_digest", "string"))
+_MEAN_GRID = 2**32
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The row groups of a file whose middle lies in its bytes [start, stop), the footer left out of account."""
+
+    key: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every task is told: where the lake is, the columns that are copied and those that make the matrix, how scores come of
+    it, and where they go, ``rows_a_file`` at most into one file."""
+
+    root: str
+    connection: s3_client.Connection
+    identity: Schema
+    features: Mapping[str, Feature]
+    engine: Engine
+    back: Calibration
+    model_date: date
+    model_digest: str
+    prefix: str
+    rows_a_file: int
+
+
+@dataclass
+class Scores:
+    """What a manifest says of scores, and what parts of it add up to, in whatever order: the least and the greatest, how many
+    lie in each of ``BINS`` equal bins of [0, 1], and their sum in units of 2^-32."""
+
+    rows: int = 0
+    least: float = 1.0
+    greatest: float = 0.0
+    units: int = 0
+    bins: np.ndarray = field(default_factory=lambda: np.zeros(BINS, np.int64))
+
+    def add(self, scores: np.ndarray) -> None:
+        if len(scores):
+            binned = np.bincount(np.minimum((scores * BINS).astype(np.intp), BINS - 1), minlength=BINS)
+            of_these = int(np.rint(scores * _MEAN_GRID).astype(np.int64).sum())
+            self.merge(Scores(len(scores), float(scores.min()), float(scores.max()), of_these, binned))
+
+    def merge(self, other: Scores) -> None:
+        self.rows += other.rows
+        self.least, self.greatest = min(self.least, other.least), max(self.greatest, other.greatest)
+        self.units += other.units
+        self.bins = self.bins + other.bins
+
+    def figures(self) -> dict[str, Any]:
+        if not self.rows:
+            return {"bins": self.bins.tolist()}
+        mean = self.units / self.rows / _MEAN_GRID
+        return {"least": self.least, "greatest": self.greatest, "mean": mean, "bins": self.bins.tolist()}
+
+
+@dataclass
+class Done:
+    """What a task wrote, the rows of each file by name, and what it saw: scores, values missing without a fill by feature,
+    and why no forest was compiled."""
+
+    files: dict[str, int] = field(default_factory=dict)
+    scores: Scores = field(default_factory=Scores)
+    missing: Counter[str] = field(default_factory=Counter)
+    slow: str = ""
+
+
+def shared(files: Sequence[File], prefix: str, tasks: int) -> list[list[Slice]]:
+    """The files' bytes in equal shares, one a task, in their order."""
+    total = sum(file.size for file in files)
+    bounds = [total * task // tasks for task in range(tasks + 1)]
+    shares: list[list[Slice]] = [[] for _ in range(tasks)]
+    begin = 0
+    for file in files:
+        for task, (low, high) in enumerate(pairwise(bounds)):
+            start, stop = max(low - begin, 0), min(high - begin, file.size)
+            if start < stop:
+                shares[task].append(Slice(f"{prefix}/{file.path}", start, stop))
+        begin += file.size
+    return [share for share in shares if share]
+
+
+def run(spark: SparkSession, job: Job, files: Sequence[File], prefix: str) -> Done:
+    """Score all rows of a partition's files; what the tasks did together. Raises what a task raised."""
+    cores = spark.sparkContext.defaultParallelism
+    tasks = max(cores, -(-sum(file.size for file in files) // TASK_BYTES))
+    shares = shared(files, prefix, tasks)
+    together = Done()
+    if not shares:
+        return together
+
+    def work(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        import pyarrow as pa
+
+        for batch in batches:
+            told = [pickle.dumps(attempted(job, shares[task], task)) for task in batch.column(0).to_pylist()]
+            yield pa.RecordBatch.from_arrays([pa.array(told, pa.binary())], names=["done"])
+
+    handed_out = spark.range(len(shares), numPartitions=len(shares)).mapInArrow(work, "done BINARY")
+    for told in handed_out.toArrow()["done"].to_pylist():
+        done = pickle.loads(told)  # noqa: S301  (of our own worker)
+        if isinstance(done, DaystoneError):
+            raise done
+        together.files |= done.files
+        together.scores.merge(done.scores)
+        together.missing += done.missing
+        together.slow = together.slow or done.slow
+    return together
+
+
+def attempted(job: Job, share: Sequence[Slice], task: int) -> Done | DaystoneError:
+    """What a task did; an error of ours as it is, for the driver to raise: trying it again would not help."""
+    try:
+        return scored(job, share, task)
+    except DaystoneError as error:
+        return error
+
+
+def scored(job: Job, share: Sequence[Slice], task: int) -> Done:
+    """Score a share into files of its own."""
+    s3_client.configure(job.connection.endpoint, job.connection.trust_unconditional_puts, region=job.connection.region)
+    done = Done(slow=forest.why_not_compiled() if job.engine.forest else "")
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for rows in _rows(job, share):
+            columns, missing = matrix.by_column(rows, job.features)
+            done.missing.update(missing)
+            if not done.missing:  # else nothing will be published, and what is left is to count
+                scores = calibration.apply(job.back, job.engine.scores(columns))
+                done.scores.add(scores)
+                yield _output(job, rows, scores)
+
+    done.files = _written(job, f"part-{task:05d}-{secrets.token_hex(8)}", batches())
+    return done
+
+
+def _rows(job: Job, share: Sequence[Slice]) -> Iterator[pa.RecordBatch]:
+    """The rows of slices, the columns of the identity first. Raises DamagedPartition for a file that cannot be read."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    store = open_store(job.root)
+    names = list(dict.fromkeys([*dict(job.identity), *job.features]))
+    for part in share:
+        try:
+            with store.open(part.key) as opened:
+                file = pq.ParquetFile(opened)
+                absent = [name for name in names if name not in file.schema_arrow.names]
+                if absent:
+                    raise damaged(store.url(part.key), f"a column {absent[0]!r}", ", ".join(file.schema_arrow.names))
+                groups = list(_groups(file.metadata, part))
+                yield from file.iter_batches(BATCH_ROWS, groups, names, use_threads=False)
+        except (pa.ArrowException, OSError) as error:
+            raise damaged(store.url(part.key), "a Parquet file that can be read", str(error).splitlines()[0]) from error
+
+
+def _groups(metadata: pq.FileMetaData, part: Slice) -> Iterator[int]:
+    """Of each row group exactly one of the slices that make up a file has the middle."""
+    begin = 0
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        size = sum(group.column(column).total_compressed_size for column in range(group.num_columns))
+        if part.start <= begin + size // 2 < part.stop:
+            yield number
+        begin += size
+
+
+def _output(job: Job, rows: pa.RecordBatch, scores: np.ndarray) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    kinds = arrow_schema(job.identity)
+    columns = [rows.column(column.name).cast(column.type) for column in kinds]
+    columns.append(pa.array(scores))
+    for value in (job.model_date, job.model_digest):  # the same in every row: kept once
+        columns.append(pa.DictionaryArray.from_arrays(np.zeros(rows.num_rows, np.int32), pa.array([value])))
+    return pa.RecordBatch.from_arrays(columns, names=[*kinds.names, *(name for name, _ in SCORED)])
+
+
+def _written(job: Job, name: str, batches: Iterator[pa.RecordBatch]) -> dict[str, int]:
+    """Write batches into as few files as ``rows_a_file`` allows; the rows of each by name. A file is named once it is whole."""
+    import pyarrow.parquet as pq
+
+    store = open_store(job.root)
+    found: dict[str, int] = {}
+    rows = min(_GROUP_ROWS, job.rows_a_file)
+    groups = _groups_of(rows, batches)
+    for first in groups:
+        file = f"{name}-{len(found):03d}.snappy.parquet"
+        count = 0
+        with (
+            store.writing(f"{job.prefix}/{file}") as opened,
+            pq.ParquetWriter(opened, first.schema, use_dictionary=[*dict(SCORED[1:])], store_schema=False) as writer,
+        ):
+            for group in chain([first], islice(groups, job.rows_a_file // rows - 1)):
+                writer.write_table(group)
+                count += group.num_rows
+        found[file] = count
+    return found
+
+
+def _groups_of(rows: int, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """The same rows, so many at a time."""
+    import pyarrow as pa
+
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        rest = batch
+        while rest.num_rows:
+            part = rest.slice(0, rows - sum(one.num_rows for one in held))
+            rest = rest.slice(part.num_rows)
+            held.append(part)
+            if sum(one.num_rows for one in held) == rows:
+                yield pa.Table.from_batches(held)
+                held = []
+    if held:
+        yield pa.Table.from_batches(held)

@@ -1,0 +1,304 @@
+"""Forests against ONNX Runtime, on the values where comparisons differ, and what does not fit a forest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from spark_lib import engine, forest, model
+from spark_lib.forest import Unfit
+
+FEATURES = 5
+
+
+def test_probabilities_of_a_forest_are_those_of_onnx_runtime_to_the_last_bit() -> None:
+    trees = Trees(seed=1, trees=30, depth=7)
+    bytes_ = of(classifier(trees))
+
+    made = engine.of(bytes_)
+
+    assert (made.why, made.rest) == ("", b"")
+    columns = awkward(trees)
+    np.testing.assert_array_equal(made.scores(columns), by_onnx_runtime(bytes_, columns))
+
+
+def test_trees_of_doubles_add_up_in_doubles() -> None:
+    trees = Trees(seed=2, trees=120, depth=5)
+    bytes_ = of(
+        helper.make_node("Cast", [model.INPUT], ["wide"], to=TensorProto.DOUBLE),
+        classifier(trees, given="wide", doubles=True),
+    )
+
+    made = engine.of(bytes_)
+
+    assert made.forest is not None
+    assert made.forest.leaves.dtype == np.float64
+    columns = awkward(trees)
+    np.testing.assert_array_equal(made.scores(columns), by_onnx_runtime(bytes_, columns))
+
+
+def test_what_follows_the_sums_is_run_by_onnx_runtime() -> None:
+    trees = Trees(seed=3, trees=20, depth=4)
+    bytes_ = of(
+        regressor(trees),
+        helper.make_node("Sigmoid", ["margin"], ["positive"]),
+        helper.make_node("Sub", ["one", "positive"], ["negative"]),
+        helper.make_node("Concat", ["negative", "positive"], [model.OUTPUT], axis=1),
+    )
+
+    made = engine.of(bytes_)
+
+    assert made.rest
+    columns = awkward(trees)
+    np.testing.assert_array_equal(made.scores(columns), by_onnx_runtime(bytes_, columns))
+
+
+@pytest.mark.parametrize("targets", [1, 3])
+def test_sums_of_several_classes_and_targets_are_those_of_onnx_runtime(targets: int) -> None:
+    trees = Trees(seed=4, trees=11, depth=6, targets=targets)
+    node = classifier(trees) if targets > 1 else regressor(trees)
+
+    found = forest_of(node).sums(awkward(trees))
+
+    np.testing.assert_array_equal(found, sums_by_onnx_runtime(node, awkward(trees)))
+
+
+def test_the_trees_of_operator_version_5_are_read_too() -> None:
+    trees = Trees(seed=5, trees=9, depth=5)
+    node = ensemble(trees)
+
+    found = forest_of(node).sums(awkward(trees))
+
+    np.testing.assert_array_equal(found, sums_by_onnx_runtime(node, awkward(trees), version=5))
+
+
+def test_a_node_that_asks_for_less_sends_a_value_on_the_threshold_to_the_other_side() -> None:
+    trees = Trees(seed=6, trees=9, depth=5, mode="BRANCH_LT")
+    node = regressor(trees)
+
+    found = forest_of(node).sums(awkward(trees))
+
+    np.testing.assert_array_equal(found, sums_by_onnx_runtime(node, awkward(trees)))
+
+
+def test_more_rows_than_a_block_and_fewer_than_sixteen_are_summed_alike() -> None:
+    trees = Trees(seed=7, trees=5, depth=3)
+    made = forest_of(regressor(trees))
+    columns = np.tile(awkward(trees), 20)
+
+    whole = made.sums(columns)
+
+    assert columns.shape[1] > 2 * 256
+    for rows in (0, 1, 15, 16, 17, 255, 256, 257):
+        np.testing.assert_array_equal(made.sums(columns[:, :rows]), whole[:rows])
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"nodes_modes": b"BRANCH_GT"}, "nodes of the kind BRANCH_GT"),
+        ({"nodes_missing_value_tracks_true": 1}, "missing values that go where smaller ones go"),
+        ({"post_transform": b"LOGISTIC"}, "the transformation b'LOGISTIC' after the sum"),
+        ({"aggregate_function": b"AVERAGE"}, "the aggregate b'AVERAGE'"),
+        ({"base_values": [0.5]}, "base values"),
+    ],
+)
+def test_what_a_forest_has_not_is_left_to_onnx_runtime_by_name(change: Mapping[str, Any], why: str) -> None:
+    given = attributes(regressor(Trees(seed=8, trees=3, depth=3)))
+    (name,) = change
+    if name.startswith("nodes_"):
+        change = {name: [change[name]] * len(given["nodes_nodeids"])}
+
+    with pytest.raises(Unfit) as unfit:
+        forest.of_node("TreeEnsembleRegressor", given | dict(change), doubles=False)
+
+    assert str(unfit.value) == why
+
+
+def test_a_tree_too_deep_is_left_to_onnx_runtime() -> None:
+    with pytest.raises(Unfit, match="a tree of more than 12 levels"):
+        forest_of(regressor(Trees(seed=9, trees=1, depth=13, full=False)))
+
+
+def test_a_model_without_trees_is_run_by_onnx_runtime() -> None:
+    bytes_ = of(
+        helper.make_node("ReduceMean", [model.INPUT], ["positive"], axes=[1], keepdims=1),
+        helper.make_node("Sub", ["one", "positive"], ["negative"]),
+        helper.make_node("Concat", ["negative", "positive"], [model.OUTPUT], axis=1),
+    )
+
+    made = engine.of(bytes_)
+
+    assert (made.forest, made.why) == (None, "0 ensembles of trees")
+    columns = np.ones((FEATURES, 3), np.float32)
+    np.testing.assert_array_equal(made.scores(columns), [1, 1, 1])
+
+
+def test_where_nothing_can_be_compiled_onnx_runtime_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    trees = Trees(seed=1, trees=3, depth=3)
+    made = engine.of(of(classifier(trees)))
+    compiled = made.scores(awkward(trees))
+    monkeypatch.setattr(forest, "why_not_compiled", lambda: "ImportError: No module named 'numba'")
+
+    np.testing.assert_array_equal(made.scores(awkward(trees)), compiled)
+
+
+class Trees:
+    """Random trees, some of their leaves above the last level, as nodes in the order of a walk."""
+
+    def __init__(
+        self, seed: int, trees: int, depth: int, targets: int = 2, mode: str = "BRANCH_LEQ", full: bool = True
+    ) -> None:
+        self.random = np.random.default_rng(seed)
+        self.targets, self.mode = targets, mode
+        self.nodes: list[dict[str, Any]] = []
+        for tree in range(trees):
+            self._first = len(self.nodes)
+            self._grow(tree, depth, full)
+
+    def _grow(self, tree: int, depth: int, full: bool) -> int:
+        node: dict[str, Any] = {"tree": tree, "id": len(self.nodes) - self._first, "leaf": True}
+        self.nodes.append(node)
+        if depth and (full or depth > 0) and (not full or self.random.random() > 0.05 or node["id"] == 0):
+            node |= {"leaf": False, "feature": int(self.random.integers(FEATURES))}
+            node["threshold"] = float(np.float32(self.random.choice([0.0, 1e-42, self.random.normal()])))
+            node["left"] = self._grow(tree, depth - 1 if full else 0, full)
+            node["right"] = self._grow(tree, depth - 1, full)
+        else:
+            node["weights"] = self.random.random(self.targets).astype(np.float32).tolist()
+        return int(node["id"])
+
+
+def awkward(trees: Trees) -> np.ndarray:
+    """Columns [k, n] of what comparisons trip over: thresholds, one step beside them, NaN, infinities, zeros, denormals."""
+    at = np.array([node["threshold"] for node in trees.nodes if not node["leaf"]], np.float32)
+    odd = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-45, -1e-45, 1e-42, 3e38], np.float32)
+    pool = np.concatenate([at, np.nextafter(at, np.float32(np.inf)), np.nextafter(at, np.float32(-np.inf)), odd])
+    return np.random.default_rng(0).choice(pool, (FEATURES, 300)).astype(np.float32)
+
+
+def classifier(trees: Trees, given: str = model.INPUT, doubles: bool = False) -> onnx.NodeProto:
+    leaves = [node for node in trees.nodes if node["leaf"]]
+    classes = range(trees.targets)
+    votes = {
+        "class_treeids": [node["tree"] for node in leaves for _ in classes],
+        "class_nodeids": [node["id"] for node in leaves for _ in classes],
+        "class_ids": [one for _ in leaves for one in classes],
+        "class_weights": [weight for node in leaves for weight in node["weights"]],
+    }
+    return helper.make_node(
+        "TreeEnsembleClassifier",
+        [given],
+        ["label", model.OUTPUT],
+        domain="ai.onnx.ml",
+        classlabels_int64s=list(classes),
+        **typed(nodes_of(trees) | votes, doubles),
+    )
+
+
+def regressor(trees: Trees) -> onnx.NodeProto:
+    leaves = [node for node in trees.nodes if node["leaf"]]
+    targets = {
+        "target_treeids": [node["tree"] for node in leaves],
+        "target_nodeids": [node["id"] for node in leaves],
+        "target_ids": [0] * len(leaves),
+        "target_weights": [node["weights"][0] for node in leaves],
+    }
+    return helper.make_node(
+        "TreeEnsembleRegressor",
+        [model.INPUT],
+        ["margin"],
+        domain="ai.onnx.ml",
+        n_targets=1,
+        **nodes_of(trees),
+        **targets,
+    )
+
+
+def ensemble(trees: Trees) -> onnx.NodeProto:
+    """The one operator of ai.onnx.ml 5, whose leaves are lists of their own."""
+    inner = [node for node in trees.nodes if not node["leaf"]]
+    leaves = [node for node in trees.nodes if node["leaf"]]
+    place = {(n["tree"], n["id"]): i for part in (inner, leaves) for i, n in enumerate(part)}
+    is_leaf = {(n["tree"], n["id"]): n["leaf"] for n in trees.nodes}
+
+    def children(side: str, what: Mapping[tuple[int, int], Any]) -> list[int]:
+        return [int(what[node["tree"], node[side]]) for node in inner]
+
+    return helper.make_node(
+        "TreeEnsemble",
+        [model.INPUT],
+        ["margin"],
+        domain="ai.onnx.ml",
+        n_targets=1,
+        aggregate_function=1,
+        tree_roots=[place[node["tree"], 0] for node in inner if node["id"] == 0],
+        nodes_featureids=[node["feature"] for node in inner],
+        nodes_splits=numpy_helper.from_array(np.array([node["threshold"] for node in inner], np.float32)),
+        nodes_modes=numpy_helper.from_array(np.zeros(len(inner), np.uint8)),
+        nodes_truenodeids=children("left", place),
+        nodes_falsenodeids=children("right", place),
+        nodes_trueleafs=children("left", is_leaf),
+        nodes_falseleafs=children("right", is_leaf),
+        leaf_targetids=[0] * len(leaves),
+        leaf_weights=numpy_helper.from_array(np.array([node["weights"][0] for node in leaves], np.float32)),
+    )
+
+
+def nodes_of(trees: Trees) -> dict[str, Any]:
+    nodes = trees.nodes
+    return {
+        "nodes_treeids": [node["tree"] for node in nodes],
+        "nodes_nodeids": [node["id"] for node in nodes],
+        "nodes_modes": ["LEAF" if node["leaf"] else trees.mode for node in nodes],
+        "nodes_featureids": [node.get("feature", 0) for node in nodes],
+        "nodes_values": [node.get("threshold", 0.0) for node in nodes],
+        "nodes_truenodeids": [node.get("left", 0) for node in nodes],
+        "nodes_falsenodeids": [node.get("right", 0) for node in nodes],
+    }
+
+
+def typed(given: Mapping[str, Any], doubles: bool) -> dict[str, Any]:
+    if not doubles:
+        return dict(given)
+    wide = {"nodes_values", "class_weights"}
+    return {name: values for name, values in given.items() if name not in wide} | {
+        f"{name}_as_tensor": numpy_helper.from_array(np.array(given[name], np.float64), name) for name in wide
+    }
+
+
+def of(*nodes: onnx.NodeProto, output: str = model.OUTPUT, width: int = 2, version: int = 3) -> bytes:
+    graph = helper.make_graph(
+        list(nodes),
+        "model",
+        [helper.make_tensor_value_info(model.INPUT, TensorProto.FLOAT, [None, FEATURES])],
+        [helper.make_tensor_value_info(output, TensorProto.FLOAT, [None, width])],
+        [numpy_helper.from_array(np.array([1], np.float32), "one")],
+    )
+    opsets = [helper.make_opsetid("", 15), helper.make_opsetid("ai.onnx.ml", version)]
+    made = helper.make_model(graph, opset_imports=opsets, ir_version=10)
+    return bytes(made.SerializeToString())
+
+
+def attributes(node: onnx.NodeProto) -> dict[str, Any]:
+    return {one.name: engine._plain(helper.get_attribute_value(one), numpy_helper) for one in node.attribute}
+
+
+def forest_of(node: onnx.NodeProto) -> forest.Forest:
+    return forest.of_node(node.op_type, attributes(node), doubles=False)
+
+
+def by_onnx_runtime(bytes_: bytes, columns: np.ndarray) -> np.ndarray:
+    return model.score(model.load(bytes_), np.ascontiguousarray(columns.T))
+
+
+def sums_by_onnx_runtime(node: onnx.NodeProto, columns: np.ndarray, version: int = 3) -> np.ndarray:
+    output = node.output[-1]
+    width = len(helper.get_node_attr_value(node, "classlabels_int64s")) if len(node.output) == 2 else 1
+    session = model.load(of(node, output=output, width=width, version=version))
+    return np.asarray(session.run([output], {model.INPUT: np.ascontiguousarray(columns.T)})[0])
