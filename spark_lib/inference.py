@@ -39,7 +39,7 @@ def build(
     identity = tuple((name, there[name]) for name in dict.fromkeys([case.key, case.entity, case.event_time]))
     runs = engine.of(model.model)
     job = scoring.Job(
-        attempt.lake.root,
+        features.store.root,
         s3_client.connection(),
         identity,
         wanted,
@@ -47,6 +47,7 @@ def build(
         model.card["calibration"],
         model.date,
         model.digest,
+        attempt.lake.root,
         attempt.prefix(features.date),
         file_rows,
     )

@@ -57,10 +57,10 @@ class Slice:
 
 @dataclass(frozen=True)
 class Job:
-    """What every task is told: where the lake is, the columns that are copied and those that make the matrix, how scores come of
-    it, and where they go, ``rows_a_file`` at most into one file."""
+    """What every task is told: the lake that it reads and how to reach it, the columns that are copied and those that make the
+    matrix, how scores come of it, and where they go, ``rows_a_file`` at most into one file."""
 
-    root: str
+    source: str
     connection: s3_client.Connection
     identity: Schema
     features: Mapping[str, Feature]
@@ -68,6 +68,7 @@ class Job:
     back: Calibration
     model_date: date
     model_digest: str
+    target: str
     prefix: str
     rows_a_file: int
 
@@ -187,7 +188,7 @@ def _rows(job: Job, share: Sequence[Slice]) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    store = open_store(job.root)
+    store = open_store(job.source)
     names = list(dict.fromkeys([*dict(job.identity), *job.features]))
     for part in share:
         try:
@@ -228,7 +229,7 @@ def _written(job: Job, name: str, batches: Iterator[pa.RecordBatch]) -> dict[str
     """Write batches into as few files as ``rows_a_file`` allows; the rows of each by name. A file is named once it is whole."""
     import pyarrow.parquet as pq
 
-    store = open_store(job.root)
+    store = open_store(job.target)
     found: dict[str, int] = {}
     rows = min(_GROUP_ROWS, job.rows_a_file)
     groups = _groups_of(rows, batches)

@@ -50,6 +50,8 @@ class Store(Protocol):
     """Objects under one root. Anything that is not an answer (no permission, no route) raises LakeError, never
     "there is nothing"."""
 
+    root: str
+
     def url(self, key: str) -> str:
         """Where an object or a directory of objects is, for Spark and for people."""
 

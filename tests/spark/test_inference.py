@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import shutil
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
 from spark_lib import features, inference, model, selection
 from spark_lib.errors import BadData, DamagedPartition, ModelError
-from spark_lib.lake import Lake, Partition, tables
+from spark_lib.lake import Attempt, Lake, Partition, tables
 from spark_lib.selection import Pinned
 from spark_lib.use_case import Feature
 from tests.spark.lakes import (
@@ -49,12 +46,9 @@ COLUMNS = ["parcel", "sender", "sent", "score", "model_date", "model_digest"]
 def score(
     spark: SparkSession, lake: Lake, to_score: Partition, model: Pinned, file_rows: int = ANY_FILE_ROWS
 ) -> Partition:
-    return publish(
-        lake,
-        "predictions",
-        to_score.date,
-        lambda url: inference.build(spark, Parcels(), to_score, model, url, file_rows),
-    )
+    with Attempt(lake, "predictions", [to_score.date], stage="Test") as attempt:
+        attempt.commit(inference.build(spark, Parcels(), to_score, model, attempt, file_rows))
+    return lake.require("predictions", to_score.date)[0]
 
 
 def rows(partition: Partition) -> list[dict[str, Any]]:
@@ -64,14 +58,9 @@ def rows(partition: Partition) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def predictions(spark: SparkSession, chain: Chain, tmp_path_factory: pytest.TempPathFactory) -> Partition:
-    """Of 500 rows in three files, at most 100 rows a file, in batches of 64 rows."""
-    before = spark.conf.get("spark.sql.execution.arrow.maxRecordsPerBatch")
-    spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", 64)
-    try:
-        lake = Lake(str(tmp_path_factory.mktemp("predictions")), CASE)
-        return score(spark, lake, chain.to_score, chain.pinned, file_rows=100)
-    finally:
-        spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", str(before))
+    """Of 500 rows in three files, at most 100 rows a file."""
+    lake = Lake(str(tmp_path_factory.mktemp("predictions")), CASE)
+    return score(spark, lake, chain.to_score, chain.pinned, file_rows=100)
 
 
 def expected_scores(partition: Partition, model: bytes, card: dict[str, Any]) -> dict[str, float]:
@@ -110,7 +99,17 @@ def test_columns_are_identity_score_and_model_and_neither_date_nor_run(chain: Ch
     assert dict(predictions.manifest.schema)["score"] == "double"
     assert pq.read_schema(predictions.files()[0]).names == COLUMNS
     assert {(row["model_date"], row["model_digest"]) for row in rows(predictions)} == {(DAY, chain.pinned.digest)}
-    assert predictions.manifest.metrics == {"model_date": str(DAY), "model_digest": chain.pinned.digest}
+
+
+def test_the_manifest_says_how_scores_are_distributed_and_what_computed_them(predictions: Partition) -> None:
+    metrics = predictions.manifest.metrics
+    found = np.array([row["score"] for row in rows(predictions)])
+
+    assert (metrics["model_date"], metrics["engine"]) == (str(DAY), "forest")
+    scores = metrics["scores"]
+    assert (scores["least"], scores["greatest"]) == (found.min(), found.max())
+    assert scores["mean"] == pytest.approx(found.mean(), abs=1e-9)
+    assert scores["bins"] == np.histogram(found, bins=20, range=(0, 1))[0].tolist()
 
 
 def test_the_limit_of_rows_in_a_file_is_kept(predictions: Partition) -> None:
@@ -132,46 +131,10 @@ def test_a_key_that_is_also_the_entity_is_written_once(spark: SparkSession, chai
     class Alone(Parcels):
         entity = "parcel"
 
-    written = inference.build(spark, Alone(), chain.to_score, chain.pinned, str(tmp_path / "out"), ANY_FILE_ROWS)
+    lake = Lake(str(tmp_path), CASE)
+    with Attempt(lake, "predictions", [AFTER], stage="Test") as attempt:
+        written = inference.build(spark, Alone(), chain.to_score, chain.pinned, attempt, ANY_FILE_ROWS)
     assert [name for name, _ in written.schema] == ["parcel", "sent", "score", "model_date", "model_digest"]
-
-
-# -- in the workers
-
-
-def workers(spark: SparkSession, digest: str) -> dict[int, tuple[int, int, int]]:
-    """Of each Python worker that is alive and has the model: pid to the session's identity and its two thread counts."""
-
-    def look(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        from spark_lib import model
-
-        for _ in batches:
-            if digest in model._sessions:
-                loaded = model._sessions[digest]
-                options = loaded.get_session_options()
-                threads = [options.intra_op_num_threads, options.inter_op_num_threads]
-                values = [os.getpid(), id(loaded), *threads]
-                yield pa.RecordBatch.from_arrays(
-                    [pa.array([v]) for v in values], names=["pid", "session", "intra", "inter"]
-                )
-
-    kinds = "pid BIGINT, session BIGINT, intra BIGINT, inter BIGINT"
-    seen = spark.range(0, 8, 1, 8).mapInArrow(look, kinds).collect()
-    return {row.pid: (row.session, row.intra, row.inter) for row in seen}
-
-
-def test_a_worker_loads_the_model_once_and_computes_on_one_thread(
-    spark: SparkSession, chain: Chain, tmp_path: Path
-) -> None:
-    lakes = [Lake(str(tmp_path / name), CASE) for name in ("first", "second")]
-    score(spark, lakes[0], chain.to_score, chain.pinned)
-    before = workers(spark, chain.pinned.digest)
-    score(spark, lakes[1], chain.to_score, chain.pinned)
-    after = workers(spark, chain.pinned.digest)
-    both = before.keys() & after.keys()
-    assert both
-    assert {pid: before[pid] for pid in both} == {pid: after[pid] for pid in both}  # the very same session
-    assert {threads for _, *counts in (before | after).values() for threads in counts} == {1}
 
 
 # -- empty days

@@ -1,0 +1,174 @@
+"""Shares of files, and what a task reads, scores and writes of them; without Spark."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spark_lib import scoring
+from spark_lib.engine import Engine
+from spark_lib.errors import DamagedPartition
+from spark_lib.lake import s3_client
+from spark_lib.lake.manifest import File
+from spark_lib.scoring import Job, Scores, Slice
+from spark_lib.use_case import Feature
+
+IDENTITY = (("loan", "string"), ("made", "timestamp"))
+
+
+class Halves(Engine):
+    """Scores that are half of the first feature."""
+
+    def scores(self, columns: np.ndarray) -> np.ndarray:
+        return columns[0] / 2
+
+
+def job(root: Path, rows_a_file: int = 1000) -> Job:
+    features = {"x": Feature("DOUBLE"), "y": Feature("INT", fill=0)}
+    return Job(
+        str(root),
+        s3_client.connection(),
+        IDENTITY,
+        features,
+        Halves(b""),
+        {"kind": "none"},
+        date(2026, 1, 5),
+        "d" * 64,
+        str(root),
+        "out",
+        rows_a_file,
+    )
+
+
+def written(root: Path, name: str, values: list[float | None], row_group: int = 10) -> list[Slice]:
+    """A file of loans in the lake, whole, as one slice."""
+    rows = {
+        "loan": [f"{name}-{number}" for number in range(len(values))],
+        "made": pa.array([datetime(2026, 1, 1, tzinfo=UTC)] * len(values), pa.timestamp("us", tz="UTC")),
+        "x": pa.array(values, pa.float64()),
+        "y": pa.array([None] * len(values), pa.int32()),
+        "unused": ["-"] * len(values),
+    }
+    (root / "in").mkdir(exist_ok=True)
+    pq.write_table(pa.table(rows), root / "in" / name, row_group_size=row_group)
+    return [Slice(f"in/{name}", 0, (root / "in" / name).stat().st_size)]
+
+
+def scored(root: Path) -> list[dict[str, Any]]:
+    return [row for path in sorted((root / "out").glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
+
+
+@given(st.lists(st.integers(0, 1000), max_size=8), st.integers(1, 6))
+def test_shares_are_all_bytes_once_and_as_equal_as_bytes_can_be(sizes: list[int], tasks: int) -> None:
+    files = [File(f"run/{number}", size, "") for number, size in enumerate(sizes)]
+
+    shares = scoring.shared(files, "p", tasks)
+
+    parts = [(part.key, byte) for share in shares for part in share for byte in (part.start, part.stop)]
+    for file in files:
+        bounds = [byte for key, byte in parts if key == f"p/{file.path}"]
+        assert bounds[:1] + bounds[-1:] == ([0, file.size] if file.size else [])
+        assert bounds[1:-1:2] == bounds[2::2]
+    of_each = [sum(part.stop - part.start for part in share) for share in shares]
+    assert not of_each or max(of_each) <= -(-sum(sizes) // tasks)
+    assert len(shares) <= tasks
+
+
+@settings(deadline=None)
+@given(st.integers(1, 7), st.integers(1, 40))
+def test_each_row_group_is_in_exactly_one_share(
+    tmp_path_factory: pytest.TempPathFactory, tasks: int, rows: int
+) -> None:
+    root = tmp_path_factory.mktemp("groups")
+    (whole,) = written(root, "a.parquet", [0.5] * rows, row_group=3)
+    metadata = pq.read_metadata(root / whole.key)
+    shares = scoring.shared([File("a.parquet", whole.stop, "")], "in", tasks)
+
+    groups = [number for share in shares for part in share for number in scoring._groups(metadata, part)]
+
+    assert groups == list(range(metadata.num_row_groups))
+
+
+def test_each_row_is_scored_with_its_identity(tmp_path: Path) -> None:
+    share = written(tmp_path, "a.parquet", [0.25, 0.5]) + written(tmp_path, "b.parquet", [1.0])
+
+    done = scoring.scored(job(tmp_path), share, 7)
+
+    made = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
+    constant = {"model_date": date(2026, 1, 5), "model_digest": "d" * 64}
+    assert scored(tmp_path) == [
+        {"loan": loan, "made": made, "score": score} | constant
+        for loan, score in (("a.parquet-0", 0.125), ("a.parquet-1", 0.25), ("b.parquet-0", 0.5))
+    ]
+    ((name, rows),) = done.files.items()
+    assert (name[:11], rows) == ("part-00007-", 3)
+    schema = pq.read_schema(tmp_path / "out" / name)
+    assert [str(field.type) for field in schema] == [
+        "string",
+        "timestamp[us, tz=UTC]",
+        "double",
+        "date32[day]",
+        "string",
+    ]
+
+
+def test_files_and_row_groups_have_no_more_rows_than_they_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring, "BATCH_ROWS", 7)
+    monkeypatch.setattr(scoring, "_GROUP_ROWS", 20)
+    share = written(tmp_path, "a.parquet", [number / 128 for number in range(95)])
+
+    done = scoring.scored(job(tmp_path, rows_a_file=45), share, 0)
+
+    assert list(done.files.values()) == [40, 40, 15]
+    assert [row["score"] for row in scored(tmp_path)] == [number / 256 for number in range(95)]
+    groups = [pq.read_metadata(tmp_path / "out" / name).row_group(0).num_rows for name in done.files]
+    assert groups == [20, 20, 15]
+
+
+def test_values_missing_without_a_fill_are_counted_to_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring, "BATCH_ROWS", 2)
+    share = written(tmp_path, "a.parquet", [0.5, 0.5, None, 0.5, float("nan"), None])
+
+    assert scoring.scored(job(tmp_path), share, 0).missing == {"x": 3}
+
+
+def test_no_rows_are_no_file(tmp_path: Path) -> None:
+    done = scoring.scored(job(tmp_path), written(tmp_path, "a.parquet", []), 0)
+
+    assert (done.files, done.scores.rows) == ({}, 0)
+
+
+def test_a_file_that_is_none_is_damage(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.parquet").write_bytes(b"PAR1 and no more")
+
+    with pytest.raises(DamagedPartition, match="a Parquet file that can be read"):
+        scoring.scored(job(tmp_path), [Slice("in/a.parquet", 0, 16)], 0)
+
+
+def test_a_file_without_a_column_is_damage(tmp_path: Path) -> None:
+    (share,) = written(tmp_path, "a.parquet", [0.5])
+    pq.write_table(pq.read_table(tmp_path / share.key).drop_columns(["y"]), tmp_path / share.key)
+
+    with pytest.raises(DamagedPartition, match="wanted a column 'y'; found loan, made, x, unused"):
+        scoring.scored(job(tmp_path), [share], 0)
+
+
+def test_what_scores_add_up_to_does_not_depend_on_how_they_were_shared_out() -> None:
+    scores = np.random.default_rng(0).random(1000)
+    whole, parts = Scores(), Scores()
+    whole.add(scores)
+    for part in np.array_split(scores[::-1], 7):
+        parts.add(part)
+
+    assert whole.figures() == parts.figures()
+    assert whole.figures()["mean"] == pytest.approx(scores.mean(), abs=1e-9)
+    assert sum(whole.figures()["bins"]) == 1000
