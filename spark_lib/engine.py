@@ -14,6 +14,8 @@ import numpy as np
 from spark_lib import forest, model
 from spark_lib.forest import Forest, Unfit
 
+#: Fewer have been scored by ONNX Runtime before numba is imported.
+LEAST_ROWS = 500_000
 _SUMS = "sums"
 _ENSEMBLES = {"TreeEnsembleClassifier": 1, "TreeEnsembleRegressor": 0, "TreeEnsemble": 0}  # which result is the sum
 
@@ -39,8 +41,10 @@ class Engine:
         return model.positive(model.load(self.rest), _SUMS, sums.astype(np.float32))
 
 
-def of(model_bytes: bytes) -> Engine:
-    """The engine of a model that is safe to load."""
+def of(model_bytes: bytes, rows: int = LEAST_ROWS) -> Engine:
+    """The engine of a model that is safe to load, for so many rows."""
+    if rows < LEAST_ROWS:
+        return Engine(model_bytes, why=f"fewer than {LEAST_ROWS:,} rows")
     try:
         return _with_forest(model_bytes)
     except Unfit as unfit:

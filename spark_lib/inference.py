@@ -3,6 +3,7 @@ a task."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from spark_lib.use_case import UseCase
 
+logger = logging.getLogger("daystone.scoring")
+
 
 def build(
     spark: SparkSession, case: UseCase, features: Partition, model: Pinned, attempt: Attempt, file_rows: int
@@ -37,7 +40,7 @@ def build(
     check_columns(features, wanted)
     there = dict(features.manifest.schema)
     identity = tuple((name, there[name]) for name in dict.fromkeys([case.key, case.entity, case.event_time]))
-    runs = engine.of(model.model)
+    runs = engine.of(model.model, features.manifest.rows())
     job = scoring.Job(
         features.store.root,
         s3_client.connection(),
@@ -64,8 +67,10 @@ def build(
         "model_date": str(model.date),
         "model_digest": model.digest,
         "scores": done.scores.figures(),
-        "engine": "forest" if runs.forest and not done.slow else f"onnxruntime: {runs.why or done.slow}",
+        "engine": "forest" if runs.forest and not done.slow else "onnxruntime",
     }
+    if done.slow:
+        logger.warning("scored by onnxruntime, several times slower than by a compiled forest: %s", done.slow)
     return Rows({"": sum(done.files.values())}, (*identity, *scoring.SCORED), figures, frozenset(done.files))
 
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_lib import features, inference, model, selection
+from spark_lib import engine, features, inference, model, selection
 from spark_lib.errors import BadData, DamagedPartition, ModelError
 from spark_lib.lake import Attempt, Lake, Partition, tables
 from spark_lib.selection import Pinned
@@ -88,6 +88,17 @@ def test_scores_are_onnxruntimes_on_the_matrix_of_the_card(chain: Chain, predict
     assert len(set(found.values())) > 5
 
 
+def test_many_rows_are_scored_by_a_forest_with_the_same_scores(
+    spark: SparkSession, chain: Chain, predictions: Partition, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "LEAST_ROWS", 500)
+
+    by_forest = score(spark, Lake(str(tmp_path), CASE), chain.to_score, chain.pinned)
+
+    assert by_forest.manifest.metrics["engine"] == "forest"
+    assert rows(by_forest) == rows(predictions)
+
+
 def test_a_row_is_a_row_with_its_identity(chain: Chain, predictions: Partition) -> None:
     assert predictions.manifest.rows() == 500
     asked = [(row["parcel"], row["sender"], row["sent"]) for row in rows(chain.to_score)]
@@ -105,7 +116,7 @@ def test_the_manifest_says_how_scores_are_distributed_and_what_computed_them(pre
     metrics = predictions.manifest.metrics
     found = np.array([row["score"] for row in rows(predictions)])
 
-    assert (metrics["model_date"], metrics["engine"]) == (str(DAY), "forest")
+    assert (metrics["model_date"], metrics["engine"]) == (str(DAY), "onnxruntime")
     scores = metrics["scores"]
     assert (scores["least"], scores["greatest"]) == (found.min(), found.max())
     assert scores["mean"] == pytest.approx(found.mean(), abs=1e-9)

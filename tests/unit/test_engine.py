@@ -139,6 +139,12 @@ def test_a_model_without_trees_is_run_by_onnx_runtime() -> None:
     np.testing.assert_array_equal(made.scores(columns), [1, 1, 1])
 
 
+def test_a_few_rows_are_scored_by_onnx_runtime_without_numba() -> None:
+    few = engine.of(of(classifier(Trees(seed=1, trees=3, depth=3))), rows=499_999)
+
+    assert (few.forest, few.why) == (None, "fewer than 500,000 rows")
+
+
 def test_where_nothing_can_be_compiled_onnx_runtime_scores(monkeypatch: pytest.MonkeyPatch) -> None:
     trees = Trees(seed=1, trees=3, depth=3)
     made = engine.of(of(classifier(trees)))
