@@ -20,6 +20,8 @@ from spark_lib.lake.cache import user_directory
 #: A complete tree of depth d has 2^d leaves, deeper ones little but padding; and all of them should stay in a core's caches.
 MOST_DEPTH = 12
 MOST_LEAVES = 2**21
+#: Levels that `spark_lib.forest_kernel` does at once.
+LEAST_DEPTH = 3
 _LEAF, _AT_MOST, _BELOW = "LEAF", "BRANCH_LEQ", "BRANCH_LT"
 #: Of ai.onnx.ml's operator 5, by number.
 _MODES = [_AT_MOST, _BELOW, "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", "BRANCH_NEQ", "BRANCH_MEMBER"]
@@ -54,7 +56,8 @@ class Forest:
 def why_not_compiled() -> str:
     """Why this process cannot run a forest; empty where it can."""
     try:
-        tiny = Forest(np.zeros((1, 1), np.uint64), np.zeros((1, 1), np.float32), np.zeros((1, 1, 1), np.float32))
+        none = np.zeros((1, 2**LEAST_DEPTH))
+        tiny = Forest(none.astype(np.uint64), none.astype(np.float32), none[:, None].astype(np.float32))
         tiny.sums(np.zeros((1, 1), np.float32))
     except Exception as error:  # numba's and LLVM's: whatever it is, ONNX Runtime scores
         return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
@@ -114,8 +117,9 @@ class _Nodes:
 
     @property
     def depth(self) -> int:
+        """Levels below the roots, ``LEAST_DEPTH`` at least: a leaf leads to itself."""
         found, level = 0, self.roots
-        while (self.left[level] != level).any():
+        while found < LEAST_DEPTH or (self.left[level] != level).any():
             level = np.unique(np.concatenate([self.left[level], self.right[level]]))
             found += 1
             if found > MOST_DEPTH:
