@@ -6,13 +6,19 @@ ONNX Runtime.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spark_lib import forest, model
+from spark_lib import forest, matrix, model
 from spark_lib.forest import Forest, Unfit
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from spark_lib.use_case import Feature
 
 #: Fewer have been scored by ONNX Runtime before numba is imported.
 LEAST_ROWS = 500_000
@@ -29,6 +35,19 @@ class Engine:
     forest: Forest | None = None
     rest: bytes = b""
     why: str = ""
+
+    #: Rows that are scored at a time; a worker holds so many.
+    rows_at_once = 2**16
+
+    @property
+    def name(self) -> str:
+        return "forest" if self.forest else "onnxruntime"
+
+    def of_rows(self, rows: pa.RecordBatch, features: Mapping[str, Feature]) -> tuple[np.ndarray, dict[str, int], int]:
+        """The positive class's uncalibrated probability of each row, float32 [n]; how many values are null or NaN of each
+        feature without a ``fill``; and how many rows were not looked at because an earlier one is like them: none."""
+        columns, missing = matrix.by_column(rows, features)
+        return (np.zeros(0) if missing else self.scores(columns)), missing, 0
 
     def scores(self, columns: np.ndarray) -> np.ndarray:
         """The positive class's uncalibrated probability, float32 [n], for float32 features by column [k, n]."""

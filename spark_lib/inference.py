@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spark_lib import engine, matrix, scoring
 from spark_lib.calibration import NONE, Calibration
+from spark_lib.engine import Engine
 from spark_lib.errors import BadData
 from spark_lib.files import columns_of
 from spark_lib.lake import Attempt, Partition, Rows, s3_client
 from spark_lib.model import check_digest, check_safe
+from spark_lib.python_model import PythonModel
 from spark_lib.selection import Pinned
 from spark_lib.use_case import Feature
 
@@ -34,13 +36,11 @@ def build(
     Raises BadData where the columns are not those of the model's card, or a value without a fill is missing;
     ModelError where the model is not the one that its card names, or is not safe to load.
     """
-    check_digest(model.model, model.digest)
-    check_safe(model.model)
     wanted = {f["name"]: Feature(f["type"], f["fill"]) for f in model.card["features"]}
     check_columns(features, wanted)
     there = dict(features.manifest.schema)
     identity = tuple((name, there[name]) for name in dict.fromkeys([case.key, case.entity, case.event_time]))
-    runs = engine.of(model.model, features.manifest.rows())
+    runs = runner(model, features.manifest.rows())
     job = scoring.Job(
         features.store.root,
         s3_client.connection(),
@@ -63,15 +63,27 @@ def build(
             f"{done.scores.rows:,}",
             "run the stage again; nothing was published",
         )
-    figures = {
+    figures: dict[str, Any] = {
         "model_date": str(model.date),
         "model_digest": model.digest,
         "scores": done.scores.figures(),
-        "engine": "forest" if runs.forest and not done.slow else "onnxruntime",
+        "engine": "onnxruntime" if done.slow else runs.name,
     }
+    if isinstance(runs, PythonModel):
+        figures["repeated"] = done.repeated
     if done.slow:
         logger.warning("scored by onnxruntime, several times slower than by a compiled forest: %s", done.slow)
     return Rows({"": sum(done.files.values())}, (*identity, *scoring.SCORED), figures, frozenset(done.files))
+
+
+def runner(model: Pinned, rows: int) -> Engine | PythonModel:
+    """What scores so many rows: an engine of ONNX, or the pickled pipeline of a card with the ``format`` joblib."""
+    if model.card.get("format", "onnx") == "joblib":
+        check_digest(model.model, model.digest, "model.joblib")
+        return PythonModel(model.model, model.digest)
+    check_digest(model.model, model.digest)
+    check_safe(model.model)
+    return engine.of(model.model, rows)
 
 
 def scored_by(

@@ -35,12 +35,12 @@ def digest(model_bytes: bytes) -> str:
     return hashlib.sha256(model_bytes).hexdigest()
 
 
-def check_digest(model_bytes: bytes, sha256: str) -> None:
-    """Raise ModelError unless ``sha256`` is the digest of the bytes. Nothing is parsed."""
+def check_digest(model_bytes: bytes, sha256: str, name: str = "model.onnx") -> None:
+    """Raise ModelError unless ``sha256`` is the digest of the bytes of ``name``. Nothing is parsed."""
     found = digest(model_bytes)
     if found != sha256:
         raise ModelError(
-            "model.onnx",
+            name,
             f"the SHA-256 of its card, {sha256}",
             found,
             "restore the file that was trained, or train again; do not score with this one",

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spark_lib import calibration, forest, matrix
+from spark_lib import calibration, forest
 from spark_lib.calibration import Calibration
 from spark_lib.engine import Engine
 from spark_lib.errors import DaystoneError
@@ -28,6 +28,7 @@ from spark_lib.lake.lake import damaged
 from spark_lib.lake.manifest import File
 from spark_lib.lake.stores import open_store
 from spark_lib.lake.tables import arrow_schema
+from spark_lib.python_model import PythonModel
 from spark_lib.use_case import Feature
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 #: A task costs Spark 50 to 150 ms: one a core, and more only where a lost task would cost minutes.
 TASK_BYTES = 2**31
-BATCH_ROWS = 2**16
 #: Rows of a row group of the scores; a worker holds so many.
 _GROUP_ROWS = 2**19
 BINS = 20
@@ -64,7 +64,7 @@ class Job:
     connection: s3_client.Connection
     identity: Schema
     features: Mapping[str, Feature]
-    engine: Engine
+    engine: Engine | PythonModel
     back: Calibration
     model_date: date
     model_digest: str
@@ -106,11 +106,12 @@ class Scores:
 @dataclass
 class Done:
     """What a task wrote, the rows of each file by name, and what it saw: scores, values missing without a fill by feature,
-    and why no forest was compiled."""
+    rows with the features of an earlier one, and why no forest was compiled."""
 
     files: dict[str, int] = field(default_factory=dict)
     scores: Scores = field(default_factory=Scores)
     missing: Counter[str] = field(default_factory=Counter)
+    repeated: int = 0
     slow: str = ""
 
 
@@ -153,6 +154,7 @@ def run(spark: SparkSession, job: Job, files: Sequence[File], prefix: str) -> Do
         together.files |= done.files
         together.scores.merge(done.scores)
         together.missing += done.missing
+        together.repeated += done.repeated
         together.slow = together.slow or done.slow
     return together
 
@@ -168,14 +170,15 @@ def attempted(job: Job, share: Sequence[Slice], task: int) -> Done | DaystoneErr
 def scored(job: Job, share: Sequence[Slice], task: int) -> Done:
     """Score a share into files of its own."""
     s3_client.configure(job.connection.endpoint, job.connection.trust_unconditional_puts, region=job.connection.region)
-    done = Done(slow=forest.why_not_compiled() if job.engine.forest else "")
+    done = Done(slow=forest.why_not_compiled() if isinstance(job.engine, Engine) and job.engine.forest else "")
 
     def batches() -> Iterator[pa.RecordBatch]:
         for rows in _rows(job, share):
-            columns, missing = matrix.by_column(rows, job.features)
+            uncalibrated, missing, repeated = job.engine.of_rows(rows, job.features)
             done.missing.update(missing)
+            done.repeated += repeated
             if not done.missing:  # else nothing will be published, and what is left is to count
-                scores = calibration.apply(job.back, job.engine.scores(columns))
+                scores = calibration.apply(job.back, uncalibrated)
                 done.scores.add(scores)
                 yield _output(job, rows, scores)
 
@@ -198,7 +201,7 @@ def _rows(job: Job, share: Sequence[Slice]) -> Iterator[pa.RecordBatch]:
                 if absent:
                     raise damaged(store.url(part.key), f"a column {absent[0]!r}", ", ".join(file.schema_arrow.names))
                 groups = list(_groups(file.metadata, part))
-                yield from file.iter_batches(BATCH_ROWS, groups, names, use_threads=False)
+                yield from file.iter_batches(job.engine.rows_at_once, groups, names, use_threads=False)
         except (pa.ArrowException, OSError) as error:
             raise damaged(store.url(part.key), "a Parquet file that can be read", str(error).splitlines()[0]) from error
 

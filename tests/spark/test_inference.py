@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import onnxruntime
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from spark_lib import engine, features, inference, model, selection
 from spark_lib.errors import BadData, DamagedPartition, ModelError
@@ -97,6 +103,27 @@ def test_many_rows_are_scored_by_a_forest_with_the_same_scores(
 
     assert by_forest.manifest.metrics["engine"] == "forest"
     assert rows(by_forest) == rows(predictions)
+
+
+def test_a_pickled_pipeline_scores_rows_that_are_alike_once(
+    spark: SparkSession, chain: Chain, predictions: Partition, tmp_path: Path
+) -> None:
+    table = pd.DataFrame({"weight": [0.0, 1.0, 2.0, 3.0]})
+    pipeline = make_pipeline(StandardScaler(), LogisticRegression()).fit(table, [0, 0, 1, 1])
+    file = io.BytesIO()
+    joblib.dump(pipeline, file)
+    card = chain.pinned.card | {"format": "joblib", "calibration": {"kind": "none"}}
+    card["features"] = [{"name": "weight", "type": "DOUBLE", "fill": 0.0}]
+    pickled = replace(chain.pinned, model=file.getvalue(), digest=model.digest(file.getvalue()), card=card)
+    to_score = publish_features(
+        Lake(str(tmp_path), CASE), AFTER, [featured(f"p{n}", weight=float(n % 2)) for n in range(10)]
+    )
+
+    found = score(spark, Lake(str(tmp_path), CASE), to_score, pickled)
+
+    light, heavy = pipeline.predict_proba(table[:2])[:, 1]
+    assert {row["parcel"]: row["score"] for row in rows(found)} == {f"p{n}": (light, heavy)[n % 2] for n in range(10)}
+    assert (found.manifest.metrics["engine"], found.manifest.metrics["repeated"]) == ("scikit-learn", 8)
 
 
 def test_a_row_is_a_row_with_its_identity(chain: Chain, predictions: Partition) -> None:

@@ -121,7 +121,7 @@ def test_each_row_is_scored_with_its_identity(tmp_path: Path) -> None:
 
 
 def test_files_and_row_groups_have_no_more_rows_than_they_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scoring, "BATCH_ROWS", 7)
+    monkeypatch.setattr(Halves, "rows_at_once", 7)
     monkeypatch.setattr(scoring, "_GROUP_ROWS", 20)
     share = written(tmp_path, "a.parquet", [number / 128 for number in range(95)])
 
@@ -134,7 +134,7 @@ def test_files_and_row_groups_have_no_more_rows_than_they_may(tmp_path: Path, mo
 
 
 def test_values_missing_without_a_fill_are_counted_to_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scoring, "BATCH_ROWS", 2)
+    monkeypatch.setattr(Halves, "rows_at_once", 2)
     share = written(tmp_path, "a.parquet", [0.5, 0.5, None, 0.5, float("nan"), None])
 
     assert scoring.scored(job(tmp_path), share, 0).missing == {"x": 3}

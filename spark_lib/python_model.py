@@ -1,0 +1,128 @@
+"""scikit-learn pipelines that ONNX serves badly, such as those of texts, run as they are: on one thread, and once for rows
+that are alike.
+
+Such a model is a pickle, as joblib writes it, which runs code when it is loaded: it is loaded by a worker alone, and only
+where its bytes have the digest that was pinned. Workers import this module: scikit-learn is imported where a model is loaded.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spark_lib.errors import ModelError
+from spark_lib.model import check_digest
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from spark_lib.use_case import Feature
+
+#: Rows that a pipeline is given at a time: enough for its loops, few enough for its sparse matrices.
+_BLOCK_ROWS = 2**15
+#: Loaded models by digest.
+_loaded: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class PythonModel:
+    """A fitted pipeline with ``predict_proba`` on a table of features by name, as joblib pickled it [bytes], and the SHA-256
+    that its card names."""
+
+    model: bytes
+    digest: str
+
+    #: Rows among which those that are alike are looked for; a worker holds so many.
+    rows_at_once = 2**20
+    name = "scikit-learn"
+
+    def of_rows(self, rows: pa.RecordBatch, features: Mapping[str, Feature]) -> tuple[np.ndarray, dict[str, int], int]:
+        """The positive class's uncalibrated probability of each row, float64 [n]; how many values are null of each feature
+        without a ``fill``; and how many rows had the features of an earlier one."""
+        import pyarrow as pa
+
+        columns = {name: _filled(rows.column(name), feature) for name, feature in features.items()}
+        missing = {name: column.null_count for name, column in columns.items() if column.null_count}
+        if missing or not rows.num_rows:
+            return np.zeros(0), missing, 0
+        first, same = _distinct(list(columns.values()))
+        return self._scores(pa.table(columns).take(first))[same], {}, rows.num_rows - len(first)
+
+    def _scores(self, rows: pa.Table) -> np.ndarray:
+        from threadpoolctl import threadpool_limits
+
+        pipeline = load(self.model, self.digest)
+        found = np.empty(rows.num_rows)
+        with threadpool_limits(1):  # Spark already runs a task a core
+            for start in range(0, rows.num_rows, _BLOCK_ROWS):
+                block = rows.slice(start, _BLOCK_ROWS).to_pandas()
+                found[start : start + len(block)] = pipeline.predict_proba(block)[:, 1]
+        return found
+
+
+def load(model: bytes, digest: str) -> Any:
+    """The pipeline, the one of this process if it has loaded these bytes before. Raises ModelError, before anything is
+    unpickled, where ``digest`` is not that of the bytes; and where another version of scikit-learn wrote them."""
+    check_digest(model, digest, "model.joblib")
+    if digest not in _loaded:
+        _loaded.clear()
+        _loaded[digest] = _unpickled(model)
+    return _loaded[digest]
+
+
+def _unpickled(model: bytes) -> Any:
+    import joblib
+    import sklearn
+    from sklearn.exceptions import InconsistentVersionWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", InconsistentVersionWarning)
+        try:
+            found = joblib.load(io.BytesIO(model))
+        except InconsistentVersionWarning as error:
+            raise ModelError(
+                "model.joblib",
+                f"a model of scikit-learn {sklearn.__version__}, which is installed here",
+                f"one of {error.original_sklearn_version}",
+                "score with the version that the model was trained with, or train again",
+            ) from error
+        except (ImportError, AttributeError) as error:  # what it was pickled from is a module's
+            raise ModelError(
+                "model.joblib",
+                "a model whose parts can be imported where it scores",
+                str(error),
+                "install there what the model was trained with, or train again",
+            ) from error
+    if not hasattr(found, "predict_proba"):
+        raise ModelError(
+            "model.joblib",
+            "a fitted pipeline with predict_proba",
+            f"an object of {type(found).__name__}",
+            "end the pipeline with a classifier that gives probabilities, and train again",
+        )
+    return found
+
+
+def _filled(column: pa.Array, feature: Feature) -> pa.Array:
+    import pyarrow as pa
+
+    return column if feature.fill is None else column.fill_null(pa.scalar(feature.fill).cast(column.type))
+
+
+def _distinct(columns: Sequence[pa.Array]) -> tuple[np.ndarray, np.ndarray]:
+    """Of rows without nulls, by column, the numbers of those that are like no earlier one, [d], and which of these each row is
+    like, [n]."""
+    first = np.zeros(1, np.intp)
+    same = np.zeros(len(columns[0]), np.int64)
+    for column in columns:
+        encoded = column.dictionary_encode()
+        codes = same * len(encoded.dictionary) + encoded.indices.to_numpy()
+        _, first, same = np.unique(
+            codes, return_index=True, return_inverse=True
+        )  # numbered anew, from 0, for the next column
+    return first, same
