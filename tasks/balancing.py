@@ -51,7 +51,7 @@ class Balancing(Stage):
             from spark_lib import balancing
 
             written = balancing.build(
-                self.spark(),
+                self.spark([*features, outcomes]),
                 self.case,
                 self.partitions.use_case,
                 features,

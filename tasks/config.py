@@ -88,7 +88,10 @@ class raw(luigi.Config):
 class spark(luigi.Config):
     master = luigi.Parameter(default="local[*]", description="any Spark master")
     driver_memory = luigi.Parameter(default="2g", description="heap of the driver's JVM")
-    shuffle_partitions = luigi.IntParameter(default=64, description="before adaptive execution merges small ones")
+    shuffle_partitions = luigi.OptionalIntParameter(
+        default=None,
+        description="before adaptive execution merges small ones; default: from the bytes that a stage reads",
+    )
     quick_start = luigi.BoolParameter(
         default=True,
         parsing=luigi.BoolParameter.EXPLICIT_PARSING,
@@ -194,7 +197,8 @@ class Settings:
         _at_least("lake", "max_records_per_file", self.lake.max_records_per_file, 1)
         hours = self.lake.max_attempt_hours
         _between("lake", "max_attempt_hours", hours, hours > 0, "above 0")
-        _at_least("spark", "shuffle_partitions", self.spark.shuffle_partitions, 1)
+        if self.spark.shuffle_partitions is not None:
+            _at_least("spark", "shuffle_partitions", self.spark.shuffle_partitions, 1)
         for name in _SHARES:
             _between("training", name, getattr(values, name), 0.0 <= getattr(values, name) <= 1.0, "from 0 to 1")
         for name in ("train_validation_split_proportion", "confidence"):

@@ -23,4 +23,6 @@ class FeatureEngineering(Stage):
         with self.attempt(inputs=raw.values()) as attempt:
             from spark_lib import features
 
-            self.publish(attempt, features.build(self.spark(), self.case, raw, attempt.destination, self.file_rows))
+            self.publish(
+                attempt, features.build(self.spark(raw.values()), self.case, raw, attempt.destination, self.file_rows)
+            )

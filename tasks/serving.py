@@ -23,4 +23,6 @@ class ServingFeatures(Stage):
         with self.attempt(inputs=raw.values()) as attempt:
             from spark_lib import serving
 
-            self.publish(attempt, serving.build(self.spark(), self.case, raw, attempt.destination, self.file_rows))
+            self.publish(
+                attempt, serving.build(self.spark(raw.values()), self.case, raw, attempt.destination, self.file_rows)
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from tasks import config
@@ -9,18 +10,25 @@ from tasks import config
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from spark_lib.sizes import Sized
 
-def start(settings: config.Settings, root: str) -> SparkSession:
-    """The process's session for a lake, started on first use. Raises ConfigurationError, JavaMissing."""
+
+def start(settings: config.Settings, root: str, reads: Iterable[Sized] = ()) -> SparkSession:
+    """The process's session for a lake, started on first use, fit for what is read. Raises ConfigurationError, JavaMissing."""
+    from spark_lib import sizes
     from spark_lib.session import session
 
     values = settings.spark
-    return session(
+    conf = dict(values.conf)
+    if values.shuffle_partitions is not None:
+        conf["spark.sql.shuffle.partitions"] = str(values.shuffle_partitions)
+    started = session(
         on_s3=settings.on_s3(root),
         quick_start=values.quick_start,
         master=values.master,
         driver_memory=values.driver_memory,
-        shuffle_partitions=values.shuffle_partitions,
-        conf=values.conf,
+        conf=conf,
         log_file=str(config.log_file()),
     )
+    sizes.fit(started, reads, conf)
+    return started

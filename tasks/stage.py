@@ -23,6 +23,8 @@ from tasks.targets import PartitionTarget
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from spark_lib.sizes import Sized
+
 #: Luigi events for whoever shows a run to a person: (task, percent, message) and (task, error).
 PROGRESS = "daystone.progress"
 REFUSED = "daystone.refused"
@@ -157,10 +159,10 @@ class Stage(Dated):
             self.set_status_message(message)
         self.trigger_event(PROGRESS, self, percent, message)
 
-    def spark(self) -> SparkSession:
-        """The process's session, started on first use. Raises JavaMissing."""
+    def spark(self, reads: Iterable[Sized] = ()) -> SparkSession:
+        """The process's session, started on first use, with partitions for what this stage reads. Raises JavaMissing."""
         self.progress(5, "starting Spark")
-        started = sessions.start(self.settings, self.lake)
+        started = sessions.start(self.settings, self.lake, reads)
         if self.set_tracking_url is not None and started.sparkContext.uiWebUrl:
             self.set_tracking_url(started.sparkContext.uiWebUrl)
         self.progress(10, "Spark is up")

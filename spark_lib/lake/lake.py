@@ -44,6 +44,11 @@ class Partition:
         found = self.manifest.files if section is None else self.section(section)
         return [self.store.url(f"{self.prefix}/{file.path}") for file in found]
 
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.manifest.files)
+
     def section(self, name: str) -> list[File]:
         """The files of a section. Raises LakeError for one that the partition has not."""
         if name not in self.manifest.sections:

@@ -30,6 +30,7 @@ class RawDay:
     date: date
     files: tuple[str, ...]
     fingerprint: str
+    size: int
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ class RawDays:
     @property
     def files(self) -> list[str]:
         return [file for day in self.days for file in day.files]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(day.size for day in self.days)
 
     @property
     def last(self) -> RawDay:
@@ -150,7 +156,8 @@ class RawFeed:
         identity = [f"{entry.key}\0{entry.size}\0{entry.etag}\n" for entry in data]
         fingerprint = hashlib.sha256("".join(identity).encode(errors="surrogateescape")).hexdigest()[:16]
         store = open_store(self.directory(day))
-        return RawDay(day, tuple(store.url(entry.key) for entry in data), fingerprint)
+        files = tuple(store.url(entry.key) for entry in data)
+        return RawDay(day, files, fingerprint, sum(entry.size for entry in data))
 
     def open(self, file: str) -> BinaryIO:
         """One of the files of a day."""
