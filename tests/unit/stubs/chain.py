@@ -28,7 +28,7 @@ from spark_lib.training import CARD, MODEL
 
 def install(replace: Callable[[object, str, object], object] = setattr) -> None:
     """Put the small bodies in place of those that need Spark."""
-    replace(tasks.Stage, "spark", lambda stage: None)
+    replace(tasks.Stage, "spark", lambda stage, reads=(): None)
     replace(spark_lib.features, "build", _features)
     replace(spark_lib.serving, "build", _features)
     replace(spark_lib.balancing, "build", _balanced)
