@@ -12,7 +12,7 @@ from spark_lib.calibration import NONE, Calibration
 from spark_lib.engine import Engine
 from spark_lib.errors import BadData
 from spark_lib.files import columns_of
-from spark_lib.lake import Attempt, Partition, Rows, s3_client
+from spark_lib.lake import Attempt, Partition, Rows, Schema, s3_client
 from spark_lib.model import check_digest, check_safe
 from spark_lib.python_model import PythonModel
 from spark_lib.selection import Pinned
@@ -33,19 +33,22 @@ def build(
     """Write one row for each row of ``features`` into the run of ``attempt``: key, entity, event time, ``score`` (the
     probability of the positive outcome, by the calibration of the model's card), ``model_date`` and ``model_digest``.
 
-    Raises BadData where the columns are not those of the model's card, or a value without a fill is missing;
-    ModelError where the model is not the one that its card names, or is not safe to load.
+    Columns that the card does not name are left out. An infinity is scored as it is: trees compare it as any other number.
+    Raises BadData where the columns are not those of the model's card, a value without a fill is missing, a key, an entity
+    or an event time is null, or a score is no probability; DamagedPartition where a file of ``features`` cannot be read or
+    has not the columns of its manifest; ModelError where the model is not the one that its card names, or is not safe to
+    load.
     """
     wanted = {f["name"]: Feature(f["type"], f["fill"]) for f in model.card["features"]}
     check_columns(features, wanted)
     there = dict(features.manifest.schema)
-    identity = tuple((name, there[name]) for name in dict.fromkeys([case.key, case.entity, case.event_time]))
+    identity = identity_of(case, features)
     runs = runner(model, features.manifest.rows())
     job = scoring.Job(
         features.store.root,
         s3_client.connection(),
         identity,
-        wanted,
+        {name: Feature(there[name], feature.fill) for name, feature in wanted.items()},
         runs,
         model.card["calibration"],
         model.date,
@@ -55,7 +58,7 @@ def build(
         file_rows,
     )
     done = scoring.run(spark, job, features.manifest.files, features.prefix)
-    matrix.refuse_missing(done.missing)
+    refuse(features, done)
     if done.scores.rows != features.manifest.rows():
         raise BadData(
             f"predictions of {features.date}",
@@ -84,6 +87,25 @@ def runner(model: Pinned, rows: int) -> Engine | PythonModel:
     check_digest(model.model, model.digest)
     check_safe(model.model)
     return engine.of(model.model, rows)
+
+
+def refuse(features: Partition, done: scoring.Done) -> None:
+    """Raise BadData where a row has no identity, no value that it needs, or no probability."""
+    if done.nulls:
+        raise BadData(
+            f"features of {features.date}",
+            f"a value in every row of {', '.join(done.nulls)}",
+            "null: " + ", ".join(f"{count:,} of {name}" for name, count in done.nulls.items()),
+            "build the day's features again; nothing was published",
+        )
+    matrix.refuse_missing(done.missing)
+    if done.senseless:
+        raise BadData(
+            f"predictions of {features.date}",
+            "a probability for every row",
+            f"scores that are not a number from 0 to 1: {done.senseless:,}",
+            "look for infinities in the features, which other models than trees cannot take; nothing was published",
+        )
 
 
 def scored_by(
@@ -117,6 +139,21 @@ def scored_by(
 
     schema = StructType([rows.schema[column] for column in identity]).add(name, DoubleType())
     return rows.mapInArrow(scores, schema)
+
+
+def identity_of(case: UseCase, features: Partition) -> Schema:
+    """Key, entity and event time with their types, each once. Raises BadData where one is not a column."""
+    found = dict(features.manifest.schema)
+    names = list(dict.fromkeys([case.key, case.entity, case.event_time]))
+    for name in names:
+        if name not in found:
+            raise BadData(
+                f"features of {features.date}",
+                f"a column {name!r}, as the use case has it",
+                f"only {', '.join(found)}",
+                "build the day's features again with this use case",
+            )
+    return tuple((name, found[name]) for name in names)
 
 
 def check_columns(features: Partition, wanted: Mapping[str, Feature]) -> None:

@@ -58,7 +58,8 @@ class Slice:
 @dataclass(frozen=True)
 class Job:
     """What every task is told: the lake that it reads and how to reach it, the columns that are copied and those that make the
-    matrix, how scores come of it, and where they go, ``rows_a_file`` at most into one file."""
+    matrix, all of the types that the manifest has, how scores come of it, and where they go, ``rows_a_file`` at most into one
+    file."""
 
     source: str
     connection: s3_client.Connection
@@ -105,14 +106,26 @@ class Scores:
 
 @dataclass
 class Done:
-    """What a task wrote, the rows of each file by name, and what it saw: scores, values missing without a fill by feature,
-    rows with the features of an earlier one, and why no forest was compiled."""
+    """What a task wrote, the rows of each file by name, and what it saw: scores, nulls by column of the identity, values
+    missing without a fill by feature, rows with the features of an earlier one, rows whose score is no probability, and why no
+    forest was compiled."""
 
     files: dict[str, int] = field(default_factory=dict)
     scores: Scores = field(default_factory=Scores)
+    nulls: Counter[str] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
     repeated: int = 0
+    senseless: int = 0
     slow: str = ""
+
+    def merge(self, other: Done) -> None:
+        self.files |= other.files
+        self.scores.merge(other.scores)
+        self.nulls += other.nulls
+        self.missing += other.missing
+        self.repeated += other.repeated
+        self.senseless += other.senseless
+        self.slow = self.slow or other.slow
 
 
 def shared(files: Sequence[File], prefix: str, tasks: int) -> list[list[Slice]]:
@@ -151,11 +164,7 @@ def run(spark: SparkSession, job: Job, files: Sequence[File], prefix: str) -> Do
         done = pickle.loads(told)  # noqa: S301  (of our own worker)
         if isinstance(done, DaystoneError):
             raise done
-        together.files |= done.files
-        together.scores.merge(done.scores)
-        together.missing += done.missing
-        together.repeated += done.repeated
-        together.slow = together.slow or done.slow
+        together.merge(done)
     return together
 
 
@@ -177,8 +186,12 @@ def scored(job: Job, share: Sequence[Slice], task: int) -> Done:
             uncalibrated, missing, repeated = job.engine.of_rows(rows, job.features)
             done.missing.update(missing)
             done.repeated += repeated
-            if not done.missing:  # else nothing will be published, and what is left is to count
-                scores = calibration.apply(job.back, uncalibrated)
+            done.nulls += Counter({name: rows.column(name).null_count for name, _ in job.identity})
+            if done.nulls or done.missing:  # nothing will be published, and what is left is to count
+                continue
+            scores = calibration.apply(job.back, uncalibrated)
+            done.senseless += int(np.count_nonzero(~((scores >= 0) & (scores <= 1))))
+            if not done.senseless:
                 done.scores.add(scores)
                 yield _output(job, rows, scores)
 
@@ -187,23 +200,36 @@ def scored(job: Job, share: Sequence[Slice], task: int) -> Done:
 
 
 def _rows(job: Job, share: Sequence[Slice]) -> Iterator[pa.RecordBatch]:
-    """The rows of slices, the columns of the identity first. Raises DamagedPartition for a file that cannot be read."""
+    """The rows of slices, the columns of the identity first. Raises DamagedPartition for a file that cannot be read, or has
+    not the columns that the manifest says; others are left out."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     store = open_store(job.source)
-    names = list(dict.fromkeys([*dict(job.identity), *job.features]))
+    types = dict(job.identity) | {name: feature.type for name, feature in job.features.items()}
+    wanted = arrow_schema(tuple(types.items()))
     for part in share:
         try:
             with store.open(part.key) as opened:
-                file = pq.ParquetFile(opened)
-                absent = [name for name in names if name not in file.schema_arrow.names]
-                if absent:
-                    raise damaged(store.url(part.key), f"a column {absent[0]!r}", ", ".join(file.schema_arrow.names))
+                # Spark writes a checksum into every page: without it a flipped bit would be scored as another number.
+                file = pq.ParquetFile(opened, page_checksum_verification=True)
+                _check_columns(store.url(part.key), wanted, file.schema_arrow)
                 groups = list(_groups(file.metadata, part))
-                yield from file.iter_batches(job.engine.rows_at_once, groups, names, use_threads=False)
+                yield from file.iter_batches(job.engine.rows_at_once, groups, wanted.names, use_threads=False)
         except (pa.ArrowException, OSError) as error:
-            raise damaged(store.url(part.key), "a Parquet file that can be read", str(error).splitlines()[0]) from error
+            reason = str(error).splitlines()[-1].rstrip(".")  # of several the one that says what was read
+            raise damaged(store.url(part.key), "a Parquet file that can be read", reason) from error
+
+
+def _check_columns(url: str, wanted: pa.Schema, found: pa.Schema) -> None:
+    for column in wanted:
+        there = found.field(column.name).type if column.name in found.names else None
+        if there != column.type:
+            raise damaged(
+                url,
+                f"a column {column.name!r} of type {column.type}, as its manifest says",
+                f"type {there}" if there else f"only {', '.join(found.names)}",
+            )
 
 
 def _groups(metadata: pq.FileMetaData, part: Slice) -> Iterator[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import joblib
 import numpy as np
 import onnxruntime
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
@@ -20,9 +22,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from spark_lib import engine, features, inference, model, selection
-from spark_lib.errors import BadData, DamagedPartition, ModelError
-from spark_lib.lake import Attempt, Lake, Partition, tables
+from spark_lib import engine, features, inference, model, scoring, selection
+from spark_lib.errors import BadData, DamagedPartition, DaystoneError, ModelError
+from spark_lib.lake import Attempt, Lake, Partition, Rows, tables
 from spark_lib.selection import Pinned
 from spark_lib.use_case import Feature
 from tests.spark.lakes import (
@@ -39,6 +41,7 @@ from tests.spark.lakes import (
     history,
     land,
     land_rows,
+    many_featured,
     noon,
     parcel,
     publish,
@@ -204,28 +207,103 @@ def test_features_without_a_file_have_no_scores(spark: SparkSession, chain: Chai
 # -- what is refused
 
 
-def refusal(spark: SparkSession, chain: Chain, root: Path, to_score: Partition) -> str:
-    lake = Lake(str(root), CASE)
-    with pytest.raises(BadData) as caught:
-        score(spark, lake, to_score, chain.pinned)
-    assert not lake.is_published("predictions", to_score.date)
-    return str(caught.value)
+def refusal(spark: SparkSession, lake: Lake, to_score: Partition, model: Pinned) -> DaystoneError:
+    """Why a rebuild ended. What stood stands, and nothing of the new run is left beside it."""
+
+    def one(url: str) -> Rows:
+        Path(url).mkdir(parents=True)
+        pq.write_table(pa.table({"parcel": ["p"]}), f"{url}/part-0.parquet")
+        return Rows({"": 1}, (("parcel", "string"),))
+
+    stands = publish(lake, "predictions", to_score.date, one)
+    attempt = Attempt(lake, "predictions", [to_score.date], stage="Test", rebuild=True)
+    with pytest.raises(DaystoneError) as caught, attempt:
+        attempt.commit(inference.build(spark, Parcels(), to_score, model, attempt, ANY_FILE_ROWS))
+    (after,) = lake.require("predictions", to_score.date)
+    assert after.manifest == stands.manifest
+    assert after.verify() == ([], 0)
+    there = {entry.key for entry in lake.store.list(after.prefix)}
+    assert there == {f"{after.prefix}/{path}" for path in ("_SUCCESS", after.manifest.files[0].path)}
+    return caught.value
 
 
 def test_a_null_without_a_fill_is_counted_over_the_whole_day(spark: SparkSession, chain: Chain, tmp_path: Path) -> None:
     day = [featured(f"p{number}", earlier=None if number % 4 == 0 else 1) for number in range(12)]
-    to_score = publish_features(Lake(str(tmp_path), CASE), AFTER, day, files=3)
-    assert refusal(spark, chain, tmp_path, to_score) == (
+    lake = Lake(str(tmp_path), CASE)
+    error = refusal(spark, lake, publish_features(lake, AFTER, day, files=3), chain.pinned)
+    assert (type(error), str(error)) == (
+        BadData,
         "the model's matrix: wanted a value in every row of earlier; found null or NaN: 3 of earlier. "
-        "Next: declare a `fill` for it in the use case, or repair the feature"
+        "Next: declare a `fill` for it in the use case, or repair the feature",
     )
 
 
+def test_a_null_key_is_counted_over_the_whole_day(spark: SparkSession, chain: Chain, tmp_path: Path) -> None:
+    day = [featured(f"p{number}") | ({"parcel": None} if number % 4 == 0 else {}) for number in range(12)]
+    day[1] |= {"sender": None}
+    lake = Lake(str(tmp_path), CASE)
+    error = refusal(spark, lake, publish_features(lake, AFTER, day, files=3), chain.pinned)
+    assert (type(error), str(error)) == (
+        BadData,
+        "features of 2026-03-11: wanted a value in every row of parcel, sender; found null: 3 of parcel, 1 of sender. "
+        "Next: build the day's features again; nothing was published",
+    )
+
+
+def test_infinities_are_scored_as_they_are(
+    spark: SparkSession, chain: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = Lake(str(tmp_path), CASE)
+    day = [featured(f"p{number}", weight=weight) for number, weight in enumerate([float("inf"), float("-inf"), 1.0])]
+    few = publish_features(lake, AFTER, day)
+    by_onnxruntime = rows(score(spark, lake, few, chain.pinned))
+    monkeypatch.setattr(engine, "LEAST_ROWS", 0)
+    by_forest = score(spark, Lake(str(tmp_path / "forest"), CASE), few, chain.pinned)
+
+    expected = expected_scores(few, chain.pinned.model, chain.pinned.card)
+    assert {row["parcel"]: row["score"] for row in by_onnxruntime} == expected
+    assert by_forest.manifest.metrics["engine"] == "forest"
+    assert rows(by_forest) == by_onnxruntime
+    assert expected["p0"] != expected["p1"]
+
+
+def test_scores_that_are_no_probabilities_are_refused(spark: SparkSession, chain: Chain, tmp_path: Path) -> None:
+    """As infinity times nothing is none, in a logistic regression."""
+    lake = Lake(str(tmp_path), CASE)
+    card = chain.pinned.card | {"calibration": {"kind": "prior", "odds": float("nan")}}
+    error = refusal(spark, lake, publish_features(lake, AFTER, [featured("p1")]), replace(chain.pinned, card=card))
+    assert (type(error), str(error)) == (
+        BadData,
+        "predictions of 2026-03-11: wanted a probability for every row; "
+        "found scores that are not a number from 0 to 1: 1. Next: look for infinities in the features, "
+        "which other models than trees cannot take; nothing was published",
+    )
+
+
+def test_columns_that_the_card_does_not_name_are_left_out(
+    spark: SparkSession, chain: Chain, predictions: Partition, tmp_path: Path
+) -> None:
+    lake = Lake(str(tmp_path), CASE)
+    day = [row | {"note": "new"} for row in many_featured(AFTER, 500)]
+    found = score(spark, lake, publish_features(lake, AFTER, day, note="string"), chain.pinned)
+    assert [name for name, _ in found.manifest.schema] == COLUMNS
+    assert rows(found) == rows(predictions)
+
+
+def test_a_file_without_rows_among_others_adds_none(spark: SparkSession, chain: Chain, tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path), CASE)
+    to_score = publish_features(lake, AFTER, [featured("p1"), featured("p2")], files=3)
+    assert [file.rows for file in to_score.manifest.files] == [1, 1, 0]
+    assert [row["parcel"] for row in rows(score(spark, lake, to_score, chain.pinned))] == ["p1", "p2"]
+
+
 def test_a_feature_of_another_type_than_the_cards_is_refused(spark: SparkSession, chain: Chain, tmp_path: Path) -> None:
-    to_score = publish_features(Lake(str(tmp_path), CASE), AFTER, [featured("p1")], weight="float")
-    assert refusal(spark, chain, tmp_path, to_score) == (
+    lake = Lake(str(tmp_path), CASE)
+    error = refusal(spark, lake, publish_features(lake, AFTER, [featured("p1")], weight="float"), chain.pinned)
+    assert (type(error), str(error)) == (
+        BadData,
         "features of 2026-03-11: wanted a column 'weight' of type double, as the model's card has it; found type float. "
-        "Next: build the day's features again with the use case that the model was trained with, or train again"
+        "Next: build the day's features again with the use case that the model was trained with, or train again",
     )
 
 
@@ -240,17 +318,73 @@ def test_a_feature_that_the_day_lacks_is_refused(spark: SparkSession, chain: Cha
     )
 
 
-def test_types_of_the_card_may_be_spelled_as_sql_allows(spark: SparkSession, chain: Chain) -> None:
-    inference.check_columns(chain.to_score, {"earlier": Feature("LONG"), "weight": Feature("Double")})
+def test_an_entity_that_the_day_lacks_is_refused(chain: Chain) -> None:
+    class Weighed(Parcels):
+        entity = "scales"
+
+    with pytest.raises(BadData) as caught:
+        inference.identity_of(Weighed(), chain.to_score)
+    assert str(caught.value) == (
+        "features of 2026-03-11: wanted a column 'scales', as the use case has it; "
+        "found only parcel, sender, sent, earlier, weight, fragile. "
+        "Next: build the day's features again with this use case"
+    )
 
 
-def test_a_broken_page_of_the_features_is_damage(spark: SparkSession, chain: Chain, tmp_path: Path) -> None:
+def test_types_of_the_card_may_be_spelled_as_sql_allows(spark: SparkSession, chain: Chain, tmp_path: Path) -> None:
+    spelled = {"bigint": "LONG", "double": "Double", "boolean": "BOOLEAN"}
+    features = [feature | {"type": spelled[feature["type"].lower()]} for feature in chain.pinned.card["features"]]
     lake = Lake(str(tmp_path), CASE)
-    to_score = publish_features(lake, AFTER, [featured(f"p{number}") for number in range(10)])
-    break_page(to_score.files()[0])
-    with pytest.raises(DamagedPartition) as caught:
-        score(spark, lake, to_score, chain.pinned)
-    assert caught.value.where == to_score.files()[0]
+    few = publish_features(lake, AFTER, [featured("p1")])
+    found = score(spark, lake, few, replace(chain.pinned, card=chain.pinned.card | {"features": features}))
+    assert found.manifest.rows() == 1
+
+
+def other_columns(change: Callable[[pa.Table], pa.Table]) -> Callable[[str], None]:
+    return lambda file: pq.write_table(change(pq.read_table(file, partitioning=None)), file)
+
+
+@pytest.mark.parametrize(
+    ("damage", "wanted", "found"),
+    [
+        (lambda file: Path(file).write_bytes(b""), "a Parquet file that can be read", "Parquet file size is 0 bytes"),
+        (
+            lambda file: Path(file).write_bytes(b"parcel,weight\np1,1.0\n"),
+            "a Parquet file that can be read",
+            "Parquet magic bytes not found in footer. Either the file is corrupted or this is not a parquet file",
+        ),
+        (break_page, "a Parquet file that can be read", "Deserializing page header failed"),
+        (
+            other_columns(lambda rows: rows.drop_columns(["weight"])),
+            "a column 'weight' of type double, as its manifest says",
+            "only parcel, sender, sent, earlier, fragile",
+        ),
+        (
+            other_columns(lambda rows: rows.rename_columns({"parcel": "Parcel"})),
+            "a column 'parcel' of type string, as its manifest says",
+            "only Parcel, sender, sent, earlier, weight, fragile",
+        ),
+        (
+            other_columns(lambda rows: rows.set_column(3, "earlier", rows["earlier"].cast("string"))),
+            "a column 'earlier' of type int64, as its manifest says",
+            "type string",
+        ),
+    ],
+    ids=["0 bytes", "not Parquet", "corrupt row group", "column missing", "column renamed", "another type"],
+)
+def test_a_file_that_is_not_as_its_manifest_says_is_named(
+    spark: SparkSession, chain: Chain, tmp_path: Path, damage: Callable[[str], None], wanted: str, found: str
+) -> None:
+    """Damaged after the partition was found whole."""
+    lake = Lake(str(tmp_path), CASE)
+    to_score = publish_features(lake, AFTER, [featured(f"p{number}") for number in range(10)], files=2)
+    damage(to_score.files()[1])
+    error = refusal(spark, lake, to_score, chain.pinned)
+    assert (type(error), str(error)) == (
+        DamagedPartition,
+        f"{to_score.files()[1]}: wanted {wanted}; found {found}. "
+        "Next: restore the file, or build the day anew (daystone rebuild STAGE --date DAY)",
+    )
 
 
 @pytest.mark.parametrize("document", ["model.onnx", "card.json"])
@@ -273,18 +407,22 @@ def test_what_is_pinned_is_what_was_trained(chain: Chain) -> None:
     assert chain.pinned.digest == chain.model.manifest.metrics["model_digest"]
 
 
-def test_bytes_that_are_not_the_pinned_ones_score_nothing(spark: SparkSession, chain: Chain, tmp_path: Path) -> None:
+def test_bytes_that_are_not_the_pinned_ones_score_nothing(
+    spark: SparkSession, chain: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The digest is checked before anything is parsed or sent to a worker."""
-    with pytest.raises(ModelError) as caught:
-        score(spark, Lake(str(tmp_path), CASE), chain.to_score, replace(chain.pinned, model=b"others"))
-    assert str(caught.value) == (
+    for module, name in ((inference, "check_safe"), (engine, "of"), (scoring, "run")):
+        monkeypatch.setattr(module, name, None)
+    error = refusal(spark, Lake(str(tmp_path), CASE), chain.to_score, replace(chain.pinned, model=b"others"))
+    assert (type(error), str(error)) == (
+        ModelError,
         f"model.onnx: wanted the SHA-256 of its card, {chain.pinned.digest}; found {model.digest(b'others')}. "
-        "Next: restore the file that was trained, or train again; do not score with this one"
+        "Next: restore the file that was trained, or train again; do not score with this one",
     )
 
 
 def test_a_pickle_that_was_pinned_scores_nothing(spark: SparkSession, chain: Chain, tmp_path: Path) -> None:
     pickled = pickle.dumps({"features": 3})
     untrusted = replace(chain.pinned, model=pickled, digest=model.digest(pickled))
-    with pytest.raises(ModelError, match=r"^model\.onnx: wanted an ONNX model; found a Python pickle"):
-        score(spark, Lake(str(tmp_path), CASE), chain.to_score, untrusted)
+    error = refusal(spark, Lake(str(tmp_path), CASE), chain.to_score, untrusted)
+    assert str(error).startswith("model.onnx: wanted an ONNX model; found a Python pickle")

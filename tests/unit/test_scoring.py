@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,7 @@ class Halves(Engine):
 
 
 def job(root: Path, rows_a_file: int = 1000) -> Job:
-    features = {"x": Feature("DOUBLE"), "y": Feature("INT", fill=0)}
+    features = {"x": Feature("double"), "y": Feature("int", fill=0)}
     return Job(
         str(root),
         s3_client.connection(),
@@ -51,7 +53,7 @@ def job(root: Path, rows_a_file: int = 1000) -> Job:
 def written(root: Path, name: str, values: list[float | None], row_group: int = 10) -> list[Slice]:
     """A file of loans in the lake, whole, as one slice."""
     rows = {
-        "loan": [f"{name}-{number}" for number in range(len(values))],
+        "loan": pa.array([f"{name}-{number}" for number in range(len(values))], pa.string()),
         "made": pa.array([datetime(2026, 1, 1, tzinfo=UTC)] * len(values), pa.timestamp("us", tz="UTC")),
         "x": pa.array(values, pa.float64()),
         "y": pa.array([None] * len(values), pa.int32()),
@@ -146,20 +148,96 @@ def test_no_rows_are_no_file(tmp_path: Path) -> None:
     assert (done.files, done.scores.rows) == ({}, 0)
 
 
-def test_a_file_that_is_none_is_damage(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"", "Parquet file size is 0 bytes"),
+        (
+            b"PAR1 and no more",
+            "Parquet magic bytes not found in footer. Either the file is corrupted or this is not a parquet file",
+        ),
+    ],
+)
+def test_a_file_that_is_none_is_damage(tmp_path: Path, content: bytes, found: str) -> None:
     (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "a.parquet").write_bytes(b"PAR1 and no more")
+    (tmp_path / "in" / "a.parquet").write_bytes(content)
 
-    with pytest.raises(DamagedPartition, match="a Parquet file that can be read"):
+    with pytest.raises(DamagedPartition) as caught:
         scoring.scored(job(tmp_path), [Slice("in/a.parquet", 0, 16)], 0)
 
+    assert damage(caught.value) == (str(tmp_path / "in/a.parquet"), "a Parquet file that can be read", found)
+    assert scored(tmp_path) == []
 
-def test_a_file_without_a_column_is_damage(tmp_path: Path) -> None:
+
+def damage(error: DamagedPartition) -> tuple[str, str, str]:
+    return error.where, error.wanted, error.found
+
+
+@pytest.mark.parametrize(
+    ("altered", "wanted", "found"),
+    [
+        (lambda rows: rows.drop_columns(["y"]), "'y' of type int32", "only loan, made, x, unused"),
+        (lambda rows: rows.drop_columns(["loan"]), "'loan' of type string", "only made, x, y, unused"),
+        (
+            lambda rows: rows.rename_columns(["loan", "made", "x", "Y", "unused"]),
+            "'y' of type int32",
+            "only loan, made, x, Y, unused",
+        ),
+        (lambda rows: rows.set_column(2, "x", pa.array([1], pa.int64())), "'x' of type double", "type int64"),
+        (lambda rows: rows.set_column(0, "loan", pa.array([1], pa.int64())), "'loan' of type string", "type int64"),
+    ],
+    ids=["feature missing", "key missing", "renamed", "feature of another type", "key of another type"],
+)
+def test_a_file_without_a_column_of_its_manifest_is_damage(
+    tmp_path: Path, altered: Callable[[pa.Table], pa.Table], wanted: str, found: str
+) -> None:
     (share,) = written(tmp_path, "a.parquet", [0.5])
-    pq.write_table(pq.read_table(tmp_path / share.key).drop_columns(["y"]), tmp_path / share.key)
+    pq.write_table(altered(pq.read_table(tmp_path / share.key)), tmp_path / share.key)
 
-    with pytest.raises(DamagedPartition, match="wanted a column 'y'; found loan, made, x, unused"):
+    with pytest.raises(DamagedPartition) as caught:
         scoring.scored(job(tmp_path), [share], 0)
+
+    assert damage(caught.value) == (
+        str(tmp_path / share.key),
+        f"a column {wanted}, as its manifest says",
+        found,
+    )
+
+
+def test_a_flipped_bit_in_a_page_is_damage_and_no_other_score(tmp_path: Path) -> None:
+    (share,) = written(tmp_path, "a.parquet", [0.25, 0.5, 0.75])  # the one between them is in no statistics
+    rows, path = pq.read_table(tmp_path / share.key), tmp_path / share.key
+    pq.write_table(rows, path, write_page_checksum=True, compression="none", use_dictionary=False)
+    content = path.read_bytes()
+    assert content.count(struct.pack("<d", 0.5)) == 1
+    path.write_bytes(content.replace(struct.pack("<d", 0.5), struct.pack("<d", 0.625)))
+
+    with pytest.raises(DamagedPartition) as caught:
+        scoring.scored(job(tmp_path), [share], 0)
+
+    found = "could not verify page integrity, CRC checksum verification failed for page_ordinal 0"
+    assert damage(caught.value) == (str(path), "a Parquet file that can be read", found)
+
+
+def test_nulls_of_the_identity_are_counted_to_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring, "BATCH_ROWS", 2)
+    (share,) = written(tmp_path, "a.parquet", [0.5] * 6)
+    rows = pq.read_table(tmp_path / share.key)
+    keys = pa.array(["a", "b", None, "c", None, None])
+    pq.write_table(rows.set_column(0, "loan", keys), tmp_path / share.key)
+
+    assert scoring.scored(job(tmp_path), [share], 0).nulls == {"loan": 3}
+
+
+def test_scores_that_are_no_probabilities_are_counted_to_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scoring, "BATCH_ROWS", 2)
+    share = written(tmp_path, "a.parquet", [0.0, 2.0, 2.5, -0.5, float("inf"), 1.0])
+
+    done = scoring.scored(job(tmp_path), share, 0)
+
+    assert (done.senseless, sum(done.files.values())) == (3, 2)
 
 
 def test_what_scores_add_up_to_does_not_depend_on_how_they_were_shared_out() -> None:
