@@ -8,6 +8,8 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -36,9 +38,34 @@ DEEDS: dict[str, dict[str, Any]] = {
     "dropped-after": {"deed": "drop after"},
 }
 _HELD_SECONDS = 2.0
+#: Cases that also strike a partition that is scored file by file.
+SCORES_TOO = (
+    "executor-killed",
+    "worker-killed",
+    "driver-killed",
+    "part-file-*",
+    "part-slow-down",
+    "part-dropped-after",
+)
 
 
 def cases() -> Iterator[Case]:
+    for case in _of_builds():
+        yield case
+        if any(fnmatch(case.name, f"spark-{name}-{case.store}") for name in SCORES_TOO):
+            name = case.name.replace("spark-", "spark-scores-")
+            yield replace(case, name=name, family=f"{case.family}, at scores", strike=_of_scores(case.strike))
+
+
+def _of_scores(strike: Callable[..., None]) -> Callable[..., None]:
+    def strike_scores(world: SparkWorld, draw: Random) -> None:
+        world.scores()
+        strike(world, draw)
+
+    return strike_scores
+
+
+def _of_builds() -> Iterator[Case]:
     def threads(name: str, family: str, store: str, strike: Callable[..., None], seeds: int = 1) -> Case:
         return Case(f"spark-{name}-{store}", f"Spark: {family}", store, strike, seeds, together="threads")
 

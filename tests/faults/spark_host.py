@@ -2,28 +2,39 @@
 
     python -m tests.faults.spark_host MASTER LOG
 
-``build`` is one attempt at one day or many, through Spark's Python workers and the product's own functions; ``read``
-counts the rows of a published day. Each command has a thread of its own.
+``build`` is one attempt at one day or many, through Spark's Python workers and the product's own functions; ``score`` is
+one at the same dataset of a day, from the files that ``build`` left in another lake; ``read`` counts the rows of a
+published day. Each command has a thread of its own.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
+import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from spark_lib import scoring
+from spark_lib.engine import Engine
 from spark_lib.errors import DaystoneError
 from spark_lib.files import read_parquet, spark_path, unreadable_files_named, write_parquet
-from spark_lib.lake import Attempt, Lake, Rows
+from spark_lib.lake import Attempt, Lake, Rows, s3_client
+from spark_lib.scoring import Done, Job, Slice, attempted
 from spark_lib.session import session
+from spark_lib.use_case import Feature
 
 CASE, DATASET = "spark", "rows"
 ROWS, PARTS = 400, 4
@@ -43,6 +54,7 @@ _DDL = ", ".join(" ".join(column) for column in _SCHEMA)
 def main(master: str, log: str) -> None:
     spark = session(master=master, driver_memory="1g", shuffle_partitions=2, conf=_CONF, log_file=log, on_s3=True)
     spark.range(2).mapInArrow(lambda batches: batches, "id BIGINT").count()  # workers and imports, once
+    scoring.attempted = slowly  # of which tasks are told
     answer({"id": "ready"})
     for line in sys.stdin:
         threading.Thread(target=obey, args=[spark, json.loads(line)], daemon=True).start()
@@ -95,30 +107,72 @@ def write(attempt: Attempt, rows: DataFrame) -> dict[date, Rows]:
 
 
 def worker(command: dict[str, Any]) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """What a Python worker does: it leaves a mark with its process, meets another job if it is told to, and takes its
-    time."""
-    marks, name, slow, meet = command.get("marks"), command["id"], command.get("slow", 0.0), command.get("meet", 0)
+    """What a Python worker does: it leaves a mark, meets another job if it is told to, and takes its time."""
 
     def work(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        import os
-        import time
-        from pathlib import Path
-
-        if marks:
-            daemon = os.getppid()
-            status = Path(f"/proc/{daemon}/stat").read_text()
-            executor = int(status.rpartition(")")[2].split()[1])
-            Path(marks, f"{name}.{os.getpid()}.{executor}").touch()
-            deadline = time.monotonic() + 30
-            while meet and time.monotonic() < deadline:
-                if len({mark.name.split(".")[0] for mark in Path(marks).iterdir()}) >= meet:
-                    break
-                time.sleep(0.01)
+        at_work(command)
         for batch in batches:
-            time.sleep(slow)
+            time.sleep(command.get("slow", 0.0))
             yield batch
 
     return work
+
+
+def at_work(command: Mapping[str, Any]) -> None:
+    """Leave a mark with this process and its executor's, and wait for another job's if the command says so."""
+    marks, meet = command.get("marks"), command.get("meet", 0)
+    if marks:
+        status = Path(f"/proc/{os.getppid()}/stat").read_text()  # of the daemon
+        executor = int(status.rpartition(")")[2].split()[1])
+        Path(marks, f"{command['id']}.{os.getpid()}.{executor}").touch()
+        deadline = time.monotonic() + 30
+        while meet and time.monotonic() < deadline:
+            if len({mark.name.split(".")[0] for mark in Path(marks).iterdir()}) >= meet:
+                break
+            time.sleep(0.01)
+
+
+@dataclass(frozen=True)
+class Slow(Engine):
+    """Scores that take their time."""
+
+    command: Mapping[str, Any] = field(default_factory=dict)
+
+    def scores(self, columns: np.ndarray) -> np.ndarray:
+        time.sleep(self.command.get("slow", 0.0))
+        found: np.ndarray = columns[0] % 1024 / 1024
+        return found
+
+
+def slowly(job: Job, share: Sequence[Slice], task: int) -> Done | DaystoneError:
+    """A task of scoring in pieces so small that it can be struck between the row groups of a file, and between files."""
+    assert isinstance(job.engine, Slow)
+    at_work(job.engine.command)
+    with patch.object(scoring, "BATCH_ROWS", ROWS // 8), patch.object(scoring, "_GROUP_ROWS", ROWS // 8):
+        return attempted(job, share, task)
+
+
+@unreadable_files_named()
+def score(spark: SparkSession, command: dict[str, Any]) -> int:
+    (day,) = (date.fromisoformat(day) for day in command["days"])
+    (source,) = Lake(command["source"], CASE).require(DATASET, day)
+    with Attempt(Lake(command["root"], CASE), DATASET, [day], stage="Spark") as attempt:
+        job = Job(
+            source.store.root,
+            s3_client.connection(),
+            _SCHEMA,
+            {"id": Feature("bigint")},
+            Slow(b"", command=command),
+            {"kind": "none"},
+            day,
+            "none",
+            attempt.lake.root,
+            attempt.prefix(day),
+            ROWS // PARTS,
+        )
+        done = scoring.run(spark, job, source.manifest.files, source.prefix)
+        written = Rows({"": done.scores.rows}, (*_SCHEMA, *scoring.SCORED), {}, frozenset(done.files))
+        return sum(manifest.rows() for manifest in attempt.commit(written).values())
 
 
 @unreadable_files_named()
@@ -129,7 +183,7 @@ def read(spark: SparkSession, command: dict[str, Any]) -> int:
     return read_parquet(spark, files, _DDL).count()
 
 
-_COMMANDS = {"build": build, "read": read}
+_COMMANDS = {"build": build, "score": score, "read": read}
 
 if __name__ == "__main__":
     main(*sys.argv[1:])

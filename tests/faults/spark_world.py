@@ -114,11 +114,19 @@ class Host:
 
 @dataclass
 class SparkWorld(World):
-    """A lake on which ``host`` builds. ``other`` starts a second driver, for those that are killed."""
+    """A lake on which ``host`` builds. ``other`` starts a second driver, for those that are killed. What ``score`` reads is
+    in the lake ``source``."""
 
     host: Host = field(kw_only=True)
     other: Callable[[], Host] = field(kw_only=True)
+    source: str = field(kw_only=True)
+    reference_of_scores: Callable[[], Mapping[Key, Contents]] = field(kw_only=True)
+    _do: str = "build"
     _asked: list[tuple[date, ...]] = field(default_factory=list)
+
+    def scores(self) -> None:
+        """From here on every attempt is one at scoring."""
+        self._do, self.reference = "score", self.reference_of_scores()
 
     def build(self, asked: Collection[date] = (DAY,), host: Host | None = None, **more: Any) -> str:
         """Let a driver begin an attempt."""
@@ -126,7 +134,8 @@ class SparkWorld(World):
         if self._reader is None:
             self._reader = Reader(self.root, self.reference)
             self._reader.start()
-        return (host or self.host).send("build", self.root, asked, marks=str(self.marks), **more)
+        more |= {"marks": str(self.marks), "source": self.source}
+        return (host or self.host).send(self._do, self.root, asked, **more)
 
     def built(self, number: str, codes: Collection[int] = (0,), said: str = "", host: Host | None = None) -> None:
         """Wait for the end of an attempt; its answer must be one of ``codes``, and true."""
@@ -165,7 +174,7 @@ class SparkWorlds:
     server: Server
     bucket: str
     _hosts: dict[str, Host] = field(default_factory=dict)
-    _references: dict[str, Mapping[Key, Contents]] = field(default_factory=dict)
+    _references: dict[tuple[str, str], Mapping[Key, Contents]] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     @contextmanager
@@ -181,7 +190,16 @@ class SparkWorlds:
             return others[-1].ready()
 
         proxy = host.proxy if case.store == "s3" else None
-        world = SparkWorld(home, root, self._reference(case.together), proxy, host=host, other=other)
+        world = SparkWorld(
+            home,
+            root,
+            self._reference(case.together, "build", MANY),
+            proxy,
+            host=host,
+            other=other,
+            source=self._undisturbed(case.together, "build"),
+            reference_of_scores=lambda: self._reference(case.together, "score", [DAY]),
+        )
         try:
             yield world
         finally:
@@ -203,13 +221,15 @@ class SparkWorlds:
     def _start(self, name: str) -> Host:
         return Host(self.home / f"{name}-{next(self._numbers)}", MASTERS[name], self.server)
 
-    def _reference(self, name: str) -> Mapping[Key, Contents]:
+    def _undisturbed(self, name: str, do: str) -> str:
+        return str(self.home / f"undisturbed-{name}-{do}")
+
+    def _reference(self, name: str, do: str, asked: Collection[date]) -> Mapping[Key, Contents]:
         """What an undisturbed attempt publishes, on a local lake."""
-        if name not in self._references:
-            root = str(self.home / f"undisturbed-{name}")
-            host = self._host(name)
-            told = host.answer(host.send("build", root, MANY))
+        if (name, do) not in self._references:
+            root, host = self._undisturbed(name, do), self._host(name)
+            told = host.answer(host.send(do, root, asked, source=self._undisturbed(name, "build")))
             assert told["code"] == 0, told
-            found = Lake(root, CASE).require(DATASET, MANY[0], MANY[-1])
-            self._references[name] = {(CASE, DATASET, one.date): contents(one) for one in found}
-        return self._references[name]
+            found = Lake(root, CASE).require(DATASET, min(asked), max(asked))
+            self._references[name, do] = {(CASE, DATASET, one.date): contents(one) for one in found}
+        return self._references[name, do]
