@@ -11,18 +11,16 @@ that they are good.
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks import export, s3_publish
-from benchmarks.result import LATEST, Result, judge, keep
+from benchmarks.result import LATEST, Result, judge, keep, machine
 
 LUIGI = str(Path(sys.executable).with_name("luigi"))
 ROOT = str(Path(__file__).resolve().parent.parent)
@@ -38,8 +36,7 @@ BARE_SPARK = [
 
 
 def main() -> None:
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, ", end="")
-    print(", ".join(f"{name} {version(name)}" for name in ("pyspark", "luigi", "pyarrow", "onnxruntime")))
+    print(machine())
     print(f"sample: 60 days of {ROWS_PER_DAY} rows; seconds are medians (least to most), ratios medians over pairs\n")
     with tempfile.TemporaryDirectory(prefix="daystone-bench-") as directory:
         lake = os.path.join(directory, "lake")

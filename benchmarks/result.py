@@ -3,43 +3,98 @@
 from __future__ import annotations
 
 import json
+import math
+import os
+import platform
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 LATEST = Path(__file__).with_name("results") / "latest.json"
 
 
+VERSIONS = ("pyspark", "luigi", "pyarrow", "numba", "onnxruntime", "scikit-learn", "mlflow-skinny")
+
+
 @dataclass(frozen=True)
 class Result:
-    """``goal`` None: reported only. ``holds`` None then."""
+    """``goal`` None: reported only. ``holds`` None then. ``ours`` and ``other`` are the seconds of the pairs that a ratio was
+    made of."""
 
     name: str
     ratio: float
     goal: float | None
     better: str
     holds: bool | None
+    ours: tuple[float, ...] = ()
+    other: tuple[float, ...] = ()
 
 
 def judge(name: str, taken: Sequence[tuple[float, float]], goal: float | None = None) -> Result:
     """The median ratio of pairs of seconds, ours and the other's, printed with them."""
-    ratio = statistics.median(a / b for a, b in taken)
-    holds = None if goal is None else ratio <= goal
-    words = "reported" if holds is None else f"goal at most {goal:g}: {'holds' if holds else 'MISSED'}"
-    print(
-        f"{name}\n    ratio {ratio:.2f} ({words}); {spread([a for a, _ in taken])} against {spread([b for _, b in taken])}",
-        flush=True,
-    )
-    return Result(name, round(ratio, 3), goal, "lower", holds)
+    ours, other = (tuple(round(pair[side], 3) for pair in taken) for side in (0, 1))
+    result = judged(name, statistics.median(a / b for a, b in taken), goal, ours, other)
+    print(f"{name}\n    ratio {result.ratio:.3g} ({words(result)}); {spread(ours)} against {spread(other)}", flush=True)
+    return result
+
+
+def judged(
+    name: str, value: float, goal: float | None, ours: tuple[float, ...] = (), other: tuple[float, ...] = ()
+) -> Result:
+    """A figure that is to be at most the goal."""
+    return Result(name, round(value, 4), goal, "lower", None if goal is None else value <= goal, ours, other)
+
+
+def words(result: Result) -> str:
+    if result.goal is None:
+        return "reported"
+    return f"goal at most {result.goal:.3g}: {'holds' if result.holds else 'MISSED'}"
 
 
 def spread(seconds: Sequence[float]) -> str:
     return f"{statistics.median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f})"
 
 
-def keep(results: Iterable[Result]) -> None:
-    """Put results into the latest ones, in place of those of the same name."""
+def exponent(seconds: Mapping[int, Sequence[float]]) -> float:
+    """That of the time in the rows: the slope, by least squares, of the logarithms of the medians."""
+    sizes = [math.log(rows) for rows in seconds]
+    times = [math.log(statistics.median(taken)) for taken in seconds.values()]
+    return statistics.linear_regression(sizes, times).slope
+
+
+def machine() -> str:
+    """What it was measured on, in a line."""
+    there = []
+    for name in VERSIONS:
+        with suppress(PackageNotFoundError):
+            there.append(f"{name} {version(name)}")
+    return ", ".join(
+        [
+            f"{platform.machine()}, {os.cpu_count()} cores",
+            f"load {os.getloadavg()[0]:.1f}",
+            f"Python {platform.python_version()}",
+            *there,
+        ]
+    )
+
+
+def table(results: Sequence[Result]) -> str:
+    """Results in Markdown. A ratio is our seconds over the other's, so that 0.1 is ten times as fast."""
+    lines = ["| what / against what | ratio | goal, at most | | ours | the other |", "|---|---|---|---|---|---|"]
+    for result in results:
+        goal = "" if result.goal is None else f"{result.goal:.3g}"
+        verdict = {None: "", True: "holds", False: "**missed**"}[result.holds]
+        taken = [spread(seconds) if seconds else "" for seconds in (result.ours, result.other)]
+        lines.append(f"| {result.name} | {result.ratio:.3g} | {goal} | {verdict} | {taken[0]} | {taken[1]} |")
+    return "\n".join(lines)
+
+
+def keep(results: Sequence[Result]) -> None:
+    """Print results as one table, and put them into the latest ones, in place of those of the same name."""
+    print(f"\n{table(results)}")
     there = {entry["name"]: entry for entry in json.loads(LATEST.read_text())} if LATEST.exists() else {}
     there |= {result.name: asdict(result) for result in results}
     LATEST.parent.mkdir(exist_ok=True)

@@ -1,242 +1,127 @@
 """Scoring, from Parquet to Parquet: the library against what else would do it, on the same model and rows, in turn in one run.
 
-    python -m benchmarks.scoring [--pairs 3] [--rows 4000000] [--only NAME ...]
+    python -m benchmarks.scoring [--pairs 5] [--rows 4000000] [--only WORD ...]
 
-A forest of 100 trees of depth 8, fitted by Spark on 20,000 rows and exported by the library; rows of an id, an event time and
-20 float32 features, in four files of row groups of half a million. Every contestant is a process that has done a small job
-before (a session, workers, compiled code), uses both cores, and writes id, event time and score. The library's time includes
-checksums and the manifest. After the first round the scores of all are compared. Left out: starting, and the training.
+A model is trained on 20,000 rows: a forest of 100 trees of depth 8 by scikit-learn, exported by the library, so that
+scikit-learn, MLflow, ONNX Runtime and the library score by the same trees; what is held against Spark ML's transform is Spark's
+own. Rows have an id, an event time and 20 float32 features, in four files of row groups of half a million.
+
+Every contestant is a process that has scored half a million rows before (a session, workers, compiled code). All use two cores
+and write id, event time and score; the library writes the model's date and digest with them, checksums and the manifest, which
+its time includes. They take turns, a round being ours and then each of the others'; a ratio is the median over rounds.
+Files and rows are counted every time, scores compared in the first round.
+
+Left out: starting, training, the conversion to ONNX, MLflow's packing of a model and, but for `growth`, what the machine did to
+write files back after a round. ``--rows`` scales everything, as far down as the library's forest is used.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import platform
 import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from datetime import date
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
+import pytest
 
-from benchmarks.result import Result, judge, keep
-from benchmarks.sides import Side, Work
-from spark_lib.lake import Attempt, Lake, Rows
-from spark_lib.use_case import Feature
+from benchmarks import contestants, growth, made
+from benchmarks.contestants import Start
+from benchmarks.result import Result, judge, keep, machine
+from benchmarks.sides import Side
+from spark_lib.engine import LEAST_ROWS
+from tests.s3 import versitygw
 
-CORES = 2
-FILES = 4
-WIDTH = 20
-GROUP_ROWS = 500_000
-TREES, DEPTH = 100, 8
-TRAINED_ROWS = 20_000
-DAY = date(2026, 1, 5)
-CASE = "bench"
-FEATURES = {f"x{number}": Feature("FLOAT") for number in range(WIDTH)}
-SCHEMA = (("id", "bigint"), ("at", "timestamp"), *((name, "float") for name in FEATURES))
+ROWS = 4_000_000
+PAIRS = 5
 CLOSE = 1e-6
+#: Less is scored by ONNX Runtime, and leaves the forest cold.
+WARM_ROWS = LEAST_ROWS
 
 
-class Case:
-    """What scoring asks of a use case."""
+@dataclass(frozen=True)
+class Comparison:
+    """The library against ``others`` by one of ``made.MODELS``, on ``share`` of the rows: at least so many ``times`` as fast
+    as the fastest of them."""
 
-    key, entity, event_time = "id", "id", "at"
-
-
-# -- contestants: given a directory with a model, a lake's root to score and one to write to
-
-
-def library(directory: str) -> Work:
-    from spark_lib import inference
-    from spark_lib.calibration import NONE
-    from spark_lib.model import digest
-    from spark_lib.selection import Pinned
-    from spark_lib.session import session
-
-    spark = session(master=f"local[{CORES}]", conf={"spark.ui.enabled": "false"})
-    model = Path(directory, "model.onnx").read_bytes()
-    card = {
-        "features": [{"name": name, "type": "FLOAT", "fill": None} for name in FEATURES],
-        "calibration": NONE,
-    }
-    pinned = Pinned(DAY, model, digest(model), card)
-
-    def work(source: str, target: str) -> None:
-        (features,) = Lake(source, CASE).require("features", DAY)
-        with Attempt(Lake(target, CASE), "predictions", [DAY], stage="Bench") as attempt:
-            attempt.commit(inference.build(spark, Case(), features, pinned, attempt, 10**7))
-
-    return work
+    others: dict[str, Start]
+    model: str
+    times: float | None
+    share: float = 1
 
 
-def plain(engine: str, directory: str) -> Work:
-    """One warm process a core, pyarrow, and an engine: half of the files each."""
-    pool = ProcessPoolExecutor(CORES)
-
-    def work(source: str, target: str) -> None:
-        files = inputs(source)
-        os.makedirs(target, exist_ok=True)
-        shares = [(engine, directory, files[core::CORES], f"{target}/{core}.parquet") for core in range(CORES)]
-        list(pool.map(score_plainly, shares))
-
-    return work
-
-
-def score_plainly(share: tuple[str, str, list[str], str]) -> None:
-    import onnxruntime
-
-    from spark_lib import engine as engines
-
-    name, directory, files, target = share
-    model = Path(directory, "model.onnx").read_bytes()
-    if name == "forest":
-        forest = engines.of(model)
-        score = forest.scores
-    else:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-
-        def score(columns: np.ndarray) -> np.ndarray:
-            (found,) = session.run(["probabilities"], {"features": np.ascontiguousarray(columns.T)})
-            return np.asarray(found)[:, 1]
-
-    kinds = pa.schema([("id", pa.int64()), ("at", pa.timestamp("us", tz="UTC")), ("score", pa.float64())])
-    with pq.ParquetWriter(target, kinds, use_dictionary=False) as writer:
-        for file in files:
-            read = pq.ParquetFile(file)
-            for group in range(read.num_row_groups):
-                done = []
-                for batch in read.iter_batches(65_536, [group], use_threads=False):
-                    scores = score(np.stack([batch.column(name).to_numpy() for name in FEATURES]))
-                    columns = [batch.column("id"), batch.column("at"), pa.array(scores.astype(np.float64))]
-                    done.append(pa.RecordBatch.from_arrays(columns, schema=kinds))
-                writer.write_table(pa.Table.from_batches(done))
-
-
-def spark_ml(directory: str) -> Work:
-    from pyspark.ml import PipelineModel
-    from pyspark.ml.functions import vector_to_array
-    from pyspark.sql import functions as F
-
-    from spark_lib.session import session
-
-    spark = session(master=f"local[{CORES}]", conf={"spark.ui.enabled": "false"})
-    model = PipelineModel.load(f"{directory}/spark")
-
-    def work(source: str, target: str) -> None:
-        scored = model.transform(spark.read.parquet(*inputs(source)))
-        score = vector_to_array("probability")[1].alias("score")
-        scored.select("id", F.col("at"), score).write.mode("overwrite").parquet(target)
-
-    return work
-
-
-def map_in_arrow(directory: str) -> Work:
-    from spark_lib.inference import scored_by
-    from spark_lib.session import session
-
-    spark = session(master=f"local[{CORES}]", conf={"spark.ui.enabled": "false"})
-    model = Path(directory, "model.onnx").read_bytes()
-
-    def work(source: str, target: str) -> None:
-        rows = spark.read.parquet(*inputs(source))
-        scored_by(model, rows, ["id", "at"], FEATURES).write.mode("overwrite").parquet(target)
-
-    return work
-
-
-CONTESTANTS: dict[str, tuple[Callable[[str], Work], float | None]] = {
-    "pyarrow and onnxruntime in plain processes": (partial(plain, "onnxruntime"), 7),
-    "pyarrow and the library's forest in plain processes": (partial(plain, "forest"), 0.85),
-    "mapInArrow with onnxruntime": (map_in_arrow, None),
-    "Spark ML's transform": (spark_ml, 15),
+PLAIN = Comparison({"pyarrow and onnxruntime in plain processes": contestants.PLAIN_ONNXRUNTIME}, "forest", 7)
+MAP_IN_ARROW = Comparison({"mapInArrow with onnxruntime": contestants.map_in_arrow}, "forest", None)
+MLFLOW = {
+    f"MLflow's spark_udf, {flavour} flavour": partial(contestants.mlflow_udf, flavour)
+    for flavour in ("scikit-learn", "onnx")
 }
+COMPARISONS = (
+    PLAIN,
+    Comparison(
+        {"pyarrow and the library's forest in plain processes": contestants.PLAIN_FOREST}, "forest", 0.85, share=4
+    ),
+    MAP_IN_ARROW,
+    Comparison(MLFLOW, "forest", 12),
+    Comparison({"pandas_udf with scikit-learn": contestants.pandas_udf}, "forest", None),
+    Comparison({"Spark ML's transform": contestants.spark_ml}, "spark forest", 15),
+    Comparison({"Spark ML's transform": contestants.spark_ml}, "logistic regression", 3),
+    Comparison({"mapInArrow with onnxruntime": contestants.map_in_arrow}, "wide forest", 3, share=1 / 4),
+)
+LEAN = (PLAIN, MAP_IN_ARROW)
+SKEWED = (0.9, *(0.1 / 3,) * 3)
 
 
-# -- what they work on
+@dataclass
+class Bench:
+    """A directory with models and lakes, each made when it is first asked for, and how often everything is measured."""
+
+    directory: str
+    rows: int
+    pairs: int
+    _models: dict[str, made.Model] = field(default_factory=dict)
+    _lakes: dict[tuple[object, ...], str] = field(default_factory=dict)
+
+    def model(self, name: str) -> made.Model:
+        if name not in self._models:
+            self._models[name] = made.model(name, self.directory)
+        return self._models[name]
+
+    def lake(self, rows: int, width: int, shares: Sequence[float] = made.EVEN) -> str:
+        """The root of a lake with a day of features; the machine has written it when this returns."""
+        asked = (rows, width, *shares)
+        if asked not in self._lakes:
+            root = f"{self.directory}/lake-{len(self._lakes)}"
+            self._lakes[asked] = made.land(root, rows, width, shares)
+            os.sync()
+        return self._lakes[asked]
+
+    def warm(self, side: Side, width: int) -> None:
+        target = f"{self.directory}/warm"
+        side.warm(self.lake(WARM_ROWS, width), target)
+        shutil.rmtree(target)
 
 
-def train(directory: str) -> None:
-    """A forest on rows of noise, as Spark's own files and as ONNX."""
-    from pyspark.ml import Pipeline
-    from pyspark.ml.classification import RandomForestClassifier
-    from pyspark.ml.feature import VectorAssembler
-
-    from spark_lib import export
-    from spark_lib.session import session
-
-    spark = session(master=f"local[{CORES}]", conf={"spark.ui.enabled": "false"})
-    columns = noise(TRAINED_ROWS, seed=1)
-    label = (columns["x0"] + columns["x1"] + noise(TRAINED_ROWS, seed=2)["x2"] > 0).astype(np.float64)
-    rows = spark.createDataFrame(pa.table(columns | {"label": label}))
-    forest = RandomForestClassifier(numTrees=TREES, maxDepth=DEPTH, seed=1)
-    assembler = VectorAssembler(inputCols=list(FEATURES), outputCol="features")
-    fitted = Pipeline(stages=[assembler, forest]).fit(rows)
-    fitted.write().overwrite().save(f"{directory}/spark")
-    exported = export.export(fitted.stages[1].copy(), WIDTH, f"{directory}/scratch", spark)
-    Path(directory, "model.onnx").write_bytes(exported)
-    spark.stop()
-
-
-def noise(rows: int, seed: int) -> dict[str, np.ndarray]:
-    random = np.random.default_rng(seed)
-    return {name: random.standard_normal(rows, np.float32) for name in FEATURES}
-
-
-def land(root: str, rows: int, shares: tuple[float, ...] = (1 / FILES,) * FILES) -> str:
-    """Publish a day of features with so many rows, in files with these shares of them; the lake's root."""
-    with Attempt(Lake(root, CASE), "features", [DAY], stage="Bench") as attempt:
-        os.makedirs(attempt.destination)
-        counts = [int(rows * share) for share in shares]
-        first = 0
-        for number, count in enumerate(counts):
-            ids = np.arange(first, first + count)
-            at = pa.array(ids * 1_000_000, pa.timestamp("us", tz="UTC"))
-            table = pa.table({"id": ids, "at": at} | noise(count, seed=number))
-            pq.write_table(table, f"{attempt.destination}/part-{number}.parquet", row_group_size=GROUP_ROWS)
-            first += count
-        attempt.commit(Rows({"": sum(counts)}, SCHEMA))
-    return root
-
-
-def inputs(root: str) -> list[str]:
-    return Lake(root, CASE).require("features", DAY)[0].files("")
-
-
-def scores(target: str) -> np.ndarray:
-    """Scores by id, of whatever files lie below a directory."""
-    files = sorted(Path(target).rglob("*.parquet"))
-    tables = [pq.ParquetFile(file).read(["id", "score"]) for file in files]
-    found = pa.concat_tables(tables).sort_by("id")
-    return np.asarray(found["score"].to_numpy())
-
-
-# -- what is measured
-
-
-def kernel(directory: str, rows: int = 400_000, rounds: int = 7) -> Result:
+def kernel(bench: Bench, rows: int = 400_000, rounds: int = 7) -> Result:
     """The forest against ONNX Runtime on one thread each, on a matrix that is in memory."""
-    from spark_lib import engine, model
+    from spark_lib import engine
+    from spark_lib import model as models
 
-    bytes_ = Path(directory, "model.onnx").read_bytes()
-    columns = np.stack(list(noise(rows, seed=3).values()))
+    model = bench.model("forest")
+    columns = np.stack(list(made.noise(rows, model.width, seed=3).values()))
     matrix = np.ascontiguousarray(columns.T)
-    made, session = engine.of(bytes_), model.load(bytes_)
-    if not np.array_equal(made.scores(columns), model.score(session, matrix)):
-        raise SystemExit("the forest's scores are not those of ONNX Runtime")
-    taken = [(timed(lambda: made.scores(columns)), timed(lambda: model.score(session, matrix))) for _ in range(rounds)]
+    forest, session = engine.of(model.onnx), models.load(model.onnx)
+    agree("the forest alone", forest.scores(columns), models.score(session, matrix))
+    taken = [(timed(lambda: forest.scores(columns)), timed(lambda: models.score(session, matrix))) for _ in range(rounds)]
     print(f"{rows / statistics.median(ours for ours, _ in taken) / 1e3:,.0f} thousand rows a second on one thread")
-    return judge("the forest / onnxruntime, one thread, in memory", taken, goal=1 / 9)
+    return judge(f"the forest, {rows:,} rows in memory, one thread / onnxruntime", taken, goal=1 / 9)
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -245,45 +130,156 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
-def against(name: str, directory: str, source: str, rows: int, pairs: int) -> Result:
-    start, times = CONTESTANTS[name]
-    us, them = Side(partial(library, directory)), Side(partial(start, directory))
+def against(bench: Bench, comparison: Comparison) -> list[Result]:
+    """The library in turn with each of the others."""
+    model = bench.model(comparison.model)
+    rows = round(bench.rows * comparison.share)
+    source = bench.lake(rows, model.width)
+    starts: dict[str, Start] = {"library": contestants.library, **comparison.others}
+    with started({name: partial(start, model) for name, start in starts.items()}) as sides:
+        for side in sides.values():
+            bench.warm(side, model.width)
+        runs = {name: partial(side.run, rows, source) for name, side in sides.items()}
+        taken = in_turn(bench, rows, runs)
+    name = f"{rows:,} rows of {model.width} features by a {comparison.model}"
+    return versus_fastest(name, taken, comparison.times)
+
+
+def versus_fastest(name: str, taken: dict[str, list[float]], times: float | None) -> list[Result]:
+    """The first against each of the others; the goal is held against the one whose median is least."""
+    ours, *others = taken
+    fastest = min(others, key=lambda other: statistics.median(taken[other]))
+    return [
+        judge(
+            f"{name} / {other}",
+            list(zip(taken[ours], taken[other], strict=True)),
+            goal=1 / times if times and other == fastest else None,
+        )
+        for other in others
+    ]
+
+
+@contextmanager
+def started(starts: dict[str, Callable[[], Callable[[str, str], None]]]) -> Iterator[dict[str, Side]]:
+    sides = {name: Side(start, watched=False) for name, start in starts.items()}
     try:
-        small = land(f"{directory}/small-{time.monotonic_ns()}", 20_000)
-        for side, place in ((us, "our"), (them, "their")):
-            side.warm(small, f"{directory}/{place}-warm")
-        taken = []
-        for pair in range(pairs):
-            ours, theirs = f"{directory}/our", f"{directory}/their"
-            taken.append((us.run(rows, source, ours), them.run(rows, source, theirs)))
-            if not pair and not np.allclose(scores(ours), scores(theirs), rtol=0, atol=CLOSE):
-                raise SystemExit(f"the scores of {name} are others")
-            shutil.rmtree(ours)
-            shutil.rmtree(theirs)
-        return judge(f"scoring {rows:,} rows / {name}", taken, goal=times and 1 / times)
+        yield sides
     finally:
-        us.end()
-        them.end()
-        for place in Path(directory).glob("*-warm"):
+        for side in sides.values():
+            side.end()
+
+
+def in_turn(
+    bench: Bench, rows: int, runs: dict[str, Callable[[str], float]], places: dict[str, str] | None = None
+) -> dict[str, list[float]]:
+    """Seconds of each, a run being given where to write. ``places`` are directories of those that do not write to one."""
+    taken: dict[str, list[float]] = {name: [] for name in runs}
+    expected = None
+    for pair in range(bench.pairs):
+        for name, run in runs.items():
+            target = f"{bench.directory}/target"
+            taken[name].append(run(target))
+            place = (places or {}).get(name, target)
+            if pair == 0:
+                found = made.scores(place, rows)
+                expected = found if expected is None else expected
+                agree(name, found, expected)
+            elif made.count(place) != rows:
+                raise SystemExit(f"{name}: {made.count(place):,} scores of {rows:,} rows")
             shutil.rmtree(place)
+    return taken
 
 
-def results(pairs: int, rows: int, only: list[str]) -> list[Result]:
-    print(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, ", end="")
-    print(", ".join(f"{name} {version(name)}" for name in ("pyspark", "pyarrow", "onnxruntime", "numba")))
+def agree(name: str, found: np.ndarray, expected: np.ndarray) -> None:
+    difference = np.abs(found - expected).max()
+    if not difference <= CLOSE:
+        raise SystemExit(f"the scores of {name} are others: they differ by up to {difference:.3g}")
+    print(f"    {name}: {len(found):,} scores, {difference:.2g} at most from the library's", flush=True)
+
+
+def skewed(bench: Bench) -> Result:
+    """One file with nine tenths of the rows, against four even ones."""
+    model = bench.model("forest")
+    sources = {
+        "one big file": bench.lake(bench.rows, model.width, SKEWED),
+        "even files": bench.lake(bench.rows, model.width),
+    }
+    with started({"library": partial(contestants.library, model)}) as sides:
+        bench.warm(sides["library"], model.width)
+        runs = {name: partial(sides["library"].run, bench.rows, source) for name, source in sources.items()}
+        taken = in_turn(bench, bench.rows, runs)
+    pairs = list(zip(*taken.values(), strict=True))
+    return judge(f"{bench.rows:,} rows, nine tenths of them in one of four files / even files", pairs, goal=1.15)
+
+
+def on_s3(bench: Bench) -> Result:
+    """A lake on a server on this machine, against the one on its disk."""
+    model, rows = bench.model("forest"), bench.rows
+    local = bench.lake(rows, model.width)
+    server_directory = Path(bench.directory, "server")
+    server_directory.mkdir()
+    with versitygw(server_directory) as server, pytest.MonkeyPatch.context() as environment:
+        server.reach(environment)
+        bucket, targets = server.new_bucket(), server.new_bucket()
+        assert server.directory is not None
+        source = made.land(f"s3://{bucket}", rows, model.width)
+        os.sync()
+        with started({"library": partial(contestants.library, model)}) as sides:
+            side = sides["library"]
+            bench.warm(side, model.width)
+            side.run(rows, source, f"s3://{targets}/warm")
+            shutil.rmtree(server.directory / targets / "warm")
+            runs = {
+                "on S3": lambda _: side.run(rows, source, f"s3://{targets}/target"),
+                "on disk": partial(side.run, rows, local),
+            }
+            taken = in_turn(bench, rows, runs, {"on S3": str(server.directory / targets / "target")})
+    pairs = list(zip(*taken.values(), strict=True))
+    return judge(f"{rows:,} rows of a lake on S3 (versitygw on this machine) / on disk", pairs, goal=1 / 0.6)
+
+
+def results(pairs: int = PAIRS, rows: int = ROWS, only: Sequence[str] = ()) -> list[Result]:
+    """Everything, or what has one of these words in its name."""
+    return _measured(pairs, rows, only, COMPARISONS, {"files": skewed, "S3": on_s3, "growth": growth.results})
+
+
+def lean_results(pairs: int = 3, rows: int = ROWS) -> list[Result]:
+    """What `make bench` measures of it."""
+    return _measured(pairs, rows, (), LEAN, {})
+
+
+def _measured(
+    pairs: int,
+    rows: int,
+    only: Sequence[str],
+    comparisons: Sequence[Comparison],
+    others: dict[str, Callable[[Bench], Result | list[Result]]],
+) -> list[Result]:
+    def wanted(*names: str) -> bool:
+        return not only or any(word in name for word in only for name in names)
+
+    measures: list[Callable[[Bench], Result | list[Result]]] = [kernel] if wanted("kernel") else []
+    measures += [
+        partial(against, comparison=one) for one in comparisons if wanted(*one.others, f"by a {one.model}")
+    ]
+    measures += [measure for name, measure in others.items() if wanted(name)]
+    found: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="daystone-bench-") as directory:
-        train(directory)
-        source = land(f"{directory}/lake", rows)
-        names = [name for name in CONTESTANTS if not only or any(word in name for word in only)]
-        return [kernel(directory), *(against(name, directory, source, rows, pairs) for name in names)]
+        bench = Bench(directory, rows, pairs)
+        for measure in measures:
+            result = measure(bench)
+            found += [result] if isinstance(result, Result) else result
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=int, default=3)
-    parser.add_argument("--rows", type=int, default=4_000_000)
+    parser.add_argument("--pairs", type=int, default=PAIRS)
+    parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--only", nargs="*", default=[], help="words of the contestants' names")
     given = parser.parse_args()
+    print(machine())
+    print(f"{given.rows:,} rows, {given.pairs} rounds; seconds are medians (least to most)\n")
     keep(results(given.pairs, given.rows, given.only))
 
 

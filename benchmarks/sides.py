@@ -6,22 +6,41 @@ import math
 import multiprocessing
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import astuple, dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 #: A job: from a source to a target.
 Work = Callable[[str, str], None]
+_PROC = Path("/proc")
+#: What the command of Spark's Python workers says, and that of the process which forks them.
+_DAEMON = "pyspark.daemon"
+
+
+@dataclass(frozen=True)
+class Held:
+    """Megabytes of a tree of processes, pages that they share counted once: all of it, the largest of Spark's Python workers
+    alone, and all that is no worker, which is the driver with its JVM."""
+
+    total: float = 0
+    worker: float = 0
+    driver: float = 0
+
+    def most(self, other: Held) -> Held:
+        return Held(*(max(pair) for pair in zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass
 class Side:
-    """A process that does one job over and over, what it took and the most that its tree of processes held."""
+    """A process that does one job over and over, what it took and, where it is ``watched``, the most that its tree of
+    processes held. Watching takes about a twentieth of a core."""
 
     start: Callable[[], Work]
+    watched: bool = True
     seconds: dict[int, list[float]] = field(default_factory=dict)
-    megabytes: dict[int, float] = field(default_factory=dict)
-    idle: float = 0
+    peak: dict[int, Held] = field(default_factory=dict)
+    idle: Held = field(default_factory=Held)
 
     def __post_init__(self) -> None:
         context = multiprocessing.get_context("spawn")
@@ -32,21 +51,23 @@ class Side:
     def run(self, rows: int, source: str, target: str, limit: float = math.inf) -> float:
         """Seconds of a job; infinite where it was stopped at the limit."""
         self.pipe.send((source, target))
-        begun, peak = time.perf_counter(), 0.0
+        begun, peak = time.perf_counter(), Held()
         while not self.pipe.poll(0.2):
-            peak = max(peak, _held(self.process.pid or 0))
+            if self.watched:
+                peak = peak.most(held(self.process.pid or 0))
             if time.perf_counter() - begun > limit:
                 self.process.kill()
                 return math.inf
         seconds: float = self.pipe.recv()
         self.seconds.setdefault(rows, []).append(seconds)
-        self.megabytes[rows] = max(peak, self.megabytes.get(rows, 0))
+        self.peak[rows] = peak.most(self.peak.get(rows, peak))
         return seconds
 
     def warm(self, source: str, target: str) -> None:
         self.run(0, source, target)
         self.seconds.clear()
-        self.idle = _held(self.process.pid or 0)
+        self.peak.clear()
+        self.idle = held(self.process.pid or 0)
 
     def end(self) -> None:
         if self.process.is_alive():
@@ -62,22 +83,29 @@ def _serve(start: Callable[[], Work], pipe: Connection) -> None:
         pipe.send(time.perf_counter() - begun)
 
 
-def _held(pid: int) -> float:
-    """Megabytes of a process and its descendants, pages that they share counted once."""
+def held(pid: int, proc: Path = _PROC) -> Held:
+    """What a process and its descendants hold."""
     children: dict[int, list[int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
+    for stat in proc.glob("[0-9]*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # it ended
             parent = int(stat.read_text().rpartition(")")[2].split()[1])
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # it ended
-        children.setdefault(parent, []).append(int(stat.parent.name))
-    total, left = 0.0, [pid]
+            children.setdefault(parent, []).append(int(stat.parent.name))
+    found, left = Held(), [(pid, False)]
     while left:
-        one = left.pop()
-        left += children.get(one, [])
-        try:
-            lines = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        total += next((int(line.split()[1]) / 1000 for line in lines if line.startswith("Pss:")), 0)
-    return total
+        one, of_daemon = left.pop()
+        with suppress(FileNotFoundError, ProcessLookupError):
+            is_daemon = _DAEMON in (proc / str(one) / "cmdline").read_text()
+            left += [(child, is_daemon) for child in children.get(one, [])]
+            size, worker = _megabytes(proc / str(one)), of_daemon and is_daemon
+            found = Held(
+                found.total + size,
+                max(found.worker, size) if worker else found.worker,
+                found.driver if worker else found.driver + size,
+            )
+    return found
+
+
+def _megabytes(process: Path) -> float:
+    """Those of a process: pages that it shares with others count in part."""
+    lines = (process / "smaps_rollup").read_text().splitlines()
+    return next((int(line.split()[1]) / 1000 for line in lines if line.startswith("Pss:")), 0)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import statistics
 import tempfile
 from collections.abc import Callable
 
@@ -21,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.result import Result, judge, keep
+from benchmarks.result import Result, exponent, judge, keep
 from benchmarks.sides import Side, Work
 from spark_lib import neighbours, smote
 from spark_lib.use_case import Feature
@@ -113,13 +112,6 @@ def recall(rows: int, sample: int = 500) -> float:
     return float(np.mean([len(set(a) & set(b)) / 5 for a, b in zip(exact, found, strict=True)]))
 
 
-def growth(seconds: dict[int, list[float]]) -> str:
-    """The exponent of the time between the smallest and the largest size."""
-    least, most = min(seconds), max(seconds)
-    ratio = statistics.median(seconds[most]) / statistics.median(seconds[least])
-    return f"{math.log(ratio) / math.log(most / least):.2f}"
-
-
 def results(pairs: int, full: bool) -> list[Result]:
     found: list[Result] = []
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before")
@@ -142,7 +134,7 @@ def results(pairs: int, full: bool) -> list[Result]:
                 found.append(
                     judge(f"synthetic rows of {rows:,} minority rows / imbalanced-learn's {name}", taken, goal)
                 )
-                held = [f"{side.megabytes[rows]:.0f} MB ({side.idle:.0f} when warm)" for side in (us, other)]
+                held = [f"{side.peak[rows].total:.0f} MB ({side.idle.total:.0f} when warm)" for side in (us, other)]
                 print(f"    memory: {held[0]} against {held[1]}", flush=True)
 
             for rows in SIZES:
@@ -150,8 +142,8 @@ def results(pairs: int, full: bool) -> list[Result]:
             for rows in SIZES if full else SIZES[:-1]:
                 against("SMOTENC", same, rows, pairs if rows == SIZES[0] else 1, goal=1.15)
             print(
-                f"growth of the time with the rows, as an exponent: {growth(us.seconds)}, "
-                f"SMOTE {growth(them.seconds)}, SMOTENC {growth(same.seconds)}"
+                f"growth of the time with the rows, as an exponent: {exponent(us.seconds):.2f}, "
+                f"SMOTE {exponent(them.seconds):.2f}, SMOTENC {exponent(same.seconds):.2f}"
             )
             if full:
                 found.append(_large(us, them, directory))
@@ -169,7 +161,7 @@ def _large(us: Side, them: Side, directory: str) -> Result:
     if math.isinf(other):
         print(f"imbalanced-learn's SMOTE was stopped after {PATIENCE} times as long: the ratio is at most this")
         other = PATIENCE * seconds
-    print(f"{us.megabytes[LARGE]:.0f} MB; of the nearest neighbours the approximate search finds {recall(LARGE):.4f}")
+    print(f"{us.peak[LARGE].total:.0f} MB; of the nearest neighbours the approximate search finds {recall(LARGE):.4f}")
     return judge(
         f"synthetic rows of {LARGE:,} minority rows, approximate / imbalanced-learn's SMOTE", [(seconds, other)], 1
     )

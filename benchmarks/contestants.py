@@ -1,0 +1,205 @@
+"""Who scores: each a function of a model that gets ready (a session, a loaded model, processes) and returns the work from a
+lake's features to files of id, event time and score.
+
+The library has the JVM that it gives itself; the others have Spark's own. All have two cores, and the same Arrow batches.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.made import CASE, CORES, DAY, SCORED, Case, Model, inputs
+from benchmarks.sides import Work
+from spark_lib.lake import Attempt, Lake
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+Start = Callable[[Model], Work]
+_ONE_THREAD = {"intra_op_num_threads": 1, "inter_op_num_threads": 1, "execution_mode": "sequential"}
+
+
+def library(model: Model) -> Work:
+    """What BatchInference does: checks of the model and the columns, scores, statistics, checksums and the manifest."""
+    from spark_lib import inference
+    from spark_lib.calibration import NONE
+    from spark_lib.model import digest
+    from spark_lib.selection import Pinned
+
+    spark = _spark(quick_start=True)
+    card = {
+        "features": [{"name": name, "type": "FLOAT", "fill": None} for name in model.features],
+        "calibration": NONE,
+    }
+    pinned = Pinned(DAY, model.onnx, digest(model.onnx), card)
+
+    def work(source: str, target: str) -> None:
+        (features,) = Lake(source, CASE).require("features", DAY)
+        with Attempt(Lake(target, CASE), "predictions", [DAY], stage="Bench") as attempt:
+            attempt.commit(inference.build(spark, Case(), features, pinned, attempt, 10**7))
+
+    return work
+
+
+def plain(engine: str, model: Model) -> Work:
+    """One warm process a core, pyarrow, and an engine: half of the files each."""
+    pool = ProcessPoolExecutor(CORES)
+
+    def work(source: str, target: str) -> None:
+        files = inputs(source)
+        os.makedirs(target, exist_ok=True)
+        shares = [(engine, model, files[core::CORES], f"{target}/{core}.parquet") for core in range(CORES)]
+        list(pool.map(_score_plainly, shares))
+
+    return work
+
+
+def _score_plainly(share: tuple[str, Model, list[str], str]) -> None:
+    name, model, files, target = share
+    score = _of_forest(model) if name == "forest" else _of_onnxruntime(model)
+    with pq.ParquetWriter(target, SCORED, use_dictionary=False) as writer:
+        for file in files:
+            read = pq.ParquetFile(file)
+            for group in range(read.num_row_groups):
+                done = []
+                for batch in read.iter_batches(65_536, [group], use_threads=False):
+                    scores = score(np.stack([batch.column(name).to_numpy() for name in model.features]))
+                    columns = [batch.column("id"), batch.column("at"), pa.array(scores.astype(np.float64))]
+                    done.append(pa.RecordBatch.from_arrays(columns, schema=SCORED))
+                writer.write_table(pa.Table.from_batches(done))
+
+
+def _of_forest(model: Model) -> Callable[[np.ndarray], np.ndarray]:
+    from spark_lib import engine
+
+    return engine.of(model.onnx).scores
+
+
+def _of_onnxruntime(model: Model) -> Callable[[np.ndarray], np.ndarray]:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model.onnx, options, providers=["CPUExecutionProvider"])
+
+    def score(columns: np.ndarray) -> np.ndarray:
+        (found,) = session.run(["probabilities"], {"features": np.ascontiguousarray(columns.T)})
+        return np.asarray(found)[:, 1]
+
+    return score
+
+
+def map_in_arrow(model: Model) -> Work:
+    """ONNX Runtime on Arrow batches that Spark reads and writes."""
+    from spark_lib.inference import scored_by
+
+    bytes_, features = model.onnx, model.features
+    return _of_frames(lambda rows: scored_by(bytes_, rows, ["id", "at"], features))
+
+
+def spark_ml(model: Model) -> Work:
+    """Spark ML's own transform."""
+    from pyspark.ml import PipelineModel
+    from pyspark.ml.functions import vector_to_array
+
+    _spark()
+    fitted = PipelineModel.load(f"{model.directory}/spark")
+    score = vector_to_array("probability")[1].alias("score")
+    return _of_frames(lambda rows: fitted.transform(rows).select("id", "at", score))
+
+
+def pandas_udf(model: Model) -> Work:
+    """scikit-learn in a pandas UDF over an iterator, the model broadcast and loaded once a task, one thread."""
+    from pyspark.sql import functions as F
+
+    shipped = _spark().sparkContext.broadcast(model.pickled)
+
+    @F.pandas_udf("double")
+    def score(batches: Iterator[tuple[pd.Series, ...]]) -> Iterator[pd.Series]:
+        fitted = pickle.loads(shipped.value)  # noqa: S301  (of our own training)
+        for columns in batches:
+            yield pd.Series(fitted.predict_proba(np.column_stack(columns))[:, 1])
+
+    return _of_column(score(*model.features))
+
+
+def mlflow_udf(flavour: str, model: Model) -> Work:
+    """MLflow's spark_udf, in the environment that is there, of a model without a signature, which it would check rows by.
+
+    Of each flavour what takes it least: scikit-learn's first probability as a number, for an array of both becomes a list
+    a row; of ONNX a graph that ends in the positive class's, for MLflow flattens what a graph gives.
+    """
+    os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_TRACKING_URI": f"file://{model.directory}/mlruns"}
+    import mlflow
+
+    logging.getLogger("mlflow").setLevel(logging.ERROR)  # it would rather make an environment
+    path = f"{model.directory}/mlflow-{flavour}"
+    if flavour == "scikit-learn":
+        mlflow.sklearn.save_model(
+            pickle.loads(model.pickled),  # noqa: S301  (of our own training)
+            path,
+            serialization_format="pickle",
+            pyfunc_predict_fn="predict_proba",
+            pip_requirements=["scikit-learn"],
+        )
+    else:
+        mlflow.onnx.save_model(
+            positive_only(model.onnx),
+            path,
+            onnx_execution_providers=["CPUExecutionProvider"],
+            onnx_session_options=_ONE_THREAD,
+            save_as_external_data=False,
+            pip_requirements=["onnxruntime"],
+        )
+    found = mlflow.pyfunc.spark_udf(_spark(), path, result_type="double", env_manager="local")(*model.features)
+    return _of_column(1 - found if flavour == "scikit-learn" else found)
+
+
+def positive_only(model_bytes: bytes) -> Any:
+    """An ONNX model whose one output is the positive class's probability, float32 [n]."""
+    import onnx
+    from onnx import helper, numpy_helper
+
+    model = onnx.load_model_from_string(model_bytes)
+    graph = model.graph
+    (before,) = graph.output
+    graph.initializer.append(numpy_helper.from_array(np.array(1), "positive"))
+    graph.node.append(helper.make_node("Gather", [before.name, "positive"], ["score"], axis=1))
+    graph.output.remove(before)
+    graph.output.append(helper.make_tensor_value_info("score", onnx.TensorProto.FLOAT, [None]))
+    return model
+
+
+def _of_column(score: Column) -> Work:
+    return _of_frames(lambda rows: rows.select("id", "at", score.alias("score")))
+
+
+def _of_frames(scored: Callable[[DataFrame], DataFrame]) -> Work:
+    """Spark reads the lake's files and writes what is made of their rows."""
+    spark = _spark()
+
+    def work(source: str, target: str) -> None:
+        scored(spark.read.parquet(*inputs(source))).write.mode("overwrite").parquet(target)
+
+    return work
+
+
+def _spark(quick_start: bool = False) -> SparkSession:
+    from spark_lib.session import session
+
+    return session(master=f"local[{CORES}]", conf={"spark.ui.enabled": "false"}, quick_start=quick_start)
+
+
+PLAIN_ONNXRUNTIME: Start = partial(plain, "onnxruntime")
+PLAIN_FOREST: Start = partial(plain, "forest")

@@ -1,0 +1,199 @@
+"""What the benchmarks of scoring work on: models, each in a directory with what its contestants load, and days of features.
+
+The rows of a day depend on their ids alone, not on the files that they are in. They are made a row group at a time, so that
+nobody holds a day.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from datetime import date
+from itertools import accumulate, pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from spark_lib.lake import Attempt, Lake, Rows
+from spark_lib.lake.stores import open_store
+from spark_lib.use_case import Feature
+
+CORES = 2
+FILES = 4
+EVEN = (1 / FILES,) * FILES
+GROUP_ROWS = 500_000
+TREES, DEPTH = 100, 8
+TRAINED_ROWS = 20_000
+DAY = date(2026, 1, 5)
+CASE = "bench"
+_IDENTITY = {"id": pa.int64(), "at": pa.timestamp("us", tz="UTC")}
+#: What every contestant writes.
+SCORED = pa.schema(_IDENTITY | {"score": pa.float64()})
+
+
+class Case:
+    """What scoring asks of a use case."""
+
+    key, entity, event_time = "id", "id", "at"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A ``directory`` with model.onnx and, of the library that it was trained with, ``sklearn.pickle`` or ``spark``."""
+
+    directory: str
+    width: int
+
+    @property
+    def onnx(self) -> bytes:
+        return Path(self.directory, "model.onnx").read_bytes()
+
+    @property
+    def pickled(self) -> bytes:
+        return Path(self.directory, "sklearn.pickle").read_bytes()
+
+    @property
+    def features(self) -> dict[str, Feature]:
+        return {name: Feature("FLOAT") for name in names(self.width)}
+
+
+def names(width: int) -> list[str]:
+    return [f"x{number}" for number in range(width)]
+
+
+# -- models
+
+
+def forest(directory: str, width: int) -> Model:
+    """Of scikit-learn: what scores it there, and what scores its ONNX, has the same trees."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    from spark_lib import export
+
+    columns, label = _training_rows(width)
+    estimator = RandomForestClassifier(TREES, max_depth=DEPTH, random_state=1, n_jobs=CORES)
+    fitted = estimator.fit(np.column_stack([*columns.values()]), label).set_params(n_jobs=1)
+    model = Model(directory, width)
+    Path(directory).mkdir(parents=True)
+    Path(directory, "sklearn.pickle").write_bytes(pickle.dumps(fitted))
+    Path(directory, "model.onnx").write_bytes(export.export_sklearn(fitted, width))
+    return model
+
+
+def spark_forest(directory: str, width: int) -> Model:
+    from pyspark.ml.classification import RandomForestClassifier
+
+    return _fitted_by_spark(lambda: RandomForestClassifier(numTrees=TREES, maxDepth=DEPTH, seed=1), directory, width)
+
+
+def logistic_regression(directory: str, width: int) -> Model:
+    from pyspark.ml.classification import LogisticRegression
+
+    return _fitted_by_spark(LogisticRegression, directory, width)
+
+
+def _fitted_by_spark(estimator: Callable[[], Any], directory: str, width: int) -> Model:
+    from pyspark.ml import Pipeline
+    from pyspark.ml.feature import VectorAssembler
+
+    from spark_lib import export
+    from spark_lib.session import session
+
+    spark = session(master=f"local[{CORES}]", conf={"spark.ui.enabled": "false"})
+    columns, label = _training_rows(width)
+    rows = spark.createDataFrame(pa.table(columns | {"label": label}))
+    assembler = VectorAssembler(inputCols=names(width), outputCol="features")
+    fitted = Pipeline(stages=[assembler, estimator()]).fit(rows)
+    fitted.write().overwrite().save(f"{directory}/spark")
+    exported = export.export(export.without_summary(fitted.stages[1]), width, f"{directory}/scratch", spark)
+    Path(directory, "model.onnx").write_bytes(exported)
+    return Model(directory, width)
+
+
+#: How each model is made, by its name, and its features.
+MODELS: dict[str, tuple[Callable[[str, int], Model], int]] = {
+    "forest": (forest, 20),
+    "wide forest": (forest, 200),
+    "spark forest": (spark_forest, 20),
+    "logistic regression": (logistic_regression, 20),
+}
+
+
+def model(name: str, directory: str) -> Model:
+    """The model of that name, made in a process of its own, so that no JVM stays behind."""
+    make, width = MODELS[name]
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as apart:
+        return apart.submit(make, f"{directory}/{name.replace(' ', '-')}", width).result()
+
+
+def _training_rows(width: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    columns = noise(TRAINED_ROWS, width, seed=1)
+    label = columns["x0"] + columns["x1"] + noise(TRAINED_ROWS, 1, seed=2)["x0"] > 0
+    return columns, label.astype(np.float64)
+
+
+# -- rows
+
+
+def noise(rows: int, width: int, seed: int) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(seed)
+    return {name: random.standard_normal(rows, np.float32) for name in names(width)}
+
+
+def land(root: str, rows: int, width: int, shares: Sequence[float] = EVEN) -> str:
+    """Publish a day of features with so many rows, in files with these shares of them; the lake's root."""
+    schema = (("id", "bigint"), ("at", "timestamp"), *((name, "float") for name in names(width)))
+    kinds = pa.schema(_IDENTITY | dict.fromkeys(names(width), pa.float32()))
+    store = open_store(root)
+    bounds = [0, *(round(rows * share) for share in accumulate(shares))]
+    with Attempt(Lake(root, CASE), "features", [DAY], stage="Bench") as attempt:
+        for number, (first, stop) in enumerate(pairwise(bounds)):
+            with (
+                store.writing(f"{attempt.prefix(DAY)}/part-{number}.parquet") as opened,
+                pq.ParquetWriter(opened, kinds) as writer,
+            ):
+                for start in range(first, stop, GROUP_ROWS):
+                    writer.write_table(_rows(start, min(start + GROUP_ROWS, stop), width, kinds))
+        attempt.commit(Rows({"": rows}, schema))
+    return root
+
+
+def _rows(first: int, stop: int, width: int, kinds: pa.Schema) -> pa.Table:
+    """The rows of these ids, of the one or two blocks of noise that they lie in."""
+    ids = np.arange(first, stop)
+    parts = []
+    for block in range(first // GROUP_ROWS, (stop - 1) // GROUP_ROWS + 1):
+        begin = block * GROUP_ROWS
+        made = noise(GROUP_ROWS, width, seed=100 + block)
+        parts.append({name: values[max(first - begin, 0) : stop - begin] for name, values in made.items()})
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in names(width)}
+    at = pa.array(ids * 1_000_000, kinds.field("at").type)
+    return pa.table({"id": ids, "at": at} | columns, schema=kinds)
+
+
+def inputs(root: str) -> list[str]:
+    return Lake(root, CASE).require("features", DAY)[0].files("")
+
+
+def scores(target: str | Path, rows: int) -> np.ndarray:
+    """The score of each id below ``rows``, of whatever files lie below a directory. Ends the benchmark where they are not
+    one a row."""
+    found = np.full(rows, np.nan)
+    count = 0
+    for path in Path(target).rglob("*.parquet"):
+        table = pq.ParquetFile(path).read(["id", "score"])
+        found[table["id"].to_numpy()] = table["score"].to_numpy()
+        count += table.num_rows
+    if count != rows or np.isnan(found).any():
+        raise SystemExit(f"{count:,} scores of {rows:,} rows, {np.isnan(found).sum():,} of them missing: {target}")
+    return found
+
+
+def count(target: str | Path) -> int:
+    return sum(pq.read_metadata(path).num_rows for path in Path(target).rglob("*.parquet"))
