@@ -39,7 +39,9 @@ def results(bench: Bench) -> list[Result]:
             made.scores(target, rows)
     finally:
         side.end()
-    print(f"the library, {bench.pairs} runs of each size; MB above idle: driver {idle.driver:.0f}, worker {idle.worker:.0f}")
+    print(
+        f"the library, {bench.pairs} runs of each size; MB above idle: driver {idle.driver:.0f}, worker {idle.worker:.0f}"
+    )
     print(table(side.seconds, side.peak, idle))
     return figures(side.seconds, side.peak, idle)
 
@@ -67,7 +69,9 @@ def figures(seconds: dict[int, list[float]], peak: dict[int, Held], idle: Held) 
         ),
         judged(f"largest worker, above an idle one / {WORKER_MEGABYTES} MB", most / WORKER_MEGABYTES, 1),
         judged(
-            f"driver's peak with {larger[-1]:,} rows / with {least:,}", peak[larger[-1]].driver / peak[least].driver, None
+            f"driver's peak with {larger[-1]:,} rows / with {least:,}",
+            peak[larger[-1]].driver / peak[least].driver,
+            None,
         ),
     ]
     for result in found:

@@ -119,7 +119,9 @@ def kernel(bench: Bench, rows: int = 400_000, rounds: int = 7) -> Result:
     matrix = np.ascontiguousarray(columns.T)
     forest, session = engine.of(model.onnx), models.load(model.onnx)
     agree("the forest alone", forest.scores(columns), models.score(session, matrix))
-    taken = [(timed(lambda: forest.scores(columns)), timed(lambda: models.score(session, matrix))) for _ in range(rounds)]
+    taken = [
+        (timed(lambda: forest.scores(columns)), timed(lambda: models.score(session, matrix))) for _ in range(rounds)
+    ]
     print(f"{rows / statistics.median(ours for ours, _ in taken) / 1e3:,.0f} thousand rows a second on one thread")
     return judge(f"the forest, {rows:,} rows in memory, one thread / onnxruntime", taken, goal=1 / 9)
 
@@ -259,9 +261,7 @@ def _measured(
         return not only or any(word in name for word in only for name in names)
 
     measures: list[Callable[[Bench], Result | list[Result]]] = [kernel] if wanted("kernel") else []
-    measures += [
-        partial(against, comparison=one) for one in comparisons if wanted(*one.others, f"by a {one.model}")
-    ]
+    measures += [partial(against, comparison=one) for one in comparisons if wanted(*one.others, f"by a {one.model}")]
     measures += [measure for name, measure in others.items() if wanted(name)]
     found: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="daystone-bench-") as directory:
