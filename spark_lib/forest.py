@@ -35,11 +35,13 @@ class Unfit(Exception):
 class Forest:
     """Complete trees of one depth, their inner nodes by heap place: the ``features`` that are compared, uint64
     [trees, 2^depth], and the ``thresholds``, float32 [trees, 2^depth] (place 0 is nobody's); and ``leaves``
-    [trees, m, 2^depth], what each adds to each of the m sums, float32 or float64 as the sums are."""
+    [trees, m, 2^depth], what each adds to each of the m sums, float32 or float64 as the sums are. The sums of rows with NaN
+    are others than ONNX's where some node ``sends_nan_left``, as those of scikit-learn's trees do."""
 
     features: np.ndarray
     thresholds: np.ndarray
     leaves: np.ndarray
+    sends_nan_left: bool = False
 
     def sums(self, columns: np.ndarray) -> np.ndarray:
         """The sums, float [n, m], for the features of n rows by column, float32 [k, n]."""
@@ -86,7 +88,8 @@ def of_node(kind: str, attributes: Mapping[str, Any], doubles: bool) -> Forest:
     nodes = read(attributes)
     if nodes.trees * 2**nodes.depth > MOST_LEAVES:
         raise Unfit(f"{nodes.trees:,} trees of depth {nodes.depth}")
-    return nodes.completed(np.float64 if doubles else np.float32)
+    sends_nan_left = bool(np.any(attributes.get("nodes_missing_value_tracks_true", 0)))
+    return replace(nodes.completed(np.float64 if doubles else np.float32), sends_nan_left=sends_nan_left)
 
 
 def round_down(thresholds: np.ndarray) -> np.ndarray:
@@ -143,7 +146,7 @@ class _Nodes:
 def _classic(given: Mapping[str, Any]) -> _Nodes:
     """Classifiers and regressors: lists of nodes that refer to each other by tree and number."""
     modes = np.array([mode.decode() if isinstance(mode, bytes) else mode for mode in given["nodes_modes"]])
-    _refuse_others(modes, given)
+    _refuse_others(modes)
     if given.get("post_transform", b"NONE") not in (b"NONE", "NONE"):
         raise Unfit(f"the transformation {given['post_transform']!r} after the sum")
     if given.get("aggregate_function", b"SUM") not in (b"SUM", "SUM"):
@@ -174,7 +177,7 @@ def _classic(given: Mapping[str, Any]) -> _Nodes:
 def _of_version_5(given: Mapping[str, Any]) -> _Nodes:
     """Inner nodes and leaves in lists of their own: the leaves are put behind the nodes."""
     modes = np.array([_MODES[mode] for mode in given["nodes_modes"]])
-    _refuse_others(modes, given)
+    _refuse_others(modes)
     if given.get("post_transform", 0) != 0 or given.get("aggregate_function", 1) != 1:
         raise Unfit("a transformation after the sum, or an aggregate that is none")
     inner, targets = len(modes), np.asarray(given["leaf_targetids"], np.int64)
@@ -207,12 +210,10 @@ class _Places:
         return found
 
 
-def _refuse_others(modes: np.ndarray, given: Mapping[str, Any]) -> None:
+def _refuse_others(modes: np.ndarray) -> None:
     others = sorted(set(modes.tolist()) - {_LEAF, _AT_MOST, _BELOW})
     if others:
         raise Unfit(f"nodes of the kind {', '.join(others)}")
-    if np.any(given.get("nodes_missing_value_tracks_true", 0)):
-        raise Unfit("missing values that go where smaller ones go")
 
 
 def _thresholds(values: np.ndarray, modes: np.ndarray) -> np.ndarray:

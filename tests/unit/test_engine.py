@@ -9,8 +9,9 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from sklearn.ensemble import RandomForestClassifier
 
-from spark_lib import engine, forest, model
+from spark_lib import engine, export, forest, model
 from spark_lib.forest import Unfit
 
 FEATURES = 5
@@ -102,7 +103,6 @@ def test_more_rows_than_a_block_and_fewer_than_sixteen_are_summed_alike() -> Non
     ("change", "why"),
     [
         ({"nodes_modes": b"BRANCH_GT"}, "nodes of the kind BRANCH_GT"),
-        ({"nodes_missing_value_tracks_true": 1}, "missing values that go where smaller ones go"),
         ({"post_transform": b"LOGISTIC"}, "the transformation b'LOGISTIC' after the sum"),
         ({"aggregate_function": b"AVERAGE"}, "the aggregate b'AVERAGE'"),
         ({"base_values": [0.5]}, "base values"),
@@ -118,6 +118,22 @@ def test_what_a_forest_has_not_is_left_to_onnx_runtime_by_name(change: Mapping[s
         forest.of_node("TreeEnsembleRegressor", given | dict(change), doubles=False)
 
     assert str(unfit.value) == why
+
+
+@pytest.mark.parametrize("with_nan", [False, True])
+def test_a_forest_of_scikit_learn_scores_as_in_onnx_runtime_with_missing_values_or_none(with_nan: bool) -> None:
+    random = np.random.default_rng(0)
+    matrix = random.standard_normal((2_000, FEATURES), np.float32)
+    fitted = RandomForestClassifier(10, max_depth=6, random_state=1).fit(matrix, matrix[:, 0] + matrix[:, 1] > 0)
+    bytes_ = export.export_sklearn(fitted, FEATURES)
+    if with_nan:
+        matrix[random.random(matrix.shape) < 0.1] = np.nan
+
+    made = engine.of(bytes_)
+
+    assert made.forest is not None
+    assert made.forest.sends_nan_left
+    np.testing.assert_array_equal(made.scores(np.ascontiguousarray(matrix.T)), by_onnx_runtime(bytes_, matrix.T))
 
 
 def test_a_tree_too_deep_is_left_to_onnx_runtime() -> None:
