@@ -1,5 +1,5 @@
 """The benchmarks: whole processes as a user starts them, against what nobody can do without, in turn in one run; what
-an export to ONNX costs (export.py), and what a publish on S3 does (s3_publish.py).
+an export to ONNX costs (export.py), what a publish on S3 does (s3_publish.py), and how fast rows are scored (scoring.py, in part).
 
     make bench
 
@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import export, s3_publish
+from benchmarks import export, s3_publish, scoring
 from benchmarks.result import LATEST, Result, judge, keep, machine
 
 LUIGI = str(Path(sys.executable).with_name("luigi"))
@@ -58,6 +58,7 @@ def main() -> None:
         ]
     results += export.results()
     results += s3_publish.results()
+    results += scoring.lean_results()
     LATEST.unlink(missing_ok=True)  # no figure of a benchmark that is gone
     keep(results)
 
