@@ -220,7 +220,7 @@ def test_a_flipped_bit_in_a_page_is_damage_and_no_other_score(tmp_path: Path) ->
 
 
 def test_nulls_of_the_identity_are_counted_to_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scoring, "BATCH_ROWS", 2)
+    monkeypatch.setattr(Halves, "rows_at_once", 2)
     (share,) = written(tmp_path, "a.parquet", [0.5] * 6)
     rows = pq.read_table(tmp_path / share.key)
     keys = pa.array(["a", "b", None, "c", None, None])
@@ -232,7 +232,7 @@ def test_nulls_of_the_identity_are_counted_to_the_end(tmp_path: Path, monkeypatc
 def test_scores_that_are_no_probabilities_are_counted_to_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scoring, "BATCH_ROWS", 2)
+    monkeypatch.setattr(Halves, "rows_at_once", 2)
     share = written(tmp_path, "a.parquet", [0.0, 2.0, 2.5, -0.5, float("inf"), 1.0])
 
     done = scoring.scored(job(tmp_path), share, 0)
