@@ -20,7 +20,7 @@ from tests.faults.machine import can_mount, small_disk
 from tests.faults.matrix import Case, NotFired
 from tests.faults.reader import Key
 from tests.faults.spark_host import CASE, DATASET
-from tests.faults.spark_world import DAY, MANY, Host, SparkWorld
+from tests.faults.spark_world import DAY, MANY, SLOW, Host, SparkWorld
 from tests.faults.world import damage_of
 
 #: An attempt that failed: of ours, or Spark's own error.
@@ -123,15 +123,15 @@ def begun(world: SparkWorld, number: str, host: Host | None = None) -> None:
 
 def worker_killed(world: SparkWorld, draw: Random) -> None:
     """Spark starts the task again; the first try's half file must not count."""
-    number = world.build(slow=0.3)
+    number = world.build(slow=SLOW)
     begun(world, number)
-    time.sleep(draw.uniform(0, 0.3))
+    time.sleep(draw.uniform(0, world.busy))
     kill(draw.choice(marks(world))[0])
     world.built(number)
 
 
 def workers_killed(world: SparkWorld, draw: Random) -> None:
-    number = world.build(slow=0.3)
+    number = world.build(slow=SLOW)
     killed: set[int] = set()
     while not world.host.answered(number):
         for worker, _ in marks(world):
@@ -146,7 +146,7 @@ def workers_killed(world: SparkWorld, draw: Random) -> None:
 
 
 def executor_killed(world: SparkWorld, draw: Random) -> None:
-    number = world.build(slow=0.3)
+    number = world.build(slow=SLOW)
     begun(world, number)
     time.sleep(draw.uniform(0, 0.9))
     kill(draw.choice(marks(world))[1])
@@ -172,7 +172,7 @@ def executor_killed_at(request: str) -> Callable[[SparkWorld, Random], None]:
 
 def driver_killed(world: SparkWorld, draw: Random) -> None:
     host = world.other()
-    number = world.build(host=host, slow=0.3)
+    number = world.build(host=host, slow=SLOW)
     begun(world, number, host)
     time.sleep(draw.uniform(0, 1.2))
     if host.answered(number):

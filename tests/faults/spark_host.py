@@ -38,6 +38,9 @@ from spark_lib.use_case import Feature
 
 CASE, DATASET = "spark", "rows"
 ROWS, PARTS = 400, 4
+#: In which a task of scoring has its rows: two for each of two files.
+PIECES = 4
+_CORES = 2
 _QUICK = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData"
 _CONF = {
     "spark.ui.enabled": "false",
@@ -148,7 +151,8 @@ def slowly(job: Job, share: Sequence[Slice], task: int) -> Done | DaystoneError:
     """A task of scoring in pieces so small that it can be struck between the row groups of a file, and between files."""
     assert isinstance(job.engine, Slow)
     at_work(job.engine.command)
-    with patch.object(scoring, "BATCH_ROWS", ROWS // 8), patch.object(scoring, "_GROUP_ROWS", ROWS // 8):
+    rows = ROWS // _CORES // PIECES
+    with patch.object(scoring, "BATCH_ROWS", rows), patch.object(scoring, "_GROUP_ROWS", rows):
         return attempted(job, share, task)
 
 

@@ -22,7 +22,7 @@ from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.faults.jobs import KILLED
 from tests.faults.matrix import Case, NotFired
 from tests.faults.reader import Contents, Key, Reader, contents
-from tests.faults.spark_host import CASE, DATASET
+from tests.faults.spark_host import CASE, DATASET, PIECES
 from tests.faults.world import World
 from tests.processes import Commands
 from tests.s3 import Server
@@ -30,6 +30,8 @@ from tests.s3 import Server
 DAY = date(2026, 1, 5)
 MANY = days(date(2026, 1, 4), date(2026, 1, 9))
 MASTERS = {"threads": "local[2,2]", "cluster": "local-cluster[2,1,1024]"}
+#: Seconds that a worker takes for a batch where a case wants to strike it.
+SLOW = 0.3
 _START_SECONDS, _LONGEST = 180.0, 150.0
 
 
@@ -121,12 +123,15 @@ class SparkWorld(World):
     other: Callable[[], Host] = field(kw_only=True)
     source: str = field(kw_only=True)
     reference_of_scores: Callable[[], Mapping[Key, Contents]] = field(kw_only=True)
+    #: How long a worker is at a task that was told to be slow, at the least.
+    busy: float = SLOW
     _do: str = "build"
     _asked: list[tuple[date, ...]] = field(default_factory=list)
 
     def scores(self) -> None:
         """From here on every attempt is one at scoring."""
         self._do, self.reference = "score", self.reference_of_scores()
+        self.busy *= PIECES
 
     def build(self, asked: Collection[date] = (DAY,), host: Host | None = None, **more: Any) -> str:
         """Let a driver begin an attempt."""
