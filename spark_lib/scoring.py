@@ -223,7 +223,8 @@ def _rows(job: Job, share: Sequence[Slice]) -> Iterator[pa.RecordBatch]:
 
 def _check_columns(url: str, wanted: pa.Schema, found: pa.Schema) -> None:
     for column in wanted:
-        there = found.field(column.name).type if column.name in found.names else None
+        place = found.get_field_index(column.name)  # none of a name that is there twice, too
+        there = found.field(place).type if place >= 0 else None
         if there != column.type:
             raise damaged(
                 url,

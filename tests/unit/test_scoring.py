@@ -183,10 +183,15 @@ def damage(error: DamagedPartition) -> tuple[str, str, str]:
             "'y' of type int32",
             "only loan, made, x, Y, unused",
         ),
+        (
+            lambda rows: rows.append_column("x", rows["x"]),
+            "'x' of type double",
+            "only loan, made, x, y, unused, x",
+        ),
         (lambda rows: rows.set_column(2, "x", pa.array([1], pa.int64())), "'x' of type double", "type int64"),
         (lambda rows: rows.set_column(0, "loan", pa.array([1], pa.int64())), "'loan' of type string", "type int64"),
     ],
-    ids=["feature missing", "key missing", "renamed", "feature of another type", "key of another type"],
+    ids=["feature missing", "key missing", "renamed", "twice", "feature of another type", "key of another type"],
 )
 def test_a_file_without_a_column_of_its_manifest_is_damage(
     tmp_path: Path, altered: Callable[[pa.Table], pa.Table], wanted: str, found: str
