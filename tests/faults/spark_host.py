@@ -152,7 +152,7 @@ def slowly(job: Job, share: Sequence[Slice], task: int) -> Done | DaystoneError:
     assert isinstance(job.engine, Slow)
     at_work(job.engine.command)
     rows = ROWS // _CORES // PIECES
-    with patch.object(scoring, "BATCH_ROWS", rows), patch.object(scoring, "_GROUP_ROWS", rows):
+    with patch.object(Slow, "rows_at_once", rows), patch.object(scoring, "_GROUP_ROWS", rows):
         return attempted(job, share, task)
 
 
