@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks import export, s3_publish, scoring
-from benchmarks.result import LATEST, Result, judge, keep, machine
+from benchmarks.result import LATEST, Result, judge, keep
 
 LUIGI = str(Path(sys.executable).with_name("luigi"))
 ROOT = str(Path(__file__).resolve().parent.parent)
@@ -36,8 +36,9 @@ BARE_SPARK = [
 
 
 def main() -> None:
-    print(machine())
-    print(f"sample: 60 days of {ROWS_PER_DAY} rows; seconds are medians (least to most), ratios medians over pairs\n")
+    print(
+        f"load {os.getloadavg()[0]:.1f}; sample: 60 days of {ROWS_PER_DAY} rows; seconds are medians (least to most), ratios medians over pairs\n"
+    )
     with tempfile.TemporaryDirectory(prefix="daystone-bench-") as directory:
         lake = os.path.join(directory, "lake")
         run([sys.executable, "-m", "run", "sample", "--lake-root", lake, "--rows-per-day", str(ROWS_PER_DAY)])

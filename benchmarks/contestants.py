@@ -7,10 +7,10 @@ The library has the JVM that it gives itself; the others have Spark's own. All h
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
 import pickle
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -54,13 +54,13 @@ def library(model: Model) -> Work:
 
 def plain(engine: str, model: Model) -> Work:
     """One warm process a core, pyarrow, and an engine: half of the files each."""
-    pool = ProcessPoolExecutor(CORES)
+    pool = multiprocessing.Pool(CORES)
 
     def work(source: str, target: str) -> None:
         files = inputs(source)
         os.makedirs(target, exist_ok=True)
         shares = [(engine, model, files[core::CORES], f"{target}/{core}.parquet") for core in range(CORES)]
-        list(pool.map(_score_plainly, shares))
+        pool.map(_score_plainly, shares, chunksize=1)
 
     return work
 

@@ -94,7 +94,7 @@ def table(results: Sequence[Result]) -> str:
 
 def keep(results: Sequence[Result]) -> None:
     """Print results as one table, and put them into the latest ones, in place of those of the same name."""
-    print(f"\n{table(results)}")
+    print(f"\n{machine()}\n\n{table(results)}")
     there = {entry["name"]: entry for entry in json.loads(LATEST.read_text())} if LATEST.exists() else {}
     there |= {result.name: asdict(result) for result in results}
     LATEST.parent.mkdir(exist_ok=True)

@@ -23,7 +23,7 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -34,8 +34,8 @@ import pytest
 
 from benchmarks import contestants, growth, made
 from benchmarks.contestants import Start
-from benchmarks.result import Result, judge, keep, machine
-from benchmarks.sides import Side
+from benchmarks.result import Result, judge, keep
+from benchmarks.sides import Side, Work
 from spark_lib.engine import LEAST_ROWS
 from tests.s3 import versitygw
 
@@ -51,7 +51,7 @@ class Comparison:
     """The library against ``others`` by one of ``made.MODELS``, on ``share`` of the rows: at least so many ``times`` as fast
     as the fastest of them."""
 
-    others: dict[str, Start]
+    others: Mapping[str, Start]
     model: str
     times: float | None
     share: float = 1
@@ -147,7 +147,7 @@ def against(bench: Bench, comparison: Comparison) -> list[Result]:
     return versus_fastest(name, taken, comparison.times)
 
 
-def versus_fastest(name: str, taken: dict[str, list[float]], times: float | None) -> list[Result]:
+def versus_fastest(name: str, taken: Mapping[str, list[float]], times: float | None) -> list[Result]:
     """The first against each of the others; the goal is held against the one whose median is least."""
     ours, *others = taken
     fastest = min(others, key=lambda other: statistics.median(taken[other]))
@@ -162,7 +162,7 @@ def versus_fastest(name: str, taken: dict[str, list[float]], times: float | None
 
 
 @contextmanager
-def started(starts: dict[str, Callable[[], Callable[[str, str], None]]]) -> Iterator[dict[str, Side]]:
+def started(starts: Mapping[str, Callable[[], Work]]) -> Iterator[dict[str, Side]]:
     sides = {name: Side(start, watched=False) for name, start in starts.items()}
     try:
         yield sides
@@ -172,7 +172,7 @@ def started(starts: dict[str, Callable[[], Callable[[str, str], None]]]) -> Iter
 
 
 def in_turn(
-    bench: Bench, rows: int, runs: dict[str, Callable[[str], float]], places: dict[str, str] | None = None
+    bench: Bench, rows: int, runs: Mapping[str, Callable[[str], float]], places: Mapping[str, str] | None = None
 ) -> dict[str, list[float]]:
     """Seconds of each, a run being given where to write. ``places`` are directories of those that do not write to one."""
     taken: dict[str, list[float]] = {name: [] for name in runs}
@@ -231,7 +231,7 @@ def on_s3(bench: Bench) -> Result:
             bench.warm(side, model.width)
             side.run(rows, source, f"s3://{targets}/warm")
             shutil.rmtree(server.directory / targets / "warm")
-            runs = {
+            runs: dict[str, Callable[[str], float]] = {
                 "on S3": lambda _: side.run(rows, source, f"s3://{targets}/target"),
                 "on disk": partial(side.run, rows, local),
             }
@@ -255,7 +255,7 @@ def _measured(
     rows: int,
     only: Sequence[str],
     comparisons: Sequence[Comparison],
-    others: dict[str, Callable[[Bench], Result | list[Result]]],
+    others: Mapping[str, Callable[[Bench], Result | list[Result]]],
 ) -> list[Result]:
     def wanted(*names: str) -> bool:
         return not only or any(word in name for word in only for name in names)
@@ -278,8 +278,9 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--only", nargs="*", default=[], help="words of the contestants' names")
     given = parser.parse_args()
-    print(machine())
-    print(f"{given.rows:,} rows, {given.pairs} rounds; seconds are medians (least to most)\n")
+    print(
+        f"load {os.getloadavg()[0]:.1f}; {given.rows:,} rows, {given.pairs} rounds; seconds are medians (least to most)\n"
+    )
     keep(results(given.pairs, given.rows, given.only))
 
 
