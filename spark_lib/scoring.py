@@ -212,10 +212,11 @@ def _rows(job: Job, share: Sequence[Slice]) -> Iterator[pa.RecordBatch]:
         try:
             with store.open(part.key) as opened:
                 # Spark writes a checksum into every page: without it a flipped bit would be scored as another number.
-                file = pq.ParquetFile(opened, page_checksum_verification=True)
+                # The columns of a row group are asked for together: on S3 each request costs as much as many megabytes.
+                file = pq.ParquetFile(opened, pre_buffer=True, page_checksum_verification=True)
                 _check_columns(store.url(part.key), wanted, file.schema_arrow)
-                groups = list(_groups(file.metadata, part))
-                yield from file.iter_batches(job.engine.rows_at_once, groups, wanted.names, use_threads=False)
+                for group in _groups(file.metadata, part):
+                    yield from file.iter_batches(job.engine.rows_at_once, [group], wanted.names, use_threads=False)
         except (pa.ArrowException, OSError) as error:
             reason = str(error).splitlines()[-1].rstrip(".")  # of several the one that says what was read
             raise damaged(store.url(part.key), "a Parquet file that can be read", reason) from error
