@@ -92,9 +92,14 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
+def show(results: Sequence[Result]) -> None:
+    """Print results as one table."""
+    print(f"\n{machine()}\n\n{table(results)}")
+
+
 def keep(results: Sequence[Result]) -> None:
     """Print results as one table, and put them into the latest ones, in place of those of the same name."""
-    print(f"\n{machine()}\n\n{table(results)}")
+    show(results)
     there = {entry["name"]: entry for entry in json.loads(LATEST.read_text())} if LATEST.exists() else {}
     there |= {result.name: asdict(result) for result in results}
     LATEST.parent.mkdir(exist_ok=True)
