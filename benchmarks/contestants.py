@@ -10,6 +10,7 @@ import logging
 import multiprocessing
 import os
 import pickle
+import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -21,28 +22,24 @@ import pyarrow.parquet as pq
 
 from benchmarks.made import CASE, CORES, DAY, SCORED, Case, Model, inputs
 from benchmarks.sides import Work
+from benchmarks.texts import TextModel
 from spark_lib.lake import Attempt, Lake
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
-Start = Callable[[Model], Work]
+Start = Callable[[Any], Work]
 _ONE_THREAD = {"intra_op_num_threads": 1, "inter_op_num_threads": 1, "execution_mode": "sequential"}
 
 
-def library(model: Model) -> Work:
+def library(model: Model | TextModel) -> Work:
     """What BatchInference does: checks of the model and the columns, scores, statistics, checksums and the manifest."""
     from spark_lib import inference
-    from spark_lib.calibration import NONE
     from spark_lib.model import digest
     from spark_lib.selection import Pinned
 
     spark = _spark(quick_start=True)
-    card = {
-        "features": [{"name": name, "type": "FLOAT", "fill": None} for name in model.features],
-        "calibration": NONE,
-    }
-    pinned = Pinned(DAY, model.onnx, digest(model.onnx), card)
+    pinned = Pinned(DAY, model.content, digest(model.content), model.card)
 
     def work(source: str, target: str) -> None:
         (features,) = Lake(source, CASE).require("features", DAY)
@@ -134,7 +131,7 @@ def pandas_udf(model: Model) -> Work:
     return _of_column(score(*model.features))
 
 
-def mlflow_udf(flavour: str, model: Model) -> Work:
+def mlflow_udf(flavour: str, model: Any) -> Work:
     """MLflow's spark_udf, in the environment that is there, of a model without a signature, which it would check rows by.
 
     Of each flavour what takes it least: scikit-learn's first probability as a number, for an array of both becomes a list
@@ -144,7 +141,7 @@ def mlflow_udf(flavour: str, model: Model) -> Work:
     import mlflow
 
     logging.getLogger("mlflow").setLevel(logging.ERROR)  # it would rather make an environment
-    path = f"{model.directory}/mlflow-{flavour}"
+    path = f"{tempfile.mkdtemp(dir=model.directory)}/mlflow"
     if flavour == "scikit-learn":
         mlflow.sklearn.save_model(
             pickle.loads(model.pickled),  # noqa: S301  (of our own training)
@@ -162,7 +159,12 @@ def mlflow_udf(flavour: str, model: Model) -> Work:
             save_as_external_data=False,
             pip_requirements=["onnxruntime"],
         )
-    found = mlflow.pyfunc.spark_udf(_spark(), path, result_type="double", env_manager="local")(*model.features)
+    from pyspark.sql import functions as F
+
+    spark = _spark()
+    # A pipeline of texts asks for its column by name, which a structure alone brings along.
+    columns = [F.struct(*model.features)] if isinstance(model, TextModel) else list(model.features)
+    found = mlflow.pyfunc.spark_udf(spark, path, result_type="double", env_manager="local")(*columns)
     return _of_column(1 - found if flavour == "scikit-learn" else found)
 
 

@@ -32,9 +32,9 @@ TREES, DEPTH = 100, 8
 TRAINED_ROWS = 20_000
 DAY = date(2026, 1, 5)
 CASE = "bench"
-_IDENTITY = {"id": pa.int64(), "at": pa.timestamp("us", tz="UTC")}
+IDENTITY = {"id": pa.int64(), "at": pa.timestamp("us", tz="UTC")}
 #: What every contestant writes.
-SCORED = pa.schema(_IDENTITY | {"score": pa.float64()})
+SCORED = pa.schema(IDENTITY | {"score": pa.float64()})
 
 
 class Case:
@@ -53,6 +53,15 @@ class Model:
     @property
     def onnx(self) -> bytes:
         return Path(self.directory, "model.onnx").read_bytes()
+
+    @property
+    def content(self) -> bytes:
+        return self.onnx
+
+    @property
+    def card(self) -> dict[str, Any]:
+        features = [{"name": name, "type": "FLOAT", "fill": None} for name in self.features]
+        return {"features": features, "calibration": {"kind": "none"}}
 
     @property
     def pickled(self) -> bytes:
@@ -149,7 +158,7 @@ def noise(rows: int, width: int, seed: int) -> dict[str, np.ndarray]:
 def land(root: str, rows: int, width: int, shares: Sequence[float] = EVEN) -> str:
     """Publish a day of features with so many rows, in files with these shares of them; the lake's root."""
     schema = (("id", "bigint"), ("at", "timestamp"), *((name, "float") for name in names(width)))
-    kinds = pa.schema(_IDENTITY | dict.fromkeys(names(width), pa.float32()))
+    kinds = pa.schema(IDENTITY | dict.fromkeys(names(width), pa.float32()))
     store = open_store(root)
     bounds = [0, *(round(rows * share) for share in accumulate(shares))]
     with Attempt(Lake(root, CASE), "features", [DAY], stage="Bench") as attempt:

@@ -33,7 +33,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import contestants, growth, made
+from benchmarks import contestants, growth, made, texts
 from benchmarks.contestants import Start
 from benchmarks.result import Result, judge, keep, show
 from benchmarks.sides import Side, Work
@@ -105,8 +105,11 @@ class Bench:
         return self._lakes[asked]
 
     def warm(self, side: Side, width: int) -> None:
+        self.warm_by(side, self.lake(WARM_ROWS, width))
+
+    def warm_by(self, side: Side, small: str) -> None:
         target = f"{self.directory}/warm"
-        side.warm(self.lake(WARM_ROWS, width), target)
+        side.warm(small, target)
         shutil.rmtree(target)
 
 
@@ -137,15 +140,35 @@ def against(bench: Bench, comparison: Comparison) -> list[Result]:
     """The library in turn with each of the others."""
     model = bench.model(comparison.model)
     rows = round(bench.rows * comparison.share)
-    source = bench.lake(rows, model.width)
-    starts: dict[str, Start] = {"library": contestants.library, **comparison.others}
-    with started({name: partial(start, model) for name, start in starts.items()}) as sides:
-        for side in sides.values():
-            bench.warm(side, model.width)
-        runs = {name: partial(side.run, rows, source) for name, side in sides.items()}
-        taken = in_turn(bench, rows, runs)
+    source, small = bench.lake(rows, model.width), bench.lake(WARM_ROWS, model.width)
+    taken = compared(bench, model, comparison.others, rows, source, small)
     name = f"{rows:,} rows of {model.width} features by a {comparison.model}"
     return versus_fastest(name, taken, comparison.times)
+
+
+def of_texts(bench: Bench) -> list[Result]:
+    """A pipeline of texts in turn with MLflow's spark_udf of it, where all texts differ and where half of them repeat."""
+    rows = bench.rows // 10
+    model = texts.fit(f"{bench.directory}/texts")
+    small = texts.land(f"{bench.directory}/few-texts", rows // 40)
+    others: dict[str, Start] = {"MLflow's spark_udf": partial(contestants.mlflow_udf, "scikit-learn")}
+    found = []
+    for repeated, words, times in ((0.0, "no text twice by intent", 1.3), (0.5, "half of them repeated", 2.2)):
+        source = texts.land(f"{bench.directory}/texts-{repeated}", rows, repeated)
+        taken = compared(bench, model, others, rows, source, small)
+        found += versus_fastest(f"{rows:,} texts, {words}, by TF-IDF and a linear model", taken, times)
+    return found
+
+
+def compared(
+    bench: Bench, model: object, others: dict[str, Start], rows: int, source: str, small: str
+) -> dict[str, list[float]]:
+    """Seconds of the library and of the others, in turn, each warmed by a ``small`` day."""
+    starts: dict[str, Start] = {"library": contestants.library, **others}
+    with started({name: partial(start, model) for name, start in starts.items()}) as sides:
+        for side in sides.values():
+            bench.warm_by(side, small)
+        return in_turn(bench, rows, {name: partial(side.run, rows, source) for name, side in sides.items()})
 
 
 def versus_fastest(name: str, taken: Mapping[str, list[float]], times: float | None) -> list[Result]:
@@ -243,7 +266,9 @@ def on_s3(bench: Bench) -> Result:
 
 def results(pairs: int = PAIRS, rows: int = ROWS, only: Sequence[str] = ()) -> list[Result]:
     """Everything, or what has one of these words in its name."""
-    return _measured(pairs, rows, only, COMPARISONS, {"files": skewed, "S3": on_s3, "growth": growth.results})
+    return _measured(
+        pairs, rows, only, COMPARISONS, {"files": skewed, "S3": on_s3, "texts": of_texts, "growth": growth.results}
+    )
 
 
 def lean_results(pairs: int = 3, rows: int = ROWS) -> list[Result]:

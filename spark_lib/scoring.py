@@ -269,7 +269,9 @@ def _written(job: Job, name: str, batches: Iterator[pa.RecordBatch]) -> dict[str
         count = 0
         with (
             store.writing(f"{job.prefix}/{file}") as opened,
-            pq.ParquetWriter(opened, first.schema, use_dictionary=[*dict(SCORED[1:])], store_schema=False) as writer,
+            pq.ParquetWriter(
+                opened, first.schema, use_dictionary=[*dict(SCORED[1:])], store_schema=False, write_page_checksum=True
+            ) as writer,
         ):
             for group in chain([first], islice(groups, job.rows_a_file // rows - 1)):
                 writer.write_table(group)

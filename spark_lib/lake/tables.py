@@ -74,7 +74,9 @@ def _read_files(partition: Partition, section: str, schema: pa.Schema) -> pa.Tab
         key = f"{partition.prefix}/{file.path}"
         try:
             with partition.store.open(key) as opened:
-                tables.append(pq.ParquetFile(opened).read().select(schema.names).cast(schema))
+                tables.append(
+                    pq.ParquetFile(opened, page_checksum_verification=True).read().select(schema.names).cast(schema)
+                )
         except (pa.ArrowException, OSError) as error:
             where = f"{partition.dataset} of {partition.date}: {partition.store.url(key)}"
             raise damaged(where, "a Parquet file that can be read", str(error).splitlines()[0]) from error
