@@ -289,6 +289,8 @@ def _measured(
     measures: list[Callable[[Bench], Result | list[Result]]] = [kernel] if wanted("kernel") else []
     measures += [partial(against, comparison=one) for one in comparisons if wanted(*one.others, f"by a {one.model}")]
     measures += [measure for name, measure in others.items() if wanted(name)]
+    if not measures:
+        raise SystemExit(f"nothing has any of the words {', '.join(only)} in its name: see --help")
     found: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="daystone-bench-") as directory:
         bench = Bench(directory, rows, pairs)
@@ -302,7 +304,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=PAIRS)
     parser.add_argument("--rows", type=int, default=ROWS)
-    parser.add_argument("--only", nargs="*", default=[], help="words of the contestants' names")
+    parser.add_argument(
+        "--only",
+        nargs="*",
+        default=[],
+        help="what has such a word in its name: a contestant's, a model's, kernel, files, S3 or growth",
+    )
     given = parser.parse_args()
     print(
         f"load {os.getloadavg()[0]:.1f}; {given.rows:,} rows, {given.pairs} rounds; seconds are medians (least to most)\n"
