@@ -94,6 +94,20 @@ MUTANTS = (
         "test_lake_publish.py::test_a_document_that_vanishes_before_the_put_publishes_nothing[local]",
     ),
     Mutant(
+        "files that no task named are published",
+        _ATTEMPT,
+        "if written.files is not None:",
+        "if isinstance(written, Documents):",
+        "test_lake_publish.py::test_a_file_that_no_task_named_is_nobodys_even_as_it_appears[local]",
+    ),
+    Mutant(
+        "pages are scored without their checksum",
+        "spark_lib/scoring.py",
+        "page_checksum_verification=True",
+        "page_checksum_verification=False",
+        "test_scoring.py::test_a_flipped_bit_in_a_page_is_damage_and_no_other_score",
+    ),
+    Mutant(
         "inputs are not looked at again before the put",
         _ATTEMPT,
         "given.verify()",

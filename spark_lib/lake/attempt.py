@@ -157,12 +157,10 @@ class Attempt:
         return self._publish(day, manifest)
 
     def _listed(self, day: date, written: Written) -> list[Entry]:
-        """The run's files of a day: the documents by name; of rows all but hidden ones (Hadoop's checksums, what a task
-        that was given up left in ``_temporary``), which are nobody's rows."""
+        """The run's files of a day: those that the writer named; where it named none, all but hidden ones (Hadoop's
+        checksums, what a task that was given up left in ``_temporary``), which are nobody's rows."""
         start = len(self.prefix(day)) + 1
         found = self._store.list(self.prefix(day))
-        if isinstance(written, Documents):
-            return [entry for entry in found if entry.key[start:] in written.files]
         if written.files is not None:
             return [entry for entry in found if entry.key[start:] in written.files]
         return [entry for entry in found if not is_hidden(entry.key[start:])]

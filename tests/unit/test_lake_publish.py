@@ -6,6 +6,7 @@ import itertools
 import multiprocessing
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from typing import TYPE_CHECKING, Any
@@ -559,6 +560,27 @@ def test_a_file_that_appears_between_count_and_put_publishes_nothing(lake: Lake)
         f"features of 2026-01-01: run {attempt.run}: wanted the files that were counted; found others, a moment later. "
         "Next: find out what writes there, then run the stage again"
     )
+    assert not lake.is_published("features", DAY)
+
+
+def test_a_file_that_no_task_named_is_nobodys_even_as_it_appears(lake: Lake) -> None:
+    """Of an attempt at a task that died; and, between count and put, of one that was given up and goes on."""
+    lake.store = Meddled(lake.store, lambda: put(attempt, "part-2.parquet", parquet([2])))
+    with open_attempt(lake) as attempt:
+        put(attempt, "part-1.parquet", parquet([1, 2]))
+        rows = write(attempt, [1])
+        attempt.commit(replace(rows, files=frozenset({"part-0.parquet"})))
+
+    (published,) = lake.require("features", DAY)
+    assert [file.path for file in published.manifest.files] == [f"run={attempt.run}/part-0.parquet"]
+    assert published.manifest.rows() == 1
+
+
+def test_a_named_file_that_is_not_there_publishes_nothing(lake: Lake) -> None:
+    with open_attempt(lake) as attempt:
+        rows = write(attempt, [1])
+        with pytest.raises(PublishError, match="wanted the files that were counted"):
+            attempt.commit(replace(rows, files=frozenset({"part-0.parquet", "part-1.parquet"})))
     assert not lake.is_published("features", DAY)
 
 
