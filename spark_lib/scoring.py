@@ -25,7 +25,9 @@ from spark_lib.engine import Engine
 from spark_lib.errors import DaystoneError
 from spark_lib.lake import Schema, s3_client
 from spark_lib.lake.lake import damaged
+from spark_lib.lake.local import LocalStore
 from spark_lib.lake.manifest import File
+from spark_lib.lake.store import Store
 from spark_lib.lake.stores import open_store
 from spark_lib.lake.tables import arrow_schema
 from spark_lib.python_model import PythonModel
@@ -210,7 +212,7 @@ def _rows(job: Job, share: Sequence[Slice]) -> Iterator[pa.RecordBatch]:
     wanted = arrow_schema(tuple(types.items()))
     for part in share:
         try:
-            with store.open(part.key) as opened:
+            with _opened(store, part.key) as opened:
                 # Spark writes a checksum into every page: without it a flipped bit would be scored as another number.
                 # The columns of a row group are asked for together: on S3 each request costs as much as many megabytes.
                 file = pq.ParquetFile(opened, pre_buffer=True, page_checksum_verification=True)
@@ -220,6 +222,13 @@ def _rows(job: Job, share: Sequence[Slice]) -> Iterator[pa.RecordBatch]:
         except (pa.ArrowException, OSError) as error:
             reason = str(error).splitlines()[-1].rstrip(".")  # of several the one that says what was read
             raise damaged(store.url(part.key), "a Parquet file that can be read", reason) from error
+
+
+def _opened(store: Store, key: str) -> Any:
+    """A file for Arrow: a local one by its own input, which is a quarter faster than through Python's."""
+    import pyarrow as pa
+
+    return pa.OSFile(store.url(key)) if isinstance(store, LocalStore) else store.open(key)
 
 
 def _check_columns(url: str, wanted: pa.Schema, found: pa.Schema) -> None:
@@ -270,7 +279,12 @@ def _written(job: Job, name: str, batches: Iterator[pa.RecordBatch]) -> dict[str
         with (
             store.writing(f"{job.prefix}/{file}") as opened,
             pq.ParquetWriter(
-                opened, first.schema, use_dictionary=[*dict(SCORED[1:])], store_schema=False, write_page_checksum=True
+                opened,
+                first.schema,
+                use_dictionary=[*dict(SCORED[1:])],
+                compression={column: "none" if column == "score" else "snappy" for column in first.schema.names},
+                store_schema=False,
+                write_page_checksum=True,
             ) as writer,
         ):
             for group in chain([first], islice(groups, job.rows_a_file // rows - 1)):
