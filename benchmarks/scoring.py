@@ -308,7 +308,7 @@ def main() -> None:
         "--only",
         nargs="*",
         default=[],
-        help="what has such a word in its name: a contestant's, a model's, kernel, files, S3 or growth",
+        help="what has such a word in its name: a contestant's, a model's, kernel, files, S3, texts or growth",
     )
     given = parser.parse_args()
     print(

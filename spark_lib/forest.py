@@ -1,8 +1,8 @@
 """Tree ensembles of ONNX as arrays that run several times as fast as in ONNX Runtime, on one thread, with the same sums.
 
 A tree is laid out as a complete one, in heap order with its root at 1: one step down is ``2 * place`` or ``2 * place + 1``,
-and no row ever branches. `parsed` reads an ensemble from a model and says what it does not fit; `spark_lib.forest_kernel` is
-the loop. Workers import this module: numba is imported where something is summed up.
+and no row ever branches. `of_node` reads an ensemble of ONNX, or says what of it does not fit; `spark_lib.forest_kernel` is the
+loop. Workers import this module: numba is imported where something is summed up.
 """
 
 from __future__ import annotations

@@ -72,6 +72,8 @@ def build(
         "scores": done.scores.figures(),
         "engine": "onnxruntime" if done.slow else runs.name,
     }
+    if isinstance(runs, Engine) and runs.why:
+        figures["no_forest"] = runs.why
     if isinstance(runs, PythonModel):
         figures["repeated"] = done.repeated
     if done.slow:

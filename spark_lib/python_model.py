@@ -122,7 +122,6 @@ def _distinct(columns: Sequence[pa.Array]) -> tuple[np.ndarray, np.ndarray]:
     for column in columns:
         encoded = column.dictionary_encode()
         codes = same * len(encoded.dictionary) + encoded.indices.to_numpy()
-        _, first, same = np.unique(
-            codes, return_index=True, return_inverse=True
-        )  # numbered anew, from 0, for the next column
+        # Numbered anew, from 0, for the next column.
+        _, first, same = np.unique(codes, return_index=True, return_inverse=True)
     return first, same

@@ -24,14 +24,14 @@ from spark_lib.calibration import Calibration
 from spark_lib.engine import Engine
 from spark_lib.errors import DaystoneError
 from spark_lib.lake import Schema, s3_client
-from spark_lib.lake.lake import damaged
+from spark_lib.lake.lake import damaged, unreadable
 from spark_lib.lake.local import LocalStore
 from spark_lib.lake.manifest import File
 from spark_lib.lake.store import Store
 from spark_lib.lake.stores import open_store
 from spark_lib.lake.tables import arrow_schema
 from spark_lib.python_model import PythonModel
-from spark_lib.use_case import Feature
+from spark_lib.use_case import PREDICTED, Feature
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,7 +44,7 @@ TASK_BYTES = 2**31
 _GROUP_ROWS = 2**19
 BINS = 20
 #: The columns that are added to those of the identity.
-SCORED: Schema = (("score", "double"), ("model_date", "date"), ("model_digest", "string"))
+SCORED: Schema = tuple(zip(PREDICTED, ("double", "date", "string"), strict=True))
 _MEAN_GRID = 2**32
 
 
@@ -220,8 +220,7 @@ def _rows(job: Job, share: Sequence[Slice]) -> Iterator[pa.RecordBatch]:
                 for group in _groups(file.metadata, part):
                     yield from file.iter_batches(job.engine.rows_at_once, [group], wanted.names, use_threads=False)
         except (pa.ArrowException, OSError) as error:
-            reason = str(error).splitlines()[-1].rstrip(".")  # of several the one that says what was read
-            raise damaged(store.url(part.key), "a Parquet file that can be read", reason) from error
+            raise unreadable(store.url(part.key), error) from error
 
 
 def _opened(store: Store, key: str) -> Any:

@@ -1,5 +1,5 @@
 """How many tasks a stage's data wants: few for little, so that nothing waits for empty tasks, and many for much, so that none
-has more than its memory holds. docs/performance.md says what was measured."""
+has more than its memory holds. docs/performance.md has the rules."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-#: Bytes of Parquet whose rows make about 128 MB in a shuffle, which is what a task sorts in memory.
+#: Bytes of Parquet, taken for four times as many in a shuffle, which a task then sorts in memory.
 PARTITION_BYTES = 2**25
 #: Tasks that read files: one that takes longer then leaves half of its core's work to others.
 _SPLITS_A_CORE = 2

@@ -225,6 +225,12 @@ def damaged(where: str, wanted: str, found: str) -> DamagedPartition:
     )
 
 
+def unreadable(where: str, error: Exception) -> DamagedPartition:
+    """A file of rows that Arrow cannot read: the last line of its message says what was read, those before it where."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    return damaged(where, "a Parquet file that can be read", lines[-1].rstrip("."))
+
+
 def days(first: date, last: date) -> list[date]:
     """Every calendar day of ``[first, last]``."""
     return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]

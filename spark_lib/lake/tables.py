@@ -7,7 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from spark_lib.errors import LakeError
-from spark_lib.lake.lake import Lake, Partition, common_schema, damaged
+from spark_lib.lake.lake import Lake, Partition, common_schema, unreadable
 from spark_lib.lake.manifest import Schema
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _read_files(partition: Partition, section: str, schema: pa.Schema) -> pa.Tab
                 )
         except (pa.ArrowException, OSError) as error:
             where = f"{partition.dataset} of {partition.date}: {partition.store.url(key)}"
-            raise damaged(where, "a Parquet file that can be read", str(error).splitlines()[0]) from error
+            raise unreadable(where, error) from error
     return pa.concat_tables(tables) if tables else schema.empty_table()
 
 

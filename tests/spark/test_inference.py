@@ -147,6 +147,7 @@ def test_the_manifest_says_how_scores_are_distributed_and_what_computed_them(pre
     found = np.array([row["score"] for row in rows(predictions)])
 
     assert (metrics["model_date"], metrics["engine"]) == (str(DAY), "onnxruntime")
+    assert metrics["no_forest"] == "fewer than 500,000 rows"
     scores = metrics["scores"]
     assert (scores["least"], scores["greatest"]) == (found.min(), found.max())
     assert scores["mean"] == pytest.approx(found.mean(), abs=1e-9)
