@@ -21,7 +21,7 @@ from spark_lib.lake.cache import user_directory
 MOST_DEPTH = 12
 MOST_LEAVES = 2**21
 #: Levels that `spark_lib.forest_kernel` does at once.
-LEAST_DEPTH = 3
+LEAST_DEPTH = 4
 _LEAF, _AT_MOST, _BELOW = "LEAF", "BRANCH_LEQ", "BRANCH_LT"
 #: Of ai.onnx.ml's operator 5, by number.
 _MODES = [_AT_MOST, _BELOW, "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", "BRANCH_NEQ", "BRANCH_MEMBER"]
