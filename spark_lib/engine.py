@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,6 +65,11 @@ def of(model_bytes: bytes, rows: int = LEAST_ROWS) -> Engine:
     """The engine of a model that is safe to load, for so many rows."""
     if rows < LEAST_ROWS:
         return Engine(model_bytes, why=f"fewer than {LEAST_ROWS:,} rows")
+    return _for_many_rows(model_bytes)
+
+
+@lru_cache(maxsize=2)  # a backfill scores many days by one model
+def _for_many_rows(model_bytes: bytes) -> Engine:
     try:
         return _with_forest(model_bytes)
     except Unfit as unfit:

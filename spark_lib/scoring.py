@@ -8,10 +8,11 @@ only.
 
 from __future__ import annotations
 
-import pickle
 import secrets
+import sys
+import zipimport
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import chain, islice, pairwise
@@ -154,16 +155,8 @@ def run(spark: SparkSession, job: Job, files: Sequence[File], prefix: str) -> Do
     if not shares:
         return together
 
-    def work(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        import pyarrow as pa
-
-        for batch in batches:
-            told = [pickle.dumps(attempted(job, shares[task], task)) for task in batch.column(0).to_pylist()]
-            yield pa.RecordBatch.from_arrays([pa.array(told, pa.binary())], names=["done"])
-
-    handed_out = spark.range(len(shares), numPartitions=len(shares)).mapInArrow(work, "done BINARY")
-    for told in handed_out.toArrow()["done"].to_pylist():
-        done = pickle.loads(told)  # noqa: S301  (of our own worker)
+    handed_out = spark.sparkContext.parallelize(list(enumerate(shares)), len(shares))
+    for done in handed_out.map(lambda share: attempted(job, share[1], share[0])).collect():
         if isinstance(done, DaystoneError):
             raise done
         together.merge(done)
@@ -176,6 +169,16 @@ def attempted(job: Job, share: Sequence[Slice], task: int) -> Done | DaystoneErr
         return scored(job, share, task)
     except DaystoneError as error:
         return error
+    finally:
+        _forget_archives()
+
+
+def _forget_archives() -> None:
+    """Spark's worker lets every importer look at its place anew before a task, and those of archives (pyspark.zip) read them
+    from one end to the other: 0.1 s a task. An importer that is gone comes back when something is imported."""
+    for place, importer in list(sys.path_importer_cache.items()):
+        if isinstance(importer, zipimport.zipimporter):
+            del sys.path_importer_cache[place]
 
 
 def scored(job: Job, share: Sequence[Slice], task: int) -> Done:

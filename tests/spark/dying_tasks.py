@@ -25,11 +25,12 @@ from spark_lib.session import session
 from tests.spark.lakes import AFTER, ANY_FILE_ROWS, CASE, Parcels
 
 _LONGEST = 90.0
-#: A task that takes twice as long as the first one that ended gets a twin, on the other host.
+#: A task that takes thrice as long as the first one that ended, and 3 s at least, gets a twin, on the other host.
 _SPECULATION = {
     "spark.speculation": "true",
     "spark.speculation.interval": "50ms",
-    "spark.speculation.multiplier": "2",
+    "spark.speculation.multiplier": "3",
+    "spark.speculation.minTaskRuntime": "3s",
     "spark.speculation.quantile": "0.5",
 }
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import struct
+import sys
+import zipfile
+import zipimport
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -243,6 +246,21 @@ def test_scores_that_are_no_probabilities_are_counted_to_the_end(
     done = scoring.scored(job(tmp_path), share, 0)
 
     assert (done.senseless, sum(done.files.values())) == (3, 2)
+
+
+def test_a_task_leaves_no_archive_for_the_next_one_to_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = tmp_path / "modules.zip"
+    with zipfile.ZipFile(archive, "w") as opened:
+        opened.writestr("of_an_archive.py", "")
+    monkeypatch.syspath_prepend(archive)
+    __import__("of_an_archive")
+    assert isinstance(sys.path_importer_cache[str(archive)], zipimport.zipimporter)
+
+    scoring.attempted(job(tmp_path), written(tmp_path, "a", [0.5]), 0)
+
+    assert not any(isinstance(importer, zipimport.zipimporter) for importer in sys.path_importer_cache.values())
 
 
 def test_what_scores_add_up_to_does_not_depend_on_how_they_were_shared_out() -> None:
