@@ -165,7 +165,7 @@ def land(root: str, rows: int, width: int, shares: Sequence[float] = EVEN) -> st
         for number, (first, stop) in enumerate(pairwise(bounds)):
             with (
                 store.writing(f"{attempt.prefix(DAY)}/part-{number}.parquet") as opened,
-                pq.ParquetWriter(opened, kinds) as writer,
+                pq.ParquetWriter(opened, kinds, use_dictionary=False) as writer,  # as Spark does: no value repeats
             ):
                 for start in range(first, stop, GROUP_ROWS):
                     writer.write_table(_rows(start, min(start + GROUP_ROWS, stop), width, kinds))
