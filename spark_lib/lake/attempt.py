@@ -15,6 +15,7 @@ import logging
 import secrets
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from types import TracebackType
@@ -30,6 +31,8 @@ logger = logging.getLogger("daystone.lake")
 
 _SETTLE_SECONDS = 60.0
 _LONGEST_PAUSE_SECONDS = 5.0
+#: Of a local file all bytes are read, of one on S3 the footer, which is two requests.
+_FILES_AT_ONCE = 8
 _PROBED: set[str] = set()
 
 
@@ -136,7 +139,8 @@ class Attempt:
             for name, body in written.files.items():
                 self._put(f"{self.prefix(day)}/{name}", body, None)
         listed = self._listed(day, written)
-        files = tuple(self._file(day, entry, written) for entry in listed)
+        with ThreadPoolExecutor(_FILES_AT_ONCE) as threads:
+            files = tuple(threads.map(lambda entry: self._file(day, entry, written), listed))
         if isinstance(written, Rows):
             self._check_rows(day, files, written)
         self._store.persist(entry.key for entry in listed)
