@@ -52,7 +52,11 @@ class Engine:
 
     def scores(self, columns: np.ndarray) -> np.ndarray:
         """The positive class's uncalibrated probability, float32 [n], for float32 features by column [k, n]."""
-        if self.forest is None or forest.why_not_compiled() or (self.forest.sends_nan_left and np.isnan(columns).any()):
+        if (
+            self.forest is None
+            or self.forest.why_not_compiled()
+            or (self.forest.sends_nan_left and np.isnan(columns).any())
+        ):
             return model.score(model.load(self.model), np.ascontiguousarray(columns.T))
         sums = self.forest.sums(columns)
         if not self.rest:

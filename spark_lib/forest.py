@@ -8,6 +8,7 @@ loop. Workers import this module: numba is imported where something is summed up
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -46,8 +47,12 @@ class Forest:
     def sums(self, columns: np.ndarray) -> np.ndarray:
         """The sums, float [n, m], for the features of n rows by column, float32 [k, n]."""
         found = np.zeros((columns.shape[1], self.leaves.shape[1]), self.leaves.dtype)
-        _add()(columns, self.features, self.thresholds, self.leaves, found)
+        _loop(self.leaves.dtype.str)(columns, self.features, self.thresholds, self.leaves, found)
         return found
+
+    def why_not_compiled(self) -> str:
+        """Why this process cannot run it; empty where it can."""
+        return _why_not_compiled(self.leaves.dtype.str)
 
     def only(self, one: int) -> Forest:
         """The forest that gives one of the sums."""
@@ -55,30 +60,47 @@ class Forest:
 
 
 @cache
-def why_not_compiled() -> str:
-    """Why this process cannot run a forest; empty where it can."""
+def _why_not_compiled(sums: str) -> str:
     try:
-        none = np.zeros((1, 2**LEAST_DEPTH))
-        tiny = Forest(none.astype(np.uint64), none.astype(np.float32), none[:, None].astype(np.float32))
-        tiny.sums(np.zeros((1, 1), np.float32))
+        _loop(sums)
     except Exception as error:  # numba's and LLVM's: whatever it is, ONNX Runtime scores
         return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
     return ""
 
 
 @cache
-def _add() -> Any:
-    """The loop, compiled once a machine: what numba compiled is kept below the user's cache, which nobody else writes."""
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(user_directory() / "compiled"))
+def _loop(sums: str) -> Any:
+    """The loop for sums of this type, compiled once a machine: what numba compiled is kept below the user's cache, which nobody
+    else writes. Where it cannot be read again it is compiled again, and where it cannot be kept in every process."""
+    kept = user_directory() / "compiled"
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(kept))
     import numba
 
     from spark_lib.forest_kernel import add
 
-    compiled: Any = numba.njit
-    try:
-        return compiled(nogil=True, error_model="numpy", cache=True)(add)
-    except RuntimeError:  # no place to keep it: compiled in every process
-        return compiled(nogil=True, error_model="numpy")(add)
+    if getattr(numba.config, "DISABLE_JIT", 0):  # numba would let Python do it, a thousand times slower
+        raise RuntimeError("NUMBA_DISABLE_JIT is set")
+    for keep in (True, True, False):
+        try:
+            return _tried(numba.njit(nogil=True, error_model="numpy", cache=keep)(add), sums)
+        except Exception:  # numba's, pickle's and the disk's
+            if not keep:
+                raise
+            shutil.rmtree(kept, ignore_errors=True)
+    raise AssertionError("the last of them returns or raises")
+
+
+def _tried(loop: Any, sums: str) -> Any:
+    """The loop, once it has run."""
+    none = np.zeros((1, 2**LEAST_DEPTH))
+    loop(
+        np.zeros((1, 1), np.float32),
+        none.astype(np.uint64),
+        none.astype(np.float32),
+        none[:, None].astype(sums),
+        np.zeros((1, 1), sums),
+    )
+    return loop
 
 
 def of_node(kind: str, attributes: Mapping[str, Any], doubles: bool) -> Forest:

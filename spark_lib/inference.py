@@ -72,12 +72,16 @@ def build(
         "scores": done.scores.figures(),
         "engine": "onnxruntime" if done.slow else runs.name,
     }
-    if isinstance(runs, Engine) and runs.why:
-        figures["no_forest"] = runs.why
+    why = done.slow or (runs.why if isinstance(runs, Engine) else "")
+    if why:
+        figures["no_forest"] = why
     if isinstance(runs, PythonModel):
         figures["repeated"] = done.repeated
     if done.slow:
-        logger.warning("scored by onnxruntime, several times slower than by a compiled forest: %s", done.slow)
+        logger.warning(
+            "scored by onnxruntime, several times slower than by a forest that numba compiles where Spark's Python runs: %s",
+            done.slow,
+        )
     return Rows({"": sum(done.files.values())}, (*identity, *scoring.SCORED), figures, frozenset(done.files))
 
 

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spark_lib import calibration, forest
+from spark_lib import calibration
 from spark_lib.calibration import Calibration
 from spark_lib.engine import Engine
 from spark_lib.errors import DaystoneError
-from spark_lib.lake import Schema, s3_client
+from spark_lib.lake import Schema, footers, s3_client
 from spark_lib.lake.lake import damaged, unreadable
 from spark_lib.lake.local import LocalStore
 from spark_lib.lake.manifest import File
@@ -51,11 +51,13 @@ _MEAN_GRID = 2**32
 
 @dataclass(frozen=True)
 class Slice:
-    """The row groups of a file whose middle lies in its bytes [start, stop), the footer left out of account."""
+    """The row groups of a file whose middle lies in its bytes [start, stop), the footer left out of account; and the checksum
+    of that ``footer``, empty where it is not known."""
 
     key: str
     start: int
     stop: int
+    footer: str = ""
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ def shared(files: Sequence[File], prefix: str, tasks: int) -> list[list[Slice]]:
         for task, (low, high) in enumerate(pairwise(bounds)):
             start, stop = max(low - begin, 0), min(high - begin, file.size)
             if start < stop:
-                shares[task].append(Slice(f"{prefix}/{file.path}", start, stop))
+                shares[task].append(Slice(f"{prefix}/{file.path}", start, stop, file.footer))
         begin += file.size
     return [share for share in shares if share]
 
@@ -184,7 +186,8 @@ def _forget_archives() -> None:
 def scored(job: Job, share: Sequence[Slice], task: int) -> Done:
     """Score a share into files of its own."""
     s3_client.configure(job.connection.endpoint, job.connection.trust_unconditional_puts, region=job.connection.region)
-    done = Done(slow=forest.why_not_compiled() if isinstance(job.engine, Engine) and job.engine.forest else "")
+    trees = job.engine.forest if isinstance(job.engine, Engine) else None
+    done = Done(slow=trees.why_not_compiled() if trees else "")
 
     def batches() -> Iterator[pa.RecordBatch]:
         for rows in _rows(job, share):
@@ -205,8 +208,8 @@ def scored(job: Job, share: Sequence[Slice], task: int) -> Done:
 
 
 def _rows(job: Job, share: Sequence[Slice]) -> Iterator[pa.RecordBatch]:
-    """The rows of slices, the columns of the identity first. Raises DamagedPartition for a file that cannot be read, or has
-    not the columns that the manifest says; others are left out."""
+    """The rows of slices, the columns of the identity first. Raises DamagedPartition for a file that cannot be read whole, or
+    has not the footer or the columns that the manifest says; others are left out."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -218,11 +221,21 @@ def _rows(job: Job, share: Sequence[Slice]) -> Iterator[pa.RecordBatch]:
             with _opened(store, part.key) as opened:
                 # Spark writes a checksum into every page: without it a flipped bit would be scored as another number.
                 # The columns of a row group are asked for together: on S3 each request costs as much as many megabytes.
-                file = pq.ParquetFile(opened, pre_buffer=True, page_checksum_verification=True)
+                footer = footers.read(opened)
+                metadata = footers.parsed(footer)
+                file = pq.ParquetFile(opened, metadata=metadata, pre_buffer=True, page_checksum_verification=True)
                 _check_columns(store.url(part.key), wanted, file.schema_arrow)
-                for group in _groups(file.metadata, part):
-                    yield from file.iter_batches(job.engine.rows_at_once, [group], wanted.names, use_threads=False)
-        except (pa.ArrowException, OSError) as error:
+                if part.footer not in ("", footers.checksum(footer)):
+                    as_published = f"the footer {part.footer}, as its manifest says"
+                    raise damaged(store.url(part.key), as_published, footers.checksum(footer))
+                for group in _groups(metadata, part):
+                    left = metadata.row_group(group).num_rows
+                    for rows in file.iter_batches(job.engine.rows_at_once, [group], wanted.names, use_threads=False):
+                        left -= rows.num_rows
+                        yield rows
+                    if left:
+                        raise damaged(store.url(part.key), f"{left:,} more rows in row group {group}", "no more")
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise unreadable(store.url(part.key), error) from error
 
 

@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from spark_lib.errors import BadData, LakeError, PublishError
+from spark_lib.lake import footers
 from spark_lib.lake import manifest as manifests
 from spark_lib.lake.lake import Lake, Partition, days
 from spark_lib.lake.manifest import File, Input, Manifest, Schema
@@ -177,15 +178,17 @@ class Attempt:
             etag = value if kind == "etag" else ""  # so that a listing tells an altered document, as it does rows
             return File(path, len(body), f"sha256:{hashlib.sha256(body).hexdigest()}", etag=etag)
         section = path.partition("/")[2].rpartition("/")[0]
-        return File(path, entry.size, self._store.checksum(entry), self._rows_in(entry), section)
+        rows, footer = self._footer(entry)
+        return File(path, entry.size, self._store.checksum(entry), rows, section, footer=footer)
 
-    def _rows_in(self, entry: Entry) -> int:
+    def _footer(self, entry: Entry) -> tuple[int, str]:
+        """The rows of a file, and the checksum of its footer."""
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         try:
             with self._store.open(entry.key) as file:
-                rows: int = pq.read_metadata(file).num_rows
+                footer = footers.read(file)
+            return footers.parsed(footer).num_rows, footers.checksum(footer)
         except pa.ArrowException as error:
             raise BadData(
                 self._store.url(entry.key),
@@ -193,7 +196,6 @@ class Attempt:
                 str(error).splitlines()[0],
                 "run the stage again; nothing was published",
             ) from error
-        return rows
 
     def _check_rows(self, day: date, files: tuple[File, ...], written: Rows) -> None:
         counted = dict.fromkeys(written.observed, 0)

@@ -21,7 +21,8 @@ Schema = tuple[tuple[str, str], ...]
 @dataclass(frozen=True)
 class File:
     """A file of a run: ``path`` relative to the partition, ``size`` in bytes, ``rows`` from its footer (None for a
-    document), ``etag`` of a document whose store's listings bring one that depends on its content."""
+    document), ``etag`` of a document whose store's listings bring one that depends on its content, ``footer``, the checksum
+    of a Parquet file's footer."""
 
     path: str
     size: int
@@ -29,6 +30,7 @@ class File:
     rows: int | None = None
     section: str = ""
     etag: str = ""
+    footer: str = ""
 
 
 @dataclass(frozen=True)

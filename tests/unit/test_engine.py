@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.ensemble import RandomForestClassifier
 
-from spark_lib import engine, export, forest, model
-from spark_lib.forest import Unfit
+from spark_lib import engine, export, forest, forest_kernel, model
+from spark_lib.forest import Forest, Unfit
 
 FEATURES = 5
 
@@ -165,9 +167,38 @@ def test_where_nothing_can_be_compiled_onnx_runtime_scores(monkeypatch: pytest.M
     trees = Trees(seed=1, trees=3, depth=3)
     made = engine.of(of(classifier(trees)))
     compiled = made.scores(awkward(trees))
-    monkeypatch.setattr(forest, "why_not_compiled", lambda: "ImportError: No module named 'numba'")
+    monkeypatch.setattr(Forest, "why_not_compiled", lambda _: "ImportError: No module named 'numba'")
 
     np.testing.assert_array_equal(made.scores(awkward(trees)), compiled)
+
+
+def marks(columns, features, thresholds, leaves, found):  # type: ignore[no-untyped-def]
+    found[0, 0] = 1
+
+
+@pytest.mark.parametrize("suffix", ["nbi", "nbc"])
+def test_what_numba_kept_and_cannot_read_is_compiled_again(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forest_kernel, "add", marks)
+    monkeypatch.setattr(forest, "user_directory", lambda: tmp_path)
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "compiled"))
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "compiled"))
+    forest._loop.__wrapped__("<f4")
+    (kept,) = tmp_path.rglob(f"*.{suffix}")
+    kept.write_bytes(kept.read_bytes()[:40])
+
+    forest._loop.__wrapped__("<f4")
+
+    (anew,) = tmp_path.rglob(f"*.{suffix}")
+    assert anew.stat().st_size > 40
+
+
+def test_a_loop_that_python_would_run_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", True)
+    monkeypatch.setattr(forest, "_loop", forest._loop.__wrapped__)
+
+    assert forest._why_not_compiled.__wrapped__("<f4") == "RuntimeError: NUMBA_DISABLE_JIT is set"
 
 
 class Trees:

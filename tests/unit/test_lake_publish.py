@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import multiprocessing
 import threading
@@ -16,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spark_lib.errors import BadData, LakeError, PublishError
-from spark_lib.lake import Documents, Input, Lake, RawFeed, Rows, resolved
+from spark_lib.lake import Documents, Input, Lake, RawFeed, Rows, footers, resolved
 from spark_lib.lake.store import Conflict, Unanswered
 from tests.unit.lakes import (
     DAY,
@@ -60,6 +61,7 @@ def test_a_published_day_says_what_it_is_and_what_it_came_from(lake: Lake) -> No
     assert (manifest.code, manifest.versions) == ({"package": "0.1.0"}, {"pyspark": "4.1.2"})
     assert manifest.metrics == {"null_rate": 0.5}
     assert (file.path, file.rows, file.size) == (f"run={attempt.run}/part-0.parquet", 3, len(parquet([1, 2, 3])))
+    assert file.footer == footers.checksum(footers.read(io.BytesIO(parquet([1, 2, 3]))))
     assert partition(lake).files() == [lake.store.url(f"{lake.prefix('features', DAY)}/{file.path}")]
     assert rows_of(lake) == [1, 2, 3]
 

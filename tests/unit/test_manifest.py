@@ -81,6 +81,7 @@ def test_the_format_is_what_readers_of_other_languages_find_documented() -> None
                 "rows": 3,
                 "section": "",
                 "etag": "",
+                "footer": "",
             }
         ],
         "sections": [""],

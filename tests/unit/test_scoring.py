@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
 import sys
 import zipfile
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -21,7 +23,7 @@ from hypothesis import strategies as st
 from spark_lib import scoring
 from spark_lib.engine import Engine
 from spark_lib.errors import DamagedPartition
-from spark_lib.lake import s3_client
+from spark_lib.lake import footers, s3_client
 from spark_lib.lake.manifest import File
 from spark_lib.scoring import Job, Scores, Slice
 from spark_lib.use_case import Feature
@@ -225,6 +227,56 @@ def test_a_flipped_bit_in_a_page_is_damage_and_no_other_score(tmp_path: Path) ->
 
     found = "could not verify page integrity, CRC checksum verification failed for page_ordinal 0"
     assert damage(caught.value) == (str(path), "a Parquet file that can be read", found)
+
+
+def checksummed(root: Path, rows: pa.Table) -> Slice:
+    """The rows as a file with checksums of its pages and its footer."""
+    path = root / "in" / "a.parquet"
+    path.parent.mkdir(exist_ok=True)
+    pq.write_table(rows, path, write_page_checksum=True, use_dictionary=False, store_schema=False)
+    return Slice("in/a.parquet", 0, path.stat().st_size, footer_of(path))
+
+
+def footer_of(path: Path) -> str:
+    with open(path, "rb") as opened:
+        return footers.checksum(footers.read(opened))
+
+
+def test_a_flipped_bit_in_the_footer_is_damage_and_no_other_score(tmp_path: Path) -> None:
+    (share,) = written(tmp_path, "a.parquet", [0.25, 0.5, 0.75])
+    share, path = checksummed(tmp_path, pq.read_table(tmp_path / share.key)), tmp_path / share.key
+    content = bytearray(path.read_bytes())
+    content[content.rindex(b"parquet-cpp")] ^= 1  # of who wrote it: nothing else would tell
+    path.write_bytes(content)
+
+    with pytest.raises(DamagedPartition) as caught:
+        scoring.scored(job(tmp_path), [share], 0)
+
+    assert damage(caught.value) == (str(path), f"the footer {share.footer}, as its manifest says", footer_of(path))
+
+
+def test_no_flipped_bit_makes_another_score(tmp_path: Path) -> None:
+    (share,) = written(tmp_path, "a.parquet", [0.25, None, 0.5, 0.75, 0.125])
+    rows = pq.read_table(tmp_path / share.key)
+    share, path = checksummed(tmp_path, rows.slice(0, 5).filter(pc.is_valid(rows["x"]))), tmp_path / share.key
+    scoring.scored(job(tmp_path), [share], 0)
+    expected = scored(tmp_path)
+    content = path.read_bytes()
+
+    damaged = 0
+    for place in range(len(content)):
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << place % 8
+        path.write_bytes(flipped)
+        try:
+            scoring.scored(job(tmp_path), [share], 0)
+        except DamagedPartition:
+            damaged += 1
+        else:
+            assert scored(tmp_path) == expected, f"byte {place} of {len(content)}"
+
+    assert damaged > len(content) // 2
 
 
 def test_nulls_of_the_identity_are_counted_to_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
