@@ -54,9 +54,14 @@ class HoleInHistory(DaystoneError):
 
 
 class BadData(DaystoneError):
-    """Landed data that breaks its declared schema, key or size."""
+    """Landed data that breaks its declared schema, key or size. ``file`` is the raw file that nothing can be read of, where
+    it is one: whoever reads its day meets the same."""
 
     exit_code = 33
+
+    def __init__(self, where: str, wanted: str, found: str, next_step: str, file: str = "") -> None:
+        super().__init__(where, wanted, found, next_step)
+        self.file = file
 
 
 class NoApprovedModel(DaystoneError):

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from spark_lib import s3a
+from spark_lib import carried, s3a
 from spark_lib.errors import BadData
 from spark_lib.lake.lake import damaged
 
@@ -83,7 +83,8 @@ def columns_of(ddl: str) -> dict[str, str]:
 
 @contextmanager
 def unreadable_files_named() -> Iterator[None]:
-    """Around (or as a decorator of) what runs Spark jobs: a file that Spark fails to read is named, and a refusal of S3.
+    """Around (or as a decorator of) what runs Spark jobs: a file that Spark fails to read is named, and a refusal of S3;
+    what a Python worker refused is raised in its own words.
 
     Raises BadData for a file that others landed, DamagedPartition for one of the lake's own, LakeError where S3 refuses.
     """
@@ -93,7 +94,7 @@ def unreadable_files_named() -> Iterator[None]:
     try:
         yield
     except (PySparkException, Py4JJavaError) as error:
-        refused = s3a.refusal(str(error))
+        refused = carried.of_text(str(error)) or s3a.refusal(str(error))
         if refused is not None:
             raise refused from error
         named = re.search(r"reading file (?:file:(?://)?)?(\S+?)\.? ", str(error))
@@ -103,4 +104,4 @@ def unreadable_files_named() -> Iterator[None]:
         wanted, found = "a file that Spark can read by its schema", s3a.cause(str(error))
         if re.search(r"/date=[\d-]{10}/run=[0-9a-f]{16}/", file):
             raise damaged(file, wanted, found) from error
-        raise BadData(file, wanted, found, "land the day again with a good file, then run again") from error
+        raise BadData(file, wanted, found, "land the day again with a good file, then run again", file) from error

@@ -1,33 +1,41 @@
-"""Raw feeds as DataFrames: every file checked against the declared schema before Spark reads it, since Spark itself
-takes a missing column for nulls."""
+"""Raw feeds as DataFrames. Every Parquet file is checked against the declared schema before Spark reads it, since Spark itself
+takes a missing column for nulls; CSV files are read by ``spark_lib.delimited``, since Spark itself guesses."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
+from spark_lib import carried, delimited
 from spark_lib.errors import BadData
-from spark_lib.files import columns_of, read_parquet, reader_path
+from spark_lib.files import columns_of, read_parquet
+from spark_lib.lake import s3_client
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
-    from spark_lib.lake import RawDay, RawDays
+    from spark_lib.lake import RawDay, RawDays, RawFeed
     from spark_lib.use_case import Feed
 
-_CHECKED: set[tuple[str, RawDay]] = set()  # days whose files this process has found to fit their schema
+_CHECKED: set[tuple[str, RawDay]] = set()  # days of Parquet whose files this process has found to fit their schema
+#: Bytes of CSV that a task reads at the least: reading is soon done, a task costs Spark 0.1 s.
+_TASK_BYTES = 2**24
 
 
 def read(spark: SparkSession, raw: RawDays, feed: Feed) -> DataFrame:
     """The declared columns of all days, and the day on which each row ``landed``.
 
-    Raises BadData for a file that is corrupt, lacks a column or has one of another type.
+    Raises BadData for a Parquet file that is corrupt, lacks a column or has one of another type, ConfigurationError for a type
+    that CSV cannot hold. What is wrong with a CSV file is found by the jobs that read it (``unreadable_files_named``).
     """
     from pyspark.sql import functions as F
 
     columns = columns_of(feed.schema)
+    if raw.feed.format == "csv" and raw.files:
+        return _read_csv(spark, raw, feed.schema, columns)
     for day in raw.days:
         if (feed.schema, day) not in _CHECKED:
             for file in day.files:
@@ -35,9 +43,7 @@ def read(spark: SparkSession, raw: RawDays, feed: Feed) -> DataFrame:
             _CHECKED.add((feed.schema, day))
     pattern, date_format = raw.feed.date_pattern
     landed = F.to_date(F.regexp_extract(F.col("_metadata.file_path"), pattern, 1), date_format)
-    if raw.feed.format == "parquet" or not raw.files:
-        return read_parquet(spark, raw.files, feed.schema, landed=landed)
-    return _read_csv(spark, raw, columns).select(*columns, landed.alias("landed"))
+    return read_parquet(spark, raw.files, feed.schema, landed=landed)
 
 
 def check(raw: RawDays, feed: Feed, frame: DataFrame, never_null: Sequence[str] = ()) -> dict[date, int]:
@@ -74,21 +80,19 @@ def check(raw: RawDays, feed: Feed, frame: DataFrame, never_null: Sequence[str] 
 
 
 def _check_columns(raw: RawDays, file: str, columns: Mapping[str, str]) -> None:
-    found = _header(raw, file) if raw.feed.format == "csv" else _footer(raw, file)
+    found = _footer(raw, file)
     where = f"raw feed {raw.feed.name}: {file}"
+    delimited.check_names(where, file, list(found), columns)
     for name, declared in columns.items():
-        wanted = f"a column {name!r} of type {declared}"
-        if name not in found:
-            there = f"only {', '.join(found)}" if found else "no columns"
-            raise BadData(where, wanted, there, "land the file again with the column")
         if found[name] not in _readable_as(declared):
-            raise BadData(where, wanted, f"type {found[name]}", "land the file again with the declared type")
+            wanted = f"a column {name!r} of type {declared}"
+            raise BadData(where, wanted, f"type {found[name]}", "land the file again with the declared type", file)
 
 
 def _readable_as(kind: str) -> set[str]:
-    """The types of a file that Spark reads as a declared one without loss (in a CSV file, everything is text)."""
+    """The types of a file that Spark reads as a declared one without loss."""
     wider = {"bigint": {"int", "smallint", "tinyint"}, "int": {"smallint", "tinyint"}, "double": {"float"}}
-    return {kind, "text"} | wider.get(kind, set())
+    return {kind} | wider.get(kind, set())
 
 
 def _footer(raw: RawDays, file: str) -> dict[str, str]:
@@ -124,37 +128,59 @@ def _spark_name(kind: pa.DataType) -> str:
         return str(kind)
 
 
-def _header(raw: RawDays, file: str) -> dict[str, str]:
-    import csv
-    import io
-
-    try:
-        with raw.feed.open(file) as opened:
-            first = opened.readline().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise _not_a(raw, file, "a CSV file in UTF-8", str(error)) from error
-    return dict.fromkeys(next(csv.reader(io.StringIO(first)), []), "text")
-
-
 def _not_a(raw: RawDays, file: str, wanted: str, found: str) -> BadData:
-    return BadData(f"raw feed {raw.feed.name}: {file}", wanted, found, "land the file again")
+    return BadData(f"raw feed {raw.feed.name}: {file}", wanted, found, "land the file again", file)
 
 
-def _read_csv(spark: SparkSession, raw: RawDays, columns: Mapping[str, str]) -> DataFrame:
-    """CSV as RFC 4180 has it, with a header: each file's columns by name, in whatever order; a value of another type is
-    an error."""
-    from functools import reduce
+@dataclass(frozen=True)
+class _CsvJob:
+    """What a task that reads CSV is told."""
 
-    from pyspark.sql import DataFrame
+    feed: RawFeed
+    columns: Mapping[str, str]
+    connection: s3_client.Connection
+    shares: Sequence[Sequence[tuple[str, date]]]
 
-    by_header: dict[tuple[str, ...], list[str]] = {}
-    for file in raw.files:
-        by_header.setdefault(tuple(_header(raw, file)), []).append(file)
-    frames = []
-    for header, files in by_header.items():
-        of_header = ", ".join(f"`{name}` {columns.get(name, 'string')}" for name in header)
-        reader = spark.read.schema(of_header).option("mode", "FAILFAST").option("enforceSchema", "false")
-        reader = reader.option("escape", '"').option("multiLine", "true")  # a quote is doubled, a line break kept
-        frame = reader.csv([reader_path(file) for file in files], header=True)
-        frames.append(frame.select(*columns, "_metadata"))
-    return reduce(DataFrame.unionByName, frames)
+    def rows(self, share: int) -> Iterator[pa.RecordBatch]:
+        """The rows of a share's files. Raises BadData, LakeError."""
+        s3_client.configure(self.connection.endpoint, region=self.connection.region)
+        for file, landed in self.shares[share]:
+            yield from delimited.read(self.feed, file, self.columns, landed)
+
+
+def _read_csv(spark: SparkSession, raw: RawDays, schema: str, columns: Mapping[str, str]) -> DataFrame:
+    """The files of all days, each read whole by one task."""
+    from pyspark.sql.types import DateType, StructType
+
+    delimited.kinds(raw.feed, columns)
+    shares = _shares(raw, spark.sparkContext.defaultParallelism)
+    job = _CsvJob(raw.feed, columns, s3_client.connection(), shares)
+    typed = StructType.fromDDL(schema)
+    assert isinstance(typed, StructType)  # text of several columns is one
+    numbers = spark.range(0, len(shares), 1, len(shares))
+    return numbers.mapInArrow(_reading(job), typed.add("landed", DateType()))
+
+
+def _reading(job: _CsvJob) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def rows(numbers: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        with carried.as_text():
+            for batch in numbers:
+                for share in batch.column(0).to_pylist():
+                    yield from job.rows(share)
+
+    return rows
+
+
+def _shares(raw: RawDays, cores: int) -> list[list[tuple[str, date]]]:
+    """The files with the days on which they landed, in as many shares of equal bytes as there are cores, or fewer."""
+    share_bytes = max(_TASK_BYTES, -(-raw.size // cores))
+    shares: list[list[tuple[str, date]]] = [[]]
+    size = 0.0
+    for day in raw.days:
+        for file in day.files:
+            if size >= share_bytes:
+                shares.append([])
+                size = 0.0
+            shares[-1].append((file, day.date))
+            size += day.size / len(day.files)
+    return shares

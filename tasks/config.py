@@ -12,6 +12,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +23,7 @@ from luigi.configuration import get_config
 
 from spark_lib.choices import BALANCING, CALIBRATION, SPLITS, check_calibration
 from spark_lib.errors import ConfigurationError, did_you_mean
-from spark_lib.lake import DEFAULT_PATH, RawFeed, is_s3, s3_client
+from spark_lib.lake import DEFAULT_PATH, Dialect, RawFeed, is_s3, s3_client
 from spark_lib.use_case import UseCase, directory, load, shipped
 
 CADENCES = ("daily", "weekly", "monthly")
@@ -83,6 +84,24 @@ class raw(luigi.Config):
     format = luigi.Parameter(default="parquet", description="parquet or csv")
     flag = luigi.Parameter(default="_SUCCESS", description="the file that lands last")
     min_rows = luigi.IntParameter(default=0, description="fewer rows in a landed day are an error")
+    separator = luigi.Parameter(default=",", description="of CSV: the sign between values, or tab")
+    decimal_mark = luigi.Parameter(default=".", description="of CSV: the sign before a number's fraction, . or ,")
+    encoding = luigi.Parameter(
+        default="utf-8", description="of CSV: as Python names it, like latin-1, cp1252 or utf-16"
+    )
+    null_text = luigi.Parameter(default="", description="of CSV: what stands, without quotes, for no value")
+    header = luigi.BoolParameter(
+        default=True,
+        parsing=luigi.BoolParameter.EXPLICIT_PARSING,
+        description="of CSV: whether the first line names the columns; else they are the schema's, in its order",
+    )
+    date_pattern = luigi.Parameter(default="", description="of CSV: how dates are written; default: 2026-01-31")
+    timestamp_pattern = luigi.Parameter(
+        default="", description="of CSV: how times are written; default: 2026-01-31T09:30:00Z"
+    )
+    timezone = luigi.Parameter(
+        default="", description="of CSV: of timestamps without a zone, like UTC or Europe/Berlin"
+    )
 
 
 class spark(luigi.Config):
@@ -166,7 +185,8 @@ class Settings:
                 "correct it",
             )
         values = self._section(raw, feed)
-        return RawFeed(feed, root, self._name, values.path, values.format, values.flag, values.min_rows)
+        dialect = Dialect(**{option.name: getattr(values, option.name) for option in fields(Dialect)})
+        return RawFeed(feed, root, self._name, values.path, values.format, values.flag, values.min_rows, dialect)
 
     def on_s3(self, root: str) -> bool:
         """Whether the lake or any feed lies on S3."""

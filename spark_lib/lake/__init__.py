@@ -2,6 +2,7 @@
 
 from spark_lib.lake import landed, s3_client
 from spark_lib.lake.attempt import Attempt, Documents, Resolved, Rows, resolved
+from spark_lib.lake.dialect import Dialect
 from spark_lib.lake.lake import Lake, Partition, days, read_document
 from spark_lib.lake.manifest import Input, Manifest, Schema
 from spark_lib.lake.raw import DEFAULT_PATH, RawDay, RawDays, RawFeed
@@ -10,6 +11,7 @@ from spark_lib.lake.store import is_s3, normalise_root
 __all__ = [
     "DEFAULT_PATH",
     "Attempt",
+    "Dialect",
     "Documents",
     "Input",
     "Lake",

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from spark_lib.errors import BadData, ConfigurationError, HoleInHistory, WaitingForData
 from spark_lib.lake import landed
+from spark_lib.lake.dialect import RFC_4180, Dialect
 from spark_lib.lake.lake import days, some
 from spark_lib.lake.manifest import Input
 from spark_lib.lake.store import Entry, absolute, is_hidden
@@ -88,9 +89,11 @@ class RawFeed:
     format: str = "parquet"
     flag: str = "_SUCCESS"
     min_rows: int = 0
+    #: How its CSV files are written.
+    dialect: Dialect = RFC_4180
 
     def __post_init__(self) -> None:
-        section = f"[raw.{self.name}]"
+        section = f"[{self.section}]"
         try:
             pieces = list(string.Formatter().parse(self.path))
         except ValueError as error:
@@ -128,6 +131,12 @@ class RawFeed:
             )
         if not self.flag:
             raise ConfigurationError(f"{section} flag", "the name of the file that lands last", "nothing", "set it")
+        self.dialect.check(section)
+
+    @property
+    def section(self) -> str:
+        """The name of its section of configuration."""
+        return f"raw.{self.name}"
 
     def directory(self, day: date) -> str:
         """The directory of a day."""

@@ -215,7 +215,7 @@ def refusal(monkeypatch: pytest.MonkeyPatch, text: str) -> str:
         ),
         (
             "[raw.events]\nsomething_else = 1",
-            "[raw.events] something_else: wanted one of path, format, flag, min_rows; found an unknown key. "
+            "[raw.events] something_else: wanted one of path, format, flag, min_rows, separator, decimal_mark, encoding, null_text, header, date_pattern, timestamp_pattern, timezone; found an unknown key. "
             "Next: correct or remove it",
         ),
         (

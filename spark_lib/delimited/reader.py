@@ -1,0 +1,190 @@
+"""One CSV file as batches of values: its header against the declared columns, its records against the header's width, its
+texts against the columns' types. What does not fit is refused with file, row, column and text."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from spark_lib.delimited.records import Block, BrokenText, Records, Undecodable, row_starts, shortened
+from spark_lib.delimited.values import Kind, NoValue, converted, kind_of
+from spark_lib.errors import BadData, ConfigurationError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from spark_lib.lake import RawFeed
+
+LAND_AGAIN = "land the file again"
+
+
+def kinds(feed: RawFeed, columns: Mapping[str, str]) -> dict[str, Kind]:
+    """How each declared column is written. Raises ConfigurationError for a type that CSV cannot hold."""
+    found = {}
+    for name, declared in columns.items():
+        kind = kind_of(declared, feed.dialect)
+        if kind is None:
+            raise ConfigurationError(
+                f"column {name!r} of raw feed {feed.name}",
+                "a type that CSV can hold: string, boolean, whole numbers, float, double, decimal, date or timestamp",
+                declared,
+                f"declare another type in the feed's schema, or land Parquet ([{feed.section}] format)",
+            )
+        found[name] = kind
+    return found
+
+
+def read(feed: RawFeed, file: str, columns: Mapping[str, str], landed: date) -> Iterator[pa.RecordBatch]:
+    """The rows of a file of ``feed`` as batches of the declared ``columns``, names and Spark's types, and the day on which
+    they ``landed``.
+
+    Raises BadData for whatever is not exactly a row of these columns.
+    """
+    import pyarrow as pa
+
+    reading = _Reading(feed, file, columns)
+    dialect = feed.dialect
+    with feed.open(file) as opened:
+        records = Records(opened, dialect.encoding, dialect.delimiter, dialect.header)
+        try:
+            if dialect.header:
+                reading.set_header(records.header())
+            for block in records.blocks(len(reading.names) == 1):
+                rows = reading.values(block)
+                records.pass_over(rows.num_rows)
+                yield rows.append_column("landed", pa.repeat(pa.scalar(landed), rows.num_rows))
+        except BrokenText as broken:
+            raise reading.refused(broken) from broken
+
+
+def check_names(where: str, file: str, found: Sequence[str], declared: Mapping[str, str]) -> None:
+    """Raise BadData where a declared column is not among the names that were ``found``, or two of them fit one: names that
+    differ by case alone are one to Spark. Other columns may have any names."""
+    by_case = Counter(name.casefold() for name in found)
+    for name, kind in declared.items():
+        wanted = f"a column {name!r} of type {kind}"
+        if by_case[name.casefold()] > 1:
+            fitting = " and ".join(repr(other) for other in found if other.casefold() == name.casefold())
+            raise BadData(
+                where, f"one {wanted[2:]}", f"{fitting}, which both fit", f"{LAND_AGAIN} with one of them", file
+            )
+        if name not in found:
+            there = f"only {', '.join(found)}" if found else "no columns"
+            raise BadData(where, wanted, there, f"{LAND_AGAIN} with the column", file)
+
+
+class _Reading:
+    """What is known of a file while it is read: its columns by place."""
+
+    def __init__(self, feed: RawFeed, file: str, columns: Mapping[str, str]) -> None:
+        self._feed, self._file, self._columns = feed, file, columns
+        self._kinds = kinds(feed, columns)
+        self.names = list(columns)
+
+    def set_header(self, header: bytes) -> None:
+        """The file's own columns. Raises BadData where they are not those of the feed."""
+        self.names = next(csv.reader([header.decode().rstrip("\r\n")], delimiter=self._feed.dialect.delimiter), [])
+        check_names(self._where, self._file, self.names, self._columns)
+
+    def values(self, block: Block) -> pa.RecordBatch:
+        """The declared columns of a block's rows. Raises BadData."""
+        import pyarrow as pa
+
+        texts = self._texts(block)
+        found = []
+        for name, kind in self._kinds.items():
+            try:
+                found.append(converted(texts[name], kind))
+            except NoValue as none:
+                raise self._no_value(block, name, kind, none, len(texts[name])) from none
+        return pa.RecordBatch.from_arrays(found, names=list(self._kinds))
+
+    def _texts(self, block: Block) -> dict[str, pa.Array]:
+        """The declared columns of a block as texts, by name."""
+        import pyarrow as pa
+        import pyarrow.csv as pv
+
+        odd: list[Any] = []
+
+        def refuse(row: Any) -> str:
+            odd.append(row)
+            return "error"
+
+        places = {name: str(self.names.index(name)) for name in self._columns}
+        try:
+            table = pv.read_csv(
+                pa.BufferReader(block.text),
+                pv.ReadOptions(
+                    column_names=[str(place) for place in range(len(self.names))],
+                    block_size=len(block.text) + 1,
+                    use_threads=False,
+                ),
+                pv.ParseOptions(
+                    delimiter=self._feed.dialect.delimiter,
+                    newlines_in_values=b'"' in block.text,
+                    ignore_empty_lines=len(self.names) > 1,
+                    invalid_row_handler=refuse,
+                ),
+                pv.ConvertOptions(
+                    column_types=dict.fromkeys(places.values(), pa.string()),
+                    include_columns=list(places.values()),
+                    null_values=[self._feed.dialect.null_text],
+                    strings_can_be_null=True,
+                    quoted_strings_can_be_null=False,
+                    check_utf8=False,
+                ),
+            )
+        except pa.ArrowInvalid as error:
+            if not odd:
+                raise self._refusal("a CSV file", str(error).splitlines()[0]) from error
+            raise self._of_another_width(block, odd[0]) from error
+        return {name: table[place].combine_chunks() for name, place in places.items()}
+
+    def _of_another_width(self, block: Block, odd: Any) -> BadData:
+        return self._refusal(
+            f"{odd.expected_columns} values, as {'the header has' if self._feed.dialect.header else 'columns are declared'}",
+            f"{odd.actual_columns} in {shortened(repr(odd.text))}",
+            self._or_set("separator"),
+            *self._row(block, odd.number - 1),
+        )
+
+    def _no_value(self, block: Block, name: str, kind: Kind, none: NoValue, rows: int) -> BadData:
+        more = f", and {none.many - 1:,} more in rows {block.rows + 1:,} to {block.rows + rows:,}"
+        return self._refusal(
+            f"{self._columns[name]}: {kind.words}",
+            shortened(repr(none.text)) + (more if none.many > 1 else ""),
+            self._or_set(kind.setting) if kind.setting else LAND_AGAIN,
+            *self._row(block, none.place),
+            name,
+        )
+
+    def _row(self, block: Block, place: int) -> tuple[int, int]:
+        """The row and the line of a place among a block's rows."""
+        start = int(row_starts(block.text, len(self.names) == 1)[place])
+        return block.rows + place + 1, block.lines + block.text[:start].count(b"\n") + 1
+
+    def refused(self, broken: BrokenText) -> BadData:
+        """The error for text that breaks a rule."""
+        name = self.names[broken.column] if broken.row and broken.column < len(self.names) else ""
+        if isinstance(broken, Undecodable):
+            wanted, next_step = f"text in {self._feed.dialect.encoding}", self._or_set("encoding")
+            return self._refusal(wanted, f"the bytes {broken.found}", next_step, broken.row, broken.line, name)
+        return self._refusal(broken.wanted, broken.found, LAND_AGAIN, broken.row, broken.line, name)
+
+    def _or_set(self, settings: str) -> str:
+        return f"{LAND_AGAIN}, or say how it is written: [{self._feed.section}] {settings}"
+
+    @property
+    def _where(self) -> str:
+        return f"raw feed {self._feed.name}: {self._file}"
+
+    def _refusal(
+        self, wanted: str, found: str, next_step: str = LAND_AGAIN, row: int = 0, line: int = 0, name: str = ""
+    ) -> BadData:
+        """``row`` 0 is the header."""
+        place = f", row {row:,} (line {line:,})" if row else f", line {line:,}" if line else ""
+        column = f", column {name!r}" if name else ""
+        return BadData(f"{self._where}{place}{column}", wanted, found, next_step, self._file)
