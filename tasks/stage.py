@@ -12,10 +12,10 @@ import luigi
 from luigi.retcodes import retcode
 
 from spark_lib import use_case as use_cases
-from spark_lib.errors import ConfigurationError, DaystoneError
+from spark_lib.errors import BadData, ConfigurationError, DaystoneError
 from spark_lib.lake import Attempt, Documents, Input, Lake, Manifest, Partition, RawDays, Resolved, Rows
 from spark_lib.use_case import UseCase
-from tasks import config, sessions
+from tasks import config, refused, sessions
 from tasks.log import say_why
 from tasks.parameters import DayParameter, LakeParameter, UseCaseParameter, refusal_as_exit_code
 from tasks.targets import PartitionTarget
@@ -169,12 +169,21 @@ class Stage(Dated):
         return started
 
     def raw_days(self, feed: str, first: date) -> RawDays:
-        """The feed's days from ``first`` to this one, listed now. Raises HoleInHistory, WaitingForData."""
-        return self.settings.feed(self.lake, feed).history(first, self.date)
+        """The feed's days from ``first`` to this one, listed now. Raises HoleInHistory, WaitingForData, and BadData where
+        a stage of this process was refused for one of their files."""
+        days = self.settings.feed(self.lake, feed).history(first, self.date)
+        self._read.append(days)
+        refused.check(days)
+        return days
 
     def history(self) -> dict[str, RawDays]:
         """Every feed that features may see, from the first day on."""
         return {feed: self.raw_days(feed, self.settings.first_date) for feed in self.case.feature_feeds}
+
+    @cached_property
+    def _read(self) -> list[RawDays]:
+        """The raw days that the run has asked for."""
+        return []
 
     def refuse_earlier_days(self) -> None:
         """Raise ConfigurationError for a day before history begins: no raw day of it will ever land."""
@@ -190,6 +199,8 @@ class Stage(Dated):
     def on_failure(self, exception: BaseException) -> str:
         """The explanation that Luigi passes on: one line where the error is ours, else the traceback."""
         explanation = super().on_failure(exception)
+        if isinstance(exception, BadData):
+            refused.remember(exception, self._read)
         if not isinstance(exception, DaystoneError):
             first_line = str(exception).strip().partition("\n")[0].rstrip(".")
             exception = DaystoneError(

@@ -22,7 +22,7 @@ from luigi.rpc import RPCError
 
 import tasks
 from spark_lib import __version__ as VERSION
-from spark_lib.errors import DaystoneError
+from spark_lib.errors import BadData, DaystoneError
 from tasks import config
 from tasks.log import logger
 from tasks.stage import PROGRESS, REFUSED, Stage
@@ -202,7 +202,10 @@ class _Seen:
             self._watcher.built(task, self._message.get(task.task_id, ""), seconds)
 
     def _on_refused(self, task: luigi.Task, error: DaystoneError) -> None:
-        if str(error) not in map(str, self.errors):
+        same = [place for place, other in enumerate(self.errors) if _is_same(other, error)]
+        if same:
+            self.errors[same[0]] = error  # which counts those before
+        else:
             self.errors.append(error)
             self._watcher.refused(task, error)
 
@@ -215,6 +218,13 @@ class _Seen:
                 "read the traceback in the log",
             )
         self._on_refused(task, error)
+
+
+def _is_same(one: DaystoneError, other: DaystoneError) -> bool:
+    """Whether two errors are one reason: the same words, or the same raw file."""
+    if isinstance(one, BadData) and isinstance(other, BadData) and one.file:
+        return one.file == other.file
+    return str(one) == str(other)
 
 
 def _is_whole(stage: Stage) -> bool:

@@ -129,6 +129,19 @@ def test_20_the_outcomes_of_a_training_date_are_missing_behind_a_selection(lake:
 # 30: what somebody has to mend
 
 
+def test_30_a_raw_file_that_cannot_be_read_with_how_many_stages_need_it(lake: StubLake) -> None:
+    file = lake.flag("events", date(2026, 1, 5)).with_name("unreadable")
+    file.touch()
+
+    result = ask(lake, "Balancing", FIRST_TRAINING)
+
+    code, reason = outcome(result)
+    assert code == 30
+    assert reason.partition(": ")[2] == (
+        f"{file}: wanted a file that can be read; found none (5 stages of this run need the file). Next: land it again"
+    )
+
+
 def test_30_a_hole_in_earlier_history(lake: StubLake) -> None:
     lake.flag("events", date(2026, 1, 2)).unlink()
 

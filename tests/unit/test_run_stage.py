@@ -133,6 +133,23 @@ def test_a_hole_in_earlier_history_exits_with_32_and_names_the_day(daystone: Ver
     assert "no flag '_SUCCESS' on 2026-01-03" in last_line(result)
 
 
+def test_a_file_that_one_stage_was_refused_for_ends_the_others_at_once_and_the_reason_counts_them(
+    daystone: Verbs,
+) -> None:
+    file = daystone.root / "credit_risk" / "raw" / "applications" / "date=2026-01-05" / "unreadable"
+    file.touch()
+
+    result = daystone.stubbed("run", "--date", TUESDAY, *SHORT)
+
+    assert result.code == 33
+    assert last_line(result) == (
+        f"Error: {file}: wanted a file that can be read; found none (6 stages of this run need the file). Next: land it again"
+    )
+    assert result.stderr.count("not done: BadData") == 1
+    built = {path.name for path in daystone.root.glob("credit_risk/features/*")}
+    assert built == {"date=2026-01-03", "date=2026-01-04"}
+
+
 def test_no_approved_model_exits_with_34_and_names_the_first_day_with_one(daystone: Verbs) -> None:
     result = daystone.stubbed("run", "--date", "2026-01-05", *SHORT)
 

@@ -21,6 +21,7 @@ import spark_lib.inference
 import spark_lib.serving
 import spark_lib.training
 import tasks
+from spark_lib.errors import BadData
 from spark_lib.lake import Documents, Partition
 from spark_lib.model import digest
 from spark_lib.training import CARD, MODEL
@@ -38,6 +39,9 @@ def install(replace: Callable[[object, str, object], object] = setattr) -> None:
 
 
 def _features(spark: None, case: Any, raw: Any, url: str, file_rows: int) -> Documents:
+    """Refuses a raw file by the name ``unreadable``."""
+    for file in (file for days in raw.values() for file in days.files if file.endswith("/unreadable")):
+        raise BadData(file, "a file that can be read", "none", "land it again", file)
     return Documents({"rows.txt": "".join(f"{feed} {days.last.date}\n" for feed, days in raw.items()).encode()})
 
 
