@@ -1,5 +1,5 @@
 """The benchmarks: whole processes as a user starts them, against what nobody can do without, in turn in one run; what
-an export to ONNX costs (export.py), what a publish on S3 does (s3_publish.py), and how fast rows are scored (scoring.py, in part).
+strict reading of CSV costs (csv_reading.py) and an export to ONNX (export.py), what a publish on S3 does (s3_publish.py), and how fast rows are scored (scoring.py, in part).
 
     make bench
 
@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import export, s3_publish, scoring
+from benchmarks import csv_reading, export, s3_publish, scoring
 from benchmarks.result import LATEST, Result, judge, keep
 
 LUIGI = str(Path(sys.executable).with_name("luigi"))
@@ -57,6 +57,7 @@ def main() -> None:
                 before_other=lambda: one_more(lake),
             ),
         ]
+    results += csv_reading.results()
     results += export.results()
     results += s3_publish.results()
     results += scoring.lean_results()

@@ -4,10 +4,12 @@ texts against the columns' types. What does not fit is refused with file, row, c
 from __future__ import annotations
 
 import csv
+import gzip
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from spark_lib.delimited.records import Block, BrokenText, Records, Undecodable, row_starts, shortened
 from spark_lib.delimited.values import Kind, NoValue, converted, kind_of
@@ -48,7 +50,8 @@ def read(feed: RawFeed, file: str, columns: Mapping[str, str], landed: date) -> 
     reading = _Reading(feed, file, columns)
     dialect = feed.dialect
     with feed.open(file) as opened:
-        records = Records(opened, dialect.encoding, dialect.delimiter, dialect.header)
+        text = cast(BinaryIO, gzip.GzipFile(fileobj=opened)) if file.endswith(".gz") else opened
+        records = Records(text, dialect.encoding, dialect.delimiter, dialect.header)
         try:
             if dialect.header:
                 reading.set_header(records.header())
@@ -58,6 +61,8 @@ def read(feed: RawFeed, file: str, columns: Mapping[str, str], landed: date) -> 
                 yield rows.append_column("landed", pa.repeat(pa.scalar(landed), rows.num_rows))
         except BrokenText as broken:
             raise reading.refused(broken) from broken
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise reading.refusal("a whole file, packed by gzip, as its name says", str(error)) from error
 
 
 def check_names(where: str, file: str, found: Sequence[str], declared: Mapping[str, str]) -> None:
@@ -139,12 +144,12 @@ class _Reading:
             )
         except pa.ArrowInvalid as error:
             if not odd:
-                raise self._refusal("a CSV file", str(error).splitlines()[0]) from error
+                raise self.refusal("a CSV file", str(error).splitlines()[0]) from error
             raise self._of_another_width(block, odd[0]) from error
         return {name: table[place].combine_chunks() for name, place in places.items()}
 
     def _of_another_width(self, block: Block, odd: Any) -> BadData:
-        return self._refusal(
+        return self.refusal(
             f"{odd.expected_columns} values, as {'the header has' if self._feed.dialect.header else 'columns are declared'}",
             f"{odd.actual_columns} in {shortened(repr(odd.text))}",
             self._or_set("separator"),
@@ -153,7 +158,7 @@ class _Reading:
 
     def _no_value(self, block: Block, name: str, kind: Kind, none: NoValue, rows: int) -> BadData:
         more = f", and {none.many - 1:,} more in rows {block.rows + 1:,} to {block.rows + rows:,}"
-        return self._refusal(
+        return self.refusal(
             f"{self._columns[name]}: {kind.words}",
             shortened(repr(none.text)) + (more if none.many > 1 else ""),
             self._or_set(kind.setting) if kind.setting else LAND_AGAIN,
@@ -171,8 +176,8 @@ class _Reading:
         name = self.names[broken.column] if broken.row and broken.column < len(self.names) else ""
         if isinstance(broken, Undecodable):
             wanted, next_step = f"text in {self._feed.dialect.encoding}", self._or_set("encoding")
-            return self._refusal(wanted, f"the bytes {broken.found}", next_step, broken.row, broken.line, name)
-        return self._refusal(broken.wanted, broken.found, LAND_AGAIN, broken.row, broken.line, name)
+            return self.refusal(wanted, f"the bytes {broken.found}", next_step, broken.row, broken.line, name)
+        return self.refusal(broken.wanted, broken.found, LAND_AGAIN, broken.row, broken.line, name)
 
     def _or_set(self, settings: str) -> str:
         return f"{LAND_AGAIN}, or say how it is written: [{self._feed.section}] {settings}"
@@ -181,10 +186,10 @@ class _Reading:
     def _where(self) -> str:
         return f"raw feed {self._feed.name}: {self._file}"
 
-    def _refusal(
+    def refusal(
         self, wanted: str, found: str, next_step: str = LAND_AGAIN, row: int = 0, line: int = 0, name: str = ""
     ) -> BadData:
-        """``row`` 0 is the header."""
+        """The error for a place in the file; ``row`` 0 is the header, ``line`` 0 the file as a whole."""
         place = f", row {row:,} (line {line:,})" if row else f", line {line:,}" if line else ""
         column = f", column {name!r}" if name else ""
         return BadData(f"{self._where}{place}{column}", wanted, found, next_step, self._file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -214,6 +215,19 @@ def test_columns_of_a_file_without_a_header_are_those_of_the_schema_in_its_order
 
 def test_a_tab_is_named_in_a_configuration_file(place: Path) -> None:
     assert rows(place, "x\ty\na\t1\n", {"x": "string"}, separator="tab") == [{"x": "a"}]
+
+
+def test_a_file_that_is_packed_by_gzip_is_read_where_its_name_says_so(place: Path) -> None:
+    packed = place.with_suffix(".csv.gz")
+    assert rows(packed, gzip.compress(b"x,y\na,1\n"), {"x": "string"}) == [{"x": "a"}]
+    cut = gzip.compress(b"x,y\n" + bytes(map(ord, "a,1\n")) * 1000)[:-20]
+    assert refusal(packed, cut, {"x": "string"}) == (
+        "FILE: wanted a whole file, packed by gzip, as its name says; found Compressed file ended before the end-of-stream "
+        "marker was reached. Next: land the file again"
+    )
+    assert refusal(packed, b"x,y\na,1\n", {"x": "string"}) == (
+        "FILE: wanted a whole file, packed by gzip, as its name says; found Not a gzipped file (b'x,'). Next: land the file again"
+    )
 
 
 # -- what is refused
