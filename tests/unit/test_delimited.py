@@ -16,6 +16,7 @@ from spark_lib import delimited
 from spark_lib.delimited import records
 from spark_lib.errors import BadData, ConfigurationError
 from spark_lib.lake import Dialect, RawFeed
+from tests import s3
 from tests.drawn_tables import Table, tables
 
 DAY = date(2026, 3, 10)
@@ -143,6 +144,19 @@ def test_a_file_larger_than_a_block_is_read_whole_in_order(place: Path, monkeypa
 )
 def test_a_text_of_its_types_pattern_is_that_value(place: Path, kind: str, text: str, value: Any) -> None:
     assert values(place, kind, text) == [value]
+
+
+@pytest.mark.processes
+def test_a_file_on_s3_is_read_as_one_on_disk(versitygw: s3.Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    versitygw.reach(monkeypatch)
+    bucket = versitygw.new_bucket()
+    for name, content in (("_SUCCESS", b""), ("a.csv", b"x,y\na,1\nb,2\n")):
+        versitygw.client().put_object(Bucket=bucket, Key=f"orders/{DAY}/{name}", Body=content)
+    feed = RawFeed("orders", "/lake", "shop", path=f"s3://{bucket}/orders/{{date:%Y-%m-%d}}", format="csv")
+    (file,) = feed.history(DAY, DAY).files
+    assert [batch.to_pydict() for batch in delimited.read(feed, file, {"x": "string", "y": "int"}, DAY)] == [
+        {"x": ["a", "b"], "y": [1, 2], "landed": [DAY, DAY]}
+    ]
 
 
 # -- what people have otherwise
