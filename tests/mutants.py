@@ -42,6 +42,9 @@ _LOCAL = "spark_lib/lake/local.py"
 _S3 = "spark_lib/lake/s3.py"
 _ATTEMPT = "spark_lib/lake/attempt.py"
 _LAKE = "spark_lib/lake/lake.py"
+_RECORDS = "spark_lib/delimited/records.py"
+_VALUES = "spark_lib/delimited/values.py"
+_READER = "spark_lib/delimited/reader.py"
 
 MUTANTS = (
     Mutant(
@@ -232,6 +235,48 @@ MUTANTS = (
         "if pid != os.getpid():",
         "if False:",
         "tests/spark/test_session.py::test_a_forked_process_is_refused",
+    ),
+    Mutant(
+        "bytes that are no text are replaced",
+        _RECORDS,
+        '(encoding)("strict")',
+        '(encoding)("replace")',
+        "test_delimited.py::test_what_is_no_csv_of_the_declared_columns_is_refused_with_its_place",
+    ),
+    Mutant(
+        "a quote in the middle of a value is part of it",
+        _RECORDS,
+        "np.concatenate([opening[~good], closing[~well]])",
+        "closing[~well]",
+        "test_delimited.py::test_what_is_no_csv_of_the_declared_columns_is_refused_with_its_place",
+    ),
+    Mutant(
+        "a pattern need not fit a whole text",
+        _VALUES,
+        "\\A(?:{kind.pattern})\\z",
+        "(?:{kind.pattern})",
+        "test_delimited.py::test_a_text_that_is_not_exactly_a_value_of_its_type_is_refused",
+    ),
+    Mutant(
+        "a number beyond its type is infinite or nothing",
+        _VALUES,
+        "if pc.any(pc.or_(pc.is_inf(numbers), vanished)).as_py():",
+        "if False:",
+        "test_delimited.py::test_a_text_that_is_not_exactly_a_value_of_its_type_is_refused",
+    ),
+    Mutant(
+        "a quoted empty text is null",
+        _READER,
+        "quoted_strings_can_be_null=False",
+        "quoted_strings_can_be_null=True",
+        "test_delimited.py::test_only_the_null_text_without_quotes_is_null",
+    ),
+    Mutant(
+        "of two columns that fit one the first is read",
+        _READER,
+        "if by_case[name.casefold()] > 1:",
+        "if by_case[name.casefold()] > 2:",
+        "test_delimited.py::test_what_is_no_csv_of_the_declared_columns_is_refused_with_its_place",
     ),
 )
 
