@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from spark_lib.lake import RawFeed
 
 LAND_AGAIN = "land the file again"
+#: Signs of the names of a file's columns in a message, at most.
+_NAMES_SHOWN = 500
 
 
 def kinds(feed: RawFeed, columns: Mapping[str, str]) -> dict[str, Kind]:
@@ -77,7 +79,7 @@ def check_names(where: str, file: str, found: Sequence[str], declared: Mapping[s
                 where, f"one {wanted[2:]}", f"{fitting}, which both fit", f"{LAND_AGAIN} with one of them", file
             )
         if name not in found:
-            there = f"only {', '.join(found)}" if found else "no columns"
+            there = f"only {shortened(', '.join(found), _NAMES_SHOWN)}" if found else "no columns"
             raise BadData(where, wanted, there, f"{LAND_AGAIN} with the column", file)
 
 
@@ -91,7 +93,10 @@ class _Reading:
 
     def set_header(self, header: bytes) -> None:
         """The file's own columns. Raises BadData where they are not those of the feed."""
-        self.names = next(csv.reader([header.decode().rstrip("\r\n")], delimiter=self._feed.dialect.delimiter), [])
+        try:
+            self.names = next(csv.reader([header.decode().rstrip("\r\n")], delimiter=self._feed.dialect.delimiter), [])
+        except csv.Error as error:
+            raise self.refusal("a first line with the names of columns", str(error), LAND_AGAIN, line=1) from error
         check_names(self._where, self._file, self.names, self._columns)
 
     def values(self, block: Block) -> pa.RecordBatch:

@@ -168,9 +168,9 @@ class _Place:
         return int(ends[-1]) + 1 if len(ends) else 0
 
 
-def shortened(text: str) -> str:
+def shortened(text: str, most: int = 80) -> str:
     """A text that fits into a message."""
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def _quotes(text: bytes) -> np.ndarray:

@@ -383,6 +383,15 @@ def test_a_local_time_that_there_is_not_once_is_refused(place: Path, text: str, 
             "FILE: wanted a column 'order_id' of type string; found no columns. Next: land the file again with the column",
         ),
         (
+            "x" * 200_000,
+            "FILE, line 1: wanted a first line with the names of columns; found field larger than field limit (131072). "
+            "Next: land the file again",
+        ),
+        (
+            "x" * 600,
+            f"FILE: wanted a column 'order_id' of type string; found only {'x' * 497}.... Next: land the file again with the column",
+        ),
+        (
             HEADER.replace(",", ";"),
             "FILE: wanted a column 'order_id' of type string; found only order_id;customer_id;ordered_at;amount;items. "
             "Next: land the file again with the column",
