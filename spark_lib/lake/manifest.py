@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import date
 from typing import Any
 
 from spark_lib.errors import DamagedPartition, LakeError
 
+#: Raised only where a reader of the number before would be wrong: fields that it does not know it ignores.
 FORMAT = 1
 NAME = "_SUCCESS"
 
@@ -76,25 +77,30 @@ class Manifest:
 
 
 def parse(body: bytes, where: str) -> Manifest:
-    """The manifest in ``body``. Raises DamagedPartition, naming ``where``, for what is none, and LakeError for one of
-    another format."""
+    """The manifest in ``body``, without the fields that this version does not know. Raises DamagedPartition, naming ``where``,
+    for what is none, and LakeError for one of a later format."""
     try:
         document = json.loads(body)
-        found = document.pop("format")
-        if found != FORMAT:
+        found = document["format"]
+        if found > FORMAT:
             raise LakeError(
                 where, f"a manifest of format {FORMAT}", f"format {found}", "read it with the Daystone that wrote it"
             )
-        if document.pop("schema_hash") != schema_hash(document["schema"]):
+        if document["schema_hash"] != schema_hash(document["schema"]):
             raise ValueError("the schema does not match its hash")
-        document["files"] = tuple(File(**file) for file in document["files"])
-        document["sections"] = tuple(document["sections"])
-        document["schema"] = tuple((name, kind) for name, kind in document["schema"])
-        document["inputs"] = tuple(
-            Input(i["name"], date.fromisoformat(i["first"]), date.fromisoformat(i["last"]), tuple(i["ids"]))
-            for i in document["inputs"]
+        known = _known(Manifest, document)
+        return Manifest(
+            **known
+            | {
+                "files": tuple(File(**_known(File, file)) for file in document["files"]),
+                "sections": tuple(document["sections"]),
+                "schema": tuple((name, kind) for name, kind in document["schema"]),
+                "inputs": tuple(
+                    Input(i["name"], date.fromisoformat(i["first"]), date.fromisoformat(i["last"]), tuple(i["ids"]))
+                    for i in document["inputs"]
+                ),
+            }
         )
-        return Manifest(**document)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedPartition(
             where,
@@ -102,6 +108,12 @@ def parse(body: bytes, where: str) -> Manifest:
             f"{type(error).__name__}: {error}",
             "find out what wrote it, then build the day anew (daystone rebuild STAGE --date DAY)",
         ) from error
+
+
+def _known(kind: type, document: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that a type has."""
+    names = [one.name for one in fields(kind)]
+    return {name: document[name] for name in names if name in document}
 
 
 def _work(manifest: Manifest) -> tuple[Any, Any, Any]:
