@@ -129,13 +129,13 @@ def _figures(case: UseCase, sides: DataFrame) -> dict[str, Any]:
     from pyspark.sql import functions as F
 
     groups = sides.groupBy("side", "label", "landed").count().collect()
-    by_key = sides.groupBy(case.key).agg(F.sort_array(F.collect_list("landed")).alias("days"))
-    doubled = by_key.where("size(days) > 1").orderBy(case.key).first()
+    by_key = sides.groupBy(case.key).agg(F.sort_array(F.collect_list("landed")).alias("_days"))
+    doubled = by_key.where("size(_days) > 1").orderBy(case.key).first()
     if doubled is not None:
         raise BadData(
             f"raw feed {case.rows}",
             f"each {case.key!r} on one day of the window",
-            f"{doubled[case.key]!r} on {', '.join(map(str, doubled['days']))}",
+            f"{doubled[case.key]!r} on {', '.join(map(str, doubled['_days']))}",
             "land the day again without the rows that landed before",
         )
     rows: Counter[Any] = Counter()

@@ -13,7 +13,7 @@ import importlib
 import inspect
 import pkgutil
 import re
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
@@ -28,7 +28,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Feed:
     """Raw data that others land: ``schema`` as DDL text (``"loan_id STRING, amount DOUBLE"``), ``key`` a column
-    that is never null and unique within a day."""
+    that is never null and unique within a day.
+
+    A name with other signs than letters, digits and ``_`` stands in backticks in the schema, and without them everywhere
+    else: ``Feed("`loan-id` STRING, `amount eur` DOUBLE", key="loan-id")``. Columns of the key, the entity, the event time,
+    the label and features have no dot and no backtick in their names. No column of a feed is called ``landed``,
+    ``_metadata`` or ``_rank``, which Daystone adds to raw rows; names that differ by upper and lower case only are one name
+    to Spark.
+    """
 
     schema: str
     key: str
@@ -39,14 +46,15 @@ class Label:
     """Where the outcome of a row lands. ``key`` in the label feed refers to the key of the scored feed.
 
     ``column`` holds one of ``allowed``; ``positive`` is the one that the model gives the probability of. Of several
-    outcomes of a key, the latest that landed by the training date counts.
+    outcomes of a key, the latest that landed by the training date counts. Outcomes that are whole numbers, in a column as
+    ``sold INT``, are declared as numbers or as text: ``positive=1, allowed=(0, 1)`` or ``positive="1", allowed=("0", "1")``.
     """
 
     feed: str
     key: str
     column: str
-    positive: str
-    allowed: tuple[str, ...]
+    positive: str | int
+    allowed: tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -63,15 +71,20 @@ class Feature:
 
 
 class UseCase(ABC):
-    """What Daystone needs to know about a problem. Subclass it, set the attributes, write ``engineer``."""
+    """What Daystone needs to know about a problem. Subclass it, set the attributes, and write ``engineer`` where features
+    are more than columns of the scored feed.
+
+    Declarations that cannot work are refused by name before anything runs (``spark_lib.declarations``).
+    """
 
     #: Feeds by name; every one has a ``[raw.<feed>]`` section of configuration.
     feeds: ClassVar[Mapping[str, Feed]]
     #: The feed whose rows are scored.
     rows: ClassVar[str]
-    #: The column of ``rows`` that says whom a row is about (the split never puts one entity on two sides).
+    #: The column of ``rows`` that says whom a row is about (the split never puts one entity on two sides). It may be the
+    #: key, where every row is about somebody else.
     entity: ClassVar[str]
-    #: The timestamp column of ``rows`` at which a row's features are known.
+    #: The column of ``rows`` with the instant at which a row's features are known: TIMESTAMP, TIMESTAMP_NTZ or DATE.
     event_time: ClassVar[str]
     label: ClassVar[Label]
     #: The model's columns, in the order of its matrix.
@@ -79,19 +92,22 @@ class UseCase(ABC):
     #: The use case's own defaults, as ``{"section.key": value}``: ``{"training.label_delay_days": 37}``.
     settings: ClassVar[Mapping[str, Any]] = {}
 
-    @abstractmethod
     def engineer(self, day: DataFrame, history: Mapping[str, DataFrame]) -> DataFrame:
         """The features of ``day``: exactly one row for each key of it, with the key and ``features``, no more.
 
         ``day`` holds rows of the scored feed. ``history`` maps each feed but the label's to its rows landed up to
         and including that day, with a ``landed`` date column. To be point-in-time, only look at rows of ``history``
         whose event time is strictly earlier than the row's own.
+
+        The default takes features as they land: each is a column of the scored feed, by the same name and type.
         """
+        return day.select(self.key, *self.features)
 
     def estimator(self, settings: Mapping[str, Any]) -> Estimator[Any]:
-        """The unfitted Spark ML classifier, on a vector column ``features`` and a double column ``label``.
+        """The unfitted classifier: of Spark ML, on a vector column ``features`` and a double column ``label``; or one of
+        scikit-learn, alone or at the end of a pipeline, which is fitted on the driver and scored where the rows are.
 
-        ``settings`` are those of ``[training]``: ``trees``, ``depth``, ``seed``. The default is a random forest.
+        ``settings`` are those of ``[training]``: ``trees``, ``depth``, ``seed``. The default is a random forest of Spark's.
         """
         from pyspark.ml.classification import RandomForestClassifier
 
@@ -115,10 +131,7 @@ class UseCase(ABC):
 
 
 SHIPPED = "spark_lib.use_cases"
-#: What a float32 matrix can be made of.
-NUMERIC = ("boolean", "tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
-#: Columns that Daystone or a model of Spark ML adds to rows of features, and those that it adds to predictions.
-RESERVED = ("copy", "date", "features", "label", "landed", "side", "prediction", "probability", "rawPrediction")
+#: Columns that scoring adds to those that say which row a score is of.
 PREDICTED = ("score", "model_date", "model_digest")
 _REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
@@ -142,9 +155,11 @@ def load(name: str) -> UseCase:
         raise _unknown(name, f"no subclass of UseCase named {class_name!r} in {module_name}", classes)
     if inspect.isabstract(found):
         missing = ", ".join(sorted(found.__abstractmethods__))
-        _refuse(name, "a class with every method of the protocol", f"none for {missing}")
-    case = found()
-    _check(name, case)
+        refuse(name, "a class with every method of the protocol", f"none for {missing}")
+    from spark_lib import declarations  # which knows the classes of this module
+
+    case: UseCase = declarations.made(name, found)
+    declarations.check(name, case)
     return case
 
 
@@ -187,67 +202,6 @@ def _unknown(name: str, found: str, known: list[str]) -> ConfigurationError:
     )
 
 
-def _refuse(name: str, wanted: str, found: str) -> NoReturn:
+def refuse(name: str, wanted: str, found: str) -> NoReturn:
+    """Raise ConfigurationError for a declaration of the use case ``name``."""
     raise ConfigurationError(f"use case {name}", wanted, found, "correct the declarations of the use case")
-
-
-def _check(name: str, case: UseCase) -> None:
-    """Declarations that contradict each other, found before any data is read."""
-
-    def need(good: bool, wanted: str, found: str) -> None:
-        if not good:
-            _refuse(name, wanted, found)
-
-    for attribute in ("feeds", "rows", "entity", "event_time", "label", "features"):
-        need(hasattr(case, attribute), f"an attribute {attribute!r}", "none")
-    feeds = sorted(case.feeds)
-    need(case.rows in case.feeds, f"`rows` to name one of the feeds {feeds}", repr(case.rows))
-    need(case.label.feed in case.feeds, f"the label's feed to be one of {feeds}", repr(case.label.feed))
-    need(
-        case.label.feed != case.rows,
-        "the label to land in a feed of its own",
-        f"it lands in {case.rows!r}, with the rows",
-    )
-    need(case.label.positive in case.label.allowed, f"`positive` among {case.label.allowed}", repr(case.label.positive))
-    need(bool(case.features), "at least one feature", "none")
-    of_label = _columns_of_label(case)
-    for feature, declared in case.features.items():
-        known = f"feature {feature!r} to be known when its row is scored, and to have a name that says so"
-        need(feature.lower() not in of_label, known, of_label.get(feature.lower(), ""))
-        numeric = declared.type.lower().partition("(")[0] in NUMERIC
-        need(numeric, f"feature {feature!r} of one of the types {', '.join(NUMERIC)}", repr(declared.type))
-    identity = dict.fromkeys([case.key, case.entity, case.event_time])
-    for columns, own in ((identity, (*RESERVED, *PREDICTED)), (case.features, RESERVED)):
-        for column in columns:
-            need(
-                column.lower() not in map(str.lower, own) and not column.startswith("_"),
-                f"columns of other names than {', '.join(own)} or _anything, which are Daystone's own",
-                repr(column),
-            )
-    for role in ("key", "entity", "event_time"):
-        column = getattr(case, role)
-        need(
-            column not in case.features,
-            "features that are none of key, entity and event time",
-            f"the {role} {column!r}",
-        )
-    for setting in case.settings:
-        need("." in setting, "settings named section.key", repr(setting))
-
-
-def _columns_of_label(case: UseCase) -> dict[str, str]:
-    """What lands with the outcome and nowhere else, the outcome itself in any case: columns, as Spark compares them."""
-    before = {name for feed in case.feature_feeds for name in _column_names(case.feeds[feed].schema)}
-    after = _column_names(case.feeds[case.label.feed].schema)
-    found = {
-        name: f"{name!r}, a column of the label's feed {case.label.feed!r}" for name in after if name not in before
-    }
-    return found | {case.label.column.lower(): f"{case.label.column!r}, the label's column"}
-
-
-def _column_names(schema: str) -> list[str]:
-    """The lower-case names of the columns of DDL text, which only Spark could parse in full."""
-    bare = re.sub(r"'[^']*'|\"[^\"]*\"", "", schema)  # comments
-    while bare != (outer := re.sub(r"<[^<>]*>|\([^()]*\)", "", bare)):  # what is inside of a type
-        bare = outer
-    return [name.strip("`").lower() for name in re.findall(r"(?:^|,)\s*(`[^`]+`|\w+)", bare)]

@@ -11,7 +11,7 @@ import pytest
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_lib import balancing, raw, resampling, splitting, use_case
+from spark_lib import balancing, declarations, raw, resampling, splitting
 from spark_lib.lake import RawDays
 from spark_lib.use_case import Feature, Feed, UseCase
 from spark_lib.use_cases import credit_risk
@@ -116,7 +116,7 @@ def outcomes_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def names_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(use_case, "_columns_of_label", lambda case: {})
+    monkeypatch.setattr(declarations, "_columns_of_label", lambda case: {})
 
 
 class Told(Parcels):

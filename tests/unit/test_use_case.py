@@ -76,11 +76,11 @@ def test_what_is_no_use_case_is_refused_with_the_nearest_one(name: str, message:
 
 def test_an_abstract_use_case_is_refused() -> None:
     with pytest.raises(ConfigurationError) as caught:
-        use_cases.load("spark_lib.use_case:UseCase")
+        use_cases.load("tests.unit.stubs.cases:Unfinished")
 
     assert str(caught.value) == (
-        "use case spark_lib.use_case:UseCase: wanted a class with every method of the protocol; found none for engineer. "
-        "Next: correct the declarations of the use case"
+        "use case tests.unit.stubs.cases:Unfinished: wanted a class with every method of the protocol; found none for "
+        "engineer. Next: correct the declarations of the use case"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,25 @@ class Contested(Loans):
 
 class Cards(Loans):
     """Another use case over the same feeds."""
+
+
+class Landed(Loans):
+    """Features as they land."""
+
+    engineer = UseCase.engineer
+
+
+class Unfinished(Loans):
+    """What several use cases of a company share, and not one yet."""
+
+    @abstractmethod
+    def engineer(self, day: DataFrame, history: Mapping[str, DataFrame]) -> DataFrame: ...
+
+
+class Asking(Loans):
+    """Not made without an argument."""
+
+    def __init__(self, country: str) -> None: ...
 
 
 class Undated(Loans):

@@ -1,0 +1,273 @@
+"""What a use case declares, checked before anything runs: the kind of each declaration, names, and what has to fit together.
+
+Every fault is a ConfigurationError that names the declaration. Nothing here needs Spark.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from spark_lib import ddl
+from spark_lib.errors import did_you_mean
+from spark_lib.use_case import PREDICTED, Feature, Feed, Label, UseCase, refuse
+
+#: What a float32 matrix can be made of.
+NUMERIC = ("boolean", "tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
+#: Columns that Daystone or a model of Spark ML adds to rows of features, and those that it adds to raw rows.
+RESERVED = ("copy", "date", "features", "label", "landed", "side", "prediction", "probability", "rawPrediction")
+ON_RAW_ROWS = ("landed", "_metadata", "_rank")
+#: What says which row it is: of a type that scores can be kept beside.
+_PLAIN = (*NUMERIC, "string", "date", "timestamp", "timestamp_ntz", "binary")
+_INSTANTS = ("timestamp", "timestamp_ntz", "date")
+
+
+def made(name: str, kind: type[UseCase]) -> UseCase:
+    """An instance of a use case's class. Raises ConfigurationError for one that is not made without arguments."""
+    try:
+        inspect.signature(kind).bind()
+    except TypeError as error:
+        refuse(name, "a class that is made without arguments", str(error))
+    return kind()
+
+
+def check(name: str, case: UseCase) -> None:
+    """Raise ConfigurationError for the first declaration that cannot work."""
+    _Declarations(name, case).check()
+
+
+class _Declarations:
+    """The declarations of one use case."""
+
+    def __init__(self, name: str, case: UseCase) -> None:
+        self._name = name
+        self._case = case
+
+    def check(self) -> None:
+        for attribute in ("feeds", "rows", "entity", "event_time", "label", "features"):
+            self._need(hasattr(self._case, attribute), f"an attribute {attribute!r}", "none")
+        for method in ("engineer", "estimator"):
+            given = getattr(self._case, method)
+            self._need(callable(given), f"a method `{method}`", _shown(given))
+        self._check_feeds()
+        self._check_label()
+        self._check_features()
+        self._check_names()
+        self._check_roles()
+        self._check_outcomes()
+        self._check_settings()
+        if type(self._case).engineer is UseCase.engineer:
+            self._check_landed_features()
+
+    def _need(self, good: bool, wanted: str, found: str) -> None:
+        if not good:
+            refuse(self._name, wanted, found)
+
+    def _need_text(self, value: object, what: str) -> None:
+        self._need(isinstance(value, str) and bool(value.strip()), what, _shown(value))
+
+    def _check_feeds(self) -> None:
+        case, columns = self._case, "DDL text, such as 'loan_id STRING, `job-start` DATE'"
+        as_mapping = isinstance(case.feeds, Mapping) and bool(case.feeds)
+        self._need(as_mapping, "`feeds` as a mapping of names to Feed(schema, key)", _shown(case.feeds))
+        for feed, declared in case.feeds.items():
+            named = isinstance(feed, str) and re.fullmatch(r"[^/\s]([^/]*[^/\s])?", feed) is not None
+            self._need(named, "names of feeds that are text without a slash", _shown(feed))
+            self._need(isinstance(declared, Feed), f"feed {feed!r} as a Feed(schema, key)", _shown(declared))
+            self._need(
+                isinstance(declared.schema, str), f"the schema of feed {feed!r} as {columns}", _shown(declared.schema)
+            )
+            try:
+                ddl.columns(declared.schema)
+            except ddl.NotDDL as error:
+                refuse(self._name, f"the schema of feed {feed!r} as {columns}", str(error))
+            self._need_text(declared.key, f"the key of feed {feed!r} as the name of a column")
+        self._need_text(case.rows, "`rows` as the name of a feed")
+        feeds = sorted(case.feeds)
+        self._need(case.rows in case.feeds, f"`rows` to name one of the feeds {feeds}", repr(case.rows))
+        for attribute in ("entity", "event_time"):
+            self._need_text(getattr(case, attribute), f"`{attribute}` as the name of a column")
+
+    def _check_label(self) -> None:
+        case, label = self._case, self._case.label
+        as_label = "`label` as a Label(feed, key, column, positive, allowed)"
+        self._need(isinstance(label, Label), as_label, _shown(label))
+        for attribute, what in (("feed", "a feed"), ("key", "a column"), ("column", "a column")):
+            self._need_text(getattr(label, attribute), f"the label's `{attribute}` as the name of {what}")
+        several = isinstance(label.allowed, Iterable) and not isinstance(label.allowed, (str, bytes, Mapping))
+        as_values = "the label's `allowed` as the values that its column may hold, such as ('default', 'repaid')"
+        self._need(several and bool(label.allowed), as_values, _shown(label.allowed))
+        for value in (label.positive, *label.allowed):
+            named = isinstance(value, (str, int)) and not isinstance(value, bool)
+            self._need(named, "outcomes of the label as text, or as whole numbers", _shown(value))
+        feeds = sorted(case.feeds)
+        self._need(label.feed in case.feeds, f"the label's feed to be one of {feeds}", repr(label.feed))
+        self._need(
+            label.feed != case.rows,
+            "the label to land in a feed of its own",
+            f"it lands in {case.rows!r}, with the rows",
+        )
+        self._need(label.positive in label.allowed, f"`positive` among {label.allowed}", repr(label.positive))
+
+    def _check_features(self) -> None:
+        case = self._case
+        as_mapping = isinstance(case.features, Mapping)
+        self._need(as_mapping, "`features` as a mapping of names to Feature(type)", _shown(case.features))
+        self._need(bool(case.features), "at least one feature", "none")
+        for feature, declared in case.features.items():
+            self._need_text(feature, "names of features that are text")
+            as_feature = f"feature {feature!r} as a Feature, such as Feature('DOUBLE')"
+            self._need(isinstance(declared, Feature), as_feature, _shown(declared))
+            self._need_text(declared.type, f"the type of feature {feature!r} as text, such as 'DOUBLE'")
+            filled = declared.fill is None or (isinstance(declared.fill, (int, float)) and math.isfinite(declared.fill))
+            self._need(filled, f"the `fill` of feature {feature!r} as a finite number, or None", _shown(declared.fill))
+            yes_or_no = isinstance(declared.nominal, bool)
+            self._need(yes_or_no, f"`nominal` of feature {feature!r} as True or False", _shown(declared.nominal))
+        of_label = _columns_of_label(case)
+        for feature, declared in case.features.items():
+            known = f"feature {feature!r} to be known when its row is scored, and to have a name that says so"
+            self._need(feature.lower() not in of_label, known, of_label.get(feature.lower(), ""))
+            numeric = _kind_of(declared.type).partition("(")[0] in NUMERIC
+            self._need(numeric, f"feature {feature!r} of one of the types {', '.join(NUMERIC)}", repr(declared.type))
+
+    def _check_names(self) -> None:
+        case = self._case
+        identity = dict.fromkeys([case.key, case.entity, case.event_time])
+        for columns, own in ((identity, (*RESERVED, *PREDICTED)), (case.features, RESERVED)):
+            for column in columns:
+                self._need(
+                    column.lower() not in map(str.lower, own) and not column.startswith("_"),
+                    f"columns of other names than {', '.join(own)} or _anything, which are Daystone's own",
+                    repr(column),
+                )
+        features = {feature.lower() for feature in case.features}
+        for role in ("key", "entity", "event_time"):
+            column = getattr(case, role)
+            self._need(
+                column.lower() not in features,
+                "features that are none of key, entity and event time",
+                f"the {role} {column!r}",
+            )
+        self._need_once("each feature", case.features)
+        for column in (*identity, case.label.key, case.label.column, *case.features):
+            plain = "columns of the key, the entity, the event time, the label and features without a dot or a backtick"
+            self._need(ddl.is_plain(column), f"{plain} in their names", repr(column))
+        for feed, declared in case.feeds.items():
+            names = [column.name for column in ddl.columns(declared.schema)]
+            self._need("" not in names, f"names of all columns of feed {feed!r}", "an empty one")
+            for column in names:
+                self._need(
+                    column.lower() not in ON_RAW_ROWS,
+                    f"columns of feed {feed!r} of other names than {', '.join(ON_RAW_ROWS)}, which Daystone adds to raw rows",
+                    repr(column),
+                )
+            self._need_once(f"each column of feed {feed!r}", names)
+
+    def _need_once(self, what: str, names: Iterable[str]) -> None:
+        before: dict[str, str] = {}
+        for column in names:
+            twice = before.setdefault(column.lower(), column)
+            if twice is not column:
+                found = f"{column!r} twice" if twice == column else f"{twice!r} and {column!r}"
+                refuse(self._name, f"{what} once, in upper or lower case", found)
+
+    def _check_roles(self) -> None:
+        """Columns that have a role are declared by their feeds, and of a type that can be told apart, or compared."""
+        case, label = self._case, self._case.label
+        roles = [
+            *((feed, f"the key of feed {feed!r}", declared.key, _PLAIN) for feed, declared in case.feeds.items()),
+            (case.rows, "`entity`", case.entity, _PLAIN),
+            (case.rows, "`event_time`", case.event_time, _INSTANTS),
+            (label.feed, "the label's `key`", label.key, _PLAIN),
+            (label.feed, "the label's `column`", label.column, _PLAIN),
+        ]
+        for feed, role, column, kinds in roles:
+            there = self._columns(feed)
+            self._need(
+                column in there, f"{role} among the columns of feed {feed!r}: {_some(there)}", _hint(column, there)
+            )
+            fit = there[column].partition("(")[0] in kinds
+            self._need(fit, f"{role} of one of the types {', '.join(kinds)}", f"{column!r} of type {there[column]}")
+
+    def _check_outcomes(self) -> None:
+        """The outcomes are values that the label's column can hold: others would fail Spark's cast, at the first training."""
+        label = self._case.label
+        kind = self._columns(label.feed)[label.column]
+        for value in label.allowed:
+            text = str(value)
+            if kind in ddl.WHOLE:
+                good = re.fullmatch(r"-?\d+", text, re.ASCII) is not None
+            elif kind == "boolean":
+                good = isinstance(value, str) and text.lower() in ("true", "false")
+            elif kind in ("float", "double") or kind.startswith("decimal"):
+                good = re.fullmatch(r"-?\d+(\.\d+)?", text, re.ASCII) is not None
+            else:
+                good = isinstance(value, str)
+            self._need(good, f"outcomes that the label's column {label.column!r} of type {kind} can hold", repr(value))
+
+    def _check_settings(self) -> None:
+        settings = self._case.settings
+        as_mapping = "`settings` as a mapping of section.key to a value, such as {'training.cadence': 'daily'}"
+        self._need(isinstance(settings, Mapping), as_mapping, _shown(settings))
+        for setting in settings:
+            named = isinstance(setting, str) and "." in setting
+            self._need(named, "settings named section.key", _shown(setting))
+
+    def _check_landed_features(self) -> None:
+        """Without an ``engineer``, features are columns of the scored feed, of the same type."""
+        case = self._case
+        there = self._columns(case.rows)
+        for feature, declared in case.features.items():
+            wanted = f"feature {feature!r} among the columns of feed {case.rows!r}, as the use case has no `engineer`"
+            self._need(feature in there, f"{wanted}: {_some(there)}", _hint(feature, there))
+            kind = _kind_of(declared.type)
+            same = f"feature {feature!r} of the type of its column in feed {case.rows!r}, as the use case has no `engineer`"
+            self._need(kind == there[feature], f"{same}: {there[feature]}", kind)
+
+    def _columns(self, feed: str) -> dict[str, str]:
+        return {column.name: column.kind for column in ddl.columns(self._case.feeds[feed].schema)}
+
+
+def _columns_of_label(case: UseCase) -> dict[str, str]:
+    """What lands with the outcome and nowhere else, the outcome itself in any case: columns, as Spark compares them."""
+    before = {name for feed in case.feature_feeds for name in _lower_names(case.feeds[feed].schema)}
+    after = _lower_names(case.feeds[case.label.feed].schema)
+    found = {
+        name: f"{name!r}, a column of the label's feed {case.label.feed!r}" for name in after if name not in before
+    }
+    return found | {case.label.column.lower(): f"{case.label.column!r}, the label's column"}
+
+
+def _lower_names(schema: str) -> list[str]:
+    return [column.name.lower() for column in ddl.columns(schema)]
+
+
+def _kind_of(declared: str) -> str:
+    """A feature's type in the one spelling that Spark shows; empty where it is none."""
+    try:
+        (column,) = ddl.columns(f"feature {declared}")
+    except ValueError:
+        return ""
+    return column.kind
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    if value is None or isinstance(value, (str, int, float)):
+        return repr(value)
+    return f"a value of type {type(value).__name__}"
+
+
+def _hint(column: str, there: Iterable[str]) -> str:
+    """A name that is not there, with the nearest that is: another case is nearer than another letter."""
+    same = [name for name in there if name.lower() == column.lower()]
+    return f"{column!r}{f' (did you mean {same[0]!r}?)' if same else did_you_mean(column, there)}"
+
+
+def _some(names: Iterable[str], at_most: int = 12) -> str:
+    every: Sequence[Any] = list(names)
+    return ", ".join(every[:at_most]) + (f" and {len(every) - at_most} more" if len(every) > at_most else "")

@@ -1,0 +1,221 @@
+"""Declarations of a use case that cannot work: each is refused by name, in words, before anything runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from spark_lib import use_case as use_cases
+from spark_lib.errors import ConfigurationError
+from spark_lib.use_case import Feature, Feed, Label
+from tests.unit.stubs import cases
+from tests.unit.stubs.stublake import LOANS
+
+LANDED = "tests.unit.stubs.cases:Landed"
+LABEL = cases.Loans.label
+EVENTS = cases.Loans.feeds["events"].schema
+SCHEMA = "wanted the schema of feed 'events' as DDL text, such as 'loan_id STRING, `job-start` DATE'; found"
+OUTCOME_NAMES = "wanted outcomes of the label as text, or as whole numbers; found"
+PLAIN = (
+    "boolean, tinyint, smallint, int, bigint, float, double, decimal, string, date, timestamp, timestamp_ntz, binary"
+)
+FIT = (
+    "wanted columns of the key, the entity, the event time, the label and features without a dot or a backtick in their "
+    "names; found"
+)
+
+
+def complaint(name: str = LOANS) -> str:
+    """What is wrong with a use case, without the words that every complaint begins and ends with."""
+    with pytest.raises(ConfigurationError) as caught:
+        use_cases.load(name)
+    begin, end = f"use case {name}: ", ". Next: correct the declarations of the use case"
+    said = str(caught.value)
+    assert said.startswith(begin) and said.endswith(end)
+    assert caught.value.exit_code == 31
+    return said.removeprefix(begin).removesuffix(end)
+
+
+def events(schema: str, key: str = "id") -> dict[str, Feed]:
+    """The feeds of Loans, with another one of events."""
+    return dict(cases.Loans.feeds) | {"events": Feed(schema, key)}
+
+
+def outcomes(schema: str, key: str = "id") -> dict[str, Feed]:
+    return dict(cases.Loans.feeds) | {"outcomes": Feed(schema, key)}
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "said"),
+    [
+        # of another kind
+        ("feeds", None, "wanted `feeds` as a mapping of names to Feed(schema, key); found None"),
+        ("feeds", {}, "wanted `feeds` as a mapping of names to Feed(schema, key); found a value of type dict"),
+        ("feeds", [Feed("id STRING", "id")], "wanted `feeds` as a mapping of names to Feed(schema, key); found a value of type list"),
+        ("feeds", {"events": EVENTS}, f"wanted feed 'events' as a Feed(schema, key); found {EVENTS!r}"),
+        ("feeds", {"events": Feed}, "wanted feed 'events' as a Feed(schema, key); found the class Feed"),
+        ("feeds", {"events": None}, "wanted feed 'events' as a Feed(schema, key); found None"),
+        ("feeds", {1: Feed(EVENTS, "id")}, "wanted names of feeds that are text without a slash; found 1"),
+        ("feeds", {"a/b": Feed(EVENTS, "id")}, "wanted names of feeds that are text without a slash; found 'a/b'"),
+        ("feeds", {"events": Feed(EVENTS, None)}, "wanted the key of feed 'events' as the name of a column; found None"),  # type: ignore[arg-type]
+        ("rows", None, "wanted `rows` as the name of a feed; found None"),
+        ("rows", ["events"], "wanted `rows` as the name of a feed; found a value of type list"),
+        ("entity", None, "wanted `entity` as the name of a column; found None"),
+        ("event_time", None, "wanted `event_time` as the name of a column; found None"),
+        ("event_time", 7, "wanted `event_time` as the name of a column; found 7"),
+        ("label", None, "wanted `label` as a Label(feed, key, column, positive, allowed); found None"),
+        ("label", Label, "wanted `label` as a Label(feed, key, column, positive, allowed); found the class Label"),
+        ("label", "outcome", "wanted `label` as a Label(feed, key, column, positive, allowed); found 'outcome'"),
+        ("label", replace(LABEL, feed=None), "wanted the label's `feed` as the name of a feed; found None"),
+        ("label", replace(LABEL, key=3), "wanted the label's `key` as the name of a column; found 3"),
+        ("label", replace(LABEL, column=""), "wanted the label's `column` as the name of a column; found ''"),
+        ("label", replace(LABEL, allowed=None), "wanted the label's `allowed` as the values that its column may hold, such as ('default', 'repaid'); found None"),
+        ("label", replace(LABEL, allowed="bad"), "wanted the label's `allowed` as the values that its column may hold, such as ('default', 'repaid'); found 'bad'"),
+        ("label", replace(LABEL, allowed=("bad", 0.5)), f"{OUTCOME_NAMES} 0.5"),
+        ("label", replace(LABEL, positive=True, allowed=(True, False)), f"{OUTCOME_NAMES} True"),
+        ("label", replace(LABEL, positive=None), f"{OUTCOME_NAMES} None"),
+        ("features", None, "wanted `features` as a mapping of names to Feature(type); found None"),
+        ("features", ["amount"], "wanted `features` as a mapping of names to Feature(type); found a value of type list"),
+        ("features", {"amount": "DOUBLE"}, "wanted feature 'amount' as a Feature, such as Feature('DOUBLE'); found 'DOUBLE'"),
+        ("features", {"amount": Feature}, "wanted feature 'amount' as a Feature, such as Feature('DOUBLE'); found the class Feature"),
+        ("features", {5: Feature("DOUBLE")}, "wanted names of features that are text; found 5"),
+        ("features", {"amount": Feature(float)}, "wanted the type of feature 'amount' as text, such as 'DOUBLE'; found the class float"),  # type: ignore[arg-type]
+        ("features", {"amount": Feature("DOUBLE", fill="0")}, "wanted the `fill` of feature 'amount' as a finite number, or None; found '0'"),  # type: ignore[arg-type]
+        ("features", {"amount": Feature("DOUBLE", fill=float("nan"))}, "wanted the `fill` of feature 'amount' as a finite number, or None; found nan"),
+        ("features", {"amount": Feature("DOUBLE", nominal="yes")}, "wanted `nominal` of feature 'amount' as True or False; found 'yes'"),  # type: ignore[arg-type]
+        ("features", {"amount": Feature("INT(5)")}, "wanted feature 'amount' of one of the types boolean, tinyint, smallint, int, bigint, float, double, decimal; found 'INT(5)'"),
+        ("features", {"amount": Feature("STRING")}, "wanted feature 'amount' of one of the types boolean, tinyint, smallint, int, bigint, float, double, decimal; found 'STRING'"),
+        ("settings", None, "wanted `settings` as a mapping of section.key to a value, such as {'training.cadence': 'daily'}; found None"),
+        ("settings", ["training.cadence"], "wanted `settings` as a mapping of section.key to a value, such as {'training.cadence': 'daily'}; found a value of type list"),
+        ("settings", {1: "daily"}, "wanted settings named section.key; found 1"),
+        ("settings", {"training": {"cadence": "daily"}}, "wanted settings named section.key; found 'training'"),
+        ("engineer", None, "wanted a method `engineer`; found None"),
+        ("estimator", "forest", "wanted a method `estimator`; found 'forest'"),
+        # schemas
+        ("feeds", events(""), f"{SCHEMA} an empty text"),
+        ("feeds", events(None), f"{SCHEMA} None"),  # type: ignore[arg-type]
+        ("feeds", events("id STRING, job-start DATE"), f"{SCHEMA} - after 'job'"),
+        ("feeds", events("id STRNG"), f"{SCHEMA} the type STRNG of the column 'id' (did you mean 'STRING'?)"),
+        ("feeds", events("id, who, at"), f"{SCHEMA} no type of the column 'id'"),
+        # names
+        *(
+            ("feeds", events(f"{EVENTS}, {name} INT"), "wanted columns of feed 'events' of other names than landed, _metadata, _rank, which Daystone adds to raw rows; "
+             f"found {name!r}")
+            for name in ("landed", "Landed", "_metadata", "_rank")
+        ),
+        ("feeds", outcomes("id STRING, outcome STRING, landed DATE"), "wanted columns of feed 'outcomes' of other names than landed, _metadata, _rank, which Daystone adds to raw rows; found 'landed'"),
+        ("feeds", events(f"{EVENTS}, amount INT"), "wanted each column of feed 'events' once, in upper or lower case; found 'amount' twice"),
+        ("feeds", events(f"{EVENTS}, comment STRING, Comment STRING"), "wanted each column of feed 'events' once, in upper or lower case; found 'comment' and 'Comment'"),
+        ("feeds", events(f"{EVENTS}, `` STRING"), "wanted names of all columns of feed 'events'; found an empty one"),
+        ("features", {"amount": Feature("DOUBLE"), "Amount": Feature("DOUBLE")}, "wanted each feature once, in upper or lower case; found 'amount' and 'Amount'"),
+        ("features", {"WHO": Feature("BIGINT")}, "wanted features that are none of key, entity and event time; found the entity 'who'"),
+        ("features", {"a.b": Feature("DOUBLE")}, f"{FIT} 'a.b'"),
+        ("features", {"a`b": Feature("DOUBLE")}, f"{FIT} 'a`b'"),
+        ("entity", "who.id", f"{FIT} 'who.id'"),
+        ("label", replace(LABEL, column="out.come"), f"{FIT} 'out.come'"),
+        # columns that nobody declares
+        ("feeds", events(EVENTS, "idd"), "wanted the key of feed 'events' among the columns of feed 'events': id, who, at, amount; found 'idd' (did you mean 'id'?)"),
+        ("feeds", events(EVENTS, "ID"), "wanted the key of feed 'events' among the columns of feed 'events': id, who, at, amount; found 'ID' (did you mean 'id'?)"),
+        ("feeds", outcomes("id STRING, outcome STRING", "key"), "wanted the key of feed 'outcomes' among the columns of feed 'outcomes': id, outcome; found 'key'"),
+        ("entity", "whom", "wanted `entity` among the columns of feed 'events': id, who, at, amount; found 'whom' (did you mean 'who'?)"),
+        ("event_time", "AT", "wanted `event_time` among the columns of feed 'events': id, who, at, amount; found 'AT' (did you mean 'at'?)"),
+        ("label", replace(LABEL, key="loan"), "wanted the label's `key` among the columns of feed 'outcomes': id, outcome; found 'loan'"),
+        ("label", replace(LABEL, column="outcom"), "wanted the label's `column` among the columns of feed 'outcomes': id, outcome; found 'outcom' (did you mean 'outcome'?)"),
+        # types
+        ("feeds", events("id STRING, who STRING, at STRING, amount DOUBLE"), "wanted `event_time` of one of the types timestamp, timestamp_ntz, date; found 'at' of type string"),
+        ("feeds", events("id ARRAY<STRING>, who STRING, at DATE, amount DOUBLE"), f"wanted the key of feed 'events' of one of the types {PLAIN}; found 'id' of type array"),
+        ("feeds", outcomes("id STRING, outcome STRUCT<x: INT>"), f"wanted the label's `column` of one of the types {PLAIN}; found 'outcome' of type struct"),
+        ("feeds", outcomes("id STRING, outcome INT"), "wanted outcomes that the label's column 'outcome' of type int can hold; found 'bad'"),
+        ("feeds", outcomes("id STRING, outcome BOOLEAN"), "wanted outcomes that the label's column 'outcome' of type boolean can hold; found 'bad'"),
+        ("feeds", outcomes("id STRING, outcome DOUBLE"), "wanted outcomes that the label's column 'outcome' of type double can hold; found 'bad'"),
+        ("label", replace(LABEL, positive=1, allowed=(0, 1)), "wanted outcomes that the label's column 'outcome' of type string can hold; found 0"),
+    ],
+)  # fmt: skip
+def test_a_declaration_that_cannot_work_is_refused_by_name(
+    attribute: str, value: Any, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cases.Loans, attribute, value)
+
+    assert complaint() == said
+
+
+def test_a_class_that_asks_for_arguments_is_refused() -> None:
+    assert complaint("tests.unit.stubs.cases:Asking") == (
+        "wanted a class that is made without arguments; found missing a required argument: 'country'"
+    )
+
+
+# Features as they land
+
+
+def test_a_use_case_without_an_engineer_takes_the_columns_of_the_scored_feed() -> None:
+    assert list(use_cases.load(LANDED).features) == ["amount"]
+
+
+@pytest.mark.parametrize(
+    ("features", "said"),
+    [
+        (
+            {"amuont": Feature("DOUBLE")},
+            "wanted feature 'amuont' among the columns of feed 'events', as the use case has no `engineer`: id, who, at, amount; "
+            "found 'amuont' (did you mean 'amount'?)",
+        ),
+        (
+            {"Amount": Feature("DOUBLE")},
+            "wanted feature 'Amount' among the columns of feed 'events', as the use case has no `engineer`: id, who, at, amount; "
+            "found 'Amount' (did you mean 'amount'?)",
+        ),
+        (
+            {"amount": Feature("DECIMAL(10, 2)")},
+            "wanted feature 'amount' of the type of its column in feed 'events', as the use case has no `engineer`: double; "
+            "found decimal(10,2)",
+        ),
+    ],
+)
+def test_without_an_engineer_a_feature_that_does_not_land_is_refused(
+    features: dict[str, Feature], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cases.Landed, "features", features)
+
+    assert complaint(LANDED) == said
+
+
+def test_without_an_engineer_a_type_may_be_spelled_in_another_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cases.Landed, "feeds", events("id STRING, who STRING, at TIMESTAMP, amount INTEGER, n LONG"))
+    monkeypatch.setattr(cases.Landed, "features", {"amount": Feature("int"), "n": Feature("BIGINT")})
+
+    assert list(use_cases.load(LANDED).features) == ["amount", "n"]
+
+
+# What may be declared
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        ("feeds", events(f"{EVENTS}, `job-start` DATE, `a.b` INT, `tick``s` INT, date DATE, label STRING, features STRING, "
+                         "copy INT, side STRING, count INT, rows INT, _id STRING")),
+        ("entity", "id"),
+        ("event_time", "at"),
+        ("label", replace(LABEL, allowed=["bad", "good"])),
+    ],
+)  # fmt: skip
+def test_names_that_are_nobody_elses_are_taken(attribute: str, value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cases.Loans, attribute, value)
+
+    assert use_cases.load(LOANS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "positive", "allowed"),
+    [("INT", 1, (0, 1)), ("INT", "1", ("0", "1")), ("BOOLEAN", "true", ("true", "false")), ("DOUBLE", "1", ("0", "1"))],
+)
+def test_outcomes_are_what_their_column_holds(
+    kind: str, positive: Any, allowed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cases.Loans, "feeds", outcomes(f"id STRING, outcome {kind}"))
+    monkeypatch.setattr(cases.Loans, "label", replace(LABEL, positive=positive, allowed=allowed))
+
+    assert use_cases.load(LOANS).label.positive == positive
