@@ -1,14 +1,37 @@
-"""The logger of the tasks, and the reason for an exit code on the last ERROR line."""
+"""The logger of the tasks, what of Luigi's chatter is left out, and the reason for an exit code on the last ERROR line."""
 
 import atexit
 import logging
 
 from luigi.cmdline_parser import CmdlineParser
 
+LUIGI = "luigi-interface"
 # A child of Luigi's, so that Luigi's logging configuration holds for it.
-logger = logging.getLogger("luigi-interface.daystone")
+logger = logging.getLogger(f"{LUIGI}.daystone")
+
+#: Luigi repeats this for every task that it has ever looked at whenever one more is asked for.
+_REPEATED = "Informed scheduler that task "
 
 _said: list[tuple[int, str]] = []
+
+
+class WithoutRepetitions(logging.Filter):
+    """Leaves out what Luigi repeats for every task in every round of scheduling, unless DEBUG is asked for.
+
+    On the logger and not on a handler: a logger keeps its filters whichever way Luigi sets up logging.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno >= logging.WARNING or logging.getLogger(LUIGI).isEnabledFor(logging.DEBUG):
+            return True
+        return not str(record.msg).startswith(_REPEATED)
+
+
+def install() -> None:
+    """Quieten Luigi's logger once."""
+    luigis = logging.getLogger(LUIGI)
+    if not any(isinstance(known, WithoutRepetitions) for known in luigis.filters):
+        luigis.addFilter(WithoutRepetitions())
 
 
 def say_why(code: int, reason: str) -> None:
