@@ -39,6 +39,11 @@ class ModelSelection(Stage):
         "seed",
     )
 
+    @property
+    def priority(self) -> int:  # type: ignore[override]  # Luigi asks tasks, and never sets it
+        """Before the other stages of the day: what it asks for is of older days, which come first then."""
+        return super().priority + 1
+
     def requires(self) -> list[Stage]:
         return []
 

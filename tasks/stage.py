@@ -97,6 +97,15 @@ class Stage(Dated):
     def complete(self) -> bool:
         return not self.anew and super().complete()
 
+    @property
+    def priority(self) -> int:  # type: ignore[override]  # Luigi asks tasks, and never sets it
+        """Of what can be built, Luigi takes the highest first: that of the oldest day. Even, to leave room between days.
+
+        Never below 0, which is what Luigi's own reports of a task say: its scheduler raises whatever a task needs to the
+        priority of the task, and never lowers it. What a stage needs is of its day or an older one.
+        """
+        return 2 * (date.max - self.date).days
+
     def output(self) -> PartitionTarget:
         return PartitionTarget(self.partitions, self.dataset, self.date)
 

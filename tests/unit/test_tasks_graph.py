@@ -8,10 +8,12 @@ from pathlib import Path
 
 import luigi
 import pytest
+from luigi.scheduler import Scheduler
+from luigi.worker import Worker
 
 import tasks
 from spark_lib.lake import days
-from tests.unit.stubs.stublake import CONTESTED, FIRST_TRAINING, WINDOW, StubLake, build, prepare
+from tests.unit.stubs.stublake import CONTESTED, FIRST_TRAINING, WINDOW, Built, StubLake, build, prepare
 
 DAY = date(2026, 1, 14)
 FAILED = luigi.LuigiStatusCode.FAILED
@@ -472,3 +474,55 @@ def test_a_damaged_dependency_is_named_and_what_needs_it_is_not_built(lake: Stub
         "Next: restore the file, or build the day anew (daystone rebuild STAGE --date DAY)"
     }
     assert lake.published("predictions") == {}
+
+
+# The order of days
+
+
+def ran(built: Built, family: str) -> list[str]:
+    """The days of a stage in the order in which they were built, each once."""
+    return list(dict.fromkeys(line.split(" ")[1] for line in built.ran if line.startswith(f"{family} ")))
+
+
+def test_days_are_built_oldest_first_in_whatever_order_they_are_asked_for(lake: StubLake) -> None:
+    asked = days(DAY, date(2026, 1, 22))
+
+    built = build(*(tasks.BatchInference(date=day) for day in reversed(asked)))
+
+    assert built.status == luigi.LuigiStatusCode.SUCCESS
+    for family in ("BatchInference", "ModelSelection"):
+        assert ran(built, family) == [str(day) for day in asked]
+    assert ran(built, "Training") == ["2026-01-12", "2026-01-19"]
+
+
+def test_what_a_day_needs_of_older_days_is_built_before_the_day_itself(lake: StubLake) -> None:
+    built = build(tasks.BatchInference(date=DAY))
+
+    assert ran(built, "FeatureEngineering") == [str(day) for day in [*WINDOW, DAY]]
+
+
+def test_the_walk_of_a_selection_stays_newest_first_and_each_window_oldest_first(contested: StubLake) -> None:
+    built = build(tasks.BatchInference(date=date(2026, 1, 27)))
+
+    assert ran(built, "Training") == ["2026-01-26", "2026-01-19", "2026-01-12"]
+    newest = days(date(2026, 1, 17), date(2026, 1, 23))
+    assert ran(built, "FeatureEngineering")[:7] == [str(day) for day in newest]
+
+
+def test_two_processes_of_one_scheduler_share_the_days_oldest_first(lake: StubLake) -> None:
+    asked = days(FIRST_TRAINING, date(2026, 1, 15))
+    shared = Scheduler()
+    processes = [Worker(scheduler=shared, worker_id=name) for name in ("one", "other")]
+    for process in processes:
+        for day in reversed(asked):
+            assert process.add(tasks.FeatureEngineering(date=day))
+
+    given = [shared.get_work(worker=name)["task_id"] for name in ("one", "other", "one", "other")]
+
+    assert given == [tasks.FeatureEngineering(date=day).task_id for day in asked]
+
+
+def test_luigis_own_reports_of_a_task_never_raise_it_above_an_older_day(lake: StubLake) -> None:
+    assert tasks.BatchInference(date=date.max).priority == 0
+    assert tasks.Training(date=DAY).priority > tasks.ModelSelection(date=date(2026, 1, 15)).priority
+    assert tasks.ModelSelection(date=DAY).priority > tasks.FeatureEngineering(date=DAY).priority
