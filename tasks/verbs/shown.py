@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from tasks.verbs.status import Cell, Report
 
 BAR_CELLS = 24
+_WHAT = len("predictions 123 of 365")
+_LEAST_TO_ESTIMATE = 2
+_MINUTE = 60
 WIDE = 200
 
 
@@ -65,40 +69,81 @@ def run() -> Iterator[runner.Watcher]:
         yield bars
 
 
+class Course:
+    """How far a run is with each dataset: the days that it has found to be missing, and how long those took that it has
+    built."""
+
+    def __init__(self) -> None:
+        self._due: dict[str, int] = {}
+        self._seconds: dict[str, list[float]] = {}
+
+    def due(self, dataset: str) -> None:
+        self._due[dataset] = self._due.get(dataset, 0) + 1
+
+    def built(self, dataset: str, seconds: float) -> None:
+        self._seconds.setdefault(dataset, []).append(seconds)
+
+    def datasets(self) -> Set[str]:
+        """Those that the run has found days missing of."""
+        return self._due.keys()
+
+    def place(self, dataset: str) -> tuple[int, int]:
+        """How many days are built, of how many. What is found to be missing only later on is not among them yet."""
+        done = len(self._seconds.get(dataset, []))
+        return done, max(done, self._due.get(dataset, 0))
+
+    def left(self, dataset: str) -> str:
+        """The time that the dataset's other days will take, in words: each as long as the median of those that were built.
+
+        Empty before two were, for in the first one Spark starts, and where none is left.
+        """
+        done, total = self.place(dataset)
+        if done < _LEAST_TO_ESTIMATE or done == total:
+            return ""
+        return f"about {duration((total - done) * statistics.median_low(self._seconds[dataset]))} left"
+
+
 class Lines(runner.Watcher):
-    """One plain line for each stage that ends."""
+    """One plain line for each stage that ends: the dataset, its place among those of the run, the day, and what was built."""
 
     def __init__(self) -> None:
         self._stream = sys.stderr
+        self._course = Course()
+
+    def due(self, stage: Stage) -> None:
+        self._course.due(stage.dataset)
 
     def built(self, stage: Stage, message: str, seconds: float) -> None:
-        self._say(stage, f"{message} ({seconds:.1f} s)")
+        self._course.built(stage.dataset, seconds)
+        done, total = self._course.place(stage.dataset)
+        left = self._course.left(stage.dataset)
+        words = f"{message} ({seconds:.1f} s)"
+        self._say(f"{stage.dataset} {done} of {total}", stage, f"{words}, {left}" if left else words)
 
     def refused(self, task: Any, error: exits.DaystoneError) -> None:
-        self._say(task, refusal(error))
+        self._say(name_of(task), task, refusal(error))
 
-    def _say(self, task: Any, words: str) -> None:
-        print(f"  {name_of(task):<12} {task.date}  {words}", file=self._stream, flush=True)
+    def _say(self, what: str, task: Any, words: str) -> None:
+        print(f"  {what:<{_WHAT}}  {task.date}  {words}", file=self._stream, flush=True)
 
 
 class Bars(runner.Watcher):
     """A bar for each dataset, in the order of the chain."""
 
     def __init__(self) -> None:
-        self._due: dict[str, int] = {}
-        self._built: dict[str, int] = {}
+        self._course = Course()
         self._says: dict[str, str] = {}
         self._refused: dict[str, str] = {}
         self._began = time.monotonic()
 
     def due(self, stage: Stage) -> None:
-        self._due[stage.dataset] = self._due.get(stage.dataset, 0) + 1
+        self._course.due(stage.dataset)
 
     def progress(self, stage: Stage, percent: int, message: str) -> None:
         self._says[stage.dataset] = f"{stage.date}  {message}"
 
     def built(self, stage: Stage, message: str, seconds: float) -> None:
-        self._built[stage.dataset] = self._built.get(stage.dataset, 0) + 1
+        self._course.built(stage.dataset, seconds)
 
     def refused(self, task: Any, error: exits.DaystoneError) -> None:
         self._refused[name_of(task)] = f"{task.date}  {refusal(error)}"
@@ -108,21 +153,30 @@ class Bars(runner.Watcher):
         from rich.table import Table
 
         table = Table.grid(padding=(0, 2, 0, 0))
-        for _ in range(3):
+        for _ in range(4):
             table.add_column(no_wrap=True)
         table.add_column(no_wrap=True, overflow="ellipsis")
         for name in [stage.dataset for stage in runner.stages()]:
-            if name in self._due:
-                done, total = self._built.get(name, 0), self._due[name]
+            if name in self._course.datasets():
+                done, total = self._course.place(name)
                 says = self._says.get(name, "")
                 if name in self._refused:
                     says = f"[red]{self._refused[name]}[/]"
                 bar = ProgressBar(total=total, completed=done, width=BAR_CELLS)
-                table.add_row(name, bar, f"{done} of {total}", says)
-        for name in self._refused.keys() - self._due.keys():
-            table.add_row(name, "", "", f"[red]{self._refused[name]}[/]")
+                table.add_row(name, bar, f"{done} of {total}", self._course.left(name), says)
+        for name in self._refused.keys() - self._course.datasets():
+            table.add_row(name, "", "", "", f"[red]{self._refused[name]}[/]")
         table.add_row(f"[dim]{time.monotonic() - self._began:.0f} s[/]")
         return table
+
+
+def duration(seconds: float) -> str:
+    """``40 s``, ``2 min``, ``1 h 20 min``: no more exact than an estimate can be."""
+    if seconds < _MINUTE:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / _MINUTE)
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} h {rest} min" if hours else f"{minutes} min"
 
 
 def refusal(error: exits.DaystoneError) -> str:

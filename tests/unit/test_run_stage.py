@@ -68,7 +68,20 @@ def test_a_pipe_gets_a_plain_line_for_each_stage_and_the_place_of_the_log(first_
     assert log
     assert "Luigi Execution Summary" in Path(log[1]).read_text()
     assert len(lines) == 1 + 12
-    assert f"  model        {MONDAY}  1,200 rows, area under ROC 0.71 " in "\n".join(lines)
+    assert f"  model 1 of 1            {MONDAY}  1,200 rows, area under ROC 0.71 " in "\n".join(lines)
+
+
+def test_a_line_says_the_day_and_its_place_and_days_come_in_order(first_run: tuple[Verbs, Result]) -> None:
+    lines = first_run[1].stderr.splitlines()[1:]
+
+    features = [line.split("  ")[1:3] for line in lines if line.startswith("  features")]
+
+    days = [f"2026-01-{number:02}" for number in (3, 4, 5, 6, 7, 8, 9, 13)]
+    assert [what for what, _ in features] == [f"features {place} of 8" for place in range(1, 9)]
+    assert [line.split()[4] for line in lines if line.startswith("  features")] == days
+    assert re.fullmatch(r"  features 1 of 8         2026-01-03  .*\(\d+\.\d s\)", lines[0])
+    assert all(", about 1 s left" in line for line in lines[1:7])
+    assert all(" left" not in line for line in lines[7:])
 
 
 def test_a_second_run_has_nothing_to_do_needs_no_java_and_writes_nothing(built: Verbs) -> None:

@@ -1,0 +1,96 @@
+"""What a run says of how far it is."""
+
+from __future__ import annotations
+
+import io
+from datetime import date
+
+import pytest
+from rich.console import Console
+
+import tasks
+from spark_lib.errors import BadData
+from spark_lib.lake import days
+from tasks.verbs import shown
+from tests.unit.stubs.stublake import StubLake, prepare
+
+FIRST = date(2026, 1, 1)
+DAYS = days(FIRST, date(2026, 2, 8))  # 39
+
+
+@pytest.fixture(autouse=True)
+def lake(tmp_path, monkeypatch: pytest.MonkeyPatch) -> StubLake:  # type: ignore[no-untyped-def]
+    return prepare(monkeypatch, tmp_path / "lake")
+
+
+def features(day: date) -> tasks.FeatureEngineering:
+    return tasks.FeatureEngineering(date=day)
+
+
+def test_a_line_has_the_place_the_day_and_an_estimate_once_there_is_one(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = shown.Lines()
+    for day in DAYS:
+        lines.due(features(day))
+
+    for day, seconds in zip(DAYS, [9.0, 3.0, 3.0, 4.0], strict=False):
+        lines.built(features(day), "500 rows", seconds)
+    lines.refused(features(DAYS[4]), BadData("a", "b", "c", "d"))
+
+    assert capsys.readouterr().err.splitlines() == [
+        "  features 1 of 39        2026-01-01  500 rows (9.0 s)",
+        "  features 2 of 39        2026-01-02  500 rows (3.0 s), about 2 min left",
+        "  features 3 of 39        2026-01-03  500 rows (3.0 s), about 2 min left",
+        "  features 4 of 39        2026-01-04  500 rows (4.0 s), about 2 min left",
+        "  features                2026-01-05  not done: BadData",
+    ]
+
+
+def test_the_last_day_of_a_dataset_has_nothing_left_and_datasets_are_counted_apart(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lines = shown.Lines()
+    for day in DAYS[:3]:
+        lines.due(features(day))
+    lines.due(tasks.Balancing(date=FIRST))
+
+    for day in DAYS[:3]:
+        lines.built(features(day), "500 rows", 20.0)
+    lines.built(tasks.Balancing(date=FIRST), "900 rows", 20.0)
+
+    assert capsys.readouterr().err.splitlines() == [
+        "  features 1 of 3         2026-01-01  500 rows (20.0 s)",
+        "  features 2 of 3         2026-01-02  500 rows (20.0 s), about 20 s left",
+        "  features 3 of 3         2026-01-03  500 rows (20.0 s)",
+        "  balanced 1 of 1         2026-01-01  900 rows (20.0 s)",
+    ]
+
+
+def test_a_day_that_was_never_announced_counts_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = shown.Lines()
+
+    lines.built(features(FIRST), "500 rows", 1.0)
+
+    assert capsys.readouterr().err == "  features 1 of 1         2026-01-01  500 rows (1.0 s)\n"
+
+
+def test_bars_show_place_and_time_left() -> None:
+    bars = shown.Bars()
+    for day in DAYS:
+        bars.due(features(day))
+    for day in DAYS[:12]:
+        bars.progress(features(day), 50, "engineering")
+        bars.built(features(day), "500 rows", 300.0)
+
+    console = Console(file=io.StringIO(), width=120)
+    console.print(bars.render())
+
+    (line,) = [line for line in console.file.getvalue().splitlines() if "features" in line]  # type: ignore[attr-defined]
+    assert line.split(maxsplit=2)[2].strip() == "12 of 39  about 2 h 15 min left  2026-01-12  engineering"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.0, "1 s"), (0.6, "1 s"), (59.4, "59 s"), (60, "1 min"), (110, "2 min"), (3540, "59 min"), (3600, "1 h 0 min"), (8100, "2 h 15 min")],
+)  # fmt: skip
+def test_durations_are_no_more_exact_than_an_estimate(seconds: float, words: str) -> None:
+    assert shown.duration(seconds) == words
