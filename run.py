@@ -165,10 +165,12 @@ def run_stage(stage: type[Stage], day: date) -> None:
     task = runner.make(stage, day)
     if task.complete():
         click.echo(f"nothing to do: {stage.dataset} of {day} is complete")
+        say_changed()
         return
     click.echo(f"log: {config.log_file()}", err=True)
     with shown.run() as watcher:
         outcome = runner.run(task, watcher)
+    say_changed()
     raise_if_failed(outcome)
     say_built(outcome)
 
@@ -202,6 +204,11 @@ def rebuild(stage: type[Stage], day: date) -> None:
             f"built from an older run: {dataset} of {other}; to follow: "
             f"daystone rebuild {dataset} --date {other} --lake-root {shlex.quote(task.lake)}"
         )
+
+
+def say_changed() -> None:
+    if runner.changed_settings():
+        click.echo(f"note: {runner.changed_settings()}", err=True)
 
 
 def raise_if_failed(outcome: runner.Outcome) -> None:

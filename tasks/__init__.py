@@ -10,7 +10,7 @@ from tasks import defaults
 
 defaults.install()
 
-from tasks import log, ranges  # noqa: E402  (Luigi reads its configuration when its classes are used: ours comes first)
+from tasks import changed, log, ranges  # noqa: E402  (Luigi reads its configuration when its classes are used: ours comes first)
 from tasks.balancing import Balancing  # noqa: E402  (as above)
 from tasks.features import FeatureEngineering  # noqa: E402  (as above)
 from tasks.inference import BatchInference  # noqa: E402  (as above)
@@ -22,6 +22,7 @@ from tasks.training import Training  # noqa: E402  (as above)
 
 ranges.install()
 log.install()
+changed.install()
 
 __all__ = [
     "Balancing",

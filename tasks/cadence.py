@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tasks.config import Settings
 
 
 def candidates(
@@ -34,6 +38,20 @@ def first_training(cadence: str, first: date, window_days: int, label_delay_days
     while not on_cadence(cadence, day):
         day += timedelta(days=1)
     return day
+
+
+def is_due(dataset: str, day: date, settings: Settings) -> bool:
+    """Whether the chain of a day asks for the dataset: models on the cadence only, serving features never."""
+    values = settings.training
+    first = first_training(values.cadence, settings.first_date, values.window_days, values.label_delay_days)
+    due = {
+        "features": day >= settings.first_date,
+        "balanced": day >= first and on_cadence(values.cadence, day),
+        "model": day >= first and on_cadence(values.cadence, day),
+        "selection": day >= first,
+        "predictions": day >= first,
+    }
+    return due.get(dataset, False)
 
 
 def window(day: date, window_days: int, label_delay_days: int) -> tuple[date, date]:

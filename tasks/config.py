@@ -323,6 +323,11 @@ def given(section: str, key: str) -> bool:
     return (section, key) in _GIVEN
 
 
+def all_given() -> dict[tuple[str, str], str]:
+    """What options of run.py have set, by section and key."""
+    return dict(_GIVEN)
+
+
 def default_use_case() -> str:
     """The use case to take where none is given."""
     return str(_shared(pipeline).use_case)

@@ -15,7 +15,7 @@ from spark_lib import use_case as use_cases
 from spark_lib.errors import BadData, ConfigurationError, DaystoneError
 from spark_lib.lake import Attempt, Documents, Input, Lake, Manifest, Partition, RawDays, Resolved, Rows
 from spark_lib.use_case import UseCase
-from tasks import config, refused, sessions
+from tasks import changed, config, refused, sessions
 from tasks.log import say_why
 from tasks.parameters import DayParameter, LakeParameter, UseCaseParameter, refusal_as_exit_code
 from tasks.targets import PartitionTarget
@@ -95,7 +95,10 @@ class Stage(Dated):
     anew = False
 
     def complete(self) -> bool:
-        return not self.anew and super().complete()
+        there = not self.anew and super().complete()
+        if there:
+            changed.met(self, [self.date])
+        return there
 
     @property
     def priority(self) -> int:  # type: ignore[override]  # Luigi asks tasks, and never sets it
@@ -117,7 +120,9 @@ class Stage(Dated):
             return []
         stage = cls(date=days[0])  # not always a class: Luigi's ranges bind parameters to it first
         found = stage.partitions.find(stage.dataset, min(days), max(days))
-        return [day for day in days if isinstance(found.get(day), Partition)]
+        complete = [day for day in days if isinstance(found.get(day), Partition)]
+        changed.met(stage, complete)
+        return complete
 
     @cached_property
     def partitions(self) -> Lake:
@@ -147,7 +152,8 @@ class Stage(Dated):
 
     def recorded_settings(self) -> Mapping[str, Any]:
         """The configuration values that this stage's result depends on."""
-        return {name: getattr(self.settings.training, name) for name in self.settings_used}
+        values = self.settings.training
+        return {name: getattr(values, name) for name in self.settings_used}
 
     def publish(self, attempt: Attempt, written: Rows | Documents) -> None:
         """Commit, and say in words what now stands."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from spark_lib.lake import Manifest, Partition, resolved
+from spark_lib.lake import Manifest, resolved
 from tasks.balancing import Balancing
-from tasks.log import logger
 from tasks.stage import Stage
 
 
@@ -48,22 +47,4 @@ class Training(Stage):
         rows = f"training: {figures['training_rows']:,} rows"
         if "area_under_roc" in figures:
             rows += f", area under ROC {figures['area_under_roc']:.2f}"
-        words = rows if verdict["approved"] else f"{rows}, rejected: {verdict['reason']}: {verdict['detail']}"
-        balanced = self.partitions.find("balanced", self.date, self.date).get(self.date)
-        otherwise = self.balanced_otherwise(balanced.manifest) if isinstance(balanced, Partition) else ""
-        if otherwise:
-            words = f"{words}; {otherwise}"
-            logger.warning(words)
-        return words
-
-    def balanced_otherwise(self, balanced: Manifest) -> str:
-        """Which settings the rows were made with that are others now, in words; empty where none is."""
-        now = self.requires().recorded_settings()
-        made = {name: value for name, value in balanced.settings.items() if now.get(name, value) != value}
-        if not made:
-            return ""
-        words = ", ".join(f"{name} = {value} (now {now[name]})" for name, value in made.items())
-        return (
-            f"its rows were made with {words}: to change that, daystone rebuild balanced --date {self.date}, then "
-            f"daystone rebuild model --date {self.date}"
-        )
+        return rows if verdict["approved"] else f"{rows}, rejected: {verdict['reason']}: {verdict['detail']}"

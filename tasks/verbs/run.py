@@ -23,7 +23,7 @@ from luigi.rpc import RPCError
 import tasks
 from spark_lib import __version__ as VERSION
 from spark_lib.errors import BadData, DaystoneError
-from tasks import config
+from tasks import changed, config
 from tasks.log import logger
 from tasks.stage import PROGRESS, REFUSED, Stage
 from tasks.verbs.exits import NotRun, RunByAnother, SchedulerUnreachable
@@ -33,6 +33,7 @@ __all__ = [
     "VERSION",
     "Outcome",
     "Watcher",
+    "changed_settings",
     "chatter_in",
     "find_scheduler",
     "make",
@@ -123,6 +124,11 @@ def run(stage: Stage, watcher: Watcher) -> Outcome:
             raise _unreachable(f"{error}: {error.sub_exception}") from error
         reason = None if _is_whole(stage) else next(iter(seen.errors), None) or _unexplained(stage, result)
     return Outcome(stage, seen.built, time.monotonic() - began, reason, [e for e in seen.errors if e is not reason])
+
+
+def changed_settings() -> str:
+    """What a run has found that was made by other settings than today's, with the commands; empty for nothing."""
+    return changed.note()
 
 
 def message_of(summary: str) -> str:

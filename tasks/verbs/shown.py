@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Set
@@ -100,6 +99,8 @@ class Course:
         done, total = self.place(dataset)
         if done < _LEAST_TO_ESTIMATE or done == total:
             return ""
+        import statistics
+
         return f"about {duration((total - done) * statistics.median_low(self._seconds[dataset]))} left"
 
 

@@ -144,7 +144,7 @@ def _cell(dataset: str, day: date, found: Partition | DamagedPartition | None, s
     if isinstance(found, DamagedPartition):
         return Cell(State.DAMAGED, "damaged")
     if found is None:
-        return Cell(State.MISSING, "missing") if _is_due(dataset, day, settings) else Cell(State.NOT_DUE, "–")
+        return Cell(State.MISSING, "missing") if cadence.is_due(dataset, day, settings) else Cell(State.NOT_DUE, "–")
     return _published(dataset, found.manifest)
 
 
@@ -155,20 +155,6 @@ def _published(dataset: str, manifest: Manifest) -> Cell:
     if dataset == "selection":
         return Cell(State.PUBLISHED, str(manifest.metrics["model_date"]))
     return Cell(State.PUBLISHED, f"{manifest.rows():,}")
-
-
-def _is_due(dataset: str, day: date, settings: Settings) -> bool:
-    """Whether the chain of a day asks for the dataset: models on the cadence only, serving features never."""
-    values = settings.training
-    first = cadence.first_training(values.cadence, settings.first_date, values.window_days, values.label_delay_days)
-    due = {
-        "features": day >= settings.first_date,
-        "balanced": day >= first and cadence.on_cadence(values.cadence, day),
-        "model": day >= first and cadence.on_cadence(values.cadence, day),
-        "selection": day >= first,
-        "predictions": day >= first,
-    }
-    return due.get(dataset, False)
 
 
 def _rejection(found: Partition | DamagedPartition) -> str:

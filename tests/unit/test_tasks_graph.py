@@ -13,6 +13,7 @@ from luigi.worker import Worker
 
 import tasks
 from spark_lib.lake import days
+from tasks import changed
 from tests.unit.stubs.stublake import CONTESTED, FIRST_TRAINING, WINDOW, Built, StubLake, build, prepare
 
 DAY = date(2026, 1, 14)
@@ -351,21 +352,23 @@ def test_a_model_that_is_damaged_is_not_pinned(lake: StubLake) -> None:
     assert lake.published("selection") == {}
 
 
-def test_rows_that_were_balanced_by_other_settings_are_trained_on_with_a_warning(
+def test_rows_that_were_balanced_by_other_settings_are_trained_on_with_one_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    monkeypatch.setattr(tasks.training.logger, "warning", said.append)
+    monkeypatch.setattr(changed.logger, "warning", said.append)
     lake = prepare(monkeypatch, tmp_path / "lake")
     lake.land(DAY)
     build(tasks.Balancing(date=FIRST_TRAINING))
     prepare(monkeypatch, tmp_path / "lake", "[training]\nbalancing = smote\ntrees = 3\n")
 
-    build(tasks.Training(date=FIRST_TRAINING))
+    built = build(tasks.Training(date=FIRST_TRAINING))
 
+    assert "training: 1,200 rows, area under ROC 0.71" in built.said
     assert said == [
-        "training: 1,200 rows, area under ROC 0.71; its rows were made with balancing = undersample (now smote): "
-        "to change that, daystone rebuild balanced --date 2026-01-12, then daystone rebuild model --date 2026-01-12"
+        "1 partition was made by other settings than today's, which have no effect on it: balanced of 2026-01-12 (balancing "
+        "undersample, now smote). To make them anew: daystone rebuild balanced --date 2026-01-12; daystone rebuild model "
+        "--date 2026-01-12"
     ]
 
 

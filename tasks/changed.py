@@ -1,0 +1,204 @@
+"""Settings that were changed after a partition was built have no effect on it: a run that finds such partitions says so, in
+one line at its end.
+
+A run looks no further than what is complete, so that the way back is taken by manifests: from each complete stage that
+the run has met over the inputs that its manifest names, one listing a dataset.
+"""
+
+from __future__ import annotations
+
+import functools
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import luigi
+from luigi.cmdline_parser import CmdlineParser
+
+from spark_lib import use_case as use_cases
+from spark_lib.errors import DaystoneError
+from spark_lib.lake import Partition, days, normalise_root
+from spark_lib.lake.lake import some
+from tasks import cadence, config
+from tasks.log import logger
+
+if TYPE_CHECKING:
+    from tasks.stage import Stage
+
+#: The datasets with settings, and those that are built from some: each before what it is built from.
+_BACK = ("predictions", "selection", "model", "balanced")
+_KINDS_SHOWN, _DAYS_SHOWN = 4, 3
+
+
+@dataclass
+class _Met:
+    """Complete partitions of one use case in one lake; ``stage`` is one of them."""
+
+    stage: Stage
+    days: dict[str, set[date]] = field(default_factory=dict)
+
+
+_MET: dict[tuple[str, str], _Met] = {}
+
+
+def met(stage: Stage, complete: Iterable[date]) -> None:
+    """Remember days of a stage's dataset that a run has found to be complete."""
+    if stage.settings_used or stage.dataset in _BACK:
+        known = _MET.setdefault((stage.lake, stage.use_case), _Met(stage)).days.setdefault(stage.dataset, set())
+        new = set(complete) - known
+        known |= new
+        if new:
+            note.cache_clear()
+
+
+def forget() -> None:
+    """A new run begins."""
+    _MET.clear()
+    note.cache_clear()
+
+
+@functools.cache
+def note() -> str:
+    """What was made by other settings than today's of all that the run has met, in one line with the commands; empty for
+    nothing. Never raises for a lake that cannot be read: that is for those to report who need it."""
+    return "; ".join(filter(None, (_note(found) for found in _MET.values())))
+
+
+def install() -> None:
+    """Let every run of Luigi's end with the note, as a warning."""
+    schedule_and_run = luigi.interface._schedule_and_run
+    if hasattr(schedule_and_run, "__wrapped__"):
+        return
+
+    @functools.wraps(schedule_and_run)
+    def and_say(*given: Any, **more: Any) -> Any:
+        forget()
+        result = schedule_and_run(*given, **more)
+        if note():
+            logger.warning(note())
+        return result
+
+    luigi.interface._schedule_and_run = and_say  # Luigi has no event for the end of a run
+
+
+@dataclass(frozen=True)
+class _Change:
+    """Days of a dataset that were made by the same other settings."""
+
+    dataset: str
+    settings: str
+    days: list[date]
+
+
+def _note(found: _Met) -> str:
+    partitions = list(_back_from(found))
+    changes: dict[tuple[str, str], list[date]] = {}
+    names: set[str] = set()
+    for partition in partitions:
+        made = _made_otherwise(found.stage, partition)
+        if made:
+            names |= made.keys()
+            settings = ", ".join(f"{name} {then}, now {now}" for name, (then, now) in made.items())
+            changes.setdefault((partition.dataset, settings), []).append(partition.date)
+    if not changes:
+        return ""
+    ordered = [_Change(*of, days) for of, days in sorted(changes.items(), key=lambda item: _rank(item[0][0]))]
+    count = sum(len(change.days) for change in ordered)
+    listed = "; ".join(
+        f"{change.dataset} of {some(change.days, _DAYS_SHOWN)} ({change.settings})" for change in ordered[:_KINDS_SHOWN]
+    )
+    more = f"; and {len(ordered) - _KINDS_SHOWN} kinds more" if len(ordered) > _KINDS_SHOWN else ""
+    were, them = ("1 partition was", "it") if count == 1 else (f"{count:,} partitions were", "them")
+    return f"{were} made by other settings than today's, which have no effect on {them}: {listed}{more}. {_next(found, partitions, ordered)}"
+
+
+def _back_from(found: _Met) -> Iterator[Partition]:
+    """The partitions that were met, and those with settings that they were built from. What is damaged is left out."""
+    wanted = {dataset: set(days) for dataset, days in found.days.items()}
+    for dataset in [*(wanted.keys() - set(_BACK)), *_BACK]:
+        asked = wanted.get(dataset)
+        if not asked:
+            continue
+        try:
+            there = found.stage.partitions.find(dataset, min(asked), max(asked))
+        except DaystoneError:
+            continue
+        for day, partition in there.items():
+            if day in asked and isinstance(partition, Partition):
+                yield partition
+                for name, used in _built_from(partition):
+                    wanted.setdefault(name, set()).add(used)
+
+
+def _built_from(partition: Partition) -> Iterator[tuple[str, date]]:
+    for given in partition.manifest.inputs:
+        if given.name in _BACK:
+            yield from ((given.name, day) for day in days(given.first, given.last))
+
+
+def _made_otherwise(stage: Stage, partition: Partition) -> dict[str, tuple[Any, Any]]:
+    """Then and now of each setting that a partition was made by and that is another one today. What its manifest does not
+    record, as one of an older version may not, is no reason."""
+    then, now = partition.manifest.settings, _settings_of(stage, partition.dataset)
+    if not isinstance(then, Mapping):
+        return {}
+    return {name: (then[name], now[name]) for name in now if name in then and then[name] != now[name]}
+
+
+def _settings_of(stage: Stage, dataset: str) -> Mapping[str, Any]:
+    """Today's settings of the stage that writes a dataset."""
+    from tasks.stage import Stage
+
+    kinds = {kind.dataset: kind for kind in Stage.__subclasses__()}
+    return stage.clone(kinds[dataset]).recorded_settings() if dataset in kinds else {}
+
+
+def _next(found: _Met, partitions: list[Partition], changes: list[_Change]) -> str:
+    """The commands that make the partitions, and what was built from them, anew: first what others are built from."""
+    affected = {(change.dataset, day) for change in changes for day in change.days}
+    for partition in sorted(partitions, key=lambda partition: _rank(partition.dataset)):
+        if affected & set(_built_from(partition)):
+            affected.add((partition.dataset, partition.date))
+    settings = found.stage.settings
+    commands = []
+    for dataset in sorted({dataset for dataset, _ in affected}, key=_rank):
+        again = sorted(
+            day for of, day in affected if of == dataset and (of not in _BACK or cadence.is_due(of, day, settings))
+        )
+        if again:
+            others = f" (then {some(again[1:], _DAYS_SHOWN)})" if again[1:] else ""
+            commands.append(f"daystone rebuild {dataset} --date {again[0]}{_options(found.stage)}{others}")
+    return f"To make them anew: {'; '.join(commands)}" if commands else "By today's none of them would be built"
+
+
+def _rank(dataset: str) -> int:
+    return -_BACK.index(dataset) if dataset in _BACK else -len(_BACK)
+
+
+def _options(stage: Stage) -> str:
+    """What has to be said again for a command to mean the same: what a command line said, and whose lake it is."""
+    said = {("lake", "root"): stage.lake} if stage.lake != normalise_root(config.default_lake()) else {}
+    if stage.use_case != use_cases.normalise(config.default_use_case()):
+        said["pipeline", "use_case"] = stage.use_case
+    said = _typed() | said
+    spelled = {("lake", "root"): "--lake-root ", ("pipeline", "use_case"): "--use-case "}
+    return "".join(
+        f" {spelled[place]}{shlex.quote(value)}"
+        if place in spelled
+        else f" --set {shlex.quote(f'{place[0]}.{place[1]}={value}')}"
+        for place, value in said.items()
+    )
+
+
+def _typed() -> dict[tuple[str, str], str]:
+    """What a command line, Luigi's or that of ``daystone``, says of our sections."""
+    found = config.all_given()
+    parser = CmdlineParser.get_instance()
+    for family, section in config.SECTIONS.items() if parser is not None else ():
+        for name, _ in section.get_params():
+            value = getattr(parser.known_args, f"{family}_{name}", None)
+            if value is not None:
+                found[family, name] = str(value)
+    return found
