@@ -11,6 +11,7 @@ import numpy as np
 from spark_lib.choices import CALIBRATION, DRAWN_AT_RANDOM
 from spark_lib.errors import ModelError
 from spark_lib.metrics import GRID, Scored, by_score
+from spark_lib.model import is_probability, within_rounding
 
 KINDS = CALIBRATION[1:]
 #: Those that need scores of rows of their own.
@@ -89,12 +90,16 @@ def isotonic(found: Scored) -> Calibration:
 
 
 def apply(calibration: Calibration, scores: np.ndarray) -> np.ndarray:
-    """Probabilities float64 [n] of scores [n] in [0, 1]. Raises ModelError for a kind
-    that this version does not know."""
-    scores = np.asarray(scores, np.float64)
+    """Probabilities float64 [n] of scores [n] in [0, 1]. A score that is no probability, rounding aside, gets none: it stays
+    as it is, or becomes NaN where a curve would make a probability of it. Raises ModelError for a kind that this version
+    does not know."""
+    scores = within_rounding(np.asarray(scores, np.float64))
     kind = calibration["kind"]
     if kind == "none":
         return scores
+    sensible = is_probability(scores)
+    if not sensible.all():
+        scores = np.where(sensible, scores, np.nan)
     if kind == "prior":
         weighted = scores * calibration["odds"]
         corrected: np.ndarray = weighted / (weighted + (1 - scores))
@@ -102,7 +107,7 @@ def apply(calibration: Calibration, scores: np.ndarray) -> np.ndarray:
     if kind == "platt":
         return _sigmoid(calibration["slope"] * _log_odds(scores) + calibration["intercept"])
     if kind == "isotonic":
-        return np.asarray(np.interp(scores, calibration["x"], calibration["y"]))
+        return within_rounding(np.asarray(np.interp(scores, calibration["x"], calibration["y"])))
     raise ModelError(
         "card.json", f"a calibration of one of the kinds {', '.join(KINDS)}", repr(kind), "score with a newer Daystone"
     )
@@ -123,4 +128,5 @@ def _log_odds(scores: np.ndarray) -> np.ndarray:
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return np.asarray(np.exp(-np.logaddexp(0.0, -x)))
+    with np.errstate(invalid="ignore"):  # NaN stays NaN
+        return np.asarray(np.exp(-np.logaddexp(0.0, -x)))

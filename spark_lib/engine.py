@@ -51,7 +51,10 @@ class Engine:
         return (np.zeros(0) if missing else self.scores(columns)), missing, 0
 
     def scores(self, columns: np.ndarray) -> np.ndarray:
-        """The positive class's uncalibrated probability, float32 [n], for float32 features by column [k, n]."""
+        """The positive class's uncalibrated probability, float32 [n], for float32 features by column [k, n].
+
+        Whatever scores, the last step is ``model.within_rounding``: so the forest's scores stay ONNX Runtime's to the bit.
+        """
         if (
             self.forest is None
             or self.forest.why_not_compiled()
@@ -60,8 +63,7 @@ class Engine:
             return model.score(model.load(self.model), np.ascontiguousarray(columns.T))
         sums = self.forest.sums(columns)
         if not self.rest:
-            found: np.ndarray = sums[:, 0].astype(np.float32)
-            return found
+            return model.within_rounding(sums[:, 0].astype(np.float32))
         return model.positive(model.load(self.rest), _SUMS, sums.astype(np.float32))
 
 

@@ -106,12 +106,15 @@ def refuse(features: Partition, done: scoring.Done) -> None:
         )
     matrix.refuse_missing(done.missing)
     if done.senseless:
-        raise BadData(
-            f"predictions of {features.date}",
-            "a probability for every row",
-            f"scores that are not a number from 0 to 1: {done.senseless:,}",
-            "look for infinities in the features, which other models than trees cannot take; nothing was published",
-        )
+        found = f"{done.senseless:,} of {features.manifest.rows():,} scores outside of [0, 1] or not a number"
+        if done.not_finite:
+            of = ", ".join(f"{count:,} of {name}" for name, count in done.not_finite.items())
+            found += f"; features of these rows that are infinite or NaN: {of}"
+            next_step = "repair these features, or train a model that takes them, as trees do; nothing was published"
+        else:
+            found += ", and no infinity or NaN in the features of these rows"
+            next_step = "look at the model and at the calibration of its card, and train anew; nothing was published"
+        raise BadData(f"predictions of {features.date}", "a probability for every row", found, next_step)
 
 
 def scored_by(

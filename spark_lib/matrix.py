@@ -62,6 +62,19 @@ def by_column(rows: pa.RecordBatch | pa.Table, features: Mapping[str, Feature]) 
     return columns, missing
 
 
+def not_finite(rows: pa.RecordBatch, features: Mapping[str, Feature]) -> dict[str, int]:
+    """In how many rows a feature is infinite (as a float32) or NaN once it is filled, of each feature that ever is. What is no
+    number is left out."""
+    found = {}
+    for name, feature in features.items():
+        if _is_number(rows.schema.field(name).type):
+            values = _floats(rows, name)
+            bad = np.isinf(values) if feature.fill is not None else ~np.isfinite(values)
+            if bad.any():
+                found[name] = int(np.count_nonzero(bad))
+    return found
+
+
 def _column(name: str, feature: Feature) -> Column:
     from pyspark.sql import functions as F
 
@@ -81,7 +94,7 @@ def is_missing(value: Column) -> Column:
 def _floats(rows: pa.RecordBatch | pa.Table, name: str) -> np.ndarray:
     """A column as float32 [n], rounded as Spark's cast does; null becomes NaN."""
     found = rows.schema.field(name).type if name in rows.schema.names else None
-    if found is None or not (pa.types.is_primitive(found) or pa.types.is_decimal(found)) or pa.types.is_temporal(found):
+    if found is None or not _is_number(found):
         raise BadData(
             "the model's matrix",
             f"numbers or booleans in the column {name}",
@@ -94,6 +107,11 @@ def _floats(rows: pa.RecordBatch | pa.Table, name: str) -> np.ndarray:
     # safe=False: an integer beyond 2^24 becomes the nearest float32 and is not an error.
     floats: np.ndarray = values.cast(pa.float32(), safe=False).to_numpy(zero_copy_only=False)
     return floats
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    """Whether float32 can be made of a type: of numbers and booleans."""
+    return (pa.types.is_primitive(kind) or pa.types.is_decimal(kind)) and not pa.types.is_temporal(kind)
 
 
 def refuse_missing(missing: Mapping[str, int]) -> None:

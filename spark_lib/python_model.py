@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spark_lib.errors import ModelError
-from spark_lib.model import check_digest
+from spark_lib.model import check_digest, within_rounding
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -62,7 +62,7 @@ class PythonModel:
             for start in range(0, rows.num_rows, _BLOCK_ROWS):
                 block = rows.slice(start, _BLOCK_ROWS).to_pandas()
                 found[start : start + len(block)] = pipeline.predict_proba(block)[:, 1]
-        return found
+        return within_rounding(found)
 
 
 def load(model: bytes, digest: str) -> Any:

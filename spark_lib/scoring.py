@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spark_lib import calibration
+from spark_lib import calibration, matrix
 from spark_lib.calibration import Calibration
 from spark_lib.engine import Engine
 from spark_lib.errors import DaystoneError
@@ -31,6 +31,7 @@ from spark_lib.lake.manifest import File
 from spark_lib.lake.store import Store
 from spark_lib.lake.stores import open_store
 from spark_lib.lake.tables import arrow_schema
+from spark_lib.model import is_probability
 from spark_lib.python_model import PythonModel
 from spark_lib.use_case import PREDICTED, Feature
 
@@ -112,8 +113,8 @@ class Scores:
 @dataclass
 class Done:
     """What a task wrote, the rows of each file by name, and what it saw: scores, nulls by column of the identity, values
-    missing without a fill by feature, rows with the features of an earlier one, rows whose score is no probability, and why no
-    forest was compiled."""
+    missing without a fill by feature, rows with the features of an earlier one, rows whose score is no probability, how many of
+    these have an infinity or NaN by feature, and why no forest was compiled."""
 
     files: dict[str, int] = field(default_factory=dict)
     scores: Scores = field(default_factory=Scores)
@@ -121,6 +122,7 @@ class Done:
     missing: Counter[str] = field(default_factory=Counter)
     repeated: int = 0
     senseless: int = 0
+    not_finite: Counter[str] = field(default_factory=Counter)
     slow: str = ""
 
     def merge(self, other: Done) -> None:
@@ -130,6 +132,7 @@ class Done:
         self.missing += other.missing
         self.repeated += other.repeated
         self.senseless += other.senseless
+        self.not_finite += other.not_finite
         self.slow = self.slow or other.slow
 
 
@@ -198,7 +201,10 @@ def scored(job: Job, share: Sequence[Slice], task: int) -> Done:
             if done.nulls or done.missing:  # nothing will be published, and what is left is to count
                 continue
             scores = calibration.apply(job.back, uncalibrated)
-            done.senseless += int(np.count_nonzero(~((scores >= 0) & (scores <= 1))))
+            senseless = np.flatnonzero(~is_probability(scores))
+            if len(senseless):
+                done.senseless += len(senseless)
+                done.not_finite.update(matrix.not_finite(rows.take(senseless), job.features))
             if not done.senseless:
                 done.scores.add(scores)
                 yield _output(job, rows, scores)

@@ -14,7 +14,7 @@ from spark_lib.errors import BadData
 from spark_lib.files import unreadable_files_named
 from spark_lib.fingerprint import versions
 from spark_lib.lake import Documents, Partition
-from spark_lib.model import digest
+from spark_lib.model import digest, within_rounding
 from spark_lib.reading import read_partitions
 from spark_lib.resampling import trained_on, weighted
 from spark_lib.selection import CARD, MODEL, REPORT
@@ -132,7 +132,7 @@ def counted(rows: DataFrame, grouped: bool = True) -> metrics.Scored:
     score, positives, negatives, groups = (
         found[name].to_numpy() for name in ("score", "positives", "negatives", "group")
     )
-    return metrics.by_score(score, positives, negatives, groups if grouped else None)
+    return metrics.by_score(within_rounding(score), positives, negatives, groups if grouped else None)
 
 
 def _laid_out(rows: DataFrame, key: str, count: int) -> DataFrame:

@@ -17,12 +17,24 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 from pyspark.sql import SparkSession
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from spark_lib import engine, features, inference, model, scoring, selection
+from spark_lib import (
+    balancing,
+    calibration,
+    champion,
+    engine,
+    features,
+    inference,
+    model,
+    scoring,
+    selection,
+    training,
+)
 from spark_lib.errors import BadData, DamagedPartition, DaystoneError, ModelError
 from spark_lib.lake import Attempt, Lake, Partition, Rows, tables
 from spark_lib.selection import Pinned
@@ -33,8 +45,10 @@ from tests.spark.lakes import (
     BEFORE,
     CASE,
     DAY,
+    SETTINGS,
     Chain,
     Parcels,
+    arrival,
     break_page,
     featured,
     feed,
@@ -46,8 +60,10 @@ from tests.spark.lakes import (
     parcel,
     publish,
     publish_features,
+    silent,
     table,
 )
+from tests.unit.test_model import linear
 
 COLUMNS = ["parcel", "sender", "sent", "score", "model_date", "model_digest"]
 
@@ -106,6 +122,49 @@ def test_many_rows_are_scored_by_a_forest_with_the_same_scores(
 
     assert by_forest.manifest.metrics["engine"] == "forest"
     assert rows(by_forest) == rows(predictions)
+
+
+def test_twenty_trees_that_are_all_certain_train_are_compared_and_score_their_day(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their votes, twenty float32 of 1/20, add up to 1.0000001."""
+    lake = Lake(str(tmp_path), CASE)
+    days = {
+        day: [row | {"weight": 9.0 * (n % 3 == 0)} for n, row in enumerate(many_featured(day))]
+        for day in (BEFORE, AFTER)
+    }
+    window = [publish_features(lake, BEFORE, days[BEFORE])]
+    land_rows(tmp_path, "arrivals", BEFORE, outcomes_of_weight(days[BEFORE]))
+    settings = dict(SETTINGS) | {"trees": 20, "champion_margin": 0.02}
+    outcomes = history(tmp_path, BEFORE, BEFORE, "arrivals")
+    balanced = publish(
+        lake,
+        "balanced",
+        DAY,
+        lambda url: balancing.build(spark, Parcels(), CASE, window, outcomes, settings, url, ANY_FILE_ROWS),
+    )
+
+    trained = publish(lake, "model", DAY, lambda url: training.build(spark, Parcels(), balanced, settings, url, silent))
+    pinned = selection.approved_model(lake, trained)
+    compared = champion.compare_models(
+        lambda: spark, "parcel", pinned, replace(pinned, date=BEFORE), balanced, settings
+    )
+    to_score = publish_features(lake, AFTER, days[AFTER])
+    by_onnxruntime = score(spark, lake, to_score, pinned)
+    monkeypatch.setattr(engine, "LEAST_ROWS", 0)
+    by_forest = score(spark, Lake(str(tmp_path / "forest"), CASE), to_score, pinned)
+
+    (votes,) = onnxruntime.InferenceSession(pinned.model).run(None, {"features": np.float32([[0, 9, 0]])})
+    assert votes[0, 1] == np.float32(1.0000001)
+    assert (compared["difference"], compared["loses"]) == (0.0, False)
+    assert by_forest.manifest.metrics["engine"] == "forest"
+    assert rows(by_forest) == rows(by_onnxruntime)
+    assert max(row["score"] for row in rows(by_forest)) == calibration.apply(pinned.card["calibration"], np.ones(1))[0]
+
+
+def outcomes_of_weight(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The heavy ones are late, without exception."""
+    return [arrival(row["parcel"], "late" if row["weight"] else "in time") for row in rows]
 
 
 def test_a_pickled_pipeline_scores_rows_that_are_alike_once(
@@ -268,16 +327,38 @@ def test_infinities_are_scored_as_they_are(
     assert expected["p0"] != expected["p1"]
 
 
-def test_scores_that_are_no_probabilities_are_refused(spark: SparkSession, chain: Chain, tmp_path: Path) -> None:
+def test_scores_that_are_no_probabilities_are_refused_and_the_infinite_features_are_named(
+    spark: SparkSession, chain: Chain, tmp_path: Path
+) -> None:
     """As infinity times nothing is none, in a logistic regression."""
+    width = len(Parcels.features)
+    infinite_less_infinite = linear(
+        inputs=[helper.make_tensor_value_info("features", TensorProto.FLOAT, [None, width])],
+        initializer=[numpy_helper.from_array(np.ones((width, 2), np.float32), "weights")],
+    ).SerializeToString()
+    pinned = replace(chain.pinned, model=infinite_less_infinite, digest=model.digest(infinite_less_infinite))
+    lake = Lake(str(tmp_path), CASE)
+    day = [featured(f"p{number}", weight=[1.0, float("inf"), -1e300][number % 3]) for number in range(12)]
+    error = refusal(spark, lake, publish_features(lake, AFTER, day, files=3), pinned)
+    assert (type(error), str(error)) == (
+        BadData,
+        "predictions of 2026-03-11: wanted a probability for every row; "
+        "found 8 of 12 scores outside of [0, 1] or not a number; features of these rows that are infinite or NaN: "
+        "8 of weight. Next: repair these features, or train a model that takes them, as trees do; nothing was published",
+    )
+
+
+def test_scores_that_are_no_probabilities_though_the_features_are_finite_are_refused(
+    spark: SparkSession, chain: Chain, tmp_path: Path
+) -> None:
     lake = Lake(str(tmp_path), CASE)
     card = chain.pinned.card | {"calibration": {"kind": "prior", "odds": float("nan")}}
     error = refusal(spark, lake, publish_features(lake, AFTER, [featured("p1")]), replace(chain.pinned, card=card))
     assert (type(error), str(error)) == (
         BadData,
         "predictions of 2026-03-11: wanted a probability for every row; "
-        "found scores that are not a number from 0 to 1: 1. Next: look for infinities in the features, "
-        "which other models than trees cannot take; nothing was published",
+        "found 1 of 1 scores outside of [0, 1] or not a number, and no infinity or NaN in the features of these rows. "
+        "Next: look at the model and at the calibration of its card, and train anew; nothing was published",
     )
 
 

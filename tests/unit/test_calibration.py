@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -128,3 +130,29 @@ def test_none_is_the_score_itself_and_an_unknown_kind_is_refused() -> None:
         "card.json: wanted a calibration of one of the kinds none, prior, platt, isotonic; found 'beta'. "
         "Next: score with a newer Daystone"
     )
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        {"kind": "none"},
+        {"kind": "prior", "odds": 1e-4},
+        {"kind": "platt", "slope": 2.0, "intercept": -1.0},
+        {"kind": "isotonic", "x": [0.0, 0.3, 1.0], "y": [0.0, 0.1, 1.0]},
+    ],
+    ids=lambda back: back["kind"],
+)
+def test_what_rounding_put_outside_is_calibrated_as_the_end_that_it_was_put_beyond(back: dict[str, Any]) -> None:
+    rounded = np.array([1.0000001, 1 + 2.0**-15, -1e-7, -(2.0**-15)])
+
+    found = calibration.apply(back, rounded.astype(np.float32))
+
+    assert found.tolist() == calibration.apply(back, np.array([1.0, 1.0, 0.0, 0.0])).tolist()
+    assert ((found >= 0) & (found <= 1)).all()
+
+
+def test_a_step_curve_stays_within_its_ends() -> None:
+    x = np.nextafter(0.9, 0)
+    found = calibration.apply({"kind": "isotonic", "x": [0.1, 0.9], "y": [0.3, 1.0]}, np.array([x, np.nextafter(x, 0)]))
+
+    assert found.max() <= 1

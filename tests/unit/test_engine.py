@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,15 @@ from typing import Any
 import numba
 import numpy as np
 import onnx
+import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.ensemble import RandomForestClassifier
 
 from spark_lib import engine, export, forest, forest_kernel, model
+from spark_lib.export import trees as exported_trees
 from spark_lib.forest import Forest, Unfit
 
 FEATURES = 5
@@ -201,6 +206,156 @@ def test_a_loop_that_python_would_run_is_none(monkeypatch: pytest.MonkeyPatch) -
     assert forest._why_not_compiled.__wrapped__("<f4") == "RuntimeError: NUMBA_DISABLE_JIT is set"
 
 
+# -- probabilities
+
+
+def test_rows_of_which_all_of_1_to_200_trees_are_certain_have_a_probability() -> None:
+    """75 of these sums of float32 are above 1."""
+    rows = np.zeros((FEATURES, 2), np.float32)
+    rows[0] = [SURE_OF_NEGATIVE, SURE_OF_POSITIVE]
+    for trees, doubles in itertools.product(range(1, 201), (False, True)):
+        bytes_ = of(*exported_forest(grown(trees, depth=1, seed=0), doubles))
+
+        by_kernel = engine.of(bytes_).scores(rows)
+
+        negative, positive = by_kernel.tolist()
+        assert negative == 0 and 1 - model.ROUNDING < positive <= 1, (trees, doubles)
+        np.testing.assert_array_equal(by_kernel, by_onnx_runtime(bytes_, rows))
+        forget(bytes_)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    trees=st.integers(1, 200),
+    depth=st.integers(1, 4),
+    seed=st.integers(0, 2**32 - 1),
+    doubles=st.booleans(),
+    end=st.sampled_from(["alone", "with a rest", "boosted"]),
+    drawn=st.lists(
+        st.lists(st.floats(width=32, allow_nan=False), min_size=FEATURES, max_size=FEATURES), min_size=1, max_size=40
+    ),
+)
+def test_no_score_of_any_forest_lies_outside_of_0_and_1_and_onnx_runtime_has_the_same(
+    trees: int, depth: int, seed: int, doubles: bool, end: str, drawn: list[list[float]]
+) -> None:
+    nodes = grown(trees, depth, seed)
+    made = {"alone": exported_forest, "with a rest": forest_with_a_rest, "boosted": boosted_trees}[end]
+    bytes_ = of(*made(nodes, doubles))
+    rows = np.array([*drawn, *drawn, *drawn], np.float32).T.copy()
+    rows[0, len(drawn) :] = SURE_OF_NEGATIVE
+    rows[0, 2 * len(drawn) :] = SURE_OF_POSITIVE
+
+    found = engine.of(bytes_)
+    by_kernel, by_runtime = found.scores(rows), by_onnx_runtime(bytes_, rows)
+
+    forget(bytes_, found.rest)
+    assert (found.forest is not None, bool(found.rest)) == (True, end != "alone")
+    assert by_kernel.dtype == by_runtime.dtype == np.float32
+    assert by_kernel.tobytes() == by_runtime.tobytes()
+    assert model.is_probability(by_kernel).all()
+    if end != "boosted":
+        sure = by_kernel.reshape(3, -1)[1:]
+        assert sure[0].max() < model.ROUNDING and sure[1].min() > 1 - model.ROUNDING
+
+
+#: Values of the first feature that every tree of ``grown`` is certain of.
+SURE_OF_NEGATIVE, SURE_OF_POSITIVE = np.float32(-1e30), np.float32(1e30)
+
+
+def grown(trees: int, depth: int, seed: int) -> pa.Table:
+    """Drawn trees as a node table of ``spark_lib.export.trees``: the first two nodes of each send far values of the first
+    feature to leaves of one class, the rest is split and votes as it comes."""
+    random = np.random.default_rng(seed)
+    rows: list[dict[str, Any]] = []
+
+    def leaf(tree: int, number: int, negatives: float, positives: float) -> None:
+        rows[number] = node(tree, number) | {"negatives": negatives, "positives": positives}
+        rows[number]["prediction"] = (positives - negatives) / (positives + negatives)
+
+    def node(tree: int, number: int) -> dict[str, Any]:
+        own = {"tree": tree, "node": number - first, "left": -1, "right": -1, "feature": -1, "threshold": 0.0}
+        return own | {"categories": -1, "prediction": 0.0, "negatives": 1.0, "positives": 1.0}
+
+    def split(tree: int, number: int, feature: int, threshold: float) -> tuple[int, int]:
+        left, right = len(rows), len(rows) + 1
+        rows.extend([{}, {}])
+        inner = {"feature": feature, "threshold": threshold, "left": left - first, "right": right - first}
+        rows[number] = node(tree, number) | inner
+        return left, right
+
+    def grow(tree: int, number: int, level: int) -> None:
+        if level == depth or random.random() < 0.1:
+            leaf(tree, number, *random.choice([(0, 3), (5, 0), (1, 2), (7, 6)]).tolist())
+            return
+        for child in split(tree, number, int(random.integers(FEATURES)), float(random.normal())):
+            grow(tree, child, level + 1)
+
+    for tree in range(trees):
+        first = len(rows)
+        rows.append({})
+        low, other = split(tree, first, 0, -1e20)
+        leaf(tree, low, float(random.integers(1, 50)), 0.0)
+        middle, high = split(tree, other, 0, 1e20)
+        leaf(tree, high, 0.0, float(random.integers(1, 50)))
+        grow(tree, middle, 1)
+    return pa.Table.from_pylist(rows)
+
+
+def exported_forest(nodes: pa.Table, doubles: bool, output: str = model.OUTPUT) -> list[onnx.NodeProto]:
+    """As the exports lay it out."""
+    attributes = exported_trees.typed(exported_trees.tree_attributes(nodes) | exported_trees.votes(nodes), doubles)
+    made = helper.make_node(
+        "TreeEnsembleClassifier",
+        ["wide" if doubles else model.INPUT],
+        ["label", output],
+        domain="ai.onnx.ml",
+        classlabels_int64s=[0, 1],
+        post_transform="NONE",
+        **attributes,
+    )
+    return [*WIDE[:doubles], made]
+
+
+def forest_with_a_rest(nodes: pa.Table, doubles: bool) -> list[onnx.NodeProto]:
+    """A forest behind which the classes are taken apart and put together."""
+    return [
+        *exported_forest(nodes, doubles, output="votes"),
+        helper.make_node("Gather", ["votes", "first"], ["negative"], axis=1),
+        helper.make_node("Sub", ["one", "negative"], ["positive"]),
+        helper.make_node("Concat", ["negative", "positive"], [model.OUTPUT], axis=1),
+    ]
+
+
+def boosted_trees(nodes: pa.Table, doubles: bool) -> list[onnx.NodeProto]:
+    """As the exports lay them out, in doubles or in float32, with and without a start."""
+    weights = np.full(len(nodes["tree"].unique()), 0.3)
+    attributes = exported_trees.typed(
+        exported_trees.tree_attributes(nodes) | exported_trees.predictions(nodes, weights), doubles
+    )
+    given = "wide" if doubles else model.INPUT
+    kind = "TreeEnsembleRegressor"
+    return [
+        *WIDE[:doubles],
+        helper.make_node(kind, [given], ["margin"], domain="ai.onnx.ml", n_targets=1, **attributes),
+        helper.make_node("Cast", ["margin"], ["wide margin"], to=TensorProto.DOUBLE),
+        helper.make_node("Sigmoid", ["wide margin"], ["wide positive"]),
+        helper.make_node("Sub", ["wide one", "wide positive"], ["wide negative"]),
+        helper.make_node("Concat", ["wide negative", "wide positive"], ["both"], axis=1),
+        helper.make_node("Cast", ["both"], [model.OUTPUT], to=TensorProto.FLOAT),
+    ]
+
+
+CONSTANTS = {"one": np.ones(1, np.float32), "wide one": np.ones(1), "first": np.zeros(1, np.int64)}
+WIDE = [helper.make_node("Cast", [model.INPUT], ["wide"], to=TensorProto.DOUBLE)]
+
+
+def forget(*models: bytes) -> None:
+    """Sessions of models that nobody asks for again."""
+    for made in models:
+        model._sessions.pop(model.digest(made), None)
+        engine._for_many_rows.cache_clear()
+
+
 class Trees:
     """Random trees, some of their leaves above the last level, as nodes in the order of a walk."""
 
@@ -326,12 +481,13 @@ def typed(given: Mapping[str, Any], doubles: bool) -> dict[str, Any]:
 
 
 def of(*nodes: onnx.NodeProto, output: str = model.OUTPUT, width: int = 2, version: int = 3) -> bytes:
+    read = {name for node in nodes for name in node.input}
     graph = helper.make_graph(
         list(nodes),
         "model",
         [helper.make_tensor_value_info(model.INPUT, TensorProto.FLOAT, [None, FEATURES])],
         [helper.make_tensor_value_info(output, TensorProto.FLOAT, [None, width])],
-        [numpy_helper.from_array(np.array([1], np.float32), "one")],
+        [numpy_helper.from_array(values, name) for name, values in CONSTANTS.items() if name in read],
     )
     opsets = [helper.make_opsetid("", 15), helper.make_opsetid("ai.onnx.ml", version)]
     made = helper.make_model(graph, opset_imports=opsets, ir_version=10)

@@ -9,6 +9,8 @@ import joblib
 import numpy as np
 import onnx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from spark_lib import model
@@ -265,3 +267,53 @@ def test_parity_on_no_rows_or_of_other_rows_is_refused(exported: bytes) -> None:
             "parity of model.onnx with its estimator: wanted at least one row, and one probability of the estimator for each; "
             f"found {rows} rows and probabilities {list(shape)}. Next: compare on the rows of the validation split"
         )
+
+
+def test_what_rounding_put_outside_of_0_and_1_is_brought_back() -> None:
+    votes = np.float32(0)
+    for _ in range(20):
+        votes += np.float32(1 / 20)
+    assert votes > 1
+
+    found = model.within_rounding(np.array([votes, 1 - votes, 1 + 2.0**-15, -(2.0**-15)], np.float32))
+
+    assert (found.dtype, found.tolist()) == (np.float32, [1.0, 0.0, 1.0, 0.0])
+
+
+@pytest.mark.parametrize("senseless", [np.nan, np.inf, -np.inf, 1.5, -0.2, 1.001, -0.001, 1 + 2.0**-14, -(2.0**-14)])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_what_is_no_probability_stays_as_it_is(senseless: float, kind: type) -> None:
+    scores = np.array([0.5, senseless, 1.0], kind)
+
+    np.testing.assert_array_equal(model.within_rounding(scores), scores)
+    assert model.is_probability(scores).tolist() == [True, False, True]
+
+
+@given(st.lists(st.floats(0, 1, width=32)))
+def test_a_probability_stays_the_same_to_the_bit(scores: list[float]) -> None:
+    probabilities = np.array(scores, np.float32)
+
+    assert model.within_rounding(probabilities).tobytes() == probabilities.tobytes()
+
+
+def test_a_score_is_brought_back_behind_onnx_runtime() -> None:
+    votes = np.array([[1.0000001, 0, 0, 0], [1.5, 0, 0, 0], [-0.2, 0, 0, 0], [0.25, 0, 0, 0]], np.float32)
+    weights = np.zeros((K, 2), np.float32)
+    weights[0, 1] = 1
+    product = linear(
+        nodes=[helper.make_node("MatMul", ["features", "weights"], ["probabilities"])],
+        initializer=[onnx.numpy_helper.from_array(weights, "weights")],
+    ).SerializeToString()
+
+    found = model.score(model.load(product), votes)
+
+    np.testing.assert_array_equal(found, np.array([1.0, 1.5, -0.2, 0.25], np.float32))
+
+
+def test_parity_is_that_of_scores_as_they_are_used(exported: bytes) -> None:
+    matrix = np.full((3, K), 100, np.float32)  # the softmax is certain
+    assert set(model.score(model.load(exported), matrix)) == {1.0}
+
+    model.check_parity(exported, matrix, np.full(3, 1 + 2e-6))
+    with pytest.raises(ModelError, match="3 of 3 rows beyond it"):
+        model.check_parity(exported, matrix, np.full(3, 1.1))

@@ -70,6 +70,15 @@ def forget() -> None:
     Asked.threads.clear()
 
 
+def test_a_score_that_rounding_put_above_1_is_brought_back_and_one_that_is_senseless_is_not() -> None:
+    model = pickled(Asked())
+    rows = pa.record_batch({"x": pa.array([2 + 2.0**-40, 3.0, -0.4, 1.0])})
+
+    found, _, _ = model.of_rows(rows, {"x": Feature("DOUBLE")})
+
+    assert found.tolist() == [1.0, 1.5, -0.2, 0.5]
+
+
 def test_scores_are_the_pipelines_of_every_row_in_its_place() -> None:
     model = of_texts()
     asked = ["red shoe", "plum", "red shoe", "never seen", "plum", "red shoe"]

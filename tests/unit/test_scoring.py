@@ -8,6 +8,7 @@ import sys
 import zipfile
 import zipimport
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -298,6 +299,25 @@ def test_scores_that_are_no_probabilities_are_counted_to_the_end(
     done = scoring.scored(job(tmp_path), share, 0)
 
     assert (done.senseless, sum(done.files.values())) == (3, 2)
+    assert done.not_finite == {"x": 1}
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        {"kind": "none"},
+        {"kind": "prior", "odds": 0.1},
+        {"kind": "platt", "slope": 1.0, "intercept": 0.0},
+        {"kind": "isotonic", "x": [0.0, 1.0], "y": [0.1, 0.9]},
+    ],
+    ids=lambda back: back["kind"],
+)
+def test_no_calibration_makes_a_probability_of_a_score_that_is_none(tmp_path: Path, back: dict[str, Any]) -> None:
+    share = written(tmp_path, "a.parquet", [3.0, -0.4, float("inf"), float("-inf"), 2.001, 2.0000002, 0.0, 2.0])
+
+    done = scoring.scored(replace(job(tmp_path), back=back), share, 0)
+
+    assert (done.senseless, done.not_finite) == (5, {"x": 2})
 
 
 def test_a_task_leaves_no_archive_for_the_next_one_to_read_again(
