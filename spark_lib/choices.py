@@ -11,6 +11,9 @@ BALANCING = ("none", "class_weight", "undersample", "oversample", "smote")
 DRAWN_AT_RANDOM = ("undersample", "oversample")
 #: ``auto`` is ``prior`` where rows were drawn at random, else ``platt``.
 CALIBRATION = ("auto", "none", "prior", "platt", "isotonic")
+#: What a column with one value, or none, in all training rows is. ``auto``: a warning, and a rejection where it has none, and
+#: had some in the training before.
+CONSTANT_COLUMNS = ("auto", "warn", "reject")
 
 
 def check_calibration(calibration: str, balancing: str, proportion: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -75,18 +75,68 @@ def unlabelled(counts: Mapping[str, Any], limit: float, day: date) -> str:
     return words + "no delay within this window would do: see whether the outcomes still land"
 
 
-def on_columns(counts: Mapping[str, Any]) -> Verdict:
-    """Whether every feature can teach something, by its ``spread`` over the rows of the training split before balancing."""
+def null_columns(counts: Mapping[str, Any]) -> list[str]:
+    """The features without a value in any row of the training split, by their ``spread``; none where the split has no rows."""
+    return [name for name, of in _spread(counts).items() if not of["there"]]
+
+
+def constant_columns(counts: Mapping[str, Any]) -> dict[str, float]:
+    """The features that a model gets with one value in all rows of the training split, and that value."""
+    return {
+        name: of["least"]
+        for name, of in _spread(counts).items()
+        if of["there"] and of["least"] == of["greatest"] and not of["infinite"]
+    }
+
+
+def on_columns(
+    counts: Mapping[str, Any], choice: str = "auto", null_before: Collection[str] | None = None
+) -> tuple[Verdict, list[str]]:
+    """The verdict on the columns of the training split before balancing that have one value, or none, in all of its rows; and
+    warnings, in words, of those of them that it does not reject.
+
+    ``choice`` is ``[training] constant_columns``. ``null_before`` are the features that were null in all rows of the training
+    before; None where there was none.
+    """
+    found = dict.fromkeys(null_columns(counts), "null")
+    new = [name for name in found if name not in (null_before or ())]
+    found |= {name: f"{value:g}" for name, value in constant_columns(counts).items()}
+    refused = {"auto": new, "warn": [], "reject": list(found)}[choice]
     rows = sum(counts[TRAIN].values())
-    for name, of in counts["spread"].items():
-        if not of["there"]:
-            return rejected("features", f"{name} is null in all {rows:,} rows of the train split; {_REPAIR}")
-        if of["least"] == of["greatest"] and not of["infinite"]:
-            return rejected("features", f"{name} is {of['least']:g} in all {rows:,} rows of the train split; {_REPAIR}")
-    return APPROVED
+
+    def said(names: Collection[str]) -> str:
+        words = _listed([f"{name} is {found[name]}" for name in names])
+        return f"{words} in all {rows:,} rows of the train split"
+
+    others = [name for name in found if name not in refused]
+    warnings = [f"{said(others)}: a model learns nothing from {_it(others)}"] if others else []
+    if not refused:
+        return APPROVED, warnings
+    it = _it(refused)
+    repair = f"repair {it}, or leave {it} out of the use case's features"
+    if choice == "reject":
+        return rejected("features", f"{said(refused)}; {repair}"), warnings
+    before = "there was no training before" if null_before is None else "not in the training before"
+    go_on = (
+        "[training] constant_columns = warn would go on, and the next training goes on by itself as long as "
+        f"{'it stays' if it == 'it' else 'they stay'} null"
+    )
+    return rejected("features", f"{said(refused)}, and {before}; {repair}; {go_on}"), warnings
 
 
-_REPAIR = "repair it, or leave it out of the use case's features"
+def _spread(counts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """By feature, what the training split holds; nothing where it has no rows."""
+    found: Mapping[str, Any] = counts.get("spread", {})
+    return found if sum(counts.get(TRAIN, {}).values()) else {}
+
+
+def _listed(words: Sequence[str]) -> str:
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _it(names: Collection[str]) -> str:
+    return "it" if len(names) == 1 else "them"
 
 
 def judged(measured: Mapping[str, Any], settings: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from spark_lib import calibration, estimators, gates, matrix, metrics, report
@@ -34,12 +34,18 @@ Progress = Callable[[int, str], None]
 
 @unreadable_files_named()
 def build(
-    spark: SparkSession, case: UseCase, balanced: Partition, settings: Mapping[str, Any], url: str, progress: Progress
+    spark: SparkSession,
+    case: UseCase,
+    balanced: Partition,
+    settings: Mapping[str, Any],
+    url: str,
+    progress: Progress,
+    null_before: Collection[str] | None = None,
 ) -> Documents:
     """Train on ``balanced`` and return ``card.json``, ``report.html`` and, where the verdict is approved, ``model.onnx``.
 
-    ``settings`` are those of ``[training]``; ``url`` is a place for scratch files, which are removed. Raises BadData for
-    a null without a fill, ModelError for a model that ONNX cannot carry or that scores otherwise than its estimator.
+    ``settings`` are those of ``[training]``; ``url`` is a place for scratch files, which are removed; ``null_before`` are
+    the features that were null in all rows of the training before, None where there was none. Raises BadData for a null without a fill, ModelError for a model that ONNX cannot carry or that scores otherwise than its estimator.
     """
     counts = balanced.manifest.metrics
     card = _card(case, counts, settings)
@@ -52,7 +58,8 @@ def build(
     rows = read_partitions(spark, [balanced], TRAIN)
     matrix.check_filled(rows, case.features)
     _check_finite(counts["spread"])
-    verdict = gates.on_columns(counts)
+    verdict, warnings = gates.on_columns(counts, settings.get("constant_columns", "auto"), null_before)
+    card |= {"warnings": warnings}
     if not verdict["approved"]:
         return _documents(card | {"verdict": verdict}, balanced)
 
@@ -168,6 +175,7 @@ def _card(case: UseCase, counts: Mapping[str, Any], settings: Mapping[str, Any])
         "entity": case.entity,
         "calibration": calibration.NONE,
         "rows": {name: figure for name, figure in counts.items() if name not in ("by_day", "spread")},
+        "warnings": [],
         "metrics": {},
         "gates": [],
         "importance": {},
@@ -200,4 +208,6 @@ def _documents(
         "verdict": dict(card["verdict"]),
         **card["metrics"],
     }
+    if card["warnings"]:
+        figures["warnings"] = card["warnings"]
     return Documents(files, figures | ({"model_digest": digest(model)} if model else {}))

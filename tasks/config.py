@@ -21,7 +21,7 @@ import luigi
 from luigi.cmdline_parser import CmdlineParser
 from luigi.configuration import get_config
 
-from spark_lib.choices import BALANCING, CALIBRATION, SPLITS, check_calibration
+from spark_lib.choices import BALANCING, CALIBRATION, CONSTANT_COLUMNS, SPLITS, check_calibration
 from spark_lib.errors import ConfigurationError, did_you_mean
 from spark_lib.lake import DEFAULT_PATH, Dialect, RawFeed, is_s3, s3_client
 from spark_lib.use_case import UseCase, directory, load, shipped
@@ -64,6 +64,9 @@ class training(luigi.Config):
     )
     smote_neighbours = luigi.IntParameter(default=5, description="that a synthetic row may lie towards")
     calibration = luigi.Parameter(default="auto", description="of the scores: " + ", ".join(CALIBRATION))
+    constant_columns = luigi.Parameter(
+        default="auto", description="what columns with one value or none are: " + ", ".join(CONSTANT_COLUMNS)
+    )
     min_area_under_roc = luigi.FloatParameter(default=0.6, description="gate, lower end, on natural validation rows")
     min_area_under_pr = luigi.FloatParameter(default=0.0, description="gate, lower end, on natural validation rows")
     max_calibration_error = luigi.FloatParameter(default=0.1, description="gate, upper end, on natural validation rows")
@@ -205,6 +208,7 @@ class Settings:
             ("split", SPLITS),
             ("balancing", BALANCING),
             ("calibration", CALIBRATION),
+            ("constant_columns", CONSTANT_COLUMNS),
         ):
             _one_of("training", name, getattr(values, name), choices)
         for name in ("window_days", "max_candidates", "trees", "depth", "smote_neighbours", "bootstrap_replicates"):

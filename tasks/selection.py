@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
 
@@ -13,7 +13,7 @@ from spark_lib.lake import Manifest, Partition
 from tasks.balancing import Balancing, nothing_to_train_on
 from tasks.cadence import candidates
 from tasks.log import logger
-from tasks.stage import Stage, previous
+from tasks.stage import Awaited, Stage, previous
 from tasks.training import Training
 
 _AROUND = 7  # days whose comparisons are taken over
@@ -157,16 +157,6 @@ class ModelSelection(Stage):
                 "(daystone rebuild balanced --date DATE where its rows are to change, daystone rebuild model --date DATE)",
             )
         return nothing_to_train_on(f"model for {self.date}", self.settings)
-
-
-class Awaited(luigi.DynamicRequirements):
-    """Requirements of which a damaged one is scheduled, where it names itself, instead of failing the task that asks."""
-
-    def complete(self, complete_fn: Callable[[luigi.Task], bool] | None = None) -> bool:
-        try:
-            return bool(super().complete(complete_fn))
-        except DamagedPartition:
-            return False
 
 
 def _is_approved(model: Partition) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
 from functools import cached_property
@@ -12,7 +12,7 @@ import luigi
 from luigi.retcodes import retcode
 
 from spark_lib import use_case as use_cases
-from spark_lib.errors import BadData, ConfigurationError, DaystoneError
+from spark_lib.errors import BadData, ConfigurationError, DamagedPartition, DaystoneError
 from spark_lib.lake import Attempt, Documents, Input, Lake, Manifest, Partition, RawDays, Resolved, Rows
 from spark_lib.use_case import UseCase
 from tasks import changed, config, refused, sessions
@@ -228,6 +228,16 @@ class Stage(Dated):
             explanation = str(exception)
         self.refuse(exception, retcode().task_failed)
         return str(explanation)
+
+
+class Awaited(luigi.DynamicRequirements):
+    """Requirements of which a damaged one is scheduled, where it names itself, instead of failing the task that asks."""
+
+    def complete(self, complete_fn: Callable[[luigi.Task], bool] | None = None) -> bool:
+        try:
+            return bool(super().complete(complete_fn))
+        except DamagedPartition:
+            return False
 
 
 def previous(day: date, days: int) -> date:

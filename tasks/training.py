@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from spark_lib.lake import Manifest, resolved
+from collections.abc import Iterator
+from datetime import date
+
+import luigi
+
+from spark_lib import gates
+from spark_lib.lake import Manifest, Partition
 from tasks.balancing import Balancing
-from tasks.stage import Stage
+from tasks.cadence import candidates
+from tasks.log import logger
+from tasks.stage import Awaited, Stage, previous
 
 
 class Training(Stage):
     """Documents ``card.json``, ``report.html`` and, when approved, ``model.onnx``. A rejected training is published and
-    complete too."""
+    complete too.
+
+    Where a column is null in every row, and ``[training] constant_columns`` leaves it to the training before, that one's rows
+    are asked for.
+    """
 
     dataset = "model"
     settings_used = (
@@ -17,6 +29,7 @@ class Training(Stage):
         "depth",
         "seed",
         "calibration",
+        "constant_columns",
         "min_area_under_roc",
         "min_area_under_pr",
         "max_calibration_error",
@@ -30,21 +43,59 @@ class Training(Stage):
         required: Balancing = self.clone(Balancing)
         return required
 
-    def run(self) -> None:
+    def run(self) -> Iterator[luigi.DynamicRequirements]:
         (balanced,) = self.partitions.require("balanced", self.date)
-        with self.attempt(inputs=resolved([balanced])) as attempt:
+        before: list[Partition] = []
+        if self.needs_the_training_before(balanced):
+            days = self.training_before()
+            # Luigi begins run() again where it has to build this first.
+            yield Awaited([self.clone(Balancing, date=day) for day in days])
+            before = [found for day in days for found in self.partitions.require("balanced", day)]
+        with self.attempt(inputs=[read.input for read in (balanced, *before)]) as attempt:
             from spark_lib import training
 
             settings = {
                 **balanced.manifest.settings,
                 **self.recorded_settings(),
             }  # those that its rows were made by, too
-            written = training.build(self.spark(), self.case, balanced, settings, attempt.destination, self.progress)
+            written = training.build(
+                self.spark(),
+                self.case,
+                balanced,
+                settings,
+                attempt.destination,
+                self.progress,
+                gates.null_columns(before[0].manifest.metrics) if before else None,
+            )
             self.publish(attempt, written)
+
+    def needs_the_training_before(self, balanced: Partition) -> bool:
+        """Whether the verdict depends on which columns were null in the training before. A null column without a fill is an
+        error, whatever was before."""
+        nulls = [self.case.features.get(name) for name in gates.null_columns(balanced.manifest.metrics)]
+        unfilled = any(feature is not None and feature.fill is None for feature in nulls)
+        return self.settings.training.constant_columns == "auto" and bool(nulls) and not unfilled
+
+    def training_before(self) -> list[date]:
+        """The cadence date before this one, where its window lies within the data: a matter of the calendar, so that the
+        result does not depend on what has been built."""
+        values = self.settings.training
+        return candidates(
+            values.cadence,
+            previous(self.date, 1),
+            self.settings.first_date,
+            values.window_days,
+            values.label_delay_days,
+            at_most=1,
+        )
 
     def summary(self, manifest: Manifest) -> str:
         figures, verdict = manifest.metrics, manifest.metrics["verdict"]
         rows = f"training: {figures['training_rows']:,} rows"
         if "area_under_roc" in figures:
             rows += f", area under ROC {figures['area_under_roc']:.2f}"
-        return rows if verdict["approved"] else f"{rows}, rejected: {verdict['reason']}: {verdict['detail']}"
+        words = rows if verdict["approved"] else f"{rows}, rejected: {verdict['reason']}: {verdict['detail']}"
+        if warnings := figures.get("warnings", []):
+            words = "; ".join([words, *warnings])
+            logger.warning(words)
+        return words

@@ -36,8 +36,9 @@ _VERDICTS = {
     ),
     "features": (
         "Rejected: a feature says nothing",
-        "repair the feature, or leave it out of the use case: in the whole training split it has one value, or none. No model"
-        " file was published: days go on with the last approved model." + _ANEW,
+        "repair the feature, or leave it out of the use case: in the whole training split it has one value, or none. Where that"
+        " is as it should be, [training] constant_columns = warn trains with it. No model file was published: days go on with"
+        " the last approved model." + _ANEW,
     ),
     "inconclusive": (
         "Rejected: inconclusive",
@@ -80,7 +81,7 @@ def render(
     """The page. ``card`` is ``card.json``; ``inputs`` are what the training read, by name; ``calibrated`` and
     ``uncalibrated`` are the natural validation rows by score, None where no model was measured."""
     confidence = card["settings"]["confidence"]
-    parts = [_verdict(title, card["verdict"]), _gates(card.get("gates", []))]
+    parts = [_verdict(title, card["verdict"]), _warnings(card.get("warnings", [])), _gates(card.get("gates", []))]
     if calibrated is not None and calibrated.positives.any() and calibrated.negatives.any():
         classes = _classes(card["classes"])
         seed = card["settings"].get("seed", 0)
@@ -124,6 +125,13 @@ def _verdict(title: str, verdict: Mapping[str, Any]) -> Markup:
             tag("p", tag("strong", "Next: "), next_step),
             class_="verdict approved" if verdict["approved"] else "verdict",
         ),
+    )
+
+
+def _warnings(warnings: Sequence[str]) -> Markup:
+    """What does not stop a model, and is to be seen all the same."""
+    return joined(
+        *(tag("p", tag("strong", "Warning: "), f"{words}.", class_="warning", role="note") for words in warnings)
     )
 
 

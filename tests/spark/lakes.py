@@ -50,6 +50,7 @@ SETTINGS: Mapping[str, Any] = {
     "min_area_under_pr": 0.0,
     "max_calibration_error": 0.3,
     "calibration": "auto",
+    "constant_columns": "auto",
     "bootstrap_replicates": 100,
     "confidence": 0.95,
 }

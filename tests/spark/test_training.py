@@ -323,15 +323,49 @@ def test_a_null_without_a_fill_is_refused(spark: SparkSession, tmp_path: Path) -
     ("weight", "said"),
     [(2.0, "weight is 2 in all {rows} rows of the train split"), (None, "weight is null in all {rows}")],
 )
-def test_a_column_with_one_value_or_none_rejects_the_training(
+def test_a_column_with_one_value_or_none_rejects_the_training_where_that_is_wanted(
     spark: SparkSession, tmp_path: Path, weight: float | None, said: str
 ) -> None:
     balanced = balanced_set(spark, tmp_path, lambda number: number % 2, weight=weight)
-    documents = train(spark, balanced, tmp_path / "run")
+    documents = train(spark, balanced, tmp_path / "run", constant_columns="reject")
     verdict = card_of(documents)["verdict"]
     assert (verdict["approved"], verdict["reason"]) == (False, "features")
     assert verdict["detail"].startswith(said.format(rows=sum(balanced.manifest.metrics["train"].values())))
     assert list(documents.files) == ["card.json", "report.html"]
+
+
+def test_a_column_with_one_value_is_a_warning_in_the_card_the_report_and_the_manifest(
+    spark: SparkSession, chain: Chain, card: dict[str, Any], tmp_path: Path
+) -> None:
+    balanced = balanced_set(spark, tmp_path, lambda number: number % 3 == 0, weight=2.0, fragile=True)
+    documents = train(spark, balanced, tmp_path / "run", min_area_under_roc=0.0, max_calibration_error=1.0)
+    rows = sum(balanced.manifest.metrics["train"].values())
+    words = f"fragile is 1 and weight is 2 in all {rows} rows of the train split: a model learns nothing from them"
+    assert card_of(documents)["verdict"]["approved"]
+    assert card_of(documents)["warnings"] == documents.metrics["warnings"] == [words]
+    assert f"<strong>Warning: </strong>{words}." in documents.files["report.html"].decode()
+    assert card["warnings"] == []
+    assert "warnings" not in chain.model.manifest.metrics
+
+
+def test_a_column_without_a_value_is_judged_by_the_training_before(spark: SparkSession, tmp_path: Path) -> None:
+    balanced = balanced_set(spark, tmp_path, lambda number: number % 3 == 0, weight=None, fragile=True)
+    settings = dict(SETTINGS) | {"min_area_under_roc": 0.0, "max_calibration_error": 1.0}
+
+    def trained(null_before: list[str] | None) -> dict[str, Any]:
+        url = str(tmp_path / "run")
+        return card_of(training.build(spark, Parcels(), balanced, settings, url, silent, null_before))
+
+    of_first, of_new, of_known = trained(None), trained(["fragile"]), trained(["weight"])
+    rows = sum(balanced.manifest.metrics["train"].values())
+    in_all = f"in all {rows} rows of the train split"
+    assert of_first["verdict"]["detail"].startswith(
+        f"weight is null {in_all}, and there was no training before; repair"
+    )
+    assert of_new["verdict"]["detail"].startswith(f"weight is null {in_all}, and not in the training before; repair")
+    assert of_first["warnings"] == [f"fragile is 1 {in_all}: a model learns nothing from it"]
+    assert of_known["verdict"]["approved"]
+    assert of_known["warnings"] == [f"weight is null and fragile is 1 {in_all}: a model learns nothing from them"]
 
 
 def test_an_infinite_value_is_refused(spark: SparkSession, tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ from tests.unit.stubs.stublake import CARDS, LOANS, configure
 NAME = use_cases.directory(LOANS)
 TRAINING_KEYS = (
     "cadence, window_days, label_delay_days, max_unlabelled, split, train_validation_split_proportion, "
-    "calibration_proportion, balancing, target_ratio, smote_neighbours, calibration, min_area_under_roc, "
-    "min_area_under_pr, max_calibration_error, min_positives, bootstrap_replicates, confidence, champion_margin, "
+    "calibration_proportion, balancing, target_ratio, smote_neighbours, calibration, constant_columns, "
+    "min_area_under_roc, min_area_under_pr, max_calibration_error, min_positives, bootstrap_replicates, confidence, champion_margin, "
     "max_candidates, trees, depth, seed"
 )
 
@@ -100,6 +100,7 @@ def test_luigis_own_command_line_overrides_each_value(tmp_path: Path) -> None:
         "target_ratio": "0.5",
         "smote_neighbours": "3",
         "calibration": "isotonic",
+        "constant_columns": "reject",
         "min_area_under_roc": "0.55",
         "min_area_under_pr": "0.1",
         "max_calibration_error": "0.05",
@@ -274,6 +275,11 @@ def refusal(monkeypatch: pytest.MonkeyPatch, text: str) -> str:
             "[training]\nbalancing = smot",
             "[training] balancing: wanted one of none, class_weight, undersample, oversample, smote; found 'smot' "
             "(did you mean 'smote'?). Next: correct it",
+        ),
+        (
+            "[training]\nconstant_columns = warning",
+            "[training] constant_columns: wanted one of auto, warn, reject; found 'warning' (did you mean 'warn'?). "
+            "Next: correct it",
         ),
         (
             "[training]\nsplit = customer",

@@ -101,24 +101,90 @@ def spread(there: int, least: float | None, greatest: float | None, infinite: in
     return {"there": there, "least": least, "greatest": greatest, "infinite": infinite}
 
 
+AGE_IS_3 = "age is 3 in all 1,234 rows of the train split"
+AGE_IS_NULL = "age is null in all 1,234 rows of the train split"
+REPAIR = "repair it, or leave it out of the use case's features"
+GO_ON = (
+    "[training] constant_columns = warn would go on, and the next training goes on by itself as long as it stays null"
+)
+
+
+def of_columns(**spreads: dict[str, Any]) -> dict[str, Any]:
+    return counts(234, 1_000, 9, 9, spread={"amount": spread(9, 0.0, 1.0)} | spreads)
+
+
 @pytest.mark.parametrize(
     ("of_age", "detail"),
     [
-        (spread(0, None, None), "age is null in all 1,234 rows of the train split"),
-        (spread(0, -1.0, -1.0), "age is null in all 1,234 rows of the train split"),
-        (spread(1_234, 3.0, 3.0), "age is 3 in all 1,234 rows of the train split"),
+        (spread(0, None, None), AGE_IS_NULL),
+        (spread(0, -1.0, -1.0), AGE_IS_NULL),
+        (spread(1_234, 3.0, 3.0), AGE_IS_3),
     ],
 )
 def test_a_column_that_teaches_nothing_is_named(of_age: dict[str, Any], detail: str) -> None:
-    found = counts(234, 1_000, 9, 9, spread={"amount": spread(9, 0.0, 1.0), "age": of_age})
+    found = of_columns(age=of_age)
 
-    assert gates.on_columns(found) == gates.rejected(
-        "features", f"{detail}; repair it, or leave it out of the use case's features"
+    assert gates.on_columns(found, "reject") == (gates.rejected("features", f"{detail}; {REPAIR}"), [])
+    assert gates.on_columns(found, "warn") == (gates.APPROVED, [f"{detail}: a model learns nothing from it"])
+
+
+def test_a_constant_column_is_a_warning() -> None:
+    found = of_columns(age=spread(1_234, 3.0, 3.0))
+
+    assert gates.on_columns(found) == (gates.APPROVED, [f"{AGE_IS_3}: a model learns nothing from it"])
+
+
+def test_a_column_that_is_null_for_the_first_time_is_rejected() -> None:
+    found = of_columns(age=spread(0, -1.0, -1.0))
+
+    assert gates.on_columns(found, null_before=["amount"]) == (
+        gates.rejected("features", f"{AGE_IS_NULL}, and not in the training before; {REPAIR}; {GO_ON}"),
+        [],
+    )
+    assert gates.on_columns(found, null_before=None) == (
+        gates.rejected("features", f"{AGE_IS_NULL}, and there was no training before; {REPAIR}; {GO_ON}"),
+        [],
     )
 
 
+def test_a_column_that_was_null_in_the_training_before_is_a_warning() -> None:
+    found = of_columns(age=spread(0, -1.0, -1.0))
+
+    assert gates.on_columns(found, null_before=["age"]) == (
+        gates.APPROVED,
+        [f"{AGE_IS_NULL}: a model learns nothing from it"],
+    )
+
+
+def test_all_columns_that_teach_nothing_are_named_at_once() -> None:
+    found = of_columns(
+        age=spread(1_234, 3.0, 3.0), city=spread(0, 0.0, 0.0), height=spread(0, None, None), width=spread(7, 1e6, 1e6)
+    )
+    in_all = "in all 1,234 rows of the train split"
+
+    assert gates.on_columns(found, "warn")[1] == [
+        f"city is null, height is null, age is 3 and width is 1e+06 {in_all}: a model learns nothing from them"
+    ]
+    assert gates.on_columns(found, "reject")[0]["detail"] == (
+        f"city is null, height is null, age is 3 and width is 1e+06 {in_all}; "
+        "repair them, or leave them out of the use case's features"
+    )
+    verdict, warnings = gates.on_columns(found, "auto", null_before=[])
+    assert verdict["detail"] == (
+        f"city is null and height is null {in_all}, and not in the training before; "
+        "repair them, or leave them out of the use case's features; [training] constant_columns = warn would go on, and the "
+        "next training goes on by itself as long as they stay null"
+    )
+    assert warnings == [f"age is 3 and width is 1e+06 {in_all}: a model learns nothing from them"]
+    assert gates.on_columns(found, "auto", null_before=["city"])[0]["detail"].startswith("height is null in all")
+
+
 def test_a_column_that_is_null_here_and_there_is_none_of_these() -> None:
-    assert gates.on_columns(counts(234, 1_000, 9, 9, spread={"age": spread(1, -1.0, 3.0)})) == gates.APPROVED
+    assert gates.on_columns(of_columns(age=spread(1, -1.0, 3.0)), "reject") == (gates.APPROVED, [])
+
+
+def test_of_no_rows_no_column_is_null() -> None:
+    assert gates.null_columns(counts(0, 0, 9, 9, spread={"age": spread(0, None, None)})) == []
 
 
 def test_a_few_calibration_rows_of_a_class_calibrate_nothing_where_a_curve_is_fitted() -> None:

@@ -125,6 +125,17 @@ def test_a_rejection_says_why_and_what_to_do(model: Trained, reason: str, words:
     assert "days go on with the last approved model" in found.text
 
 
+def test_a_warning_is_seen_right_below_the_verdict(model: Trained) -> None:
+    warnings = ["amount is 2 and <hour> is null in all 900 rows of the train split: a model learns nothing from them"]
+    warned = Trained(model.card | {"warnings": warnings}, model.calibrated, None, *_no_rows())
+
+    (main,) = read(warned.page()).all("main")
+    verdict, warning = main.children[1:3]
+
+    assert (verdict.attributes["class"], warning.attributes["class"]) == ("verdict approved", "warning")
+    assert warning.text == f"Warning: {warnings[0]}."
+
+
 def test_a_gate_is_passed_or_missed_by_the_end_of_its_interval(model: Trained) -> None:
     missed = {
         "name": "calibration_error",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import luigi
 import pytest
@@ -13,7 +14,9 @@ from luigi.worker import Worker
 
 import tasks
 from spark_lib.lake import days
+from spark_lib.use_case import Feature
 from tasks import changed
+from tests.unit.stubs.cases import Loans
 from tests.unit.stubs.stublake import CONTESTED, FIRST_TRAINING, WINDOW, Built, StubLake, build, prepare
 
 DAY = date(2026, 1, 14)
@@ -370,6 +373,128 @@ def test_rows_that_were_balanced_by_other_settings_are_trained_on_with_one_warni
         "undersample, now smote). To make them anew: daystone rebuild balanced --date 2026-01-12; daystone rebuild model "
         "--date 2026-01-12"
     ]
+
+
+# Columns with one value, or none
+
+SECOND_TRAINING = date(2026, 1, 19)
+NULL: dict[str, Any] = {"there": 0, "least": 0.0, "greatest": 0.0}
+CONSTANT: dict[str, Any] = {"there": 1200, "least": 2.0, "greatest": 2.0}
+NOTHING_LEARNT = "a model learns nothing from it"
+
+
+def verdict_of(lake: StubLake, day: date) -> str:
+    verdict = lake.manifest("model", day)["metrics"]["verdict"]
+    return "approved" if verdict["approved"] else str(verdict["detail"]).partition(";")[0]
+
+
+def inputs_of(lake: StubLake, day: date) -> list[tuple[str, list[str]]]:
+    return [(given["first"], given["ids"]) for given in lake.manifest("model", day)["inputs"]]
+
+
+def test_a_constant_column_is_a_warning_and_asks_for_nothing_else(
+    lake: StubLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(tasks.training.logger, "warning", said.append)
+    lake.let_hold(SECOND_TRAINING, **CONSTANT)
+
+    built = build(tasks.Training(date=SECOND_TRAINING))
+
+    words = f"amount is 2 in all 1,200 rows of the train split: {NOTHING_LEARNT}"
+    assert said == [f"training: 1,200 rows, area under ROC 0.71; {words}"]
+    assert said[0] in built.said
+    assert verdict_of(lake, SECOND_TRAINING) == "approved"
+    assert lake.manifest("model", SECOND_TRAINING)["metrics"]["warnings"] == [words]
+    assert list(lake.published("balanced")) == [SECOND_TRAINING]
+
+
+def test_a_column_that_is_null_for_the_first_time_rejects_by_the_rows_of_the_training_before(lake: StubLake) -> None:
+    lake.let_hold(SECOND_TRAINING, **NULL)
+
+    built = build(tasks.Training(date=SECOND_TRAINING))
+
+    assert built.status == luigi.LuigiStatusCode.SUCCESS
+    assert f"Balancing {FIRST_TRAINING}" in built.ended
+    assert f"Training {FIRST_TRAINING}" not in built.ended
+    assert verdict_of(lake, SECOND_TRAINING) == (
+        "amount is null in all 1,200 rows of the train split, and not in the training before"
+    )
+    rows = lake.published("balanced")
+    assert inputs_of(lake, SECOND_TRAINING) == [
+        (str(SECOND_TRAINING), [rows[SECOND_TRAINING]]),
+        (str(FIRST_TRAINING), [rows[FIRST_TRAINING]]),
+    ]
+
+
+@pytest.mark.parametrize("first", [FIRST_TRAINING, SECOND_TRAINING])
+def test_a_column_that_stays_null_rejects_once_in_any_order_of_building(lake: StubLake, first: date) -> None:
+    lake.let_hold(FIRST_TRAINING, SECOND_TRAINING, **NULL)
+
+    for day in sorted([FIRST_TRAINING, SECOND_TRAINING], key=lambda day: day != first):
+        build(tasks.Training(date=day))
+
+    assert verdict_of(lake, FIRST_TRAINING) == (
+        "amount is null in all 1,200 rows of the train split, and there was no training before"
+    )
+    assert verdict_of(lake, SECOND_TRAINING) == "approved"
+    assert lake.manifest("model", SECOND_TRAINING)["metrics"]["warnings"] == [
+        f"amount is null in all 1,200 rows of the train split: {NOTHING_LEARNT}"
+    ]
+    assert [day for day, _ in inputs_of(lake, FIRST_TRAINING)] == [str(FIRST_TRAINING)]
+
+
+@pytest.mark.parametrize(
+    ("choice", "verdict"), [("warn", "approved"), ("reject", "amount is null in all 1,200 rows of the train split")]
+)
+def test_the_training_before_is_not_asked_for_where_the_setting_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, choice: str, verdict: str
+) -> None:
+    lake = prepare(monkeypatch, tmp_path / "lake", f"[training]\nconstant_columns = {choice}\n")
+    lake.land(date(2026, 1, 31))
+    lake.let_hold(SECOND_TRAINING, **NULL)
+
+    build(tasks.Training(date=SECOND_TRAINING))
+
+    assert verdict_of(lake, SECOND_TRAINING) == verdict
+    assert list(lake.published("balanced")) == [SECOND_TRAINING]
+    assert lake.manifest("model", SECOND_TRAINING)["settings"]["constant_columns"] == choice
+
+
+def test_a_null_column_without_a_fill_does_not_wait_for_the_training_before(
+    lake: StubLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Loans, "features", {"amount": Feature("DOUBLE")})
+    lake.let_hold(SECOND_TRAINING, **NULL)
+
+    build(tasks.Training(date=SECOND_TRAINING))
+
+    assert list(lake.published("balanced")) == [SECOND_TRAINING]
+
+
+def test_a_damaged_training_set_before_names_itself(lake: StubLake) -> None:
+    build(tasks.Balancing(date=FIRST_TRAINING))
+    file = lake.damage("balanced", FIRST_TRAINING)
+    lake.let_hold(SECOND_TRAINING, **NULL)
+
+    built = build(tasks.Training(date=SECOND_TRAINING))
+
+    assert set(built.refused) == {
+        f"balanced of 2026-01-12: {file}: wanted 9 bytes; found no file. "
+        "Next: restore the file, or build the day anew (daystone rebuild STAGE --date DAY)"
+    }
+    assert lake.published("model") == {}
+
+
+def test_a_training_that_is_built_anew_asks_for_the_one_before_again(lake: StubLake) -> None:
+    lake.let_hold(SECOND_TRAINING, **NULL)
+    build(tasks.Training(date=SECOND_TRAINING))
+    lake.let_hold(FIRST_TRAINING, **NULL)
+    for stage in (tasks.Balancing(date=FIRST_TRAINING), tasks.Training(date=SECOND_TRAINING)):
+        stage.anew = True
+        build(stage)
+
+    assert verdict_of(lake, SECOND_TRAINING) == "approved"
 
 
 @pytest.mark.parametrize("asked", [tasks.ModelSelection, tasks.BatchInference, tasks.Balancing, tasks.Training])

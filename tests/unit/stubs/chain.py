@@ -3,8 +3,9 @@ summaries, their own ``run()``) is as it is.
 
     luigi --module tests.unit.stubs.quick BatchInference --date 2026-01-12
 
-What a training says is read from ``verdicts.json`` in the root of the lake; a date without an entry is approved, and loses to
-the model before it where it is among the ``losers``.
+What a training says is read from ``verdicts.json`` in the root of the lake; a date without an entry is approved, unless its
+columns reject it, and loses to the model before it where it is among the ``losers``. ``spreads`` say what the columns of a
+date hold.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import spark_lib.inference
 import spark_lib.serving
 import spark_lib.training
 import tasks
+from spark_lib import gates
 from spark_lib.errors import BadData
 from spark_lib.lake import Documents, Partition
 from spark_lib.model import digest
@@ -46,13 +48,19 @@ def _features(spark: None, case: Any, raw: Any, url: str, file_rows: int) -> Doc
 
 
 def _balanced(spark: None, case: Any, salt: str, features: Any, outcomes: Any, settings: Any, *url: Any) -> Documents:
-    return Documents({"rows.txt": b"balanced\n"}, {"labelled": 1200})
+    day = str(outcomes.last.date)
+    spread = _verdicts(features[0]).get("spreads", {}).get(day, {})
+    train = {"positive": 200, "negative": 1000}
+    return Documents({"rows.txt": b"balanced\n"}, {"labelled": 1200, "train": train, "spread": spread})
 
 
-def _model(spark: None, case: Any, balanced: Partition, settings: Any, url: str, progress: Any) -> Documents:
+def _model(
+    spark: None, case: Any, balanced: Partition, settings: Any, url: str, progress: Any, null_before: Any
+) -> Documents:
     progress(50, "fitting")
-    verdict = _verdicts(balanced).get(str(balanced.date), {"approved": True})
-    figures = {"training_rows": 1200, "area_under_roc": 0.71, "verdict": verdict}
+    by_columns, warnings = gates.on_columns(balanced.manifest.metrics, settings["constant_columns"], null_before)
+    verdict = _verdicts(balanced).get(str(balanced.date), by_columns)
+    figures = {"training_rows": 1200, "area_under_roc": 0.71, "verdict": verdict, "warnings": warnings}
     if not verdict["approved"]:
         return Documents({CARD: b"{}"}, figures)
     model = f"model of {balanced.date}".encode()

@@ -58,6 +58,13 @@ class StubLake:
         """Let the models of these days lose to the approved ones before them."""
         self._decide(losers=list(map(str, days)))
 
+    def let_hold(self, *days: date, there: int, least: float | None, greatest: float | None) -> None:
+        """Let the only column of the training sets of these days have so many values, from the least to the greatest."""
+        column = {"amount": {"there": there, "least": least, "greatest": greatest, "infinite": 0}}
+        file = self.root / "verdicts.json"
+        known = json.loads(file.read_text()).get("spreads", {}) if file.exists() else {}
+        self._decide(spreads=known | {str(day): column for day in days})
+
     def _decide(self, **verdicts: Any) -> None:
         file = self.root / "verdicts.json"
         known = json.loads(file.read_text()) if file.exists() else {}
