@@ -5,7 +5,6 @@ Knows click and rich; what is done is in ``tasks``, which is imported where a ve
 
 from __future__ import annotations
 
-import configparser
 import errno
 import shlex
 import sys
@@ -16,14 +15,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from spark_lib.errors import ConfigurationError
+
 try:
     from tasks import config
     from tasks.verbs import exits, shown
     from tasks.verbs import run as runner
-except configparser.Error as unreadable:  # Luigi reads its files when it is imported: nothing of ours can be, either
-    found = " ".join(str(unreadable).split())
-    click.echo(f"Error: luigi.cfg: wanted a file that Luigi can read; found {found}. Next: correct it", err=True)
-    sys.exit(31)  # that of a ConfigurationError
+except ConfigurationError as refused:  # Luigi reads its files when it is imported: nothing of ours can be, either
+    if "doctor" in sys.argv[1:2]:
+        click.echo(f"!! {'configuration':<16} {refused}")
+        click.echo("1 thing to mend, marked !!; the rest cannot be looked at before that", err=True)
+        sys.exit(1)
+    click.echo(f"Error: {refused}", err=True)
+    sys.exit(refused.exit_code)
 
 if TYPE_CHECKING:
     from tasks.stage import Stage
@@ -282,7 +286,10 @@ def sample(first: date, days: int, rows_per_day: int, seed: int, lake_root: str 
     """
     from tasks.verbs import sample as sampling
 
-    root = lake_root if lake_root is not None else config.default_lake()
+    config.check_files()
+    if lake_root is not None:
+        config.give("lake", "root", lake_root)
+    root = config.default_lake()
     with shown.counted("sample days", days) as advance:
         place = sampling.write(root, first, days, rows_per_day, seed, advance)
     click.echo(f"{shown.count(days, 'day')} of {rows_per_day:,} applications have landed in {place}")

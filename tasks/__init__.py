@@ -6,7 +6,14 @@
 Luigi finds them by ``luigi --module tasks BatchInference --date 2026-11-20``.
 """
 
-from tasks import defaults
+import sys
+
+from tasks import config_files
+
+if "luigi" not in sys.modules:  # else it has read its files already
+    config_files.check_before_luigi()
+
+from tasks import defaults  # it imports Luigi, which reads its files at once
 
 defaults.install()
 

@@ -25,6 +25,7 @@ from spark_lib.choices import BALANCING, CALIBRATION, CONSTANT_COLUMNS, SPLITS, 
 from spark_lib.errors import ConfigurationError, did_you_mean
 from spark_lib.lake import DEFAULT_PATH, Dialect, RawFeed, is_s3, s3_client
 from spark_lib.use_case import UseCase, directory, load, shipped
+from tasks import config_files, defaults, value_rules
 
 CADENCES = ("daily", "weekly", "monthly")
 
@@ -269,12 +270,27 @@ def _values(
     """What is set for each parameter, by precedence; one that is set nowhere is left to the class's default."""
     for name, parameter in section.get_params():
         for place, text in _texts(section.__name__, name, sections, defaults):
-            try:
-                yield name, parameter.parse(text)
-            except (ValueError, TypeError) as error:
-                kind = type(parameter).__name__.removesuffix("Parameter").lower() or "text"
-                raise ConfigurationError(place, f"a value of type {kind}", repr(text), "correct it") from error
+            yield name, parsed(parameter, place, text)
             break
+
+
+def parsed(parameter: luigi.Parameter[Any], place: str, text: str) -> Any:
+    """The value of a parameter. Raises ConfigurationError, naming ``place``, for what is none of its type."""
+    is_json = isinstance(parameter, luigi.DictParameter)
+    value_rules.check(place, str(text), is_json)
+    try:
+        return parameter.parse(text)
+    except (ValueError, TypeError) as error:
+        with_a_comment = None if is_json else value_rules.comment(place, str(text))
+        if with_a_comment:
+            raise with_a_comment from error
+        raise ConfigurationError(place, _kind(parameter), repr(text), "correct it") from error
+
+
+def _kind(parameter: luigi.Parameter[Any]) -> str:
+    if isinstance(parameter, luigi.ChoiceParameter):
+        return f"one of {', '.join(sorted(map(str, parameter._choices)))}"
+    return f"a value of type {type(parameter).__name__.removesuffix('Parameter').lower() or 'text'}"
 
 
 def _texts(family: str, name: str, sections: Sequence[str], defaults: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -286,7 +302,7 @@ def _texts(family: str, name: str, sections: Sequence[str], defaults: Mapping[st
         if (section, name) in _GIVEN:
             yield f"--set {section}.{name}", _GIVEN[section, name]
     for section in sections:
-        text = _in_files(section, name)
+        text = in_files(section, name)
         if text is not None:
             yield f"[{section}] {name}", str(text)
     if name in defaults:
@@ -295,7 +311,8 @@ def _texts(family: str, name: str, sections: Sequence[str], defaults: Mapping[st
         yield f"the use case's setting {family}.{name}", text
 
 
-def _in_files(section: str, name: str) -> str | None:
+def in_files(section: str, name: str) -> str | None:
+    """What the files say. Raises ConfigurationError for what Luigi cannot expand."""
     try:
         text: str | None = get_config().get(section, name, None)
     except configparser.Error as error:
@@ -364,13 +381,31 @@ def log_file() -> Path:
 
 
 def check_files() -> None:
-    """Raise ConfigurationError for a file that was asked for and is not there: Luigi would go on with the defaults, and
-    build in another lake."""
-    asked_for = os.environ.get("LUIGI_CONFIG_PATH", "")
-    if asked_for and not os.path.isfile(asked_for):
-        raise ConfigurationError(
-            "LUIGI_CONFIG_PATH", "a file", f"{asked_for}, which is not there", "correct or unset it"
+    """Raise ConfigurationError for a file that is there, or was asked for, and cannot be read whole: Luigi would go on
+    without it, and build in another lake."""
+    config_files.check(defaults.files())
+
+
+def refused_values() -> Iterator[ConfigurationError]:
+    """Each value of our sections that is refused for how it is written, whether it is the one that holds or not."""
+    parser = get_config()
+    for section in parser.sections():
+        if section.partition(".")[0] in SECTIONS:
+            for key in parser.options(section):
+                error = refused_value(section, key)
+                if error:
+                    yield error
+
+
+def refused_value(section: str, key: str) -> ConfigurationError | None:
+    """Why a value of any section is refused for how it is written, or cannot be expanded; else None."""
+    place = f"--set {section}.{key}" if given(section, key) else f"[{section}] {key}"
+    try:
+        return value_rules.refusal(
+            place, in_files(section, key) or "", (section.partition(".")[0], key) == ("spark", "conf")
         )
+    except ConfigurationError as unexpanded:
+        return unexpanded
 
 
 def check_names(use_case: str, case: UseCase) -> None:

@@ -6,13 +6,21 @@ is read before every file of the user.
 
 from __future__ import annotations
 
+import configparser
+import functools
+import logging
 import os
 from argparse import ArgumentParser
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from luigi import batch_notifier, notifications
 from luigi.cmdline_parser import CmdlineParser
 from luigi.configuration import LuigiConfigParser, get_config
+
+from tasks import config_files
+from tasks.log import logger
 
 CHECKOUT_FILE = Path(__file__).resolve().parent.parent / "config" / "luigi.cfg"
 
@@ -35,23 +43,86 @@ DEFAULTS = {
 }
 
 
+#: Values of files that would stop Luigi's command before a stage of ours can refuse them, or hide a failure, by section
+#: and key. The default holds in their place until a stage is made, which refuses them.
+REPLACED: dict[tuple[str, str], str] = {}
+
+LARGEST_CODE = 255
+
+
 def install() -> None:
     """Read the checkout's file first, then fill in what no file has set."""
     paths = LuigiConfigParser._config_paths
-    if CHECKOUT_FILE.is_file() and str(CHECKOUT_FILE) not in paths:
+    if os.path.lexists(CHECKOUT_FILE) and str(CHECKOUT_FILE) not in paths:
         paths.insert(0, str(CHECKOUT_FILE))
-        LuigiConfigParser.reload()
+        if config_files.refusal(str(CHECKOUT_FILE)) is None:  # else it is refused where a stage is made
+            LuigiConfigParser.reload()
     config = get_config()
     for section, values in DEFAULTS.items():
         for name, value in values.items():
             if config.get(section, name, None) is None:
                 config.set(section, name, value)
+    _replace_codes_that_are_none(config)
     _take_whole_options_only()
+    _outlive_mail()
+
+
+def files() -> list[str]:
+    """Where Luigi looks for files, there or not, in the order in which it reads them: a later one wins."""
+    return list(LuigiConfigParser._config_paths)
 
 
 def read_files() -> list[str]:
-    """The configuration files that exist, in the order in which they are read: a later one wins."""
-    return [os.path.abspath(path) for path in LuigiConfigParser._config_paths if os.path.isfile(path)]
+    """The configuration files that were read, in that order."""
+    return config_files.readable(files())
+
+
+def is_code(text: str) -> bool:
+    """Whether a process can exit with it and be taken for failed."""
+    try:
+        return 0 < int(text) <= LARGEST_CODE
+    except ValueError:
+        return False
+
+
+def _replace_codes_that_are_none(config: LuigiConfigParser) -> None:
+    """Luigi reads [retcode] before it makes a task, and ends with a traceback and 1 for what is no number."""
+    for name, code in DEFAULTS["retcode"].items():
+        try:
+            found = config.get("retcode", name)
+        except configparser.Error as error:
+            found = " ".join(str(error).split())
+        if not is_code(found):
+            REPLACED["retcode", name] = found
+            config.set("retcode", name, code)
+
+
+def _outlive_mail() -> None:
+    """Let a mail that cannot be sent be a warning: Luigi would end the run on it, or log an ERROR behind the reason."""
+    for module, name in ((notifications, "send_error_email"), (batch_notifier, "send_email")):
+        send = getattr(module, name)
+        if not hasattr(send, "__wrapped__"):
+            setattr(module, name, _outlived(send))
+
+
+def _outlived(send: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(send)
+    def tried(*args: Any, **kwargs: Any) -> None:
+        notifications.logger.addFilter(_as_warning)
+        try:
+            send(*args, **kwargs)
+        except Exception as error:
+            logger.warning("Luigi's mail could not be sent: %s: %s", type(error).__name__, error)
+        finally:
+            notifications.logger.removeFilter(_as_warning)
+
+    return tried
+
+
+def _as_warning(record: logging.LogRecord) -> bool:
+    if record.levelno > logging.WARNING:
+        record.levelno, record.levelname = logging.WARNING, logging.getLevelName(logging.WARNING)
+    return True
 
 
 def _take_whole_options_only() -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from typing import Any
 
@@ -18,6 +19,7 @@ from luigi.setup_logging import InterfaceLogging
 from spark_lib import use_case
 from spark_lib.errors import DaystoneError
 from spark_lib.lake import normalise_root
+from tasks import defaults, value_rules
 from tasks.log import logger
 
 USAGE = 2
@@ -44,12 +46,18 @@ class DayParameter(luigi.DateParameter):
 class UseCaseParameter(luigi.Parameter):
     """A use case by its short name or as module:Class."""
 
+    def parse(self, text: str) -> str:
+        return _as_written("--use-case", text)
+
     def normalize(self, name: str) -> str:
         return use_case.normalise(name)
 
 
 class LakeParameter(luigi.Parameter):
     """The root of a lake."""
+
+    def parse(self, text: str) -> str:
+        return _as_written("--lake", text)
 
     def normalize(self, root: str) -> str:
         return normalise_root(root)
@@ -66,14 +74,29 @@ def refusal_as_exit_code() -> Iterator[None]:
     except DaystoneError as error:
         if CmdlineParser.get_instance() is None:
             raise
-        _exit(retcode().task_failed, str(error))
+        _exit(_failed(), str(error))
     except ParameterException as error:
         if CmdlineParser.get_instance() is None:
             raise
         _exit(USAGE, re.sub(r"\[args=.*\]: ", ": ", str(error)))
 
 
+def _as_written(option: str, text: str) -> str:
+    with refusal_as_exit_code():
+        value_rules.check(option, text)
+    return text
+
+
+def _failed() -> int:
+    """The exit code of what failed; the default one where the user's is refused."""
+    code: int = retcode().task_failed
+    return code if defaults.is_code(str(code)) else int(defaults.DEFAULTS["retcode"]["task_failed"])
+
+
 def _exit(code: int, reason: str) -> None:
-    InterfaceLogging.setup(luigi.interface.core())
+    with suppress(Exception):  # of a value or a logging file of the user's, which is what is refused
+        InterfaceLogging.setup(luigi.interface.core())
+    if not logger.hasHandlers():
+        logging.basicConfig(format="%(levelname)s: %(message)s")
     logger.error(reason)
     sys.exit(code)

@@ -15,7 +15,7 @@ from spark_lib import use_case as use_cases
 from spark_lib.errors import BadData, ConfigurationError, DamagedPartition, DaystoneError
 from spark_lib.lake import Attempt, Documents, Input, Lake, Manifest, Partition, RawDays, Resolved, Rows
 from spark_lib.use_case import UseCase
-from tasks import changed, config, refused, sessions
+from tasks import changed, config, luigi_settings, refused, sessions
 from tasks.log import say_why
 from tasks.parameters import DayParameter, LakeParameter, UseCaseParameter, refusal_as_exit_code
 from tasks.targets import PartitionTarget
@@ -252,15 +252,8 @@ def _check_once(use_case: str) -> None:
     """Check the configuration when the first task of a use case is made, never at import."""
     if use_case in _CHECKED:
         return
-    workers = luigi.interface.core().workers
-    if workers > 1:
-        raise ConfigurationError(
-            "--workers",
-            "1: the stages of a process share one Spark session, which does not survive Luigi's fork",
-            str(workers),
-            "leave --workers out and give Spark more cores ([spark] master), or run several processes against luigid",
-        )
     config.check_files()
+    luigi_settings.check()
     settings = config.Settings(use_case, use_cases.load(use_case))
     settings.check()
     settings.connect()

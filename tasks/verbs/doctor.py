@@ -17,7 +17,7 @@ from luigi.configuration import get_config
 from spark_lib import __version__, java, jvm
 from spark_lib.errors import ConfigurationError, DaystoneError
 from spark_lib.lake import landed
-from tasks import config, defaults, sessions
+from tasks import config, config_files, defaults, luigi_settings, sessions
 from tasks.verbs import run as runner
 from tasks.verbs.place import Place, configured
 
@@ -43,14 +43,13 @@ def examine(spark: bool = False) -> Iterator[Finding]:
     yield _python()
     yield from _told("java", _java)
     yield from _packages()
-    yield from _configuration()
+    refused = _refused()
+    yield from _configuration({error.where for error in refused})
+    yield from (Finding("configuration", False, str(error)) for error in refused)
+    if refused:
+        return  # what follows depends on it
     yield from _told("log", lambda: [Finding("log", True, str(config.log_file()))])
     yield from _told("scheduler", _scheduler)
-    try:
-        config.check_files()
-    except ConfigurationError as error:
-        yield Finding("configuration", False, str(error))
-        return  # what follows is in that file
     try:
         place = configured()
     except DaystoneError as error:
@@ -112,7 +111,8 @@ def _packages() -> Iterator[Finding]:
         yield Finding("packages", False, f"no {', '.join(missing)}. Next: pip install {' '.join(missing)}")
 
 
-def _configuration() -> Iterator[Finding]:
+def _configuration(refused: set[str]) -> Iterator[Finding]:
+    """The files that were read, and what they set, but for values that are ``refused``."""
     files = defaults.read_files()
     later = " (later ones win)" if len(files) > 1 else ""
     yield Finding("configuration", True, ", ".join(files) + later if files else "no file, defaults only")
@@ -122,11 +122,19 @@ def _configuration() -> Iterator[Finding]:
             continue
         for key in parser.options(section):
             value = parser.get(section, key, "", raw=True).replace("%%", "%")
+            if refused & {f"[{section}] {key}", f"--set {section}.{key}"}:
+                continue
             if key not in parser.defaults() and not _is_default(section, key, value):
                 shown = _shown(section, key, value)
                 yield Finding(
                     "configuration", True, f"[{section}] {key} = {shown}, from {_origin(files, section, key)}"
                 )
+
+
+def _refused() -> list[ConfigurationError]:
+    """What is wrong with files, and with values of ours and of Luigi's by themselves: all of it at once."""
+    files = config_files.refusals(defaults.files())
+    return [*files, *config.refused_values(), *luigi_settings.refusals()]
 
 
 def _settings(place: Place) -> Iterator[Finding]:

@@ -26,6 +26,7 @@ from spark_lib.errors import BadData, DaystoneError
 from tasks import changed, config
 from tasks.log import logger
 from tasks.stage import PROGRESS, REFUSED, Stage
+from tasks.value_rules import without_password
 from tasks.verbs.exits import NotRun, RunByAnother, SchedulerUnreachable
 
 _ANSWER_SECONDS = 10
@@ -286,7 +287,3 @@ def _unreachable(found: str) -> SchedulerUnreachable:
         without_password(found),
         "start it (luigid --address 127.0.0.1), correct [core] scheduler_url, or set [core] local_scheduler = true",
     )
-
-
-def without_password(url: str) -> str:
-    return re.sub("//[^/@]*@", "//", url)

@@ -143,7 +143,7 @@ def test_a_configuration_file_that_luigi_cannot_read_is_named(daystone: Verbs) -
 
     assert result.code == errors.ConfigurationError.exit_code
     assert last_line(result) == (
-        "Error: luigi.cfg: wanted a file that Luigi can read; found File contains no section headers. "
+        f"Error: {config}: wanted a configuration file that can be read; found File contains no section headers. "
         f"file: '{config}', line: 1 '[lake\\n'. Next: correct it"
     )
 

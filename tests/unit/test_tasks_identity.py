@@ -120,7 +120,7 @@ def test_more_workers_than_one_are_refused_with_the_next_step(tmp_path: Path, mo
         Leaf(date=DAY, use_case=LOANS, lake=str(tmp_path))
 
     assert str(caught.value) == (
-        "--workers: wanted 1: the stages of a process share one Spark session, which does not survive Luigi's fork; found 2. "
+        "[core] workers: wanted 1: the stages of a process share one Spark session, which does not survive Luigi's fork; found 2. "
         "Next: leave --workers out and give Spark more cores ([spark] master), or run several processes against luigid"
     )
 

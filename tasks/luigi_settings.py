@@ -1,0 +1,297 @@
+"""What of Luigi's own configuration a run can have. Where a setting would change the words or the exit code of a failure, or
+keep a run from ending, it is refused by name; docs/operations.md has the whole table."""
+
+from __future__ import annotations
+
+import configparser
+import errno
+import importlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import luigi
+from luigi.cmdline_parser import CmdlineParser
+from luigi.configuration import get_config
+from luigi.execution_summary import execution_summary
+from luigi.interface import core
+from luigi.parameter import ParameterException
+from luigi.retcodes import retcode
+from luigi.scheduler import scheduler
+from luigi.setup_logging import InterfaceLogging
+from luigi.worker import _WAIT_INTERVAL_EPS as _SHORTEST_WAIT
+from luigi.worker import worker
+
+from spark_lib.errors import ConfigurationError
+from tasks import config, config_files, defaults, value_rules
+
+_SECTIONS: tuple[type[luigi.Config], ...] = (core, worker, retcode, scheduler, execution_summary)
+#: Sections whose values are looked at for how they are written: those above, and those of Luigi's ranges.
+_WRITTEN = (*(section.get_task_family() for section in _SECTIONS), "RangeDaily", "RangeDailyBase")
+
+_LOGGING_FILE = "a file that Python's logging can read (logging.config.fileConfig)"
+_LOST = "the reason of a failure would be lost"
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """What a run can have in one of Luigi's settings. ``wanted`` says it, and why."""
+
+    section: str
+    name: str
+    fits: Callable[[Any], bool]
+    wanted: str
+    next_step: str
+
+
+def _is_off(value: Any) -> bool:
+    return not value
+
+
+def _is_on(value: Any) -> bool:
+    return bool(value)
+
+
+def _ends(keep_alive: bool) -> bool:
+    return not (keep_alive and core().local_scheduler)
+
+
+_RULES = (
+    _Rule(
+        "worker",
+        "timeout",
+        _is_off,
+        f"0: with a timeout Luigi runs each stage in a process of its own, and {_LOST}",
+        "leave it out, and limit the whole command: timeout 3600 daystone run ...",
+    ),
+    _Rule(
+        "worker",
+        "force_multiprocessing",
+        _is_off,
+        f"false: Luigi would run each stage in a process of its own, and {_LOST}",
+        "leave it out",
+    ),
+    _Rule(
+        "core",
+        "parallel_scheduling",
+        _is_off,
+        f"false: Luigi would ask in other processes what is complete, and {_LOST}",
+        "leave it out: many days are looked up by one listing",
+    ),
+    _Rule(
+        "core",
+        "workers",
+        lambda workers: workers == 1,
+        "1: the stages of a process share one Spark session, which does not survive Luigi's fork",
+        "leave --workers out and give Spark more cores ([spark] master), or run several processes against luigid",
+    ),
+    _Rule(
+        "core",
+        "assistant",
+        _is_off,
+        "false: an assistant builds what others have asked for",
+        "leave it out, and run the same command on every machine against luigid",
+    ),
+    _Rule(
+        "worker",
+        "check_complete_on_run",
+        _is_on,
+        "true: a stage is done once it is published, not when its run() ends",
+        "leave it out",
+    ),
+    _Rule(
+        "worker",
+        "cache_task_completion",
+        _is_off,
+        "false: what was complete may be damaged, or built anew, during the run",
+        "leave it out",
+    ),
+    _Rule(
+        "worker",
+        "retry_external_tasks",
+        _is_off,
+        "false: a raw day that has not landed would be taken for a failure",
+        "leave it out, and run again later",
+    ),
+    _Rule(
+        "worker",
+        "keep_alive",
+        _ends,
+        "false without luigid: a run would wait for ever for what failed, or has not landed",
+        "leave it out, and run again later",
+    ),
+    _Rule(
+        "worker",
+        "task_limit",
+        lambda limit: limit is None,
+        "no limit: it would leave a part of the chain out, without a reason",
+        "leave it out, and ask for fewer days",
+    ),
+    _Rule("worker", "wait_interval", lambda seconds: seconds >= _SHORTEST_WAIT, "a value above 0", "correct it"),
+    _Rule("worker", "wait_jitter", lambda seconds: seconds >= 0, "a value of at least 0", "correct it"),
+    _Rule("worker", "ping_interval", lambda seconds: seconds > 0, "a value above 0", "correct it"),
+    *(
+        _Rule(
+            "retcode",
+            name,
+            lambda code: defaults.is_code(str(code)),
+            "an exit code from 1 to 255: any other would let a failure pass as success",
+            "correct it, or leave it out",
+        )
+        for name in defaults.DEFAULTS["retcode"]
+    ),
+)
+
+
+def check() -> None:
+    """Raise ConfigurationError for the first value of Luigi's that ``refusals`` finds, and for a logging file that
+    Luigi's own command cannot use."""
+    for error in refusals():
+        raise error
+    if CmdlineParser.get_instance() is not None:
+        _set_up_logging()
+        _make_place_of_locks()
+
+
+def refusals() -> Iterator[ConfigurationError]:
+    """Each value of Luigi's own sections that is written as none should be, has not its type, or that a run cannot have."""
+    badly_written = list(_badly_written())
+    yield from badly_written
+    if badly_written:
+        return  # Luigi cannot be asked
+    unreadable = set()
+    for section in _SECTIONS:
+        for name, parameter in section.get_params():
+            try:
+                _value(section, name, parameter)
+            except ConfigurationError as error:
+                unreadable.add(section)
+                yield error
+    yield from (error for rule in _RULES if not unreadable & {_section(rule), core} for error in _broken(rule))
+    if core not in unreadable:
+        yield from _of_logging_file()
+    if worker not in unreadable:
+        yield from _of_context()
+
+
+def _broken(rule: _Rule) -> Iterator[ConfigurationError]:
+    section = _section(rule)
+    value = getattr(section(), rule.name)
+    if not rule.fits(value):
+        place, text = _said(section, rule.name)
+        yield ConfigurationError(place, rule.wanted, text or str(value), rule.next_step)
+
+
+def _section(rule: _Rule) -> type[luigi.Config]:
+    return next(section for section in _SECTIONS if section.get_task_family() == rule.section)
+
+
+def _badly_written() -> Iterator[ConfigurationError]:
+    for (section, key), text in defaults.REPLACED.items():
+        place = f"[{section}] {key}"
+        rule = next(rule for rule in _RULES if (rule.section, rule.name) == (section, key))
+        yield value_rules.refusal(place, text) or ConfigurationError(place, rule.wanted, repr(text), rule.next_step)
+    parser = get_config()
+    for section in _WRITTEN:
+        for key in parser.options(section) if parser.has_section(section) else ():
+            error = config.refused_value(section, key)
+            if error:
+                yield error
+
+
+def _value(section: type[luigi.Config], name: str, parameter: luigi.Parameter[Any]) -> Any:
+    """A value as Luigi has it. Raises ConfigurationError for what is not of its type."""
+    try:
+        return parameter.task_value(section.get_task_family(), name)
+    except (ValueError, TypeError, ParameterException) as error:
+        place, text = _said(section, name)
+        config.parsed(parameter, place, text)
+        raise ConfigurationError(place, "a value that Luigi can read", repr(text), "correct it") from error
+
+
+def _said(section: type[luigi.Config], name: str) -> tuple[str, str]:
+    """Where a value was said, and what. A parameter may have an older name in [core]."""
+    family, parameter = section.get_task_family(), dict(section.get_params())[name]
+    command_line = CmdlineParser.get_instance()
+    given = command_line and getattr(command_line.known_args, f"{family}_{name}", None)
+    if given:
+        return f"--{'' if section is core else family + '-'}{name}".replace("_", "-"), str(given)
+    old = parameter._config_path
+    for place, key in [(family, name), *([(old["section"], old["name"])] if old else [])]:
+        text = config.in_files(place, key)
+        if text is not None:
+            return (f"--set {place}.{key}" if config.given(place, key) else f"[{place}] {key}"), text
+    return f"[{family}] {name}", ""
+
+
+def _of_context() -> Iterator[ConfigurationError]:
+    """A class of the user's around each run: Luigi would end on one that is not there."""
+    name = worker().task_process_context
+    if not name:
+        return
+    module, _, of_module = name.rpartition(".")
+    try:
+        getattr(importlib.import_module(module), of_module)
+    except Exception as error:
+        place, _ = _said(worker, "task_process_context")
+        found = f"{name!r}: {type(error).__name__}: {error}"
+        yield ConfigurationError(place, "module.Class that Python can import", found, "correct it, or leave it out")
+
+
+def _of_logging_file() -> Iterator[ConfigurationError]:
+    path = core().logging_conf_file
+    if not path:
+        return
+    place, _ = _said(core, "logging_conf_file")
+    if not os.path.lexists(path):
+        yield ConfigurationError(place, "a file", f"{path}, which is not there", "correct it, or leave it out")
+        return
+    error = config_files.refusal(path, f"{place}: {path}")
+    if error:
+        yield error
+        return
+    parser = configparser.RawConfigParser()
+    parser.read(path)
+    missing = [f"[{section}]" for section in ("loggers", "handlers", "formatters") if section not in parser]
+    if missing:
+        yield ConfigurationError(
+            place, _LOGGING_FILE, f"no {', '.join(missing)} in {path}", "correct it, or leave it out"
+        )
+
+
+def _set_up_logging() -> None:
+    """What Luigi does when it begins to schedule; what fails there has no exit code of its own."""
+    try:
+        InterfaceLogging.setup(core())
+    except Exception as error:
+        place, path = _said(core, "logging_conf_file")
+        raise ConfigurationError(
+            place,
+            _LOGGING_FILE,
+            f"{path}: {type(error).__name__}: {error}",
+            "correct it, or leave it out",
+        ) from error
+
+
+def _make_place_of_locks() -> None:
+    """What Luigi does before it schedules. Below the temporary directory, the default may be another user's."""
+    values = core()
+    if values.no_lock:
+        return
+    try:
+        os.mkdir(values.lock_pid_dir, 0o700)
+    except FileExistsError:
+        reason = "" if os.access(values.lock_pid_dir, os.R_OK | os.W_OK | os.X_OK) else os.strerror(errno.EACCES)
+    except OSError as error:
+        reason = error.strerror or str(error)
+    else:
+        return
+    if reason:
+        place, _ = _said(core, "lock_pid_dir")
+        raise ConfigurationError(
+            place,
+            "a directory that this user can write to",
+            f"{values.lock_pid_dir}: {reason}",
+            "set it to a directory of your own, or give --no-lock",
+        )
