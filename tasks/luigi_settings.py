@@ -32,6 +32,8 @@ _WRITTEN = (*(section.get_task_family() for section in _SECTIONS), "RangeDaily",
 
 _LOGGING_FILE = "a file that Python's logging can read (logging.config.fileConfig)"
 _LOST = "the reason of a failure would be lost"
+_TIMED = f"with a timeout Luigi runs each stage in a process of its own, and {_LOST}"
+_LIMIT_ALL = "leave it out, and limit the whole command: timeout 3600 daystone run ..."
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,8 @@ _RULES = (
         "worker",
         "timeout",
         _is_off,
-        f"0: with a timeout Luigi runs each stage in a process of its own, and {_LOST}",
-        "leave it out, and limit the whole command: timeout 3600 daystone run ...",
+        f"0: {_TIMED}",
+        _LIMIT_ALL,
     ),
     _Rule(
         "worker",
@@ -152,6 +154,14 @@ def check() -> None:
     if CmdlineParser.get_instance() is not None:
         _set_up_logging()
         _make_place_of_locks()
+
+
+def check_class(task: type[luigi.Task]) -> None:
+    """Raise ConfigurationError for a task that sets by itself what ``[worker] timeout`` sets for all."""
+    if task.worker_timeout:
+        raise ConfigurationError(
+            f"{task.__name__}.worker_timeout", f"None: {_TIMED}", str(task.worker_timeout), _LIMIT_ALL
+        )
 
 
 def refusals() -> Iterator[ConfigurationError]:

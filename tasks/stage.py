@@ -40,6 +40,7 @@ class Dated(luigi.Task):
     @classmethod
     def get_param_values(cls, params: Any, args: Any, kwargs: Any) -> Any:
         with refusal_as_exit_code():
+            luigi_settings.check_class(cls)
             # A clone brings both: the configuration is read for a task that is asked for by name alone.
             if "use_case" not in kwargs:
                 kwargs = kwargs | {"use_case": config.default_use_case()}
