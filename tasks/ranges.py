@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import luigi
 from luigi.tools.range import RangeDailyBase
 
 from spark_lib.errors import ConfigurationError, DamagedPartition
+from tasks import config, luigi_settings
 from tasks.parameters import DayParameter, refusal_as_exit_code
 
 
 def install() -> None:
-    """Wrap ``complete`` of Luigi's daily ranges once.
+    """Wrap ``complete`` of Luigi's daily ranges once, and check the configuration before it makes one.
 
     A damaged day raises in its own ``complete()``, which is right: scheduled, it names itself, and the other days run.
     Asked by the range first, it would fail the range and build nothing. An open end, without the limit in days that
@@ -40,8 +44,26 @@ def install() -> None:
         except DamagedPartition:
             return False
 
+    get_values = RangeDailyBase.get_param_values.__func__  # type: ignore[attr-defined]  # of a class method
+
+    def checked_values(cls: type[RangeDailyBase], params: Any, args: Any, kwargs: Any) -> Any:
+        with refusal_as_exit_code():
+            config.check_files()
+            luigi_settings.check()
+            _check_types(cls, params)
+        return get_values(cls, params, args, kwargs)
+
+    RangeDailyBase.get_param_values = classmethod(checked_values)  # type: ignore[assignment]  # Luigi has no option
     RangeDailyBase.complete = complete_of_range  # type: ignore[method-assign, assignment]  # Luigi has no option
     for name, meaning in (("start", "the first day"), ("stop", "the day after the last")):
         parameter = DayParameter(f"--{name}", default=None, description=meaning)
         parameter.__set_name__(RangeDailyBase, name)  # Python's own call comes with a class body only
         setattr(RangeDailyBase, name, parameter)
+
+
+def _check_types(ranges: type[RangeDailyBase], params: list[tuple[str, luigi.Parameter[Any]]]) -> None:
+    """Raise ConfigurationError for a value of a file that is not of its type: Luigi would end with a traceback."""
+    for name, parameter in params:
+        text = config.in_files(ranges.get_task_family(), name)
+        if text is not None:
+            config.parsed(parameter, f"[{ranges.get_task_family()}] {name}", text)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from spark_lib import use_case as use_cases
 from spark_lib.lake import Lake, RawFeed
 from spark_lib.use_case import UseCase
-from tasks import config
+from tasks import config, luigi_settings
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Place:
 def configured() -> Place:
     """Raises ConfigurationError where the configuration names nothing that can be used."""
     config.check_files()
+    luigi_settings.check()
     name = use_cases.normalise(config.default_use_case())
     case = use_cases.load(name)
     settings = config.Settings(name, case)

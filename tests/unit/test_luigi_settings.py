@@ -26,6 +26,7 @@ NO_CODE = (
 )
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Luigi's, of its own older names
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -365,6 +366,40 @@ def test_luigis_command_refuses_what_its_options_set(daystone: Verbs, options: l
 
     assert (result.code, result.last_error) == (30, message)
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    ("users_own", "message"),
+    [
+        (
+            "[RangeDaily]\ntask_limit = 5  # tasks\n",
+            "[RangeDaily] task_limit: wanted a value without a comment behind it; found '5  # tasks'. "
+            "Next: put the comment on its own line",
+        ),
+        (
+            "[RangeDaily]\ntask_limit = many\n",
+            "[RangeDaily] task_limit: wanted a value of type int; found 'many'. Next: correct it",
+        ),
+        ("[worker]\ntimeout = 3600\n", f"[worker] timeout: {TIMEOUT}"),
+    ],
+    ids=["comment", "type", "timeout"],
+)
+def test_a_range_refuses_it_by_name(daystone: Verbs, users_own: str, message: str) -> None:
+    asked = ["RangeDaily", "--of", "FeatureEngineering", "--start", "2026-01-01", "--stop", "2026-01-03"]
+
+    result = Commands(daystone.home).luigi("--module", "tests.unit.stubs.quick", *asked, env=of(daystone, users_own))
+
+    assert (result.code, result.last_error) == (30, message)
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("verb", [["status"], ["gc"], ["files", "features", "--date", "2026-01-01"]])
+def test_every_verb_that_reads_the_configuration_refuses_it_by_name(daystone: Verbs, verb: list[str]) -> None:
+    result = daystone(*verb, **of(daystone, "[worker]\ntimeout = 3600\n"))
+
+    assert (result.code, result.stdout, last_line(result)) == (31, "", f"Error: [worker] timeout: {TIMEOUT}")
 
 
 @pytest.mark.processes
