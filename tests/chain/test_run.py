@@ -27,7 +27,9 @@ def test_a_run_builds_what_is_missing_and_a_second_one_starts_no_jvm_and_writes_
     assert first.code == 0, first.stderr
     assert first.stdout.startswith("built 1 partition in ")
     assert first.stdout.splitlines()[1].startswith(f"predictions of {DAY}: 150 rows by the model of 2026-02-23, in ")
-    assert [line.split()[:2] for line in first.stderr.splitlines()] == [["log:", log(chain)], ["predictions", DAY]]
+    place_of_log, line = first.stderr.splitlines()
+    assert place_of_log == f"log: {log(chain)}"
+    assert line.split()[:5] == ["predictions", "1", "of", "1", DAY]
     assert chain.rows("predictions", DAY) == rows
     calls, before = chain.java_calls(), listing(chain.root)
 
