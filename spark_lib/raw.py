@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from spark_lib.use_case import Feed
 
 _CHECKED: set[tuple[str, RawDay]] = set()  # days of Parquet whose files this process has found to fit their schema
+_TIMES = "_times"  # no key's name: the library keeps names with an underscore in front
 #: Bytes of CSV that a task reads at the least: reading is soon done, a task costs Spark 0.1 s.
 _TASK_BYTES = 2**24
 
@@ -70,8 +71,9 @@ def check(raw: RawDays, feed: Feed, frame: DataFrame, never_null: Sequence[str] 
                 raise BadData(where, f"no null in {column!r}", f"{nulls:,} of {rows:,} rows", land_again)
         if rows and found[day]["keys"] != rows:
             of_day = frame.where(F.col("landed") == F.lit(day))
-            twice = of_day.groupBy(feed.key).count().where("count > 1").orderBy(feed.key).collect()[0]
-            example = f"{rows - found[day]['keys']:,} rows too many, as {twice[feed.key]!r} {twice['count']} times"
+            by_key = of_day.groupBy(feed.key).agg(F.count(F.lit(1)).alias(_TIMES))
+            twice = by_key.where(F.col(_TIMES) > 1).orderBy(feed.key).collect()[0]
+            example = f"{rows - found[day]['keys']:,} rows too many, as {twice[feed.key]!r} {twice[_TIMES]} times"
             raise BadData(where, f"each {feed.key!r} once", example, land_again)
         if rows < raw.feed.min_rows:
             least = f"at least {raw.feed.min_rows:,} rows ([raw.{raw.feed.name}] min_rows)"

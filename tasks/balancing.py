@@ -33,6 +33,10 @@ class Balancing(Stage):
         "seed",
     )
 
+    @property
+    def feeds_read(self) -> list[str]:
+        return [self.case.label.feed]
+
     def requires(self) -> list[FeatureEngineering | RawPartition]:
         if self.begins_too_early:
             return []  # run() says so: Luigi would call an error raised here a scheduling error

@@ -45,7 +45,7 @@ _MET: dict[tuple[str, str], _Met] = {}
 
 def met(stage: Stage, complete: Iterable[date]) -> None:
     """Remember days of a stage's dataset that a run has found to be complete."""
-    if stage.settings_used or stage.dataset in _BACK:
+    if stage.dataset in _BACK or stage.recorded_settings():
         known = _MET.setdefault((stage.lake, stage.use_case), _Met(stage)).days.setdefault(stage.dataset, set())
         new = set(complete) - known
         known |= new

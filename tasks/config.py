@@ -12,7 +12,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -191,6 +191,15 @@ class Settings:
         values = self._section(raw, feed)
         dialect = Dialect(**{option.name: getattr(values, option.name) for option in fields(Dialect)})
         return RawFeed(feed, root, self._name, values.path, values.format, values.flag, values.min_rows, dialect)
+
+    def dialects(self, root: str, feeds: Sequence[str]) -> dict[str, Any]:
+        """Each option of those feeds that land as CSV, by its name in the configuration."""
+        return {
+            f"{feed.section}.{option}": value
+            for feed in (self.feed(root, name) for name in feeds)
+            if feed.format == "csv"
+            for option, value in asdict(feed.dialect).items()
+        }
 
     def on_s3(self, root: str) -> bool:
         """Whether the lake or any feed lies on S3."""

@@ -14,6 +14,10 @@ class FeatureEngineering(Stage):
 
     dataset = "features"
 
+    @property
+    def feeds_read(self) -> list[str]:
+        return self.case.feature_feeds
+
     def requires(self) -> list[RawPartition]:
         self.refuse_earlier_days()
         return [self.clone(RawPartition, feed=feed) for feed in self.case.feature_feeds]

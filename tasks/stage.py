@@ -152,9 +152,16 @@ class Stage(Dated):
         return self.settings.lake.max_records_per_file
 
     def recorded_settings(self) -> Mapping[str, Any]:
-        """The configuration values that this stage's result depends on."""
+        """The configuration values that this stage's result depends on: those of ``[training]`` that it uses, and how the CSV
+        feeds that it reads are written."""
         values = self.settings.training
-        return {name: getattr(values, name) for name in self.settings_used}
+        used = {name: getattr(values, name) for name in self.settings_used}
+        return used | self.settings.dialects(self.lake, self.feeds_read)
+
+    @property
+    def feeds_read(self) -> Sequence[str]:
+        """The raw feeds that the stage reads itself."""
+        return ()
 
     def publish(self, attempt: Attempt, written: Rows | Documents) -> None:
         """Commit, and say in words what now stands."""

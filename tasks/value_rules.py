@@ -14,6 +14,8 @@ from spark_lib.errors import ConfigurationError
 _QUOTES = "\"'`´“”„‟‘’‚‛«»‹›「」『』＂＇"
 _COMMENT = re.compile(r"(^|\s)[#;]|\s//(\s|$)")
 _COMMENT_BEHIND_JSON = re.compile(r"^[#;]|[}\]]\s*(#|;|//)[^}\]]*$")
+#: Alone they are values, such as the separator of a CSV file.
+_SIGNS = ("#", ";")
 #: Between the letters of some scripts they are spelling.
 _JOINERS = "\u200c\u200d"
 _INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
@@ -57,6 +59,8 @@ def _flaws(place: str, text: str, json: bool) -> list[tuple[str, str]]:
     if not bare:
         return []
     flaws = []
+    if bare in _SIGNS:
+        return []
     comment = (_COMMENT_BEHIND_JSON if json else _COMMENT).search(bare)
     value = bare[: comment.start()].strip() if comment and not json else bare
     if value and (value[0] in _QUOTES or value[-1] in _QUOTES):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import tasks
 from spark_lib import use_case as use_cases
 from spark_lib.errors import ConfigurationError
+from spark_lib.lake import Dialect
 from tasks import config
 from tests.processes import Commands
 from tests.unit.stubs import cases
@@ -189,6 +192,21 @@ def test_the_settings_that_affect_a_result_are_those_that_are_recorded(
     configure(monkeypatch, f"[lake]\nroot = {tmp_path}\n[pipeline]\nuse_case = {LOANS}\n[training]\nwindow_days = 9\n")
 
     assert Leaf(date=date(2026, 1, 1)).recorded_settings() == {"window_days": 9}
+
+
+def test_how_a_csv_feed_is_written_is_recorded_by_the_stages_that_read_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    configure(
+        monkeypatch,
+        f"[lake]\nroot = {tmp_path}\n[pipeline]\nuse_case = {LOANS}\n[raw.events]\nformat = csv\nseparator = ;\n",
+    )
+
+    features = tasks.FeatureEngineering(date=date(2026, 1, 1)).recorded_settings()
+
+    assert features["raw.events.separator"] == ";"
+    assert features.keys() == {f"raw.events.{option.name}" for option in fields(Dialect)}
+    assert not any("raw" in name for name in tasks.Balancing(date=date(2026, 1, 12)).recorded_settings())
 
 
 # What is refused

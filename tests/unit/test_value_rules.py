@@ -90,6 +90,8 @@ def test_white_space_around_a_value_is_refused(text: str) -> None:
         "local[*]",
         "{root}/raw/{feed}/{date:%Y-%m-%d}",
         "p#ss;w'rd",
+        ";",
+        "#",
     ],
 )
 def test_everything_else_is_a_value(text: str) -> None:
