@@ -18,7 +18,6 @@ from spark_lib.reading import read_partitions
 from spark_lib.resampling import drawn
 from spark_lib.selection import Pinned, approved_model
 from spark_lib.splitting import GROUP, group
-from spark_lib.use_case import Feature
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -73,7 +72,7 @@ def compare_models(
         return found | {"loses": False, "detail": f"not compared with the model of {old.date}: {hindrance}"}
     rows = read_partitions(spark(), [balanced], NATURAL)
     try:
-        matrix.check_filled(rows, _features(old))
+        matrix.check_filled(rows, old.features)
     except BadData as error:
         return found | {"loses": False, "detail": f"not compared with the model of {old.date}: {error.found}"}
     if balanced.manifest.rows(NATURAL) > ROWS:
@@ -118,10 +117,6 @@ def incomparable(challenger: Pinned, champion: Pinned, balanced: Partition) -> s
     return ""
 
 
-def _features(model: Pinned) -> dict[str, Feature]:
-    return {feature["name"]: Feature(feature["type"], feature["fill"]) for feature in model.card["features"]}
-
-
 def _scored_twice(rows: DataFrame, challenger: Pinned, champion: Pinned) -> metrics.ScoredTwice:
     from pyspark.sql import functions as F
 
@@ -130,7 +125,7 @@ def _scored_twice(rows: DataFrame, challenger: Pinned, champion: Pinned) -> metr
         check_digest(model.model, model.digest)
         check_safe(model.model)
         back = model.card["calibration"]
-        rows = scored_by(model.model, rows, rows.columns, _features(model), back, model.digest, name)
+        rows = scored_by(model.model, rows, rows.columns, model.features, back, model.digest, name)
     counted = rows.groupBy(*names, GROUP).agg(
         F.count_if(F.col("label") == 1).alias("positives"), F.count_if(F.col("label") == 0).alias("negatives")
     )

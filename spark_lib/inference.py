@@ -39,7 +39,7 @@ def build(
     has not the columns of its manifest; ModelError where the model is not the one that its card names, or is not safe to
     load.
     """
-    wanted = {f["name"]: Feature(f["type"], f["fill"]) for f in model.card["features"]}
+    wanted = model.features
     check_columns(features, wanted)
     there = dict(features.manifest.schema)
     identity = identity_of(case, features)

@@ -13,6 +13,7 @@ from typing import Any
 
 from spark_lib import gates
 from spark_lib.lake import Documents, Lake, Partition, read_document
+from spark_lib.use_case import Feature
 
 #: The names of the documents: what a training publishes, and what a selection does.
 MODEL, CARD, REPORT, SELECTION = "model.onnx", "card.json", "report.html", "selection.json"
@@ -26,6 +27,14 @@ class Pinned:
     model: bytes
     digest: str
     card: dict[str, Any]
+
+    @property
+    def features(self) -> dict[str, Feature]:
+        """The columns of the model's matrix, in its order."""
+        return {
+            feature["name"]: Feature(feature["type"], feature["fill"], feature.get("nominal", False))
+            for feature in self.card["features"]
+        }
 
 
 def build(
