@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from spark_lib import __version__, s3a
-from spark_lib.errors import ConfigurationError, LakeError
+from spark_lib.errors import ConfigurationError, DaystoneError, LakeError
 from spark_lib.files import spark_path
 from spark_lib.lake import is_s3, s3_client
 from spark_lib.lake.stores import open_store
@@ -29,8 +29,7 @@ class Seen:
     python: str
     version: str = __version__
     credentials: str = ""
-    endpoint: str = ""
-    refused: LakeError | None = None
+    refused: DaystoneError | None = None
 
 
 def prove(spark: SparkSession, root: str) -> str:
@@ -54,8 +53,8 @@ def prove(spark: SparkSession, root: str) -> str:
 
 def look(root: str, probe: str, connection: s3_client.Connection) -> Seen:
     """What a Python worker does: find what the driver wrote, write, list and read."""
-    s3_client.configure(connection.endpoint, connection.trust_unconditional_puts, region=connection.region)
-    seen = Seen(platform.node(), platform.python_version(), endpoint=s3_client.endpoint() if is_s3(root) else "")
+    s3_client.use(connection)
+    seen = Seen(platform.node(), platform.python_version())
     try:
         if is_s3(root):
             seen = replace(seen, credentials=s3_client.credentials_by())
@@ -66,7 +65,7 @@ def look(root: str, probe: str, connection: s3_client.Connection) -> Seen:
         store.create(mine, b"probe")
         if mine not in [entry.key for entry in store.list(probe)] or store.read(mine) is None:
             raise LakeError(root, "what was just written", "nothing", "read the log of the store")
-    except LakeError as error:
+    except DaystoneError as error:
         return replace(seen, refused=error)
     return seen
 
@@ -74,7 +73,7 @@ def look(root: str, probe: str, connection: s3_client.Connection) -> Seen:
 def _ask_a_worker(spark: SparkSession, root: str, probe: str) -> Seen:
     from py4j.protocol import Py4JJavaError
 
-    connection = s3_client.connection()
+    connection = s3_client.connection_to(root)
     try:
         (seen,) = spark.sparkContext.parallelize([probe], 1).map(lambda name: look(root, name, connection)).collect()
     except Py4JJavaError as error:
@@ -93,18 +92,11 @@ def _ask_a_worker(spark: SparkSession, root: str, probe: str) -> Seen:
         )
     if seen.refused is not None:
         refused = seen.refused
-        raise LakeError(
+        raise type(refused)(
             f"{refused.where} (Python of the executors, on {seen.host})",
             refused.wanted,
             refused.found,
             f"{refused.next_step}, {_HERE}",
-        )
-    if is_s3(root) and seen.endpoint != s3_client.endpoint():
-        raise ConfigurationError(
-            f"endpoint of the executors, on {seen.host}",
-            s3_client.endpoint() or "AWS's own, as here",
-            seen.endpoint or "AWS's own",
-            "unset S3_ENDPOINT and AWS_ENDPOINT_URL_S3 where executors run, or set the same here",
         )
     return seen
 

@@ -92,11 +92,12 @@ def settings(paths: Iterable[str]) -> dict[str, str]:
         # Known, so that a file's etag can be told from its content again.
         "spark.hadoop.fs.s3a.multipart.size": str(PART_BYTES),
     }
-    if s3_client.endpoint():
+    endpoint = s3_client.endpoint()
+    if endpoint:
         found |= {
-            "spark.hadoop.fs.s3a.endpoint": s3_client.endpoint(),
+            "spark.hadoop.fs.s3a.endpoint": endpoint,
             "spark.hadoop.fs.s3a.path.style.access": "true",
-            "spark.hadoop.fs.s3a.connection.ssl.enabled": str(s3_client.endpoint().startswith("https://")).lower(),
+            "spark.hadoop.fs.s3a.connection.ssl.enabled": str(endpoint.startswith("https://")).lower(),
         }
     return found
 
@@ -112,7 +113,8 @@ def refusal(text: str) -> LakeError | None:
         code = status[3] if status[3] and status[3] != "null" else status[2]
         (wanted, next_step), found = s3_client.remedy(code), f"{code} ({status[1]})"
     elif unreachable:
-        wanted, next_step = f"an answer from {s3_client.endpoint() or 'AWS'}", "check the network, then run again"
+        server = s3_client.server()
+        wanted, next_step = f"an answer from {server.name}", f"check {server.suspect}, then run again"
         found = unreachable[1]
     else:
         return None

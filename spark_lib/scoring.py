@@ -188,7 +188,7 @@ def _forget_archives() -> None:
 
 def scored(job: Job, share: Sequence[Slice], task: int) -> Done:
     """Score a share into files of its own."""
-    s3_client.configure(job.connection.endpoint, job.connection.trust_unconditional_puts, region=job.connection.region)
+    s3_client.use(job.connection)
     trees = job.engine.forest if isinstance(job.engine, Engine) else None
     done = Done(slow=trees.why_not_compiled() if trees else "")
 

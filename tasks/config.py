@@ -24,6 +24,7 @@ from luigi.configuration import get_config
 from spark_lib.choices import BALANCING, CALIBRATION, CONSTANT_COLUMNS, SPLITS, check_calibration
 from spark_lib.errors import ConfigurationError, did_you_mean
 from spark_lib.lake import DEFAULT_PATH, Dialect, RawFeed, is_s3, s3_client
+from spark_lib.lake.s3_settings import Said, checked_url
 from spark_lib.use_case import UseCase, directory, load, shipped
 from tasks import config_files, defaults, value_rules
 
@@ -207,7 +208,23 @@ class Settings:
 
     def connect(self) -> None:
         """Tell this process how its configuration reaches S3."""
-        s3_client.configure(self.lake.endpoint, self.lake.trust_unconditional_puts, self.lake.cache)
+        values = self.lake
+        s3_client.configure(
+            values.endpoint, values.trust_unconditional_puts, values.cache, endpoint_by=self.said_by("lake", "endpoint")
+        )
+
+    def check_server(self, root: str) -> None:
+        """See, where the lake or a feed lies on S3, that its server is named so that it can be asked.
+
+        Raises ConfigurationError for a variable, a setting or a file of AWS's tools that cannot be used.
+        """
+        if self.on_s3(root):
+            s3_client.server()
+
+    def said_by(self, family: str, key: str) -> str:
+        """The option or the setting that has set a value; its usual name where nothing has."""
+        texts = _texts(family, key, self._sections(family, ""), self._defaults(family, ""))
+        return next((place for place, _ in texts), f"[{family}] {key}")
 
     def check(self) -> None:
         """Resolve and check everything. Raises ConfigurationError for the first value that cannot work."""
@@ -228,6 +245,8 @@ class Settings:
         )
         for name in ("label_delay_days", "min_positives", "seed"):
             _at_least("training", name, getattr(values, name), 0)
+        if self.lake.endpoint:
+            checked_url(Said(self.lake.endpoint, self.said_by("lake", "endpoint")))
         _at_least("lake", "max_records_per_file", self.lake.max_records_per_file, 1)
         hours = self.lake.max_attempt_hours
         _between("lake", "max_attempt_hours", hours, hours > 0, "above 0")

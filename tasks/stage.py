@@ -47,7 +47,9 @@ class Dated(luigi.Task):
             if "lake" not in kwargs:
                 kwargs = kwargs | {"lake": config.default_lake()}
             values = super().get_param_values(params, args, kwargs)
-            _check_once(dict(values)["use_case"])
+            named = dict(values)
+            _check_once(named["use_case"])
+            _check_server_once(named["use_case"], named["lake"])
             return values
 
     @cached_property
@@ -254,6 +256,7 @@ def previous(day: date, days: int) -> date:
 
 
 _CHECKED: set[str] = set()
+_CHECKED_SERVERS: set[tuple[str, str]] = set()
 
 
 def _check_once(use_case: str) -> None:
@@ -266,3 +269,11 @@ def _check_once(use_case: str) -> None:
     settings.check()
     settings.connect()
     _CHECKED.add(use_case)
+
+
+def _check_server_once(use_case: str, lake: str) -> None:
+    """Check what names the S3 server of a lake when its first task is made: before a process asks anything of it."""
+    if (use_case, lake) in _CHECKED_SERVERS:
+        return
+    config.Settings(use_case, use_cases.load(use_case)).check_server(lake)
+    _CHECKED_SERVERS.add((use_case, lake))

@@ -1,5 +1,5 @@
-"""How a process reaches S3, and what S3 refuses in words: credentials come from AWS's own chain, the endpoint from
-``S3_ENDPOINT``, ``AWS_ENDPOINT_URL_S3`` or ``configure``. One client serves a process and its threads.
+"""How a process reaches S3, and what S3 refuses in words: credentials come from AWS's own chain, the server and the region
+from what ``s3_settings`` resolves. One client serves a process and its threads.
 """
 
 from __future__ import annotations
@@ -9,9 +9,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from spark_lib.errors import DamagedPartition, LakeError
+from spark_lib.lake import s3_settings
+from spark_lib.lake.s3_settings import NOBODY, Said, Server
+from spark_lib.lake.store import is_s3
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -40,7 +45,6 @@ _REMEDIES = {
         "a token, a region and a clock that are right",
         "fetch new credentials and check AWS_REGION, then run again",
     ),
-    "404": ("S3's own word on what is not there", "check S3_ENDPOINT: something else answers in its place"),
     **dict.fromkeys(_OF_ANOTHER_REGION, ("the bucket's own region", "set AWS_REGION to the region of the bucket")),
 }
 
@@ -52,31 +56,40 @@ NO_CREDENTIALS = (
 
 @dataclass(frozen=True)
 class Connection:
-    """What configuration says about S3: ``endpoint`` where the environment names none, whether a server that ignores
-    conditions is to be used all the same, the directory in which manifests are kept once they were read, and the region
-    where the environment names none."""
+    """What configuration says about S3: ``endpoint`` and who said it, whether a server that ignores conditions is to be used
+    all the same, the directory in which manifests are kept once they were read, and the region where the environment names
+    none. ``resolved`` is what another process has made of all this and its environment: ours does not count."""
 
-    endpoint: str = ""
+    endpoint: Said = NOBODY
     trust_unconditional_puts: bool = False
     cache: str = ""
-    region: str = ""
+    region: Said = NOBODY
+    resolved: bool = False
 
 
 _connection = Connection()
-_clients: dict[tuple[int, str], BaseClient] = {}
+_clients: dict[tuple[int, Server], BaseClient] = {}
 _clients_lock = threading.Lock()
 
 
-def configure(endpoint: str = "", trust_unconditional_puts: bool = False, cache: str = "", region: str = "") -> None:
+def configure(
+    endpoint: str = "", trust_unconditional_puts: bool = False, cache: str = "", endpoint_by: str = "[lake] endpoint"
+) -> None:
     """Say once a process what its configuration says about S3."""
+    use(Connection(Said(endpoint, endpoint_by if endpoint else ""), trust_unconditional_puts, cache))
+
+
+def use(connection: Connection) -> None:
+    """Reach S3 as this says, from here on: a process that works for another one asks the other one's server."""
     global _connection
-    _connection = Connection(endpoint, trust_unconditional_puts, cache, region)
+    _connection = connection
 
 
 def forget_clients() -> None:
     """Make new clients from here on, with the credentials and the region that hold now."""
     with _clients_lock:
         _clients.clear()
+    _resolved.cache_clear()
 
 
 def configured() -> Connection:
@@ -85,55 +98,80 @@ def configured() -> Connection:
 
 
 def connection() -> Connection:
-    """How this process reaches S3, for another one to ``configure``."""
-    return replace(_connection, endpoint=endpoint(), cache="", region=region())
+    """How this process reaches S3, for another one to ``use``. Raises ConfigurationError as ``server`` does."""
+    found = server()
+    return replace(_connection, endpoint=found.endpoint, cache="", region=found.region, resolved=True)
+
+
+def connection_to(*roots: str) -> Connection:
+    """``connection`` where one of these lakes is on S3; else nothing that names a server is looked at."""
+    return connection() if any(map(is_s3, roots)) else Connection()
 
 
 def credentials_by() -> str:
-    """Which link of AWS's chain gives this process its credentials, as ``env``; empty where none does."""
+    """Which link of AWS's chain gives this process its credentials, as ``env``; empty where none does.
+
+    Raises ConfigurationError for a profile that is not there, and LakeError for a chain that breaks.
+    """
     import boto3
 
-    found = boto3.session.Session().get_credentials()
+    s3_settings.aws_profile()
+    with told("credentials"):
+        found = boto3.session.Session().get_credentials()
     return str(found.method) if found else ""
 
 
 def remedy(code: str) -> tuple[str, str]:
     """What was wanted where S3 answers with this code of error, and the next step."""
+    if code == "404":
+        return "S3's own word on what is not there", f"check {server().suspect}: something else answers in its place"
     return _REMEDIES.get(code, ("an answer", "run again; where it stays, read the server's log"))
 
 
+def server() -> Server:
+    """The server that this process asks, and the region that it signs for; who said so. Raises ConfigurationError where what
+    names them cannot be used."""
+    if _connection.resolved:
+        return Server(_connection.endpoint, _connection.region)
+    return _resolved(_connection, tuple(os.environ.get(name) for name in s3_settings.VARIABLES))
+
+
+@lru_cache(maxsize=4)
+def _resolved(connection: Connection, environment: tuple[str | None, ...]) -> Server:
+    return s3_settings.resolve(connection.endpoint, connection.region)
+
+
 def endpoint() -> str:
-    """The url of the server; empty for AWS's own."""
-    return os.environ.get("S3_ENDPOINT") or os.environ.get("AWS_ENDPOINT_URL_S3") or _connection.endpoint
+    """The url of the server; empty for AWS's own. Raises ConfigurationError as ``server`` does."""
+    return server().endpoint.value
 
 
 def region() -> str:
-    """The region to sign for."""
-    named = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or _connection.region
-    if named:
-        return named
-    import boto3
-
-    return boto3.session.Session().region_name or "us-east-1"  # of the profile
+    """The region to sign for. Raises ConfigurationError as ``server`` does."""
+    return server().region.value
 
 
 def client() -> BaseClient:
-    """The client of this process (a fork gets its own) for the endpoint that counts now."""
-    key = (os.getpid(), endpoint())
+    """The client of this process (a fork gets its own) for the server that counts now."""
+    asked = server()
+    key = (os.getpid(), asked)
     with _clients_lock:
         if key not in _clients:
             import boto3
             from botocore.config import Config
 
+            if _connection.resolved:
+                s3_settings.aws_profile()  # credentials are of the place where a process runs
             settings = Config(
                 connect_timeout=_CONNECT_SECONDS,
                 read_timeout=_READ_SECONDS,
                 retries={"mode": "standard", "total_max_attempts": TRIES},
                 max_pool_connections=32,
-                s3={"addressing_style": "path"} if endpoint() else {},
+                s3={"addressing_style": "path"} if asked.endpoint.value else {},
+                ignore_configured_endpoint_urls=True,  # they are in the answer, or passed over
             )
             made = boto3.session.Session().client(
-                "s3", endpoint_url=endpoint() or None, region_name=region(), config=settings
+                "s3", endpoint_url=asked.endpoint.value or None, region_name=asked.region.value, config=settings
             )
             made.meta.events.register_first("needs-retry.s3", _refuse_another_region)
             _clients[key] = made
@@ -163,6 +201,7 @@ def is_unreachable(error: Exception) -> bool:
 @contextmanager
 def told(where: str) -> Iterator[None]:
     """What S3 refuses, or never answers, as a LakeError that says what to do; never as "there is nothing"."""
+    from botocore import exceptions as aws
     from botocore.exceptions import BotoCoreError, ClientError, FlexibleChecksumError, NoCredentialsError
 
     try:
@@ -182,10 +221,35 @@ def told(where: str) -> Iterator[None]:
     except NoCredentialsError as error:
         wanted, next_step = NO_CREDENTIALS
         raise LakeError(where, wanted, "none", next_step) from error
+    except (
+        aws.CredentialRetrievalError,
+        aws.InvalidConfigError,
+        aws.PartialCredentialsError,
+        aws.SSOError,
+        aws.TokenRetrievalError,
+        aws.UnknownCredentialError,
+    ) as error:
+        wanted, next_step = NO_CREDENTIALS
+        raise LakeError(where, wanted, str(error).rstrip("."), f"correct what it names, or {next_step}") from error
     except (BotoCoreError, OSError) as error:
         if is_unreachable(error):
-            server = endpoint() or "AWS"
-            raise LakeError(
-                where, f"an answer from {server}", "no connection", "check S3_ENDPOINT and the network, then run again"
-            ) from error
+            raise _unreachable(where, error) from error
         raise LakeError(where, "a whole answer", str(error), "run again once the store answers") from error
+
+
+def _unreachable(where: str, error: Exception) -> LakeError:
+    """Who did not answer, and which variable or setting has named it."""
+    from botocore.exceptions import ProxyConnectionError, SSLError
+
+    asked, found, suspect = server(), "no connection", server().suspect
+    name = asked.name
+    if not asked.endpoint.value and "endpoint_url" in getattr(error, "kwargs", {}):
+        address = urlsplit(str(error.kwargs["endpoint_url"]))  # type: ignore[attr-defined]  # botocore has no types
+        name = f"AWS at {address.scheme}://{address.netloc}"
+    if isinstance(error, ProxyConnectionError):
+        proxy = s3_settings.proxy_variable("http" if asked.endpoint.value.startswith("http://") else "https")
+        found, suspect = f"no connection to the proxy that {proxy} names", f"{proxy} and the network"
+    elif isinstance(error, SSLError):
+        found = f"no connection by TLS: {error.kwargs.get('error')}"
+        suspect = f"{asked.endpoint.by or 'the network'} and AWS_CA_BUNDLE"
+    return LakeError(where, f"an answer from {name}", found, f"check {suspect}, then run again")

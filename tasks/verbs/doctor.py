@@ -16,7 +16,7 @@ from luigi.configuration import get_config
 
 from spark_lib import __version__, java, jvm
 from spark_lib.errors import ConfigurationError, DaystoneError
-from spark_lib.lake import landed
+from spark_lib.lake import landed, s3_client
 from tasks import config, config_files, defaults, luigi_settings, sessions
 from tasks.verbs import run as runner
 from tasks.verbs.place import Place, configured
@@ -61,6 +61,10 @@ def examine(spark: bool = False) -> Iterator[Finding]:
         return
     yield Finding("use case", True, f"{place.use_case} ({type(place.case).__module__}:{type(place.case).__name__})")
     yield from _settings(place)
+    server = _told("s3", lambda: _server(place))
+    yield from server
+    if not all(finding.ok for finding in server):
+        return  # what follows would ask it
     yield from _told("lake", lambda: _lake(place))
     if spark:
         yield from _told("executors", lambda: _executors(place))
@@ -180,6 +184,18 @@ def _scheduler() -> list[Finding]:
         return [Finding("scheduler", True, "inside the process ([core] local_scheduler)")]
     runner.find_scheduler()
     return [Finding("scheduler", True, f"luigid at {runner.scheduler_url()} answers")]
+
+
+def _server(place: Place) -> list[Finding]:
+    """The S3 server that would be asked, and who named it; nothing where no data lie on S3."""
+    if not place.settings.on_s3(place.partitions.root):
+        return []
+    server = s3_client.server()
+    endpoint = f"{server.endpoint.value}, by {server.endpoint.by}" if server.endpoint.by else "AWS's own"
+    by = f", by {server.region.by}" if server.region.by else ""
+    credentials = s3_client.credentials_by()
+    found = f"credentials by {credentials}" if credentials else "no credentials"
+    return [Finding("s3", True, f"{endpoint}; region {server.region.value}{by}; {found}")]
 
 
 def _lake(place: Place) -> list[Finding]:

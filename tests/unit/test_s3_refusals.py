@@ -142,6 +142,70 @@ def test_an_endpoint_where_nobody_listens_is_said_at_once(machine: Machine) -> N
     both_say(machine, f"s3://{BUCKET}/lake", no_connection(endpoint), S3_ENDPOINT=endpoint)
 
 
+def test_a_server_that_is_away_is_named_with_the_variable_that_named_it(machine: Machine) -> None:
+    endpoint = f"http://127.0.0.1:{s3.free_port()}"
+
+    both_say(
+        machine,
+        f"s3://{BUCKET}/lake",
+        no_connection(endpoint).replace("S3_ENDPOINT", "AWS_ENDPOINT_URL"),
+        S3_ENDPOINT="",
+        AWS_ENDPOINT_URL=endpoint,
+    )
+
+
+@pytest.mark.parametrize(
+    ("environment", "refusal"),
+    [
+        (
+            {"S3_ENDPOINT": "minio:9000"},
+            "S3_ENDPOINT: wanted http:// or https:// and the address, as in http://minio:9000; found 'minio:9000', "
+            "without a scheme. Next: correct S3_ENDPOINT",
+        ),
+        (
+            {"AWS_PROFILE": "nobody", "AWS_CONFIG_FILE": "/nowhere"},
+            "AWS_PROFILE: wanted a profile of AWS's files (~/.aws/config, ~/.aws/credentials); found 'nobody'; there are: "
+            "none. Next: correct it, or unset AWS_PROFILE",
+        ),
+    ],
+    ids=["endpoint", "profile"],
+)
+def test_what_names_no_server_is_refused_by_both_command_lines_and_doctor(
+    machine: Machine, environment: dict[str, str], refusal: str
+) -> None:
+    environment = {"AWS_SHARED_CREDENTIALS_FILE": "/nowhere"} | environment
+
+    luigi = machine.luigi(**environment)
+    run = machine.daystone("run", "--date", "2026-03-01", **environment)
+    doctor = machine.daystone("doctor", **environment)
+
+    assert (luigi.code, luigi.last_error, luigi.stderr.count("ERROR: ")) == (30, refusal, 1)
+    assert "Traceback" not in luigi.stderr
+    assert (run.code, run.stderr) == (31, f"Error: {refusal}\n")
+    assert (doctor.code, doctor.stdout.splitlines()[-1]) == (1, f"!! s3               {refusal}")
+
+
+def test_an_endpoint_of_an_option_is_refused_by_its_name(machine: Machine) -> None:
+    command = ["--module", "tasks", "BatchInference", "--date", "2026-03-01", "--lake-root", f"s3://{BUCKET}/lake"]
+
+    refused = machine.commands.luigi(*command, "--lake-endpoint", "minio:9000", env=machine.environment)
+
+    assert (refused.code, refused.last_error) == (
+        30,
+        "--lake-endpoint: wanted http:// or https:// and the address, as in http://minio:9000; found 'minio:9000', without "
+        "a scheme. Next: correct --lake-endpoint",
+    )
+
+
+def test_doctor_says_which_server_is_asked_and_by_whose_word(machine: Machine) -> None:
+    doctor = machine.daystone("doctor", S3_ENDPOINT="", AWS_ENDPOINT_URL=machine.server.endpoint)
+
+    assert (
+        f"ok s3               {machine.server.endpoint}, by AWS_ENDPOINT_URL; region eu-west-1, by AWS_REGION; credentials "
+        "by env" in doctor.stdout
+    )
+
+
 def test_an_endpoint_that_never_answers_is_said_within_15_seconds(machine: Machine) -> None:
     _, starting = timed(machine, f"http://127.0.0.1:{s3.free_port()}")  # what a busy machine takes to start the command
     with silence() as endpoint:

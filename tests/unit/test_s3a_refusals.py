@@ -63,5 +63,15 @@ def test_a_refusal_names_who_was_refused(text: str, said: str, monkeypatch: pyte
     assert str(s3a.refusal(text)) == said
 
 
+def test_a_server_that_is_away_is_named_with_what_named_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("S3_ENDPOINT", raising=False)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://10.0.0.9")
+
+    assert str(s3a.refusal(f": java.net.ConnectException: getFileStatus on s3a://bucket/x/rows: {UNREACHABLE}")) == (
+        "s3://bucket/x/rows (Spark, the driver): wanted an answer from http://10.0.0.9; found Connect to 10.0.0.9:443 "
+        "[/10.0.0.9] failed: Connection refused. Next: check AWS_ENDPOINT_URL and the network, then run again"
+    )
+
+
 def test_any_other_error_is_none_of_s3s() -> None:
     assert s3a.refusal(f"{TASK}java.lang.ArithmeticException: / by zero\n{READING}") is None
