@@ -99,6 +99,12 @@ def settings(paths: Iterable[str]) -> dict[str, str]:
             "spark.hadoop.fs.s3a.path.style.access": "true",
             "spark.hadoop.fs.s3a.connection.ssl.enabled": str(endpoint.startswith("https://")).lower(),
         }
+    elif (
+        "fips" not in s3_client.address()
+    ):  # which AWS's SDK for Java finds by itself, and takes with no other endpoint
+        # In words: by itself it would follow AWS_ENDPOINT_URL, of an executor's environment too, even where that is to be
+        # ignored.
+        found["spark.hadoop.fs.s3a.endpoint"] = s3_client.address()
     return found
 
 

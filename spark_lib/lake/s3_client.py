@@ -146,6 +146,12 @@ def endpoint() -> str:
     return server().endpoint.value
 
 
+def address() -> str:
+    """The url that requests go to: of AWS's own, too, that of the region."""
+    # S3A takes AWS's central address for none.
+    return str(client().meta.endpoint_url).replace("//s3.amazonaws.com", f"//s3.{region()}.amazonaws.com")
+
+
 def region() -> str:
     """The region to sign for. Raises ConfigurationError as ``server`` does."""
     return server().region.value

@@ -152,11 +152,24 @@ def test_spark_and_boto3_are_told_the_same(said: dict[str, str], monkeypatch: py
 
     settings = s3a.settings([])
 
-    told = settings.get("spark.hadoop.fs.s3a.endpoint", "https://s3.eu-central-1.amazonaws.com")
+    told = settings["spark.hadoop.fs.s3a.endpoint"]
     assert s3_client.client().meta.endpoint_url == told
     assert settings["spark.hadoop.fs.s3a.endpoint.region"] == s3_client.client().meta.region_name == "eu-central-1"
     if said:
         assert settings["spark.hadoop.fs.s3a.connection.ssl.enabled"] == str(told.startswith("https")).lower()
+
+
+def test_spark_is_told_awss_own_server_by_its_regions_name_even_where_the_sdk_for_java_would_follow_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://elsewhere")
+    monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
+    assert s3a.settings([])["spark.hadoop.fs.s3a.endpoint"] == "https://s3.us-east-1.amazonaws.com"
+
+    monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", "true")
+    s3_client.forget_clients()
+
+    assert "spark.hadoop.fs.s3a.endpoint" not in s3a.settings([])
 
 
 def test_who_works_for_another_process_asks_its_server(monkeypatch: pytest.MonkeyPatch) -> None:
