@@ -7,10 +7,11 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from spark_lib.errors import JavaMissing
+from spark_lib.errors import ConfigurationError, JavaMissing
 
 VERSIONS = (17, 21)
 #: As scripts/prerequisites.sh has it, which cannot ask Python.
@@ -18,6 +19,8 @@ INSTALL = (
     "Debian: sudo apt-get install default-jre-headless | macOS: brew install openjdk@17"
     " | Red Hat: sudo dnf install java-21-openjdk-headless"
 )
+#: Where Java finds further options.
+OPTIONS = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")
 _ANSWER_SECONDS = 30
 
 
@@ -38,26 +41,56 @@ def require() -> Java:
 
 
 def find() -> Java:
-    """The Java of JAVA_HOME, else of PATH. Raises JavaMissing where there is none, or one that Spark 4 refuses."""
+    """The Java of JAVA_HOME, else of PATH. Raises JavaMissing where there is none, or one that Spark 4 refuses, and
+    ConfigurationError for options of the environment with which it does not start."""
     home = os.environ.get("JAVA_HOME")
     name = os.path.join(home, "bin", "java") if home else "java"
     path = shutil.which(name)
     if path is None:
         raise _missing(f"no {name}")
-    try:
-        answer = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=_ANSWER_SECONDS)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise _missing(f"{path} does not start: {error}") from error
+    answer = _ask(path)
     lines = (answer.stderr + answer.stdout).splitlines()
-    build = "\n".join(line for line in lines if not line.startswith("Picked up "))
+    build = "\n".join(line for line in lines if "Picked up " not in line)
     said = re.search(r'version "(?:1\.)?(\d+)', build)
     if answer.returncode or not said:
+        _see_that_options_are_not_to_blame(path, answer)
         # macOS has a `java` that only says where to get one.
         raise _missing(f"{path} does not start")
     java = Java(path, int(said[1]), "JAVA_HOME" if home else "PATH", build)
     if java.version not in VERSIONS:
         raise _missing(f"{path} (by {java.found_by}) is Java {java.version}")
     return java
+
+
+def options_given() -> list[str]:
+    """The variables that give options to every JVM."""
+    return [name for name in OPTIONS if os.environ.get(name)]
+
+
+def _ask(path: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            [path, "-version"],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_ANSWER_SECONDS,
+            env=environment,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise _missing(f"{path} does not start: {error}") from error
+
+
+def _see_that_options_are_not_to_blame(path: str, answer: subprocess.CompletedProcess[str]) -> None:
+    given = options_given()
+    if given and not _ask(path, {name: value for name, value in os.environ.items() if name not in OPTIONS}).returncode:
+        lines = [line for line in (answer.stderr + answer.stdout).splitlines() if "Picked up " not in line]
+        raise ConfigurationError(
+            " and ".join(given),
+            "options that Java starts with",
+            lines[0].strip() if lines else f"exit code {answer.returncode} of {path}",
+            f"unset {' and '.join(given)}",
+        )
 
 
 def spark_home() -> str:

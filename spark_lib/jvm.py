@@ -15,12 +15,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from spark_lib import java
+from spark_lib.java import OPTIONS
 from spark_lib.lake.cache import user_directory
 
 _COLLECTOR = re.compile(r"-XX:\+Use\w*GC\b")
 _ARCHIVE = re.compile(r"-XX:(SharedArchiveFile|ArchiveClassesAtExit)=")
-#: Where Java finds further options.
-_OF_JAVA = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")
 OPTION = "-XX:SharedArchiveFile="
 #: Java crashes over an archive whose content is damaged, and does not look for that.
 SUSPECT = "should Java itself have crashed, make the archive of Spark's classes again (python -m spark_lib.startup)"
@@ -31,12 +30,18 @@ def options(master: str, given: str = "") -> str:
     collectors would keep it from starting."""
     if not re.match(r"local(\[|$)", master):
         return ""  # a driver of executors elsewhere lives long
-    chosen = " ".join([given, *(os.environ.get(name, "") for name in _OF_JAVA)])
+    chosen = " ".join([given, *(os.environ.get(name, "") for name in OPTIONS)])
     added = [] if _COLLECTOR.search(chosen) else ["-XX:+UseSerialGC"]
     kept = archive(java.require().build)
     if kept and not _ARCHIVE.search(chosen):
         added.append(f'"{OPTION}{kept}"')
     return " ".join(added)
+
+
+def options_of_environment() -> str:
+    """What to look at as well where a JVM does not start; empty where nobody gives it options of his own."""
+    given = java.options_given()
+    return f", or unset {' and '.join(given)}" if given else ""
 
 
 def archive(build: str) -> Path | None:

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from spark_lib import java
+from spark_lib import environment, java
 from spark_lib.errors import ConfigurationError, DaystoneError, LakeError
 from spark_lib.lake import s3_client
 from spark_lib.lake.cache import user_directory
@@ -146,6 +146,7 @@ def cause(text: str) -> str:
 
 
 def _resolve(directory: Path) -> None:
+    environment.check_spark_is_there()
     java.require()
     sys.stderr.write("Resolving Spark's jars for S3 (22 MB, once): about half a minute\n")
     sys.stderr.flush()
@@ -157,7 +158,9 @@ def _resolve(directory: Path) -> None:
         command = [str(Path(java.spark_home(), "bin", "spark-submit")), "--master", "local[1]"]
         command += ["--packages", ",".join(PACKAGES), "--exclude-packages", ",".join(EXCLUDED)]
         command += ["--conf", f"spark.jars.ivy={scratch}/ivy", str(nothing)]
-        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        answer = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", check=False, env=environment.for_spark("local")
+        )
         resolved = sorted(Path(scratch, "ivy", "jars").glob("*.jar"))
         if answer.returncode or not resolved:
             told = [line.strip() for line in answer.stderr.splitlines() if "unresolved" in line or "Exception" in line]

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spark_lib import interrupts, java, jvm, s3a
+from spark_lib import environment, interrupts, java, jvm, s3a
 from spark_lib.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ def session(
     """The session of this process; the arguments count when it is started. ``on_s3`` says that it will read or write there;
     ``quick_start`` gives the JVM of a local master what a short life wants (``spark_lib.jvm``).
 
-    Raises ConfigurationError where it does not start, and in a process that was forked after the start: a JVM does not
-    survive a fork.
+    Raises ConfigurationError where it does not start, or would be another one by the environment; and in a process that was
+    forked after the start: a JVM does not survive a fork.
     """
     global _started
     if _started is not None:
@@ -51,6 +51,7 @@ def session(
             )
         if spark.sparkContext._jsc is not None:  # not stopped by somebody
             return spark
+    environment.check(master)
     more = (s3a.settings(s3a.jars()) if on_s3 else {}) | dict(conf or {})
     quick = jvm.options(master, more.get("spark.driver.extraJavaOptions", "")) if quick_start else ""
     _started = os.getpid(), _start(master, driver_memory, shuffle_partitions, more, log_file, quick)
@@ -65,14 +66,15 @@ def _start(
     from pyspark.logger import PySparkLogger
     from pyspark.sql import SparkSession
 
-    utc = "-Duser.timezone=UTC"
+    # What Java would else take from the machine: how a time, a number and a capital letter are written, and how a text is kept.
+    everywhere = "-Duser.timezone=UTC -Duser.language=en -Duser.country=US -Dfile.encoding=UTF-8"
     settings = {
         "spark.driver.memory": driver_memory,
         # Of Spark's two settings the one that leaves `extraJavaOptions` to the user.
         "spark.driver.defaultJavaOptions": (
-            f'{utc} -Dlog4j2.configurationFile={LOG4J.as_uri()} "-Ddaystone.log={log_file}" {quick}'
+            f'{everywhere} -Dlog4j2.configurationFile={LOG4J.as_uri()} "-Ddaystone.log={log_file}" {quick}'
         ),
-        "spark.executor.defaultJavaOptions": utc,
+        "spark.executor.defaultJavaOptions": everywhere,
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.shuffle.partitions": str(shuffle_partitions),
         # A result depends on the data, not on where or when it is computed.
@@ -87,22 +89,21 @@ def _start(
         "spark.sql.execution.arrow.maxRecordsPerBatch": "65536",
     }
     settings |= _within_reach(master)
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    os.environ.setdefault("SPARK_HOME", java.spark_home())  # executors of a `local-cluster` start from there
     builder = SparkSession.builder.master(master).appName("daystone")
     for name, value in (settings | dict(conf)).items():
         builder = builder.config(name, str(value))
     java.require()
     begun = os.path.getsize(log_file) if os.path.isfile(log_file) else 0
     try:
-        with _terminal_spared(log_file), interrupts.kept():
+        with _terminal_spared(log_file), interrupts.kept(), environment.of_spark(master):
             spark = builder.getOrCreate()
     except (PySparkException, Py4JError) as error:
         raise ConfigurationError(
             "Spark session",
             f"one that starts, with the master {master!r}",
             _reason(error, log_file, begun),
-            f"correct [spark], or read {log_file}" + (f"; {jvm.SUSPECT}" if jvm.OPTION in quick else ""),
+            f"correct [spark], or read {log_file}{jvm.options_of_environment()}"
+            + (f"; {jvm.SUSPECT}" if jvm.OPTION in quick else ""),
         ) from error
     _write_no_checksum_files(spark)
     # PySpark prints what it raises, with its trace as JSON: the exception is enough.

@@ -152,6 +152,15 @@ def absolute(place: str, what: str, setting: str) -> str:
     and the ``setting`` to correct."""
     if not place.strip():
         raise ConfigurationError(what, "a directory", "an empty value", f"set {setting}")
+    try:
+        place.encode()
+    except UnicodeEncodeError:
+        raise ConfigurationError(
+            f"{what} {place!r}",
+            "a name in UTF-8",
+            "signs that Python could not read",
+            "set PYTHONUTF8=1, or LC_ALL to a locale of UTF-8 (C.UTF-8)",
+        ) from None
     if re.match("s3a?://", place, re.IGNORECASE):
         return _s3_url(place, what, setting)
     url = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/]*)|file:(?=/)", place)

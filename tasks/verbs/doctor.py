@@ -14,7 +14,7 @@ from functools import partial
 import luigi
 from luigi.configuration import get_config
 
-from spark_lib import __version__, java, jvm
+from spark_lib import __version__, environment, java, jvm
 from spark_lib.errors import ConfigurationError, DaystoneError
 from spark_lib.lake import landed, s3_client
 from tasks import config, config_files, defaults, luigi_settings, sessions
@@ -61,6 +61,7 @@ def examine(spark: bool = False) -> Iterator[Finding]:
         return
     yield Finding("use case", True, f"{place.use_case} ({type(place.case).__module__}:{type(place.case).__name__})")
     yield from _settings(place)
+    yield from _told("environment", lambda: _environment(place))
     server = _told("s3", lambda: _server(place))
     yield from server
     if not all(finding.ok for finding in server):
@@ -184,6 +185,17 @@ def _scheduler() -> list[Finding]:
         return [Finding("scheduler", True, "inside the process ([core] local_scheduler)")]
     runner.find_scheduler()
     return [Finding("scheduler", True, f"luigid at {runner.scheduler_url()} answers")]
+
+
+def _environment(place: Place) -> list[Finding]:
+    """What of the environment would break or change a Spark session, and what it holds that no session sees."""
+    master = place.settings.spark.master
+    environment.check(master)
+    kept = environment.kept_from(master)
+    found = (
+        f"Spark starts without {', '.join(kept)}" if kept else "nothing in it that Spark would have to start without"
+    )
+    return [Finding("environment", True, found)]
 
 
 def _server(place: Place) -> list[Finding]:

@@ -35,6 +35,34 @@ def test_on_a_machine_where_all_is_well_each_line_is_ok(daystone: Verbs) -> None
     assert "ok raw outcomes     newest landed day 2026-01-01" in result.stdout
 
 
+def test_an_installation_of_spark_that_is_gone_is_refused_by_name(daystone: Verbs) -> None:
+    assert wrong(examined(daystone, SPARK_HOME="/opt/gone")) == [
+        "!! environment      SPARK_HOME: wanted an installation of Spark; found /opt/gone, which is not there. Next: unset "
+        "SPARK_HOME"
+    ]
+
+
+def test_what_of_a_notebooks_environment_spark_is_spared_is_said(daystone: Verbs) -> None:
+    notebook = {"PYSPARK_SUBMIT_ARGS": "--master local[2] pyspark-shell", "PYSPARK_DRIVER_PYTHON": "jupyter"}
+
+    result = examined(daystone, **notebook)
+
+    assert "ok environment      Spark starts without PYSPARK_DRIVER_PYTHON, PYSPARK_SUBMIT_ARGS\n" in result.stdout
+
+
+def test_options_with_which_java_does_not_start_are_named(daystone: Verbs) -> None:
+    program = daystone.home / "jdk" / "bin" / "java"
+    program.write_text(
+        '#!/bin/sh\n[ -z "$JAVA_TOOL_OPTIONS" ] || { echo "Picked up JAVA_TOOL_OPTIONS: x" >&2; '
+        "echo \"Unrecognized VM option 'Nonsense'\" >&2; exit 1; }\necho 'openjdk version \"17.0.15\"' >&2\n"
+    )
+
+    assert wrong(examined(daystone, JAVA_TOOL_OPTIONS="-XX:+Nonsense")) == [
+        "!! java             JAVA_TOOL_OPTIONS: wanted options that Java starts with; found Unrecognized VM option "
+        "'Nonsense'. Next: unset JAVA_TOOL_OPTIONS"
+    ]
+
+
 def test_an_archive_of_sparks_classes_is_named(daystone: Verbs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(daystone.home / "cache"))
     name = jvm.name('openjdk version "17.0.15" 2025-04-15')
