@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +24,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from spark_lib.errors import ConfigurationError
+from spark_lib.errors import ConfigurationError, LakeError
+from spark_lib.lake.store import Conflict, Store, Unanswered
+from spark_lib.lake.stores import open_store
 
 FLAG = "_SUCCESS"
 #: The file in the truth's directory that says which sample this is.
 IDENTITY = "sample.json"
+#: A put that was not answered is sent again, so often at most.
+_TRIES = 3
 #: Raised when the same arguments give other rows.
 VERSION = 1
 #: Cycles are counted from here, so that a customer's schedule does not depend on the first day of the sample.
@@ -72,8 +75,8 @@ Bools = npt.NDArray[np.bool_]
 
 
 def write(
-    raw_dir_for: Callable[[str, date], Path],
-    truth_dir: Path,
+    raw_dir_for: Callable[[str, date], str | Path],
+    truth_dir: str | Path,
     first: date,
     days: int,
     rows_per_day: int,
@@ -82,33 +85,72 @@ def write(
 ) -> None:
     """Land ``days`` days of both feeds from ``first`` on: Parquet files in ``raw_dir_for(feed, day)``, then its flag.
 
-    A day has exactly ``rows_per_day`` applications; an outcomes day holds the outcomes, known that day, of loans
-    applied for since ``first``. A day or chunk without rows has no file. ``truth_dir/date=<day>/part-*.parquet``
-    holds ``loan_id, probability, defaulted`` of the day's applications. ``on_day`` is called after each day.
+    Directories are absolute paths or ``s3://bucket/prefix``; the bytes are the same. A day has exactly ``rows_per_day``
+    applications; an outcomes day holds the outcomes, known that day, of loans applied for since ``first``. A day or chunk
+    without rows has no file. ``truth_dir/date=<day>/part-*.parquet`` holds ``loan_id, probability, defaulted`` of the day's
+    applications. ``on_day`` is called after each day.
 
     The rows of a day depend on ``seed``, ``first``, ``rows_per_day`` and the day only, not on ``days``. Calling again
     with the same three skips the days that have their flag, finishes the others and goes on with later ones.
 
     Raises ConfigurationError for arguments out of range; where ``truth_dir`` is of a sample with other arguments; and
-    where a day's directory has content that no sample of this ``truth_dir`` wrote.
+    where a day's directory has content that no sample of this ``truth_dir`` wrote. Raises LakeError where nothing can be
+    written.
     """
     _check(first, days, rows_per_day)
     calendar = [first + timedelta(days=n) for n in range(days)]
-    feeds: dict[str, Callable[[Sample, date, Path], None]] = {
-        "applications": lambda sample, day, to: _write_applications(sample, day, to, truth_dir / f"date={day}"),
+    feeds: dict[str, Callable[[Sample, date, _Directory], None]] = {
+        "applications": lambda sample, day, to: _write_applications(
+            sample, day, to, _Directory(f"{truth_dir}/date={day}")
+        ),
         "outcomes": _write_outcomes,
     }
-    _claim(truth_dir, first, rows_per_day, seed, [raw_dir_for(feed, day) for day in calendar for feed in feeds])
+    raw = {(day, feed): _Directory(str(raw_dir_for(feed, day))) for day in calendar for feed in feeds}
+    _claim(_Directory(str(truth_dir)), first, rows_per_day, seed, raw.values())
     sample = Sample(seed, _number(first), rows_per_day)
     for day in calendar:
         for feed, write_files in feeds.items():
-            to = raw_dir_for(feed, day)
-            if not (to / FLAG).exists():
-                to.mkdir(parents=True, exist_ok=True)
+            to = raw[day, feed]
+            if FLAG not in to.names:
                 write_files(sample, day, to)
-                (to / FLAG).touch()
+                to.create(FLAG, b"")
         if on_day:
             on_day(day)
+
+
+class _Directory:
+    """A directory in a store: what was in it when it was first looked at, and new objects that are there whole or not at
+    all."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.store: Store = open_store(url)
+
+    @cached_property
+    def names(self) -> set[str]:
+        return {entry.key for entry in self.store.list("")}
+
+    def write(self, name: str, table: pa.Table) -> None:
+        """A part, once more where a crash has left it."""
+        unfinished = f".{name}"  # of the local store's, which writes over nobody's
+        if unfinished in self.names:
+            self.store.remove_objects([unfinished])
+        with self.store.writing(name) as file:
+            pq.write_table(table, file)
+
+    def create(self, name: str, body: bytes) -> bytes:
+        """A small object, and what it says afterwards: of two processes that make it one is first."""
+        for _ in range(_TRIES):
+            try:
+                self.store.create(name, body)
+                return body
+            except Conflict:
+                found = self.store.read(name)
+                if found is not None:
+                    return found[0]
+            except Unanswered:
+                continue
+        raise LakeError(self.store.url(name), "an answer to a put", f"none in {_TRIES} tries", "run again")
 
 
 def true_probability(previous: Ints, average: Floats, age: Ints, years: Ints, car: Bools) -> Floats:
@@ -286,18 +328,18 @@ def _number(day: date) -> int:
     return (day - ORIGIN).days
 
 
-def _write_applications(sample: Sample, day: date, to: Path, truth: Path) -> None:
-    truth.mkdir(parents=True, exist_ok=True)
+def _write_applications(sample: Sample, day: date, to: _Directory, truth: _Directory) -> None:
     for part, slots in enumerate(_chunks(sample.rows_per_day)):
         loans = sample.loans(np.full_like(slots, _number(day)), slots)
         ids = _ids("L", loans.number, 12)
         columns = [ids, _ids("C", loans.customer, 10), _dates(loans.birth), _dates(loans.job_start), loans.car]
         columns += [loans.amount, pa.array(loans.time).cast(APPLICATIONS.field("loan_time").type)]
-        _write_part(truth / f"part-{part}.parquet", [ids, loans.probability, loans.defaulted], TRUTH)
-        _write_part(to / f"part-{part:05}.parquet", columns, APPLICATIONS)
+        truths = [ids, loans.probability, loans.defaulted]
+        truth.write(f"part-{part}.parquet", pa.table(truths, schema=TRUTH))
+        to.write(f"part-{part:05}.parquet", pa.table(columns, schema=APPLICATIONS))
 
 
-def _write_outcomes(sample: Sample, day: date, to: Path) -> None:
+def _write_outcomes(sample: Sample, day: date, to: _Directory) -> None:
     today = _number(day)
     oldest = max(sample.first, today - LATE_DELAY_DAYS[1])
     for part, slots in enumerate(_chunks(sample.rows_per_day)):
@@ -311,7 +353,7 @@ def _write_outcomes(sample: Sample, day: date, to: Path) -> None:
         order = np.argsort(due, kind="stable")  # by slot, then day: the same rows in the same order for any chunk
         loans = sample.loans(days[order], due[order])
         status = np.where(loans.defaulted, "default", "repaid")
-        _write_part(to / f"part-{part:05}.parquet", [_ids("L", loans.number, 12), status], OUTCOMES)
+        to.write(f"part-{part:05}.parquet", pa.table([_ids("L", loans.number, 12), status], schema=OUTCOMES))
 
 
 def _chunks(rows: int) -> Iterator[Ints]:
@@ -329,13 +371,6 @@ def _dates(days: Ints) -> pa.Array:
     return pa.array(np.where(unknown, 0, days).astype(np.int32), mask=unknown).cast(pa.date32())
 
 
-def _write_part(path: Path, columns: list[object], schema: pa.Schema) -> None:
-    """Under a name that readers skip first: a part is there whole, or not at all."""
-    unfinished = path.with_name(f".{path.name}.tmp")
-    pq.write_table(pa.table(columns, schema=schema), unfinished)
-    os.replace(unfinished, path)
-
-
 def _check(first: date, days: int, rows_per_day: int) -> None:
     for good, wanted, found in (
         (days >= 1, "at least 1 day", days),
@@ -346,29 +381,32 @@ def _check(first: date, days: int, rows_per_day: int) -> None:
             raise ConfigurationError("sample data", wanted, str(found), "correct that argument")
 
 
-def _claim(truth_dir: Path, first: date, rows_per_day: int, seed: int, raw_dirs: list[Path]) -> None:
+def _claim(truth: _Directory, first: date, rows_per_day: int, seed: int, raw: Iterable[_Directory]) -> None:
     """See that nothing of anybody else's is written into; and leave word of which sample this is."""
     identity = {"version": VERSION, "seed": seed, "first": first.isoformat(), "rows_per_day": rows_per_day}
-    path = truth_dir / IDENTITY
-    if path.exists():
-        found = json.loads(path.read_text())
-        if found != identity:
-            raise ConfigurationError(
-                str(truth_dir),
-                f"the sample {identity}",
-                f"the sample {found}",
-                "use that sample's arguments (more days extend it), or another lake root",
-            )
-        return
-    for directory in raw_dirs:
-        if directory.is_dir() and any(directory.iterdir()):
-            raise ConfigurationError(
-                str(directory),
-                "an empty directory, or one of a sample",
-                f"files, and no {IDENTITY} in {truth_dir}",
-                "use another lake root; sample data never mixes with landed data",
-            )
-    truth_dir.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.tmp")
-    unfinished.write_text(json.dumps(identity) + "\n")
-    os.replace(unfinished, path)
+    there = truth.store.read(IDENTITY)
+    if there is None:
+        for directory in raw:
+            if directory.names:
+                raise ConfigurationError(
+                    directory.url,
+                    "an empty directory, or one of a sample",
+                    f"files, and no {IDENTITY} in {truth.url}",
+                    "use another lake root; sample data never mixes with landed data",
+                )
+    body = (json.dumps(identity) + "\n").encode()
+    found = truth.create(IDENTITY, body) if there is None else there[0]
+    if _read(found) != identity:
+        raise ConfigurationError(
+            truth.url,
+            f"the sample {identity}",
+            f"the sample {_read(found)}",
+            "use that sample's arguments (more days extend it), or another lake root",
+        )
+
+
+def _read(document: bytes) -> object:
+    try:
+        return json.loads(document)
+    except ValueError:  # somebody else's
+        return document[:100]

@@ -5,39 +5,28 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from datetime import date, timedelta
-from pathlib import Path
 
 from spark_lib import use_case as use_cases
-from spark_lib.errors import ConfigurationError
-from spark_lib.lake import Lake, RawFeed, is_s3
+from spark_lib.lake import Lake, RawFeed
 from tasks import cadence, config
 
 USE_CASE = "credit_risk"
 
 
-def write(root: str, first: date, days: int, rows_per_day: int, seed: int, on_day: Callable[[date], None]) -> Path:
+def write(root: str, first: date, days: int, rows_per_day: int, seed: int, on_day: Callable[[date], None]) -> str:
     """Land the sample days, call ``on_day`` after each, and return the directory that they are in.
 
     Raises ConfigurationError where other data lie there, LakeError where nothing can be written.
     """
     from spark_lib import sample
 
+    _settings().connect()
     lake = Lake(root, USE_CASE)
-    if is_s3(lake.root):
-        raise ConfigurationError(
-            f"lake root {lake.root}",
-            "a local directory, which the sample is written to",
-            "a url of S3",
-            f"write it to a directory, then copy that one's {USE_CASE}/raw to {lake.root}/{USE_CASE}/raw",
-        )
     lake.store.probe()
-    place = Path(lake.root, USE_CASE)
-
-    def directory(feed: str, day: date) -> Path:
-        return Path(RawFeed(feed, lake.root, USE_CASE).directory(day))
-
-    sample.write(directory, place / "truth", first, days, rows_per_day, seed, on_day)
-    return place / "raw"
+    feeds = {feed: RawFeed(feed, lake.root, USE_CASE) for feed in use_cases.load(USE_CASE).feeds}
+    truth = lake.store.url(f"{USE_CASE}/truth")
+    sample.write(lambda feed, day: feeds[feed].directory(day), truth, first, days, rows_per_day, seed, on_day)
+    return lake.store.url(f"{USE_CASE}/raw")
 
 
 def next_command(root: str, first: date, days: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 import tracemalloc
@@ -15,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from spark_lib import sample
-from spark_lib.errors import ConfigurationError
+from spark_lib.errors import ConfigurationError, LakeError
 from spark_lib.use_cases.credit_risk import CreditRisk
 
 FIRST = date(2026, 1, 1)
@@ -201,16 +203,16 @@ def test_a_crash_leaves_its_day_without_a_flag_and_the_next_call_finishes_it(
     monkeypatch.setattr(sample, "CHUNK", 40)
     expected = contents(write(tmp_path / "whole"))
     written = iter(range(9))  # two files, truth and rows, for each of three chunks: the second day's last rows
-    replace = sample.os.replace
+    rename = os.rename
 
-    def crash(source: Path, target: Path) -> None:
-        if target.name != sample.IDENTITY and next(written, None) is None:
-            raise OSError("no space left on device")
-        replace(source, target)
+    def crash(source: str, target: str) -> None:
+        if next(written, None) is None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        rename(source, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(sample.os, "replace", crash)
-        with pytest.raises(OSError, match="no space"):
+        patch.setattr(os, "rename", crash)
+        with pytest.raises(LakeError, match="No space left on device"):
             write(tmp_path / "crashed")
     flagged = {path.parent.name for path in (tmp_path / "crashed" / "raw" / "applications").rglob("_SUCCESS")}
     assert flagged == {"date=2026-01-01"}
@@ -262,6 +264,13 @@ def test_a_sample_never_mixes_with_data_that_others_landed(tmp_path: Path):
     with pytest.raises(ConfigurationError, match=str(landed)):
         write(tmp_path)
     assert contents(tmp_path) == {"raw/outcomes/date=2026-01-02/part-00000.parquet": b"theirs"}
+
+
+def test_a_document_of_somebody_elses_in_the_place_of_the_samples_is_refused(tmp_path: Path):
+    (tmp_path / "truth").mkdir()
+    (tmp_path / "truth" / sample.IDENTITY).write_bytes(b"theirs")
+    with pytest.raises(ConfigurationError, match="found the sample b'theirs'"):
+        write(tmp_path)
 
 
 def test_memory_does_not_grow_with_the_rows_of_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
