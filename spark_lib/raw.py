@@ -145,7 +145,7 @@ class _CsvJob:
 
     def rows(self, share: int) -> Iterator[pa.RecordBatch]:
         """The rows of a share's files. Raises BadData, LakeError."""
-        s3_client.configure(self.connection.endpoint, region=self.connection.region)
+        s3_client.use(self.connection)
         for file, landed in self.shares[share]:
             yield from delimited.read(self.feed, file, self.columns, landed)
 
@@ -156,7 +156,7 @@ def _read_csv(spark: SparkSession, raw: RawDays, schema: str, columns: Mapping[s
 
     delimited.kinds(raw.feed, columns)
     shares = _shares(raw, spark.sparkContext.defaultParallelism)
-    job = _CsvJob(raw.feed, columns, s3_client.connection(), shares)
+    job = _CsvJob(raw.feed, columns, s3_client.connection_to(raw.feed.directory(raw.last.date)), shares)
     typed = StructType.fromDDL(schema)
     assert isinstance(typed, StructType)  # text of several columns is one
     numbers = spark.range(0, len(shares), 1, len(shares))
