@@ -1,4 +1,8 @@
-"""Which code made a result: the package's version, and a fingerprint of the use case that survives reformatting."""
+"""Which code made a result: a number that the stage declares, and a fingerprint of the use case that survives reformatting.
+
+The fingerprint ends at the library: what Daystone itself contributes is the number, so that an upgrade that changes no result
+is no other code.
+"""
 
 from __future__ import annotations
 
@@ -12,24 +16,24 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import spark_lib
-from spark_lib.use_case import UseCase
+from spark_lib.use_case import SHIPPED, UseCase
 
 _RECORDED = ("pyspark", "pyarrow", "numpy", "onnx", "onnxmltools", "onnxruntime")
 
 
-def code(case: UseCase) -> dict[str, str]:
-    """The version of Daystone, and the fingerprint of the use case's module and what it imports of its own package."""
-    return {"daystone": spark_lib.__version__, "use_case": _of_loaded(type(case).__module__)}
+def code(case: UseCase, result: int) -> dict[str, str]:
+    """The number ``RESULT`` of a stage, and the fingerprint of the use case's module and what it imports of its own package."""
+    return {"result": str(result), "use_case": _of_loaded(type(case).__module__)}
 
 
 def versions() -> dict[str, str]:
-    """What else could make a difference: Python and the libraries that compute."""
+    """What else could make a difference: Daystone, Python and the libraries that compute."""
     return dict(_versions())
 
 
 @functools.cache
 def _versions() -> Mapping[str, str]:
-    found = {"python": ".".join(map(str, sys.version_info[:3]))}
+    found = {"daystone": spark_lib.__version__, "python": ".".join(map(str, sys.version_info[:3]))}
     for name in _RECORDED:
         try:
             found[name] = version(name)
@@ -40,7 +44,7 @@ def _versions() -> Mapping[str, str]:
 
 def of_module(name: str) -> str:
     """SHA-256 over the canonical syntax trees of a module and of what it imports, directly or not, of its own top-level
-    package."""
+    package. Of Daystone's own modules only use cases count."""
     sources: dict[str, str] = {}
     _collect(name, name.partition(".")[0], sources)
     lines = [f"{module} {digest}" for module, digest in sorted(sources.items())]
@@ -58,7 +62,7 @@ def of_source(source: str) -> str:
 
 
 def _collect(name: str, package: str, sources: dict[str, str]) -> None:
-    if name in sources or name.partition(".")[0] != package:
+    if name in sources or name.partition(".")[0] != package or _is_library(name):
         return
     try:
         spec = importlib.util.find_spec(name)
@@ -82,6 +86,10 @@ def _collect(name: str, package: str, sources: dict[str, str]) -> None:
             _collect(base or "", package, sources)
             for alias in node.names:
                 _collect(f"{base}.{alias.name}", package, sources)
+
+
+def _is_library(name: str) -> bool:
+    return name.partition(".")[0] == spark_lib.__name__ and not name.startswith(f"{SHIPPED}.")
 
 
 def _canonical(node: object) -> str:

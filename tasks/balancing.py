@@ -21,6 +21,7 @@ class Balancing(Stage):
     """
 
     dataset = "balanced"
+    RESULT = 1
     settings_used = (
         "window_days",
         "label_delay_days",

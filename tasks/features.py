@@ -13,6 +13,7 @@ class FeatureEngineering(Stage):
     """
 
     dataset = "features"
+    RESULT = 1
 
     @property
     def feeds_read(self) -> list[str]:

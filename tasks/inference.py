@@ -12,6 +12,7 @@ class BatchInference(Stage):
     """One row for each row of ``features``: key, entity, event time, score, model date and digest."""
 
     dataset = "predictions"
+    RESULT = 1
 
     def requires(self) -> list[Stage]:
         return [self.clone(FeatureEngineering), self.clone(ModelSelection)]

@@ -28,6 +28,7 @@ class ModelSelection(Stage):
     """
 
     dataset = "selection"
+    RESULT = 1
     settings_used = (
         "cadence",
         "window_days",
@@ -120,7 +121,7 @@ class ModelSelection(Stage):
         if self.anew:
             return []
         around = self.partitions.find(self.dataset, previous(self.date, _AROUND), previous(self.date, -_AROUND))
-        made_by = (self.recorded_settings(), code(self.case))
+        made_by = (self.recorded_settings(), code(self.case, self.RESULT))
         return [
             challenge
             for selection in around.values()

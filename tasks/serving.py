@@ -13,6 +13,7 @@ class ServingFeatures(Stage):
     """
 
     dataset = "serving"
+    RESULT = 1
 
     @property
     def feeds_read(self) -> list[str]:

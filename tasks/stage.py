@@ -92,6 +92,8 @@ class Stage(Dated):
 
     #: What the stage writes.
     dataset: ClassVar[str]
+    #: Raised where the stage would give other rows or documents from the same inputs and settings than before.
+    RESULT: ClassVar[int]
     #: The values of ``[training]`` that affect the result; the manifest records them.
     settings_used: ClassVar[Sequence[str]] = ()
     #: To be built although it is complete, its manifest swapped for the new run's (``daystone rebuild``).
@@ -142,7 +144,7 @@ class Stage(Dated):
             stage=self.task_family,
             inputs=tuple(inputs),
             settings=self.recorded_settings(),
-            code=code(self.case),
+            code=code(self.case, self.RESULT),
             versions=versions(),
             rebuild=self.anew,
             max_hours=self.settings.lake.max_attempt_hours,

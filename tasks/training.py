@@ -24,6 +24,7 @@ class Training(Stage):
     """
 
     dataset = "model"
+    RESULT = 1
     settings_used = (
         "trees",
         "depth",

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+import spark_lib
+import tasks
 from spark_lib import fingerprint
 from spark_lib import use_case as use_cases
 
+ROOT = Path(__file__).parents[2]
 #: Each construct that syntax trees have held differently in some Python from 3.11 on, and signs that a newer Unicode knows.
 SAMPLE = r'''
 """A module."""
@@ -203,15 +206,30 @@ def test_a_source_is_read_in_the_encoding_that_it_declares(package: Path) -> Non
     assert fingerprint.of_module("adopters_own.case") == declared
 
 
-def test_a_use_case_is_recorded_with_the_version_of_the_library() -> None:
-    found = fingerprint.code(use_cases.load("credit_risk"))
+def test_a_use_case_is_recorded_with_the_result_number_of_the_stage() -> None:
+    assert fingerprint.code(use_cases.load("credit_risk"), 3) == {
+        "result": "3",
+        "use_case": fingerprint.of_module("spark_lib.use_cases.credit_risk"),
+    }
 
-    assert set(found) == {"daystone", "use_case"}
-    assert found["use_case"] == fingerprint.of_module("spark_lib.use_cases.credit_risk")
+
+def test_the_fingerprint_of_a_shipped_use_case_ends_at_the_library() -> None:
+    """Its own module imports others of spark_lib: an upgrade that changes those is said by ``RESULT`` alone."""
+    collected: dict[str, str] = {}
+    fingerprint._collect("spark_lib.use_cases.credit_risk", "spark_lib", collected)
+
+    assert "spark_lib.use_case" in (ROOT / "spark_lib" / "use_cases" / "credit_risk.py").read_text()
+    assert list(collected) == ["spark_lib.use_cases.credit_risk"]
+
+
+@pytest.mark.parametrize("stage", tasks.Stage.__subclasses__(), ids=lambda stage: stage.__name__)
+def test_every_stage_declares_a_result_number_of_its_own(stage: type[tasks.Stage]) -> None:
+    assert isinstance(vars(stage)["RESULT"], int)
 
 
 def test_versions_name_python_and_what_computes() -> None:
     found = fingerprint.versions()
 
     assert found["python"].startswith("3.")
-    assert set(found) <= {"python", "pyspark", "pyarrow", "numpy", "onnx", "onnxmltools", "onnxruntime"}
+    assert found["daystone"] == spark_lib.__version__
+    assert set(found) <= {"daystone", "python", "pyspark", "pyarrow", "numpy", "onnx", "onnxmltools", "onnxruntime"}

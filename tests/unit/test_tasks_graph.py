@@ -130,7 +130,7 @@ def test_what_a_result_was_built_from_is_in_its_manifest(lake: StubLake) -> None
         "seed": 0,
     }
     assert balanced["stage"] == "Balancing"
-    assert set(balanced["code"]) == {"daystone", "use_case"}
+    assert set(balanced["code"]) == {"result", "use_case"}
 
 
 def test_each_stage_says_in_words_what_it_published(lake: StubLake) -> None:

@@ -15,6 +15,7 @@ class Leaf(tasks.Stage):
     """A stage that needs nothing, and writes a few bytes."""
 
     dataset = "leaf"
+    RESULT = 1
     settings_used = ("window_days",)
 
     def run(self) -> None:
@@ -29,6 +30,7 @@ class Shown(tasks.Stage):
     """Prints what configuration resolves to, every time."""
 
     dataset = "shown"
+    RESULT = 1
     printed = False
 
     def run(self) -> None:
@@ -46,6 +48,7 @@ class Idle(tasks.Stage):
     """Ends without having published anything."""
 
     dataset = "idle"
+    RESULT = 1
 
     def run(self) -> None:
         pass
@@ -55,6 +58,7 @@ class Broken(tasks.Stage):
     """Raises what none of ours raises."""
 
     dataset = "broken"
+    RESULT = 1
 
     def run(self) -> None:
         raise ZeroDivisionError("first line\nsecond line")
