@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import date
@@ -20,8 +20,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from spark_lib.calibration import NONE
+from spark_lib.card import Card, Classes, ModelFile
 from spark_lib.lake import Attempt, Lake, Rows
 from spark_lib.lake.stores import open_store
+from spark_lib.model import digest
 from spark_lib.use_case import Feature
 
 CORES = 2
@@ -43,6 +46,11 @@ class Case:
     key, entity, event_time = "id", "id", "at"
 
 
+def card_of(features: Mapping[str, Feature], file: ModelFile) -> Card:
+    """The card of a model that is scored by and of which nothing else is asked."""
+    return Card(features, Classes(1, (0,)), "id", NONE, rows={}, settings={}, versions={}, model=file)
+
+
 @dataclass(frozen=True)
 class Model:
     """A ``directory`` with model.onnx and, of the library that it was trained with, ``sklearn.pickle`` or ``spark``."""
@@ -59,9 +67,8 @@ class Model:
         return self.onnx
 
     @property
-    def card(self) -> dict[str, Any]:
-        features = [{"name": name, "type": "FLOAT", "fill": None} for name in self.features]
-        return {"features": features, "calibration": {"kind": "none"}}
+    def card(self) -> Card:
+        return card_of(self.features, ModelFile("model.onnx", digest(self.onnx), len(self.onnx)))
 
     @property
     def pickled(self) -> bytes:

@@ -6,7 +6,6 @@ import pickle
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import joblib
 import numpy as np
@@ -14,8 +13,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.made import CASE, DAY, FILES, IDENTITY
+from benchmarks.made import CASE, DAY, FILES, IDENTITY, card_of
+from spark_lib.card import Card, ModelFile
 from spark_lib.lake import Attempt, Lake, Rows
+from spark_lib.model import digest
 from spark_lib.use_case import Feature
 
 WORDS = 30_000
@@ -44,9 +45,8 @@ class TextModel:
         return {"text": Feature("STRING")}
 
     @property
-    def card(self) -> dict[str, Any]:
-        text = {"name": "text", "type": "STRING", "fill": None}
-        return {"format": "joblib", "features": [text], "calibration": {"kind": "none"}}
+    def card(self) -> Card:
+        return card_of(self.features, ModelFile("model.joblib", digest(self.content), len(self.content)))
 
 
 def fit(directory: str) -> TextModel:

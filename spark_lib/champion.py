@@ -72,13 +72,13 @@ def compare_models(
         return found | {"loses": False, "detail": f"not compared with the model of {old.date}: {hindrance}"}
     rows = read_partitions(spark(), [balanced], NATURAL)
     try:
-        matrix.check_filled(rows, old.features)
+        matrix.check_filled(rows, old.card.features)
     except BadData as error:
         return found | {"loses": False, "detail": f"not compared with the model of {old.date}: {error.found}"}
     if balanced.manifest.rows(NATURAL) > ROWS:
         rows = drawn(rows, key, ROWS, settings["seed"])
     difference, interval = metrics.difference(
-        _scored_twice(rows.withColumn(GROUP, group(new.card["entity"])), new, old),
+        _scored_twice(rows.withColumn(GROUP, group(new.card.entity)), new, old),
         METRIC,
         settings["bootstrap_replicates"],
         settings["confidence"],
@@ -101,17 +101,18 @@ def incomparable(challenger: Pinned, champion: Pinned, balanced: Partition) -> s
     """Why a champion cannot be judged on the challenger's validation rows, by their cards; empty where it can."""
     new, old = challenger.card, champion.card
     for name in _OF_THE_SPLIT:
-        ours, theirs = (card["settings"].get(name) for card in (new, old))
+        ours, theirs = (card.settings.get(name) for card in (new, old))
         if ours != theirs:
             return f"[training] {name} was {theirs} and is {ours}, so that it was trained on rows that now validate"
-    if new["settings"]["split"] != "entity":
+    if new.settings["split"] != "entity":
         return "the rows are split by time, so that it was trained on entities that now validate"
-    for name in ("entity", "classes"):
-        if new[name] != old[name]:
-            return f"the use case's {name} was {old[name]} and is {new[name]}"
+    if new.entity != old.entity:
+        return f"the use case's entity was {old.entity} and is {new.entity}"
+    if new.classes != old.classes:
+        return f"the use case's classes were {old.classes} and are {new.classes}"
     columns = dict(balanced.manifest.schema)
-    for feature in old["features"]:
-        ((name, kind),) = columns_of(f"`{feature['name']}` {feature['type']}").items()
+    for feature, declared in old.features.items():
+        ((name, kind),) = columns_of(f"`{feature}` {declared.type}").items()
         if columns.get(name) != kind:
             return f"it needs a feature {name!r} of type {kind}, which the rows no longer have"
     return ""
@@ -124,8 +125,8 @@ def _scored_twice(rows: DataFrame, challenger: Pinned, champion: Pinned) -> metr
     for name, model in zip(names, (challenger, champion), strict=True):
         check_digest(model.model, model.digest)
         check_safe(model.model)
-        back = model.card["calibration"]
-        rows = scored_by(model.model, rows, rows.columns, model.features, back, model.digest, name)
+        back = model.card.calibration
+        rows = scored_by(model.model, rows, rows.columns, model.card.features, back, model.digest, name)
     counted = rows.groupBy(*names, GROUP).agg(
         F.count_if(F.col("label") == 1).alias("positives"), F.count_if(F.col("label") == 0).alias("negatives")
     )

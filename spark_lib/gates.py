@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from spark_lib.card import APPROVED, Verdict, rejected
 from spark_lib.splitting import CALIBRATION, SIDES, TRAIN, VALIDATION
 
 #: In the order in which a card shows them: metric, its words, and whether its bound is the least that is allowed.
@@ -17,14 +18,6 @@ _GATES = (
 
 #: Rows of a class to judge or to calibrate by, at the least: what fewer say may be a certainty by chance.
 LEAST_JUDGED = 10
-
-Verdict = Mapping[str, Any]
-APPROVED: Verdict = {"approved": True, "reason": "", "detail": ""}
-
-
-def rejected(reason: str, detail: str) -> Verdict:
-    """A verdict against a model: ``reason`` in a word, ``detail`` for a person."""
-    return {"approved": False, "reason": reason, "detail": detail}
 
 
 def on_labels(counts: Mapping[str, Any], settings: Mapping[str, Any], sides: Sequence[str], day: date) -> Verdict:

@@ -39,7 +39,7 @@ def build(
     has not the columns of its manifest; ModelError where the model is not the one that its card names, or is not safe to
     load.
     """
-    wanted = model.features
+    wanted = model.card.features
     check_columns(features, wanted)
     there = dict(features.manifest.schema)
     identity = identity_of(case, features)
@@ -50,7 +50,7 @@ def build(
         identity,
         {name: Feature(there[name], feature.fill) for name, feature in wanted.items()},
         runs,
-        model.card["calibration"],
+        model.card.calibration,
         model.date,
         model.digest,
         attempt.lake.root,
@@ -86,8 +86,8 @@ def build(
 
 
 def runner(model: Pinned, rows: int) -> Engine | PythonModel:
-    """What scores so many rows: an engine of ONNX, or the pickled pipeline of a card with the ``format`` joblib."""
-    if model.card.get("format", "onnx") == "joblib":
+    """What scores so many rows: an engine of ONNX, or the pickled pipeline of a card whose file is one of joblib's."""
+    if model.card.is_pickled:
         check_digest(model.model, model.digest, "model.joblib")
         return PythonModel(model.model, model.digest)
     check_digest(model.model, model.digest)

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from spark_lib import gates
+from spark_lib import card
+from spark_lib.card import CARD, MODEL, Card, rejected
 from spark_lib.lake import Documents, Lake, Partition, read_document
-from spark_lib.use_case import Feature
 
-#: The names of the documents: what a training publishes, and what a selection does.
-MODEL, CARD, REPORT, SELECTION = "model.onnx", "card.json", "report.html", "selection.json"
+#: The document that a selection publishes.
+SELECTION = "selection.json"
 
 
 @dataclass(frozen=True)
@@ -26,15 +26,7 @@ class Pinned:
     date: date
     model: bytes
     digest: str
-    card: dict[str, Any]
-
-    @property
-    def features(self) -> dict[str, Feature]:
-        """The columns of the model's matrix, in its order."""
-        return {
-            feature["name"]: Feature(feature["type"], feature["fill"], feature.get("nominal", False))
-            for feature in self.card["features"]
-        }
+    card: Card
 
 
 def build(
@@ -42,7 +34,9 @@ def build(
 ) -> Documents:
     """Pin ``chosen``, one of the candidates that were ``considered``; ``challenges`` are the comparisons that it won, and
     those that newer ones lost."""
-    lost = {found["challenger"]: gates.rejected("champion", found["detail"]) for found in challenges if found["loses"]}
+    lost = {
+        found["challenger"]: rejected("champion", found["detail"]).document() for found in challenges if found["loses"]
+    }
     newer = {str(model.date): model.manifest.metrics["verdict"] for model in considered if model.date > chosen.date}
     figures = {
         "model_date": str(chosen.date),
@@ -81,4 +75,4 @@ def _pinned(lake: Lake, day: date, digest: str, files: Sequence[Mapping[str, Any
         )
         for file in files
     }
-    return Pinned(day, read[MODEL], digest, json.loads(read[CARD]))
+    return Pinned(day, read[MODEL], digest, card.parse(read[CARD], f"{CARD} of the model of {day}"))

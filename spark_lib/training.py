@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from spark_lib import calibration, estimators, gates, matrix, metrics, report
 from spark_lib.balancing import BALANCED, NATURAL
+from spark_lib.card import CARD, MODEL, REPORT, Card, Classes, ModelFile
 from spark_lib.choices import check_calibration
 from spark_lib.errors import BadData
 from spark_lib.files import unreadable_files_named
@@ -17,7 +18,6 @@ from spark_lib.lake import Documents, Partition
 from spark_lib.model import digest, within_rounding
 from spark_lib.reading import read_partitions
 from spark_lib.resampling import trained_on, weighted
-from spark_lib.selection import CARD, MODEL, REPORT
 from spark_lib.splitting import CALIBRATION, GROUP, SIDES, TRAIN, VALIDATION, group
 
 if TYPE_CHECKING:
@@ -53,15 +53,15 @@ def build(
     kind = calibration.kind(settings["calibration"], settings["balancing"])
     sides = SIDES if kind in calibration.FITTED else (TRAIN, VALIDATION)
     verdict = gates.on_labels(counts, settings, sides, balanced.date)
-    if not verdict["approved"]:
-        return _documents(card | {"verdict": verdict}, balanced)
+    if not verdict.approved:
+        return _documents(replace(card, verdict=verdict), balanced)
     rows = read_partitions(spark, [balanced], TRAIN)
     matrix.check_filled(rows, case.features)
     _check_finite(counts["spread"])
     verdict, warnings = gates.on_columns(counts, settings.get("constant_columns", "auto"), null_before)
-    card |= {"warnings": warnings}
-    if not verdict["approved"]:
-        return _documents(card | {"verdict": verdict}, balanced)
+    card = replace(card, warnings=tuple(warnings))
+    if not verdict.approved:
+        return _documents(replace(card, verdict=verdict), balanced)
 
     progress(20, f"fitting {balanced.manifest.rows(TRAIN):,} rows")
     laid_out = _laid_out(weighted(matrix_rows(case, rows), counts["weights"]), case.key, balanced.manifest.rows(TRAIN))
@@ -83,15 +83,15 @@ def build(
     calibrated = calibration.calibrated(back, found)
     measured = _measured(calibrated, found, scored(BALANCED), settings)
     judged = gates.judged(measured, settings)
-    verdict = gates.on_model(judged)
-    card |= {
-        "calibration": back,
-        "metrics": measured,
-        "gates": judged,
-        "verdict": verdict,
-        "importance": model.importance,
-    }
-    if not verdict["approved"]:
+    card = replace(
+        card,
+        calibration=back,
+        metrics=measured,
+        gates=tuple(judged),
+        verdict=gates.on_model(judged),
+        importance=model.importance,
+    )
+    if not card.verdict.approved:
         return _documents(card, balanced, calibrated, found)
     progress(65, "exporting to ONNX")
     natural = matrix_rows(case, read_partitions(spark, [balanced], NATURAL))
@@ -161,53 +161,43 @@ def _measured(
     return measured
 
 
-def _card(case: UseCase, counts: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+def _card(case: UseCase, counts: Mapping[str, Any], settings: Mapping[str, Any]) -> Card:
     """What is known before anything is fitted."""
     label = case.label
-    return {
-        "features": [
-            {"name": name, "type": f.type, "fill": f.fill, "nominal": f.nominal} for name, f in case.features.items()
-        ],
-        "classes": {
-            "negative": [value for value in label.allowed if value != label.positive],
-            "positive": label.positive,
-        },
-        "entity": case.entity,
-        "calibration": calibration.NONE,
-        "rows": {name: figure for name, figure in counts.items() if name not in ("by_day", "spread")},
-        "warnings": [],
-        "metrics": {},
-        "gates": [],
-        "importance": {},
-        "settings": dict(settings),
-        "versions": versions(),
-    }
+    return Card(
+        features=case.features,
+        classes=Classes(label.positive, tuple(value for value in label.allowed if value != label.positive)),
+        entity=case.entity,
+        calibration=calibration.NONE,
+        rows={name: figure for name, figure in counts.items() if name not in ("by_day", "spread")},
+        settings=settings,
+        versions=versions(),
+    )
 
 
 def _documents(
-    card: Mapping[str, Any],
+    card: Card,
     balanced: Partition,
     calibrated: metrics.Scored | None = None,
     uncalibrated: metrics.Scored | None = None,
     model: bytes | None = None,
 ) -> Documents:
-    described = {"file": MODEL, "sha256": digest(model), "size": len(model)} if model else None
-    card = {**card, "model": described}
+    card = replace(card, model=ModelFile(MODEL, digest(model), len(model)) if model else None)
     page = report.render(
-        f"Model of {balanced.date}: the probability of {card['classes']['positive']}",
+        f"Model of {balanced.date}: the probability of {card.classes.positive}",
         card,
         [(read.name, f"{read.first} to {read.last}") for read in balanced.manifest.inputs],
         calibrated,
         uncalibrated,
     )
-    files = {CARD: json.dumps(card, indent=1, sort_keys=True).encode() + b"\n", REPORT: page.encode()}
+    files = {CARD: card.to_json(), REPORT: page.encode()}
     if model:
         files[MODEL] = model
     figures = {
-        "training_rows": sum(card["rows"]["balanced"].values()),
-        "verdict": dict(card["verdict"]),
-        **card["metrics"],
+        "training_rows": sum(card.rows["balanced"].values()),
+        "verdict": card.verdict.document(),
+        **card.metrics,
     }
-    if card["warnings"]:
-        figures["warnings"] = card["warnings"]
+    if card.warnings:
+        figures["warnings"] = list(card.warnings)
     return Documents(files, figures | ({"model_digest": digest(model)} if model else {}))

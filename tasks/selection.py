@@ -8,6 +8,7 @@ from typing import Any
 
 import luigi
 
+from spark_lib.card import Verdict
 from spark_lib.errors import DamagedPartition, NoApprovedModel
 from spark_lib.lake import Manifest, Partition
 from tasks.balancing import Balancing, nothing_to_train_on
@@ -161,8 +162,8 @@ class ModelSelection(Stage):
 
 
 def _is_approved(model: Partition) -> bool:
-    return bool(model.manifest.metrics["verdict"]["approved"])
+    return Verdict.of(model.manifest.metrics["verdict"]).approved
 
 
-def _reasons(verdicts: dict[str, dict[str, str]]) -> str:
-    return "; ".join(f"{day} {verdict['reason']}: {verdict['detail']}" for day, verdict in verdicts.items())
+def _reasons(verdicts: Mapping[str, Mapping[str, Any]]) -> str:
+    return "; ".join(f"{day} {Verdict.of(verdict)}" for day, verdict in verdicts.items())

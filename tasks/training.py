@@ -8,6 +8,7 @@ from datetime import date
 import luigi
 
 from spark_lib import gates
+from spark_lib.card import Verdict
 from spark_lib.lake import Manifest, Partition
 from tasks.balancing import Balancing
 from tasks.cadence import candidates
@@ -91,11 +92,11 @@ class Training(Stage):
         )
 
     def summary(self, manifest: Manifest) -> str:
-        figures, verdict = manifest.metrics, manifest.metrics["verdict"]
+        figures, verdict = manifest.metrics, Verdict.of(manifest.metrics["verdict"])
         rows = f"training: {figures['training_rows']:,} rows"
         if "area_under_roc" in figures:
             rows += f", area under ROC {figures['area_under_roc']:.2f}"
-        words = rows if verdict["approved"] else f"{rows}, rejected: {verdict['reason']}: {verdict['detail']}"
+        words = rows if verdict.approved else f"{rows}, rejected: {verdict}"
         if warnings := figures.get("warnings", []):
             words = "; ".join([words, *warnings])
             logger.warning(words)

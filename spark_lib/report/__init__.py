@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from spark_lib.card import Card, Classes, Verdict
 from spark_lib.metrics import Scored
 from spark_lib.report import charts, scores
 from spark_lib.report.charts import percent, whole_percent
 from spark_lib.report.markup import Markup, joined, tag
 from spark_lib.report.tables import NAME, NUMBER, TEXT, Column, figures, number, section, table
+from spark_lib.use_case import Feature
 
 STYLE = Path(__file__).with_name("report.css")
 MOST_FEATURES = 25
@@ -73,28 +76,28 @@ _SPLITS = (
 
 def render(
     title: str,
-    card: Mapping[str, Any],
+    card: Card,
     inputs: Sequence[tuple[str, str]],
     calibrated: Scored | None,
     uncalibrated: Scored | None,
 ) -> str:
-    """The page. ``card`` is ``card.json``; ``inputs`` are what the training read, by name; ``calibrated`` and
+    """The page. ``inputs`` are what the training read, by name; ``calibrated`` and
     ``uncalibrated`` are the natural validation rows by score, None where no model was measured."""
-    confidence = card["settings"]["confidence"]
-    parts = [_verdict(title, card["verdict"]), _warnings(card.get("warnings", [])), _gates(card.get("gates", []))]
+    confidence = card.settings["confidence"]
+    parts = [_verdict(title, card.verdict), _warnings(card.warnings), _gates(card.gates)]
     if calibrated is not None and calibrated.positives.any() and calibrated.negatives.any():
-        classes = _classes(card["classes"])
-        seed = card["settings"].get("seed", 0)
+        classes = _classes(card.classes)
+        seed = card.settings.get("seed", 0)
         parts += [
-            scores.ranking(calibrated, card.get("metrics", {}).get("intervals", {}), classes, confidence, seed),
-            scores.probabilities(calibrated, uncalibrated, card["calibration"], classes, confidence),
+            scores.ranking(calibrated, card.metrics.get("intervals", {}), classes, confidence, seed),
+            scores.probabilities(calibrated, uncalibrated, card.calibration, classes, confidence),
             scores.scores(calibrated, classes),
             scores.thresholds(calibrated, classes),
         ]
     parts += [
-        _importance(card.get("importance", {})),
-        _measured(card.get("metrics", {}), confidence),
-        _rows(card["rows"]),
+        _importance(card.importance),
+        _measured(card.metrics, confidence),
+        _rows(card.rows),
         _made_of(card, inputs),
     ]
     return _page(title, joined(*parts))
@@ -113,9 +116,9 @@ def _page(title: str, body: Markup) -> str:
     return f"<!DOCTYPE html>\n{tag('html', tag('head', head), tag('body', tag('main', body)), lang='en')}\n"
 
 
-def _verdict(title: str, verdict: Mapping[str, Any]) -> Markup:
-    words, next_step = _VERDICTS["approved" if verdict["approved"] else verdict["reason"]]
-    detail = verdict.get("detail")
+def _verdict(title: str, verdict: Verdict) -> Markup:
+    words, next_step = _VERDICTS["approved" if verdict.approved else verdict.reason]
+    detail = verdict.detail
     return joined(
         tag("h1", title),
         tag(
@@ -123,7 +126,7 @@ def _verdict(title: str, verdict: Mapping[str, Any]) -> Markup:
             tag("p", words, class_="word"),
             tag("p", f"{detail[:1].upper()}{detail[1:]}.") if detail else None,
             tag("p", tag("strong", "Next: "), next_step),
-            class_="verdict approved" if verdict["approved"] else "verdict",
+            class_="verdict approved" if verdict.approved else "verdict",
         ),
     )
 
@@ -225,31 +228,34 @@ def _rows(rows: Mapping[str, Any]) -> Markup:
     return section("Rows", table(columns, shown), *(tag("p", words) for words in notes))
 
 
-def _made_of(card: Mapping[str, Any], inputs: Sequence[tuple[str, str]]) -> Markup:
-    positive, negative = _classes(card["classes"])
+def _made_of(card: Card, inputs: Sequence[tuple[str, str]]) -> Markup:
+    positive, negative = _classes(card.classes)
     outcome = {"positive": positive, "negative": negative}
-    outcome |= {f"calibration, {key}": value for key, value in sorted(card["calibration"].items())}
-    outcome |= {f"model, {key}": value for key, value in sorted((card.get("model") or {"file": "none"}).items())}
+    outcome |= {f"calibration, {key}": value for key, value in sorted(card.calibration.items())}
+    outcome |= {
+        f"model, {key}": value
+        for key, value in sorted((asdict(card.model) if card.model else {"file": "none"}).items())
+    }
     return section(
         "What it was made of",
         table((Column("Input", NAME), Column("Read", NAME)), inputs, "Inputs"),
         _named(outcome, "Classes, calibration and model"),
-        _features(card["features"]),
-        _named(card["settings"], "Settings"),
-        _named(card["versions"], "Versions"),
+        _features(card.features),
+        _named(card.settings, "Settings"),
+        _named(card.versions, "Versions"),
     )
 
 
-def _features(features: Sequence[Mapping[str, Any]]) -> Markup:
+def _features(features: Mapping[str, Feature]) -> Markup:
     columns = [Column("Feature", NAME), *(Column(heading, TEXT) for heading in ("Type", "Null becomes", "Numbers are"))]
     rows = [
         (
-            feature["name"],
-            feature["type"],
-            "refused" if feature.get("fill") is None else _shown(feature["fill"]),
-            "codes" if feature.get("nominal") else "amounts",
+            name,
+            feature.type,
+            "refused" if feature.fill is None else _shown(feature.fill),
+            "codes" if feature.nominal else "amounts",
         )
-        for feature in features
+        for name, feature in features.items()
     ]
     return table(columns, rows, "Features")
 
@@ -259,8 +265,8 @@ def _named(values: Mapping[str, Any], caption: str) -> Markup:
     return table((Column("Name", NAME), Column("Value", NAME)), rows, caption)
 
 
-def _classes(classes: Mapping[str, Any]) -> tuple[str, str]:
-    return str(classes["positive"]), " or ".join(map(str, classes["negative"]))
+def _classes(classes: Classes) -> tuple[str, str]:
+    return str(classes.positive), " or ".join(map(str, classes.negative))
 
 
 def _shown(value: object) -> str:

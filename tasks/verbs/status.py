@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from spark_lib.card import Verdict
 from spark_lib.errors import ConfigurationError, DamagedPartition
 from spark_lib.lake import Manifest, Partition, RawFeed, days, landed
 from tasks import cadence
@@ -150,7 +151,7 @@ def _cell(dataset: str, day: date, found: Partition | DamagedPartition | None, s
 
 def _published(dataset: str, manifest: Manifest) -> Cell:
     if dataset == "model":
-        approved = manifest.metrics["verdict"]["approved"]
+        approved = Verdict.of(manifest.metrics["verdict"]).approved
         return Cell(State.PUBLISHED, "approved") if approved else Cell(State.REJECTED, "rejected")
     if dataset == "selection":
         return Cell(State.PUBLISHED, str(manifest.metrics["model_date"]))
@@ -159,7 +160,7 @@ def _published(dataset: str, manifest: Manifest) -> Cell:
 
 def _rejection(found: Partition | DamagedPartition) -> str:
     """Why a training was rejected; empty for everything else."""
-    verdict = found.manifest.metrics.get("verdict") if isinstance(found, Partition) else None
-    if not isinstance(found, Partition) or not verdict or verdict["approved"]:
+    said = found.manifest.metrics.get("verdict") if isinstance(found, Partition) else None
+    if not isinstance(found, Partition) or not said or (verdict := Verdict.of(said)).approved:
         return ""
-    return f"{found.dataset} of {found.date} was rejected: {verdict['reason']}: {verdict['detail']}"
+    return f"{found.dataset} of {found.date} was rejected: {verdict}"

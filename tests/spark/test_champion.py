@@ -14,9 +14,11 @@ from sklearn.metrics import roc_auc_score
 
 from spark_lib import champion, matrix, selection
 from spark_lib.calibration import apply
+from spark_lib.card import Classes
 from spark_lib.lake.tables import read_arrow
 from spark_lib.model import digest, load, score
 from spark_lib.selection import Pinned
+from spark_lib.use_case import Feature
 from tests.spark.lakes import BEFORE, DAY, SETTINGS, Chain, Parcels
 from tests.unit.test_model import linear
 
@@ -50,7 +52,7 @@ def test_the_difference_is_that_of_the_two_areas_on_the_same_rows(
     found = compare(spark, chain, good, knows_nothing)
 
     rows = read_arrow(chain.lake, "balanced", DAY, section="validation/unbalanced")
-    scores = apply(good.card["calibration"], score(load(good.model), matrix.from_arrow(rows, Parcels.features)))
+    scores = apply(good.card.calibration, score(load(good.model), matrix.from_arrow(rows, Parcels.features)))
     area = roc_auc_score(rows["label"].to_numpy(), scores)
     assert found["difference"] == pytest.approx(area - 0.5, abs=1e-5)
     assert found["interval"][0] < found["difference"] < found["interval"][1]
@@ -78,7 +80,7 @@ def test_a_model_does_not_lose_to_itself(spark: SparkSession, chain: Chain, good
 
 
 def with_settings(model: Pinned, **settings: Any) -> Pinned:
-    return replace(model, card=model.card | {"settings": model.card["settings"] | settings})
+    return with_card(model, settings={**model.card.settings, **settings})
 
 
 @pytest.mark.parametrize(
@@ -103,8 +105,7 @@ def test_models_of_a_split_by_time_are_not_compared(spark: SparkSession, chain: 
 
 
 def test_a_champion_whose_features_are_gone_is_not_compared(spark: SparkSession, chain: Chain, good: Pinned) -> None:
-    gone = {"name": "height", "type": "DOUBLE", "fill": None, "nominal": False}
-    old = replace(good, card=good.card | {"features": [*good.card["features"], gone]})
+    old = with_card(good, features={**good.card.features, "height": Feature("DOUBLE")})
 
     assert compare(spark, chain, good, old)["detail"] == (
         f"not compared with the model of {good.date}: it needs a feature 'height' of type double, which the rows no longer have"
@@ -112,7 +113,7 @@ def test_a_champion_whose_features_are_gone_is_not_compared(spark: SparkSession,
 
 
 def with_card(model: Pinned, **changed: Any) -> Pinned:
-    return replace(model, card=model.card | changed)
+    return replace(model, card=replace(model.card, **changed))
 
 
 def test_a_champion_of_another_entity_or_outcome_is_not_compared(
@@ -121,14 +122,17 @@ def test_a_champion_of_another_entity_or_outcome_is_not_compared(
     assert compare(spark, chain, good, with_card(good, entity="parcel"))["detail"] == (
         f"not compared with the model of {good.date}: the use case's entity was parcel and is sender"
     )
-    turned = {"positive": "in time", "negative": ["late"]}
-    assert "the use case's classes was" in compare(spark, chain, good, with_card(good, classes=turned))["detail"]
+    turned = Classes("in time", ("late",))
+    assert (
+        "the use case's classes were 'in time' against 'late' and are 'late' against 'in time'"
+        in compare(spark, chain, good, with_card(good, classes=turned))["detail"]
+    )
 
 
 def test_a_champion_that_cannot_do_without_a_value_is_not_compared_where_it_is_null(
     spark: SparkSession, chain: Chain, good: Pinned
 ) -> None:
-    without_fill = [feature | {"fill": None} for feature in good.card["features"]]
+    without_fill = {name: Feature(feature.type) for name, feature in good.card.features.items()}
 
     found = compare(spark, chain, good, with_card(good, features=without_fill))
 

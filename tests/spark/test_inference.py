@@ -35,6 +35,7 @@ from spark_lib import (
     selection,
     training,
 )
+from spark_lib.card import Card, ModelFile
 from spark_lib.errors import BadData, DamagedPartition, DaystoneError, ModelError
 from spark_lib.lake import Attempt, Lake, Partition, Rows, tables
 from spark_lib.selection import Pinned
@@ -88,18 +89,19 @@ def predictions(spark: SparkSession, chain: Chain, tmp_path_factory: pytest.Temp
     return score(spark, lake, chain.to_score, chain.pinned, file_rows=100)
 
 
-def expected_scores(partition: Partition, model: bytes, card: dict[str, Any]) -> dict[str, float]:
+def expected_scores(partition: Partition, model: bytes, card: Card) -> dict[str, float]:
     """By onnxruntime alone, from a matrix made by hand, and brought back to the natural odds by hand."""
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     found = rows(partition)
 
-    def cell(row: dict[str, Any], feature: dict[str, Any]) -> float:
-        value = row[feature["name"]]
-        return float(feature["fill"] if value is None else value)
+    def cell(row: dict[str, Any], name: str, feature: Feature) -> float:
+        value = feature.fill if row[name] is None else row[name]
+        assert value is not None
+        return float(value)
 
-    made = np.array([[cell(row, feature) for feature in card["features"]] for row in found], dtype=np.float32)
+    made = np.array([[cell(row, *feature) for feature in card.features.items()] for row in found], dtype=np.float32)
     (probabilities,) = session.run(["probabilities"], {"features": made})
-    odds = card["calibration"]["odds"]
+    odds = card.calibration["odds"]
     scores = [float(p) for p in probabilities[:, 1]]
     return {row["parcel"]: p * odds / (p * odds + (1 - p)) for row, p in zip(found, scores, strict=True)}
 
@@ -159,7 +161,7 @@ def test_twenty_trees_that_are_all_certain_train_are_compared_and_score_their_da
     assert (compared["difference"], compared["loses"]) == (0.0, False)
     assert by_forest.manifest.metrics["engine"] == "forest"
     assert rows(by_forest) == rows(by_onnxruntime)
-    assert max(row["score"] for row in rows(by_forest)) == calibration.apply(pinned.card["calibration"], np.ones(1))[0]
+    assert max(row["score"] for row in rows(by_forest)) == calibration.apply(pinned.card.calibration, np.ones(1))[0]
 
 
 def outcomes_of_weight(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -174,8 +176,12 @@ def test_a_pickled_pipeline_scores_rows_that_are_alike_once(
     pipeline = make_pipeline(StandardScaler(), LogisticRegression()).fit(table, [0, 0, 1, 1])
     file = io.BytesIO()
     joblib.dump(pipeline, file)
-    card = chain.pinned.card | {"format": "joblib", "calibration": {"kind": "none"}}
-    card["features"] = [{"name": "weight", "type": "DOUBLE", "fill": 0.0}]
+    card = replace(
+        chain.pinned.card,
+        features={"weight": Feature("DOUBLE", fill=0.0)},
+        calibration={"kind": "none"},
+        model=ModelFile("model.joblib", model.digest(file.getvalue()), len(file.getvalue())),
+    )
     pickled = replace(chain.pinned, model=file.getvalue(), digest=model.digest(file.getvalue()), card=card)
     to_score = publish_features(
         Lake(str(tmp_path), CASE), AFTER, [featured(f"p{n}", weight=float(n % 2)) for n in range(10)]
@@ -219,8 +225,7 @@ def test_the_limit_of_rows_in_a_file_is_kept(predictions: Partition) -> None:
 
 
 def test_fills_are_those_of_the_card_and_not_of_the_use_case(spark: SparkSession, chain: Chain, tmp_path: Path) -> None:
-    card = chain.pinned.card | {"features": [dict(feature) for feature in chain.pinned.card["features"]]}
-    card["features"][1]["fill"] = 9.5
+    card = replace(chain.pinned.card, features={**chain.pinned.card.features, "weight": Feature("DOUBLE", fill=9.5)})
     model = replace(chain.pinned, card=card)
     few = publish_features(Lake(str(tmp_path), CASE), AFTER, [featured("p1", weight=None), featured("p2", weight=0.0)])
     found = {row["parcel"]: row["score"] for row in rows(score(spark, Lake(str(tmp_path), CASE), few, model))}
@@ -352,7 +357,7 @@ def test_scores_that_are_no_probabilities_though_the_features_are_finite_are_ref
     spark: SparkSession, chain: Chain, tmp_path: Path
 ) -> None:
     lake = Lake(str(tmp_path), CASE)
-    card = chain.pinned.card | {"calibration": {"kind": "prior", "odds": float("nan")}}
+    card = replace(chain.pinned.card, calibration={"kind": "prior", "odds": float("nan")})
     error = refusal(spark, lake, publish_features(lake, AFTER, [featured("p1")]), replace(chain.pinned, card=card))
     assert (type(error), str(error)) == (
         BadData,
@@ -415,10 +420,13 @@ def test_an_entity_that_the_day_lacks_is_refused(chain: Chain) -> None:
 
 def test_types_of_the_card_may_be_spelled_as_sql_allows(spark: SparkSession, chain: Chain, tmp_path: Path) -> None:
     spelled = {"bigint": "LONG", "double": "Double", "boolean": "BOOLEAN"}
-    features = [feature | {"type": spelled[feature["type"].lower()]} for feature in chain.pinned.card["features"]]
+    features = {
+        name: replace(feature, type=spelled[feature.type.lower()])
+        for name, feature in chain.pinned.card.features.items()
+    }
     lake = Lake(str(tmp_path), CASE)
     few = publish_features(lake, AFTER, [featured("p1")])
-    found = score(spark, lake, few, replace(chain.pinned, card=chain.pinned.card | {"features": features}))
+    found = score(spark, lake, few, replace(chain.pinned, card=replace(chain.pinned.card, features=features)))
     assert found.manifest.rows() == 1
 
 

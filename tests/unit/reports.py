@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from spark_lib import calibration, metrics, report
+from spark_lib.card import of as card_of
 from spark_lib.metrics import Scored, counted
 
 TITLE = "Training of credit_risk for 2026-03-01"
@@ -35,7 +36,9 @@ class Trained:
 
     def page(self, title: str = TITLE, importance: Mapping[str, float] = IMPORTANCE) -> str:
         shown = importance if self.calibrated else {}
-        return report.render(title, {**self.card, "importance": shown}, INPUTS, self.calibrated, self.uncalibrated)
+        return report.render(
+            title, card_of({**self.card, "importance": shown}), INPUTS, self.calibrated, self.uncalibrated
+        )
 
 
 def trained(number: int = 6000, seed: int = 0, spread: float = 1.2) -> Trained:
@@ -73,6 +76,8 @@ def inconclusive() -> Trained:
 
 def _card() -> dict[str, Any]:
     return {
+        "entity": "customer",
+        "verdict": {"approved": True},
         "gates": [],
         "metrics": {},
         "calibration": {"kind": "none"},

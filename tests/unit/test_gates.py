@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from spark_lib import gates
+from spark_lib.card import APPROVED, rejected
 
 DAY = date(2026, 3, 10)
 SIDES = ("train", "validation")
@@ -45,13 +46,13 @@ def counts(train_positive: int, train_negative: int, positive: int, negative: in
 def test_data_that_cannot_judge_a_model_are_inconclusive(found: dict[str, Any], detail: str) -> None:
     limits = LIMITS | {"min_positives": 1_000 if found["train"]["positive"] == 900 else 0}
 
-    assert gates.on_labels(found, limits, SIDES, DAY) == gates.rejected("inconclusive", detail)
+    assert gates.on_labels(found, limits, SIDES, DAY) == rejected("inconclusive", detail)
 
 
 def test_as_many_positives_as_are_wanted_are_enough() -> None:
     found = counts(900, 5_000, 100, 800)
 
-    assert gates.on_labels(found, LIMITS | {"min_positives": 1_000}, SIDES, DAY) == gates.APPROVED
+    assert gates.on_labels(found, LIMITS | {"min_positives": 1_000}, SIDES, DAY) == APPROVED
 
 
 def test_a_calibration_split_of_one_class_matters_where_a_curve_is_fitted_on_it() -> None:
@@ -67,7 +68,7 @@ def test_too_many_rows_without_an_outcome_name_the_delay_that_would_do() -> None
     by_day = {"2026-03-01": [100, 0], "2026-03-02": [99, 1], "2026-03-03": [95, 5], "2026-03-04": [80, 20]}
     found = counts(90, 200, 40, 44, unlabelled=26, by_day=by_day)
 
-    assert gates.on_labels(found, LIMITS, SIDES, DAY) == gates.rejected(
+    assert gates.on_labels(found, LIMITS, SIDES, DAY) == rejected(
         "unlabelled",
         "26 of the 400 rows of the window (6.5%) have no outcome, max_unlabelled is 1.0%; "
         "a label_delay_days of 7 would do, by the rows of this window",
@@ -124,25 +125,25 @@ def of_columns(**spreads: dict[str, Any]) -> dict[str, Any]:
 def test_a_column_that_teaches_nothing_is_named(of_age: dict[str, Any], detail: str) -> None:
     found = of_columns(age=of_age)
 
-    assert gates.on_columns(found, "reject") == (gates.rejected("features", f"{detail}; {REPAIR}"), [])
-    assert gates.on_columns(found, "warn") == (gates.APPROVED, [f"{detail}: a model learns nothing from it"])
+    assert gates.on_columns(found, "reject") == (rejected("features", f"{detail}; {REPAIR}"), [])
+    assert gates.on_columns(found, "warn") == (APPROVED, [f"{detail}: a model learns nothing from it"])
 
 
 def test_a_constant_column_is_a_warning() -> None:
     found = of_columns(age=spread(1_234, 3.0, 3.0))
 
-    assert gates.on_columns(found) == (gates.APPROVED, [f"{AGE_IS_3}: a model learns nothing from it"])
+    assert gates.on_columns(found) == (APPROVED, [f"{AGE_IS_3}: a model learns nothing from it"])
 
 
 def test_a_column_that_is_null_for_the_first_time_is_rejected() -> None:
     found = of_columns(age=spread(0, -1.0, -1.0))
 
     assert gates.on_columns(found, null_before=["amount"]) == (
-        gates.rejected("features", f"{AGE_IS_NULL}, and not in the training before; {REPAIR}; {GO_ON}"),
+        rejected("features", f"{AGE_IS_NULL}, and not in the training before; {REPAIR}; {GO_ON}"),
         [],
     )
     assert gates.on_columns(found, null_before=None) == (
-        gates.rejected("features", f"{AGE_IS_NULL}, and there was no training before; {REPAIR}; {GO_ON}"),
+        rejected("features", f"{AGE_IS_NULL}, and there was no training before; {REPAIR}; {GO_ON}"),
         [],
     )
 
@@ -151,7 +152,7 @@ def test_a_column_that_was_null_in_the_training_before_is_a_warning() -> None:
     found = of_columns(age=spread(0, -1.0, -1.0))
 
     assert gates.on_columns(found, null_before=["age"]) == (
-        gates.APPROVED,
+        APPROVED,
         [f"{AGE_IS_NULL}: a model learns nothing from it"],
     )
 
@@ -165,22 +166,22 @@ def test_all_columns_that_teach_nothing_are_named_at_once() -> None:
     assert gates.on_columns(found, "warn")[1] == [
         f"city is null, height is null, age is 3 and width is 1e+06 {in_all}: a model learns nothing from them"
     ]
-    assert gates.on_columns(found, "reject")[0]["detail"] == (
+    assert gates.on_columns(found, "reject")[0].detail == (
         f"city is null, height is null, age is 3 and width is 1e+06 {in_all}; "
         "repair them, or leave them out of the use case's features"
     )
     verdict, warnings = gates.on_columns(found, "auto", null_before=[])
-    assert verdict["detail"] == (
+    assert verdict.detail == (
         f"city is null and height is null {in_all}, and not in the training before; "
         "repair them, or leave them out of the use case's features; [training] constant_columns = warn would go on, and the "
         "next training goes on by itself as long as they stay null"
     )
     assert warnings == [f"age is 3 and width is 1e+06 {in_all}: a model learns nothing from them"]
-    assert gates.on_columns(found, "auto", null_before=["city"])[0]["detail"].startswith("height is null in all")
+    assert gates.on_columns(found, "auto", null_before=["city"])[0].detail.startswith("height is null in all")
 
 
 def test_a_column_that_is_null_here_and_there_is_none_of_these() -> None:
-    assert gates.on_columns(of_columns(age=spread(1, -1.0, 3.0)), "reject") == (gates.APPROVED, [])
+    assert gates.on_columns(of_columns(age=spread(1, -1.0, 3.0)), "reject") == (APPROVED, [])
 
 
 def test_of_no_rows_no_column_is_null() -> None:
@@ -224,13 +225,13 @@ def measured(**intervals: tuple[float, float]) -> dict[str, Any]:
     ],
 )
 def test_a_missed_gate_is_named_with_the_end_that_missed_it(found: dict[str, Any], detail: str) -> None:
-    assert gates.on_model(gates.judged(found, LIMITS)) == gates.rejected("gate", detail)
+    assert gates.on_model(gates.judged(found, LIMITS)) == rejected("gate", detail)
 
 
 def test_an_end_equal_to_its_bound_is_approved() -> None:
     found = measured(area_under_roc=(0.6, 0.7), area_under_pr=(0.3, 0.4), calibration_error=(0.0, 0.1))
 
-    assert gates.on_model(gates.judged(found, LIMITS)) == gates.APPROVED
+    assert gates.on_model(gates.judged(found, LIMITS)) == APPROVED
 
 
 def test_a_point_estimate_above_its_bound_is_not_enough() -> None:

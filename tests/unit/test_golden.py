@@ -14,6 +14,7 @@ import pytest
 
 import spark_lib
 from spark_lib import calibration, inference
+from spark_lib.card import APPROVED
 from spark_lib.lake import Lake
 from spark_lib.lake.manifest import parse
 from spark_lib.selection import pinned
@@ -59,10 +60,10 @@ def test_a_selection_pins_its_model_whose_card_says_what_it_needs(version: str) 
     model = pinned(lake(version), selection)
 
     assert (model.date, model.digest[:16]) == (MODEL_DAY, "8408f50dc86af9d3")
-    assert list(model.features) == [
+    assert list(model.card.features) == [
         "nb_previous_loans", "avg_amount_loans_previous", "age", "years_on_the_job", "flag_own_car",
     ]  # fmt: skip
-    assert model.card["verdict"] == {"approved": True, "reason": "", "detail": ""}
+    assert model.card.verdict == APPROVED
 
 
 def test_its_features_are_scored_as_they_were(version: str) -> None:
@@ -72,8 +73,8 @@ def test_its_features_are_scored_as_they_were(version: str) -> None:
     features = spark_lib.read_arrow(root, "credit_risk", "features", DAY).sort_by("loan_id")
     (rows,) = features.combine_chunks().to_batches()
 
-    found, _, _ = inference.runner(model, rows.num_rows).of_rows(rows, model.features)
+    found, _, _ = inference.runner(model, rows.num_rows).of_rows(rows, model.card.features)
 
     published = spark_lib.read_arrow(root, "credit_risk", "predictions", DAY).sort_by("loan_id")
-    scores = calibration.apply(model.card["calibration"], found)
+    scores = calibration.apply(model.card.calibration, found)
     np.testing.assert_array_equal(scores, published["score"].to_numpy())

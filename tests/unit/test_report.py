@@ -13,6 +13,7 @@ import pytest
 import sklearn.metrics as reference
 
 from spark_lib import report
+from spark_lib.card import of as card_of
 from spark_lib.report import charts
 from spark_lib.report.curves import Bin
 from tests.unit.reports import CONFIDENCE, IMPORTANCE, INPUTS, TITLE, Trained, inconclusive, trained
@@ -298,11 +299,11 @@ def test_names_and_values_of_a_use_case_are_text_wherever_they_stand(model: Trai
         "settings": {EVIL: EVIL, "seed": 0, "confidence": CONFIDENCE, "list": [EVIL]},
         "versions": {EVIL: EVIL},
         "calibration": {"kind": EVIL, EVIL: EVIL},
-        "model": {"file": EVIL},
+        "model": {"file": EVIL, "sha256": EVIL, "size": 1},
     }
     inputs = [(EVIL, EVIL)]
 
-    page = read(report.render(EVIL, card, inputs, model.calibrated, model.uncalibrated))
+    page = read(report.render(EVIL, card_of(card), inputs, model.calibrated, model.uncalibrated))
 
     clean = read(model.page())
     assert {each.name for each in page.everything()} == {each.name for each in clean.everything()}

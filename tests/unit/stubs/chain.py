@@ -23,10 +23,11 @@ import spark_lib.serving
 import spark_lib.training
 import tasks
 from spark_lib import gates
+from spark_lib.calibration import NONE
+from spark_lib.card import CARD, MODEL, Card, Classes
 from spark_lib.errors import BadData
 from spark_lib.lake import Documents, Partition
 from spark_lib.model import digest
-from spark_lib.training import CARD, MODEL
 
 
 def install(replace: Callable[[object, str, object], object] = setattr) -> None:
@@ -59,12 +60,14 @@ def _model(
 ) -> Documents:
     progress(50, "fitting")
     by_columns, warnings = gates.on_columns(balanced.manifest.metrics, settings["constant_columns"], null_before)
-    verdict = _verdicts(balanced).get(str(balanced.date), by_columns)
+    verdict = _verdicts(balanced).get(str(balanced.date), by_columns.document())
+    label = case.label
+    card = Card(case.features, Classes(label.positive, label.allowed), case.entity, NONE, {}, settings, {}).to_json()
     figures = {"training_rows": 1200, "area_under_roc": 0.71, "verdict": verdict, "warnings": warnings}
     if not verdict["approved"]:
-        return Documents({CARD: b"{}"}, figures)
+        return Documents({CARD: card}, figures)
     model = f"model of {balanced.date}".encode()
-    return Documents({CARD: b"{}", MODEL: model}, figures | {"model_digest": digest(model)})
+    return Documents({CARD: card, MODEL: model}, figures | {"model_digest": digest(model)})
 
 
 def _compared(spark: Any, case: Any, lake: Any, new: Partition, old: Partition, *rows: Any) -> dict[str, Any]:

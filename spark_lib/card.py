@@ -1,0 +1,137 @@
+"""What a model is and what was found of it: the document ``card.json`` that a training publishes, and its verdict.
+
+Free of Spark and numpy. A reader ignores what it does not know, and refuses a format number above its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from spark_lib.errors import LakeError
+from spark_lib.use_case import Feature
+
+#: The names of the documents that a training publishes.
+MODEL, CARD, REPORT = "model.onnx", "card.json", "report.html"
+#: Raised only where a reader of the number before would be wrong. A card without a number is of the first format.
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a training, or a comparison, says of a model: the ``reason`` of a rejection in a word, ``detail`` for a person."""
+
+    approved: bool
+    reason: str = ""
+    detail: str = ""
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Verdict:
+        """A verdict as JSON has it."""
+        return cls(bool(document["approved"]), document.get("reason", ""), document.get("detail", ""))
+
+    def document(self) -> dict[str, Any]:
+        """The verdict as JSON has it."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return "approved" if self.approved else f"{self.reason}: {self.detail}"
+
+
+APPROVED = Verdict(approved=True)
+
+
+def rejected(reason: str, detail: str) -> Verdict:
+    """A verdict against a model."""
+    return Verdict(False, reason, detail)
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The outcomes: the one that the model gives the probability of, and the others."""
+
+    positive: str | int
+    negative: tuple[str | int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.positive!r} against {' or '.join(map(repr, self.negative))}"
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """The file of an approved model, its SHA-256 and its size in bytes."""
+
+    file: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Card:
+    """``rows`` are the figures of the training set, ``metrics`` those on natural validation rows, ``gates`` what was held
+    against them, ``importance`` the share of each feature; ``model`` is None where nothing was approved."""
+
+    features: Mapping[str, Feature]
+    classes: Classes
+    entity: str
+    calibration: Mapping[str, Any]
+    rows: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    versions: Mapping[str, str]
+    verdict: Verdict = APPROVED
+    warnings: tuple[str, ...] = ()
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    gates: tuple[Mapping[str, Any], ...] = ()
+    importance: Mapping[str, float] = field(default_factory=dict)
+    model: ModelFile | None = None
+
+    @property
+    def is_pickled(self) -> bool:
+        """Whether the model is a pickle of joblib's, and not ONNX."""
+        return self.model is not None and self.model.file.endswith(".joblib")
+
+    def document(self) -> dict[str, Any]:
+        """The card as JSON has it."""
+        features = [
+            {"name": name, "type": feature.type, "fill": feature.fill, "nominal": feature.nominal}
+            for name, feature in self.features.items()
+        ]
+        return {**asdict(self), "format": FORMAT, "features": features}
+
+    def to_json(self) -> bytes:
+        return json.dumps(self.document(), indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"
+
+
+def of(document: Mapping[str, Any], where: str = CARD) -> Card:
+    """A card as JSON has it. Raises LakeError, naming ``where``, for one of a later format."""
+    number = document.get("format", FORMAT)
+    if number > FORMAT:
+        raise LakeError(
+            where, f"a card of format {FORMAT}", f"format {number}", "read it with the Daystone that wrote it"
+        )
+    model = document.get("model")
+    return Card(
+        features={
+            feature["name"]: Feature(feature["type"], feature["fill"], feature.get("nominal", False))
+            for feature in document["features"]
+        },
+        classes=Classes(document["classes"]["positive"], tuple(document["classes"]["negative"])),
+        entity=document["entity"],
+        calibration=document["calibration"],
+        rows=document["rows"],
+        settings=document["settings"],
+        versions=document["versions"],
+        verdict=Verdict.of(document["verdict"]),
+        warnings=tuple(document.get("warnings", ())),
+        metrics=document.get("metrics", {}),
+        gates=tuple(document.get("gates", ())),
+        importance=document.get("importance", {}),
+        model=ModelFile(model["file"], model["sha256"], model["size"]) if model else None,
+    )
+
+
+def parse(body: bytes, where: str = CARD) -> Card:
+    """The card in ``body``. Raises LakeError as ``of`` does."""
+    return of(json.loads(body), where)

@@ -1,0 +1,72 @@
+"""The card of a model as a document: written, read by later versions, and refused where it is of a later format."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from spark_lib import card
+from spark_lib.card import APPROVED, Card, Classes, ModelFile, Verdict, rejected
+from spark_lib.errors import LakeError
+from spark_lib.use_case import Feature
+
+SOME = Card(
+    features={"age": Feature("INT", fill=-1.0), "branch": Feature("INT", nominal=True)},
+    classes=Classes("default", ("repaid", "sold")),
+    entity="customer",
+    calibration={"kind": "prior", "odds": 0.1},
+    rows={"labelled": 12},
+    settings={"trees": 20},
+    versions={"python": "3.11.7"},
+    verdict=rejected("gate", "area under ROC 0.5"),
+    warnings=("age is 3 in all 12 rows",),
+    metrics={"area_under_roc": 0.5},
+    gates=({"name": "area_under_roc", "passed": False},),
+    importance={"age": 1.0, "branch": 0.0},
+    model=ModelFile("model.onnx", "ab", 12),
+)
+
+
+@pytest.mark.parametrize("some", [SOME, replace(SOME, model=None, verdict=APPROVED)])
+def test_a_card_survives_json(some: Card) -> None:
+    assert card.parse(some.to_json()) == some
+
+
+def test_a_card_of_the_first_version_has_neither_number_nor_warnings() -> None:
+    document = {name: value for name, value in SOME.document().items() if name not in ("format", "warnings")}
+
+    assert card.of(document) == replace(SOME, warnings=())
+
+
+def test_fields_of_a_later_version_are_ignored_wherever_they_stand() -> None:
+    document = json.loads(SOME.to_json()) | {"segments": []}
+    document["features"][0]["vocabulary"] = ["a"]
+    document["verdict"]["by"] = "somebody"
+    document["model"]["flavour"] = "onnx"
+
+    assert card.of(document) == SOME
+
+
+def test_a_card_of_a_later_format_is_left_to_the_version_that_wrote_it() -> None:
+    with pytest.raises(LakeError) as caught:
+        card.of(SOME.document() | {"format": 2}, "card.json of the model of 2026-02-23")
+
+    assert str(caught.value) == (
+        "card.json of the model of 2026-02-23: wanted a card of format 1; found format 2. "
+        "Next: read it with the Daystone that wrote it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"), [(APPROVED, "approved"), (rejected("gate", "it missed one"), "gate: it missed one")]
+)
+def test_a_verdict_is_said_in_words_and_survives_json(verdict: Verdict, words: str) -> None:
+    assert str(verdict) == words
+    assert Verdict.of(verdict.document()) == verdict
+
+
+def test_a_model_that_joblib_pickled_is_told_by_its_file() -> None:
+    assert not SOME.is_pickled
+    assert replace(SOME, model=ModelFile("model.joblib", "ab", 12)).is_pickled
