@@ -4,6 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 PEERS := .venv/.peers
+# make bench KEEP=1
+KEPT := $(if $(filter-out 0 no false,$(KEEP)),--keep)
 
 .PHONY: help demo test check test-full mutants faults faults-full bench bench-full jars quick-start clean prerequisites s3-server browser
 
@@ -15,7 +17,7 @@ help:
 	@echo "make mutants    takes one safeguard of the lake out at a time: a test must fail each time"
 	@echo "make faults     kill, cut off, damage and fill what can be, and check that nothing is lost"
 	@echo "make faults-full  the same with five times as many seeds"
-	@echo "make bench      the benchmarks, into benchmarks/results/latest.json"
+	@echo "make bench      the benchmarks, into benchmarks/results/local.json (KEEP=1: into latest.json, which git tracks)"
 	@echo "make bench-full the same with those that take an hour"
 	@echo "make jars       Spark's jars for S3, once"
 	@echo "make quick-start  Spark's classes in an archive that its JVM maps, once, as the making of .venv does"
@@ -49,11 +51,11 @@ faults-full: $(READY) s3-server
 	$(BIN)/python -m tests.faults --seeds 5
 
 bench: $(PEERS) s3-server
-	$(BIN)/python -m benchmarks.bench
+	$(BIN)/python -m benchmarks.bench $(KEPT)
 
 bench-full: bench
-	$(BIN)/python -m benchmarks.smote --full
-	$(BIN)/python -m benchmarks.scoring
+	$(BIN)/python -m benchmarks.smote --full $(KEPT)
+	$(BIN)/python -m benchmarks.scoring $(KEPT)
 
 jars: $(READY)
 	$(BIN)/python -m spark_lib.s3a

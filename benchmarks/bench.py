@@ -1,11 +1,12 @@
 """The benchmarks: whole processes as a user starts them, against what nobody can do without, in turn in one run; what
 strict reading of CSV costs (csv_reading.py) and an export to ONNX (export.py), what a publish on S3 does (s3_publish.py), and how fast rows are scored (scoring.py, in part).
 
-    make bench
+    make bench [KEEP=1]
+    python -m benchmarks.bench [--keep]
 
 Ratios are medians over pairs of runs, so that a machine whose speed drifts slows both sides of a pair alike. The table
-goes to standard output, the ratios to benchmarks/results/latest.json. The exit code says that they were measured, not
-that they are good.
+goes to standard output, the figures to benchmarks/results/local.json or, with KEEP=1 or --keep, to latest.json, which git
+tracks. The exit code says that they were measured, not that they are good.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks import csv_reading, export, s3_publish, scoring
-from benchmarks.result import LATEST, Result, judge, keep
+from benchmarks.result import Result, judge, options, parsed, record
 
 LUIGI = str(Path(sys.executable).with_name("luigi"))
 ROOT = str(Path(__file__).resolve().parent.parent)
@@ -36,6 +37,7 @@ BARE_SPARK = [
 
 
 def main() -> None:
+    given = parsed(options(__doc__))
     print(
         f"load {os.getloadavg()[0]:.1f}; sample: 60 days of {ROWS_PER_DAY} rows; seconds are medians (least to most), ratios medians over pairs\n"
     )
@@ -61,8 +63,7 @@ def main() -> None:
     results += export.results()
     results += s3_publish.results()
     results += scoring.lean_results()
-    LATEST.unlink(missing_ok=True)  # no figure of a benchmark that is gone
-    keep(results)
+    record(results, given.into)
 
 
 def chain(lake: str) -> list[str]:

@@ -1,16 +1,15 @@
 """What strict reading of CSV costs: a landed day by the rules of docs/feeds.md, against Spark's own lenient reading of the
 same file.
 
-    python -m benchmarks.csv_reading [--rows 1000000] [--pairs 5]
+    python -m benchmarks.csv_reading [--rows 1000000] [--pairs 5] [--keep]
 
 Both read every column of one file in one session, in turn, each after a turn to warm up, into Spark's sink that keeps nothing.
-Once, what they read is compared by a hash of every row. ``make bench`` runs it too. Other numbers of rows are printed and not
-kept.
+Once, what they read is compared by a hash of every row. ``make bench`` runs it too. Other numbers of rows are printed
+only.
 """
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from datetime import date
@@ -22,7 +21,7 @@ import pyarrow.csv
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from benchmarks.result import Result, judge, keep
+from benchmarks.result import Result, judge, options, parsed, record
 from spark_lib import raw as raw_feeds
 from spark_lib.lake import RawDays, RawFeed
 from spark_lib.session import session
@@ -105,13 +104,11 @@ def seconds(frame: DataFrame) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__)
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--pairs", type=int, default=PAIRS)
-    given = parser.parse_args()
-    found = results(given.rows, given.pairs)
-    if given.rows == ROWS:
-        keep(found)
+    given = parsed(parser, rows=ROWS)
+    record(results(given.rows, given.pairs), given.into)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,13 @@
 """What the export of a random forest to ONNX costs: ours, against onnxmltools as it comes.
 
-    python -m benchmarks.export [--trees 100] [--pairs 3]
+    python -m benchmarks.export [--trees 100] [--pairs 3] [--keep]
 
 Both export the same forest from one session, in turn, after one of ours to warm up. ``make bench`` runs it too. Forests
-other than the goal's are printed and not kept.
+other than the goal's are printed only.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
 import tempfile
@@ -21,7 +20,7 @@ from pyspark.ml.feature import VectorAssembler
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from benchmarks.result import Result, judge, keep
+from benchmarks.result import Result, judge, options, parsed, record
 from spark_lib import export
 from spark_lib.session import session
 
@@ -80,13 +79,11 @@ def seconds(work: Callable[[], None]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__)
     parser.add_argument("--trees", type=int, default=TREES)
     parser.add_argument("--pairs", type=int, default=PAIRS)
-    given = parser.parse_args()
-    found = results(given.trees, given.pairs)
-    if given.trees == TREES:
-        keep(found)
+    given = parsed(parser, trees=TREES)
+    record(results(given.trees, given.pairs), given.into)
 
 
 if __name__ == "__main__":

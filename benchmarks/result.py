@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import os
@@ -12,9 +13,12 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
-LATEST = Path(__file__).with_name("results") / "latest.json"
-
+#: The kept figures, which git tracks: ``--keep`` writes them.
+KEPT = Path(__file__).with_name("results") / "latest.json"
+#: The figures of this checkout, which git ignores.
+LOCAL = KEPT.with_name("local.json")
 
 VERSIONS = ("pyspark", "luigi", "pyarrow", "numba", "onnxruntime", "scikit-learn", "mlflow-skinny")
 
@@ -97,11 +101,60 @@ def show(results: Sequence[Result]) -> None:
     print(f"\n{machine()}\n\n{table(results)}")
 
 
-def keep(results: Sequence[Result]) -> None:
-    """Print results as one table, and put them into the latest ones, in place of those of the same name."""
+def options(description: str | None) -> argparse.ArgumentParser:
+    """The parser of a benchmark's command line, with the option that all of them have."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--keep", action="store_true", help=f"write into {_shown(KEPT)}, which git tracks, and not into {LOCAL.name}"
+    )
+    return parser
+
+
+def parsed(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None, **sizes: int) -> argparse.Namespace:
+    """The command line, with ``into``: the file for the figures, or None where a size is not the one in ``sizes``, which the
+    goals are for.
+
+    Ends the process with 2, before anything is measured, where figures of another size are to be kept, or where the file
+    cannot take them.
+    """
+    given = parser.parse_args(arguments)
+    others = [name for name, size in sizes.items() if getattr(given, name) != size]
+    if given.keep and others:
+        name = others[0]
+        parser.error(
+            f"argument --keep: wanted --{name} {sizes[name]}, which the goals are for; found {getattr(given, name)}. "
+            f"Next: leave out --keep or --{name}"
+        )
+    given.into = None if others else KEPT if given.keep else LOCAL
+    if given.into:
+        try:
+            _figures(given.into)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            parser.error(
+                f"{_shown(given.into)}: wanted figures as a benchmark writes them; found {type(error).__name__}: {error}. "
+                "Next: remove the file, or have git restore it"
+            )
+    return given
+
+
+def record(results: Sequence[Result], into: Path | None) -> None:
+    """Print results as one table, and write them into a file of figures, where they take the place of those of the same
+    name. All other figures of the file stay. None is no file."""
     show(results)
-    there = {entry["name"]: entry for entry in json.loads(LATEST.read_text())} if LATEST.exists() else {}
-    there |= {result.name: asdict(result) for result in results}
-    LATEST.parent.mkdir(exist_ok=True)
-    LATEST.write_text(json.dumps(list(there.values()), indent=1) + "\n")
-    print(f"\nwritten: {LATEST.relative_to(LATEST.parents[2])}")
+    if into is None:
+        return
+    figures = _figures(into) | {result.name: asdict(result) for result in results}
+    into.parent.mkdir(exist_ok=True)
+    written = into.with_suffix(".tmp")
+    written.write_text(json.dumps(list(figures.values()), indent=1) + "\n")
+    os.replace(written, into)  # a process that is stopped leaves the old figures or the new ones
+    print(f"\nwritten: {_shown(into)}")
+
+
+def _figures(file: Path) -> dict[str, dict[str, Any]]:
+    """The entries of a file of figures by their names; none where there is no file."""
+    return {entry["name"]: entry for entry in json.loads(file.read_text())} if file.exists() else {}
+
+
+def _shown(file: Path) -> Path:
+    return file.relative_to(file.parents[2])

@@ -1,14 +1,13 @@
 """What a publish on S3 costs: a job of Spark's through an attempt, against the same job's bare write.
 
-    python -m benchmarks.s3_publish [--megabytes 200] [--pairs 2]
+    python -m benchmarks.s3_publish [--megabytes 200] [--pairs 2] [--keep]
 
 All write the same rows from one session to one versitygw, in turn, so that a machine whose speed drifts slows them
-alike. ``make bench`` runs it too. Sizes other than the goal's are printed and not kept.
+alike. ``make bench`` runs it too. Sizes other than the goal's are printed only.
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import os
 import tempfile
@@ -24,7 +23,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from benchmarks.result import Result, judge, keep, spread
+from benchmarks.result import Result, judge, options, parsed, record, spread
 from spark_lib.files import schema_of, spark_path, write_parquet
 from spark_lib.lake import Attempt, Lake, Rows
 from spark_lib.lake.store import Entry, Store
@@ -188,13 +187,11 @@ def _set(spark: SparkSession, settings: dict[str, str]) -> Iterator[None]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__)
     parser.add_argument("--megabytes", type=int, default=MEGABYTES)
     parser.add_argument("--pairs", type=int, default=PAIRS)
-    given = parser.parse_args()
-    found = results(given.megabytes, given.pairs)
-    if given.megabytes == MEGABYTES:
-        keep(found)
+    given = parsed(parser, megabytes=MEGABYTES)
+    record(results(given.megabytes, given.pairs), given.into)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Scoring, from Parquet to Parquet: the library against what else would do it, on the same model and rows, in turn in one run.
 
-    python -m benchmarks.scoring [--pairs 5] [--rows 4000000] [--only WORD ...]
+    python -m benchmarks.scoring [--pairs 5] [--rows 4000000] [--only WORD ...] [--keep]
 
 A model is trained on 20,000 rows: a forest of 100 trees of depth 8 by scikit-learn, exported by the library, so that
 scikit-learn, MLflow, ONNX Runtime and the library score by the same trees; what is held against Spark ML's transform is Spark's
@@ -14,12 +14,11 @@ Files and rows are counted every time, scores compared in the first round.
 
 Left out: starting, training, the conversion to ONNX and MLflow's packing of a model; files are read from the machine's memory,
 and what is written may still be there when a run ends. ``--rows`` scales everything; other numbers than the goals' are printed
-and not kept, and below half a million the library does not use its forest.
+only, and below half a million the library does not use its forest.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import statistics
@@ -36,7 +35,7 @@ import pytest
 
 from benchmarks import contestants, growth, made, texts
 from benchmarks.contestants import Start
-from benchmarks.result import Result, judge, keep, show
+from benchmarks.result import Result, judge, options, parsed, record
 from benchmarks.sides import Side, Work
 from spark_lib.engine import LEAST_ROWS
 from tests.s3 import versitygw
@@ -308,7 +307,7 @@ def _measured(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__)
     parser.add_argument("--pairs", type=int, default=PAIRS)
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument(
@@ -317,15 +316,12 @@ def main() -> None:
         default=[],
         help="what has such a word in its name: a contestant's, a model's, kernel, files, S3, texts or growth",
     )
-    given = parser.parse_args()
+    given = parsed(parser, rows=ROWS)
     print(
         f"load {os.getloadavg()[0]:.1f}; {given.rows:,} rows, {given.pairs} rounds; seconds are medians (least to most)\n"
     )
     found = results(given.pairs, given.rows, given.only)
-    if given.rows == ROWS:
-        keep(found)
-    else:
-        show(found)
+    record(found, given.into)
 
 
 if __name__ == "__main__":

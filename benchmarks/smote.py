@@ -1,6 +1,6 @@
 """Synthetic minority rows, from Parquet to Parquet, against imbalanced-learn.
 
-    python -m benchmarks.smote [--pairs 3] [--full]
+    python -m benchmarks.smote [--pairs 3] [--full] [--keep]
 
 Ours in a warm session of two cores, theirs in a warm process with both cores, in turn. As many synthetic rows as real
 ones, of 16 doubles, 2 integers and 2 booleans. SMOTENC is what does the same as ours, and has the goal; SMOTE takes booleans for
@@ -10,7 +10,6 @@ neighbours, where SMOTE is stopped when it has taken three times as long as ours
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
 import tempfile
@@ -20,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.result import Result, exponent, judge, keep
+from benchmarks.result import Result, exponent, judge, options, parsed, record
 from benchmarks.sides import Side, Work
 from spark_lib import neighbours, smote
 from spark_lib.use_case import Feature
@@ -168,11 +167,11 @@ def _large(us: Side, them: Side, directory: str) -> Result:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__)
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--full", action="store_true")
-    given = parser.parse_args()
-    keep(results(given.pairs, given.full))
+    given = parsed(parser)
+    record(results(given.pairs, given.full), given.into)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +19,8 @@ import pytest
 from benchmarks import contestants, growth, made, result, scoring, sides
 from benchmarks.sides import Held
 from spark_lib import model
+
+ROOT = Path(__file__).parents[2]
 
 
 def process(proc: Path, pid: int, parent: int, command: str, kilobytes: int) -> None:
@@ -112,16 +116,115 @@ def test_a_table_has_a_line_for_each_result_and_says_which_goals_are_missed() ->
     ]
 
 
-def test_results_are_kept_in_place_of_those_of_the_same_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(result, "LATEST", tmp_path / "benchmarks" / "results" / "latest.json")
-    result.LATEST.parent.parent.mkdir()
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directory of both files of figures, which is not there yet."""
+    results = tmp_path / "benchmarks" / "results"
+    results.parent.mkdir()
+    monkeypatch.setattr(result, "KEPT", results / result.KEPT.name)
+    monkeypatch.setattr(result, "LOCAL", results / result.LOCAL.name)
+    return results
 
-    result.keep([result.judged("one", 1, None), result.judged("two", 1, 2)])
-    result.keep([result.judged("two", 3, 2)])
 
-    kept = {entry["name"]: entry for entry in json.loads(result.LATEST.read_text())}
-    assert [*kept] == ["one", "two"]
-    assert (kept["two"]["ratio"], kept["two"]["holds"]) == (3, False)
+def ratios(file: Path) -> dict[str, float]:
+    return {entry["name"]: entry["ratio"] for entry in json.loads(file.read_text())}
+
+
+def test_figures_take_the_place_of_those_of_the_same_name_and_all_others_stay(files: Path) -> None:
+    result.record([result.judged("one", 1, None), result.judged("two", 1, 2)], files / "latest.json")
+    result.record([result.judged("two", 3, 2)], files / "latest.json")
+
+    assert ratios(files / "latest.json") == {"one": 1, "two": 3}
+    assert [entry["holds"] for entry in json.loads((files / "latest.json").read_text())] == [None, False]
+    assert [file.name for file in files.iterdir()] == ["latest.json"]
+
+
+@pytest.mark.parametrize(("arguments", "file"), [([], "local.json"), (["--keep"], "latest.json")])
+def test_only_a_run_that_is_told_to_keep_its_figures_writes_into_the_tracked_file(
+    files: Path, arguments: list[str], file: str
+) -> None:
+    for name in ("local.json", "latest.json"):
+        result.record([result.judged("another part", 1, None)], files / name)
+    other = {"local.json": "latest.json", "latest.json": "local.json"}[file]
+
+    given = result.parsed(result.options("One part."), arguments)
+    result.record([result.judged("one part", 2, None)], given.into)
+
+    assert ratios(files / file) == {"another part": 1, "one part": 2}
+    assert ratios(files / other) == {"another part": 1}
+
+
+def sized(*arguments: str) -> Namespace:
+    """The command line of a benchmark whose goals are for 100 rows."""
+    parser = result.options("One part.")
+    parser.add_argument("--rows", type=int, default=100)
+    return result.parsed(parser, arguments, rows=100)
+
+
+def test_figures_of_another_size_are_printed_only(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result.record([result.judged("one part", 2, None)], sized("--rows", "7").into)
+
+    assert "| one part | 2 |" in capsys.readouterr().out
+    assert not files.exists()
+    assert sized("--rows", "100").into == files / "local.json"
+
+
+def test_figures_of_another_size_are_not_kept_and_this_is_said_before_anything_is_measured(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        sized("--rows", "7", "--keep")
+
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.endswith(
+        ": error: argument --keep: wanted --rows 100, which the goals are for; found 7. Next: leave out --keep or --rows\n"
+    )
+
+
+@pytest.mark.parametrize("damaged", ["", "[", "[1]", '{"name": 1}', "[{}]", "\udcff"])
+def test_a_file_that_cannot_take_figures_is_named_before_anything_is_measured(
+    files: Path, damaged: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files.mkdir()
+    (files / "local.json").write_bytes(damaged.encode(errors="surrogateescape"))
+
+    with pytest.raises(SystemExit) as ended:
+        sized()
+
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert "error: benchmarks/results/local.json: wanted figures as a benchmark writes them; found " in said
+    assert said.endswith(". Next: remove the file, or have git restore it\n")
+
+
+def test_git_ignores_the_figures_of_a_checkout_and_tracks_the_kept_ones(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    shutil.copy(ROOT / ".gitignore", tmp_path)
+
+    ignored = {
+        file: subprocess.run(["git", "-C", str(tmp_path), "check-ignore", "--quiet", str(file)]).returncode == 0
+        for file in (result.LOCAL.relative_to(ROOT), result.KEPT.relative_to(ROOT))
+    }
+
+    assert [*ignored.values()] == [True, False]
+
+
+@pytest.mark.parametrize("part", ["bench", "csv_reading", "export", "s3_publish", "scoring", "smote"])
+def test_every_benchmark_that_has_figures_takes_keep(part: str) -> None:
+    main = (ROOT / "benchmarks" / f"{part}.py").read_text().partition("def main()")[2]
+
+    assert "options(__doc__)" in main and "parsed(" in main and "record(" in main
+
+
+@pytest.mark.parametrize(("variables", "keeps"), [([], False), (["KEEP=1"], True), (["KEEP=0"], False)])
+def test_make_bench_keeps_figures_only_where_it_is_told_to(variables: list[str], keeps: bool) -> None:
+    shown = subprocess.run(
+        ["make", "--dry-run", "bench-full", *variables], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+
+    commands = [line for line in shown.splitlines() if "-m benchmarks." in line]
+    assert len(commands) == 3
+    assert [line.endswith(" --keep") for line in commands] == [keeps] * 3
 
 
 def test_rows_of_a_day_are_the_same_in_whatever_files_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
