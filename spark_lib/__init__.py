@@ -1,23 +1,30 @@
 """Daystone's helper library: files and DataFrames in, files and DataFrames out. It knows nothing of Luigi.
 
+A use case is written with ``UseCase``, ``Feed``, ``Label`` and ``Feature``:
+
+    from spark_lib import Feature, Feed, Label, UseCase
+
 ``read`` gives the rows of published partitions to Spark; ``read_arrow`` and ``read_pandas`` do so without it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
-__all__ = ["read", "read_arrow", "read_pandas"]
+__all__ = ["Feature", "Feed", "Label", "UseCase", "read", "read_arrow", "read_pandas"]
 
 if TYPE_CHECKING:
     from spark_lib.reading import read, read_arrow, read_pandas
+    from spark_lib.use_case import Feature, Feed, Label, UseCase
+else:
 
+    def __getattr__(name):
+        # Looked up on first use, so that importing the package costs nothing. Hidden from type checkers, which would take
+        # every misspelt name for one that is found here.
+        if name in __all__:
+            import importlib
 
-def __getattr__(name: str) -> Any:
-    # Looked up on first use, so that importing the package costs nothing.
-    if name in __all__:
-        import importlib
-
-        return getattr(importlib.import_module("spark_lib.reading"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            home = "reading" if name.startswith("read") else "use_case"
+            return getattr(importlib.import_module(f"spark_lib.{home}"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

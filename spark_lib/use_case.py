@@ -1,5 +1,12 @@
 """The protocol of a use case: what an adopter writes, in one module, and how Daystone finds it.
 
+    from spark_lib import Feature, Feed, Label, UseCase
+
+    class Churn(UseCase):
+        ...
+
+The configuration names the module and the class:
+
     [pipeline]
     use_case = my_company.churn:Churn
 

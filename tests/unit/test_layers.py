@@ -46,6 +46,15 @@ def test_an_import_brings_no_heavy_library(module: str) -> None:
     assert (result.returncode, result.stdout.strip()) == (0, ""), result.stderr
 
 
+@pytest.mark.parametrize("names", ["UseCase, Feed, Label, Feature", "UseCase"])
+def test_a_use_case_is_written_with_imports_from_the_top_that_bring_no_heavy_library(names: str) -> None:
+    source = f"import sys; from spark_lib import {names}; print(*sorted(set({HEAVY}) & set(sys.modules)))"
+
+    result = subprocess.run([sys.executable, "-c", source], cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+    assert (result.returncode, result.stdout.strip()) == (0, ""), result.stderr
+
+
 def _imports(module: Path) -> Iterator[str]:
     """The top-level names that a module imports, inside functions as well."""
     for node in ast.walk(ast.parse(module.read_text())):

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+import spark_lib
+from spark_lib import reading
 from spark_lib import use_case as use_cases
 from spark_lib.errors import ConfigurationError
 from spark_lib.use_case import Feature, Feed, Label
@@ -23,6 +25,25 @@ def test_a_shipped_use_case_is_found_by_its_short_name() -> None:
 
     assert type(case).__name__ == "CreditRisk"
     assert (case.key, case.feature_feeds) == ("loan_id", ["applications"])
+
+
+def test_every_name_of_the_library_is_the_one_of_the_module_that_defines_it() -> None:
+    homes = {name: getattr(spark_lib, name) for name in spark_lib.__all__}
+
+    assert homes == {
+        "Feature": use_cases.Feature,
+        "Feed": use_cases.Feed,
+        "Label": use_cases.Label,
+        "UseCase": use_cases.UseCase,
+        "read": reading.read,
+        "read_arrow": reading.read_arrow,
+        "read_pandas": reading.read_pandas,
+    }
+
+
+def test_a_name_that_the_library_does_not_have_is_refused_as_of_any_module() -> None:
+    with pytest.raises(AttributeError, match=r"^module 'spark_lib' has no attribute 'UseCse'$"):
+        spark_lib.UseCse  # type: ignore[attr-defined]  # noqa: B018  (a type checker refuses it, too)
 
 
 def test_an_adopters_use_case_is_found_by_module_and_class() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from spark_lib.use_case import Feature, Feed, Label, UseCase
+from spark_lib import Feature, Feed, Label, UseCase
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
