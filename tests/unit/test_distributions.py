@@ -26,8 +26,21 @@ pytestmark = pytest.mark.processes
 
 #: What lies in a checkout that git tracks. Only these are copied, so that nothing built earlier gets in.
 CHECKOUT = (
-    *("CHANGELOG.md", "LICENSE", "MANIFEST.in", "Makefile", "README.md", "constraints.txt", "pyproject.toml", "run.py"),
-    *("ruff.toml", "setup.cfg", "benchmarks", "config", "docs", "examples", "scripts", "spark_lib", "tasks", "tests"),
+    *("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "MANIFEST.in", "Makefile", "README.md", "constraints.txt"),
+    *(
+        "pyproject.toml",
+        "run.py",
+        "ruff.toml",
+        "setup.cfg",
+        "benchmarks",
+        "config",
+        "docs",
+        "examples",
+        "scripts",
+        "spark_lib",
+        "tasks",
+        "tests",
+    ),
 )
 PACKAGES = ("spark_lib", "tasks")
 #: What the packages read or carry that is not Python.
