@@ -7,7 +7,7 @@ PEERS := .venv/.peers
 # make bench KEEP=1
 KEPT := $(if $(filter-out 0 no false,$(KEEP)),--keep)
 
-.PHONY: help demo test check test-full mutants faults faults-full bench bench-full jars quick-start clean prerequisites s3-server browser
+.PHONY: help demo test check test-full mutants faults faults-full bench bench-full jars quick-start pictures clean prerequisites s3-server browser
 
 help:
 	@echo "make demo       60 sample days, the chain on them, a few predictions"
@@ -21,6 +21,7 @@ help:
 	@echo "make bench-full the same with those that take an hour"
 	@echo "make jars       Spark's jars for S3, once"
 	@echo "make quick-start  Spark's classes in an archive that its JVM maps, once, as the making of .venv does"
+	@echo "make pictures   the pictures of README.md, by the model of a sample lake (LAKE=lake: of the one that make demo left)"
 	@echo "make browser    a browser for the tests of the report, where there is none"
 	@echo "make clean      remove all that these made, except lakes, logs, .tools and what is below the user's cache"
 
@@ -62,6 +63,9 @@ jars: $(READY)
 
 quick-start: $(READY)
 	$(BIN)/python -m spark_lib.startup
+
+pictures: $(READY) browser
+	$(BIN)/python -m scripts.pictures $(if $(LAKE),--lake "$(LAKE)")
 
 clean:
 	rm -rf .venv build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
