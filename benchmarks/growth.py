@@ -5,14 +5,11 @@ from __future__ import annotations
 import shutil
 import statistics
 from functools import partial
-from typing import TYPE_CHECKING
 
 from benchmarks import contestants, made
+from benchmarks.ready import Bench
 from benchmarks.result import Result, exponent, judged, words
 from benchmarks.sides import Held, Side
-
-if TYPE_CHECKING:
-    from benchmarks.scoring import Bench
 
 #: Of the rows of the other comparisons: 10^5 to 1.6 x 10^7.
 SHARES = (1 / 40, 1 / 4, 1, 4)

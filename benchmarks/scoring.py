@@ -26,7 +26,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -35,16 +35,14 @@ import pytest
 
 from benchmarks import contestants, growth, made, texts
 from benchmarks.contestants import Start
+from benchmarks.ready import WARM_ROWS, Bench
 from benchmarks.result import Result, judge, options, parsed, record
 from benchmarks.sides import Side, Work
-from spark_lib.engine import LEAST_ROWS
 from tests.s3 import versitygw
 
 ROWS = 4_000_000
 PAIRS = 5
 CLOSE = 1e-6
-#: Less is scored by ONNX Runtime, and leaves the forest cold.
-WARM_ROWS = LEAST_ROWS
 
 
 @dataclass(frozen=True)
@@ -78,44 +76,6 @@ COMPARISONS = (
 )
 LEAN = (PLAIN, MAP_IN_ARROW)
 SKEWED = (0.9, *(0.1 / 3,) * 3)
-
-
-@dataclass
-class Bench:
-    """A directory with models and lakes, each made when it is first asked for, and how often everything is measured."""
-
-    directory: str
-    rows: int
-    pairs: int
-    _models: dict[str, made.Model] = field(default_factory=dict)
-    _lakes: dict[tuple[object, ...], str] = field(default_factory=dict)
-
-    def model(self, name: str) -> made.Model:
-        if name not in self._models:
-            self._models[name] = made.model(name, self.directory)
-        return self._models[name]
-
-    def lake(self, rows: int, width: int, shares: Sequence[float] = made.EVEN) -> str:
-        """The root of a lake with a day of features; the machine has written it when this returns."""
-        asked = (rows, width, *shares)
-        if asked not in self._lakes:
-            root = f"{self.directory}/lake-{len(self._lakes)}"
-            self._lakes[asked] = made.land(root, rows, width, shares)
-            os.sync()
-        return self._lakes[asked]
-
-    def warm(self, side: Side, width: int) -> None:
-        self.warm_by(side, self.lake(WARM_ROWS, width))
-
-    def warm_by(self, side: Side, small: str) -> None:
-        target = f"{self.directory}/warm"
-        side.warm(small, target)
-        shutil.rmtree(target)
-
-    def run_warm(self, side: Side, rows: int, source: str, small: str, target: str) -> float:
-        """Seconds of a job right after a ``small`` one."""
-        self.warm_by(side, small)
-        return side.run(rows, source, target)
 
 
 def kernel(bench: Bench, rows: int = 400_000, rounds: int = 7) -> Result:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import functools
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import luigi
 from luigi.cmdline_parser import CmdlineParser
@@ -21,49 +21,24 @@ from spark_lib import use_case as use_cases
 from spark_lib.errors import DaystoneError
 from spark_lib.lake import Partition, days, normalise_root
 from spark_lib.lake.lake import some
-from tasks import cadence, config
+from tasks import cadence, config, met
 from tasks.log import logger
-
-if TYPE_CHECKING:
-    from tasks.stage import Stage
+from tasks.stage import Stage
 
 #: The datasets with settings, and those that are built from some: each before what it is built from.
 _BACK = ("predictions", "selection", "model", "balanced")
 _KINDS_SHOWN, _DAYS_SHOWN = 4, 3
 
 
-@dataclass
-class _Met:
-    """Complete partitions of one use case in one lake; ``stage`` is one of them."""
-
-    stage: Stage
-    days: dict[str, set[date]] = field(default_factory=dict)
-
-
-_MET: dict[tuple[str, str], _Met] = {}
-
-
-def met(stage: Stage, complete: Iterable[date]) -> None:
-    """Remember days of a stage's dataset that a run has found to be complete."""
-    if stage.dataset in _BACK or stage.recorded_settings():
-        known = _MET.setdefault((stage.lake, stage.use_case), _Met(stage)).days.setdefault(stage.dataset, set())
-        new = set(complete) - known
-        known |= new
-        if new:
-            note.cache_clear()
-
-
-def forget() -> None:
-    """A new run begins."""
-    _MET.clear()
-    note.cache_clear()
-
-
-@functools.cache
 def note() -> str:
     """What was made by other settings than today's of all that the run has met, in one line with the commands; empty for
     nothing. Never raises for a lake that cannot be read: that is for those to report who need it."""
-    return "; ".join(filter(None, (_note(found) for found in _MET.values())))
+    return _note_of(met.changes())
+
+
+@functools.lru_cache(maxsize=1)
+def _note_of(changes: int) -> str:
+    return "; ".join(filter(None, map(_note, met.partitions())))
 
 
 def install() -> None:
@@ -74,7 +49,7 @@ def install() -> None:
 
     @functools.wraps(schedule_and_run)
     def and_say(*given: Any, **more: Any) -> Any:
-        forget()
+        met.forget()
         result = schedule_and_run(*given, **more)
         if note():
             logger.warning(note())
@@ -92,7 +67,7 @@ class _Change:
     days: list[date]
 
 
-def _note(found: _Met) -> str:
+def _note(found: met.Met) -> str:
     partitions = list(_back_from(found))
     changes: dict[tuple[str, str], list[date]] = {}
     names: set[str] = set()
@@ -114,9 +89,13 @@ def _note(found: _Met) -> str:
     return f"{were} made by other settings than today's, which have no effect on {them}: {listed}{more}. {_next(found, partitions, ordered)}"
 
 
-def _back_from(found: _Met) -> Iterator[Partition]:
+def _back_from(found: met.Met) -> Iterator[Partition]:
     """The partitions that were met, and those with settings that they were built from. What is damaged is left out."""
-    wanted = {dataset: set(days) for dataset, days in found.days.items()}
+    wanted = {
+        dataset: set(days)
+        for dataset, days in found.days.items()
+        if dataset in _BACK or _settings_of(found.stage, dataset)
+    }
     for dataset in [*(wanted.keys() - set(_BACK)), *_BACK]:
         asked = wanted.get(dataset)
         if not asked:
@@ -149,13 +128,11 @@ def _made_otherwise(stage: Stage, partition: Partition) -> dict[str, tuple[Any, 
 
 def _settings_of(stage: Stage, dataset: str) -> Mapping[str, Any]:
     """Today's settings of the stage that writes a dataset."""
-    from tasks.stage import Stage
-
     kinds = {kind.dataset: kind for kind in Stage.__subclasses__()}
     return stage.clone(kinds[dataset]).recorded_settings() if dataset in kinds else {}
 
 
-def _next(found: _Met, partitions: list[Partition], changes: list[_Change]) -> str:
+def _next(found: met.Met, partitions: list[Partition], changes: list[_Change]) -> str:
     """The commands that make the partitions, and what was built from them, anew: first what others are built from."""
     affected = {(change.dataset, day) for change in changes for day in change.days}
     for partition in sorted(partitions, key=lambda partition: _rank(partition.dataset)):

@@ -15,7 +15,7 @@ from spark_lib import use_case as use_cases
 from spark_lib.errors import BadData, ConfigurationError, DamagedPartition, DaystoneError
 from spark_lib.lake import Attempt, Documents, Input, Lake, Manifest, Partition, RawDays, Resolved, Rows
 from spark_lib.use_case import UseCase
-from tasks import changed, config, luigi_settings, refused, sessions
+from tasks import config, luigi_settings, met, refused, sessions
 from tasks.log import say_why
 from tasks.parameters import DayParameter, LakeParameter, UseCaseParameter, refusal_as_exit_code
 from tasks.targets import PartitionTarget
@@ -102,7 +102,7 @@ class Stage(Dated):
     def complete(self) -> bool:
         there = not self.anew and super().complete()
         if there:
-            changed.met(self, [self.date])
+            met.complete(self, [self.date])
         return there
 
     @property
@@ -126,7 +126,7 @@ class Stage(Dated):
         stage = cls(date=days[0])  # not always a class: Luigi's ranges bind parameters to it first
         found = stage.partitions.find(stage.dataset, min(days), max(days))
         complete = [day for day in days if isinstance(found.get(day), Partition)]
-        changed.met(stage, complete)
+        met.complete(stage, complete)
         return complete
 
     @cached_property

@@ -7,14 +7,31 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from itertools import takewhile
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from spark_lib.lake.lake import days
 from spark_lib.lake.store import Entry
 from spark_lib.lake.stores import open_store
 
-if TYPE_CHECKING:
-    from spark_lib.lake.raw import RawFeed
+
+class Feed(Protocol):
+    """Where the days of a raw feed lie, as far as listings have to know."""
+
+    @property
+    def flag(self) -> str: ...
+
+    @property
+    def below_date(self) -> bool:
+        """Whether the path has a directory without a part of the date below one with."""
+
+    @property
+    def date_pattern(self) -> tuple[str, str]:
+        """A regular expression of a url with one group around its date, and that part's Java date pattern."""
+
+    def directory(self, day: date) -> str: ...
+
+    def flag_url(self, day: date) -> str: ...
+
 
 #: Days of which each differs from the next in other parts of a date, across years and inside one.
 _IN_ORDER = (
@@ -22,7 +39,7 @@ _IN_ORDER = (
 )  # fmt: skip
 
 
-def listed(feed: RawFeed, first: date, last: date) -> dict[date, list[Entry]]:
+def listed(feed: Feed, first: date, last: date) -> dict[date, list[Entry]]:
     """What lies in the directory of each day, with keys relative to it: by one listing bounded to ``[first, last]``
     where the path ends with the date in the order of time, by one a day elsewhere."""
     asked = days(first, last)
@@ -36,7 +53,7 @@ def listed(feed: RawFeed, first: date, last: date) -> dict[date, list[Entry]]:
     return dict(zip(asked, found.values(), strict=True))
 
 
-def newest(feed: RawFeed, after: date | None = None) -> date | None:
+def newest(feed: Feed, after: date | None = None) -> date | None:
     """The last landed day of a feed; where nobody asks for one before ``after``, earlier days are not listed. A question
     for people: no result depends on it."""
     base = _common(feed.directory(_IN_ORDER[0]), feed.directory(_IN_ORDER[-1]))
@@ -52,21 +69,21 @@ def newest(feed: RawFeed, after: date | None = None) -> date | None:
     return max(landed, default=None)
 
 
-def _span(feed: RawFeed, first: date, last: date) -> Iterator[tuple[str, Entry]]:
+def _span(feed: Feed, first: date, last: date) -> Iterator[tuple[str, Entry]]:
     base = _common(feed.directory(first), feed.directory(last))
     store = open_store(base)
     for entry in store.list("", _below(feed, first, base), _below(feed, last, base)):
         yield store.url(entry.key), entry
 
 
-def _each(feed: RawFeed, asked: list[date]) -> Iterator[tuple[str, Entry]]:
+def _each(feed: Feed, asked: list[date]) -> Iterator[tuple[str, Entry]]:
     for day in asked:
         store = open_store(feed.directory(day))
         for entry in store.list(""):
             yield store.url(entry.key), entry
 
 
-def _in_order(feed: RawFeed) -> bool:
+def _in_order(feed: Feed) -> bool:
     """Whether directories in the order of their names are in the order of time."""
     directories = [feed.directory(day) for day in _IN_ORDER]
     return directories == sorted(directories)
@@ -78,7 +95,7 @@ def _common(one: str, other: str) -> str:
     return "/".join(part for part, _ in shared) or "/"
 
 
-def _below(feed: RawFeed, day: date, base: str) -> str:
+def _below(feed: Feed, day: date, base: str) -> str:
     """The name in ``base`` under which a day lies."""
     return feed.directory(day).removeprefix(base).lstrip("/").partition("/")[0]
 

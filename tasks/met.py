@@ -1,0 +1,47 @@
+"""The complete partitions that a run has met, for what is to be said of them at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+
+@dataclass
+class Met:
+    """Complete days by dataset, of one use case in one lake; ``stage`` is the stage of one of them (of any kind: stages import
+    this module)."""
+
+    stage: Any
+    days: dict[str, set[date]] = field(default_factory=dict)
+
+
+_MET: dict[tuple[str, str], Met] = {}
+_changes = 0
+
+
+def complete(stage: Any, days: Iterable[date]) -> None:
+    """Remember days of a stage's dataset that a run has found to be complete."""
+    global _changes
+    known = _MET.setdefault((stage.lake, stage.use_case), Met(stage)).days.setdefault(stage.dataset, set())
+    before = len(known)
+    known.update(days)
+    _changes += len(known) > before
+
+
+def forget() -> None:
+    """A new run begins."""
+    global _changes
+    _MET.clear()
+    _changes += 1
+
+
+def partitions() -> list[Met]:
+    """All that was met since the run began."""
+    return list(_MET.values())
+
+
+def changes() -> int:
+    """A number that grows with everything that is met: what was made of the same number is still true."""
+    return _changes
