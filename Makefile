@@ -7,7 +7,7 @@ PEERS := .venv/.peers
 # make bench KEEP=1
 KEPT := $(if $(filter-out 0 no false,$(KEEP)),--keep)
 
-.PHONY: help demo test check test-full mutants faults faults-full bench bench-full jars quick-start pictures clean prerequisites s3-server browser
+.PHONY: help demo test check test-full mutants faults faults-drawn faults-full bench bench-full jars quick-start pictures clean prerequisites s3-server browser
 
 help:
 	@echo "make demo       60 sample days, the chain on them, a few predictions"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-full  the test suite with the tests that take minutes"
 	@echo "make mutants    takes one safeguard of the lake out at a time: a test must fail each time"
 	@echo "make faults     kill, cut off, damage and fill what can be, and check that nothing is lost"
+	@echo "make faults-drawn  one case of each fault and store, and 33 more that are drawn"
 	@echo "make faults-full  the same with five times as many seeds"
 	@echo "make bench      the benchmarks, into benchmarks/results/local.json (KEEP=1: into latest.json, which git tracks)"
 	@echo "make bench-full the same with those that take an hour"
@@ -28,8 +29,9 @@ help:
 demo: $(READY)
 	@bash examples/demo.sh
 
+# With CHECKED=yes without the tests that `make check` has just run.
 test: $(READY) s3-server browser
-	$(BIN)/pytest -n 4 tests/unit
+	$(BIN)/pytest -n 4 $(if $(CHECKED),-m "processes and not full") tests/unit
 	$(BIN)/pytest tests/spark tests/chain
 
 check: $(READY)
@@ -47,6 +49,9 @@ mutants: $(READY) s3-server
 
 faults: $(READY) s3-server
 	$(BIN)/python -m tests.faults
+
+faults-drawn: $(READY) s3-server
+	$(BIN)/python -m tests.faults --drawn 33
 
 faults-full: $(READY) s3-server
 	$(BIN)/python -m tests.faults --seeds 5

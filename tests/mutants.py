@@ -2,8 +2,8 @@
 
     make mutants
 
-Works on a copy of the checkout, so that nothing is ever left broken. First the tests named below must pass on the copy
-as it is; a mutant is killed where its own fails then. The exit code is 1 where one survives.
+Works on copies of the checkout, two mutants at a time, so that nothing is ever left broken. First the tests named below
+must pass on the copies as they are; a mutant is killed where its own fails then. The exit code is 1 where one survives.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
 
 import pytest
 
@@ -25,6 +28,8 @@ ROOT = Path(__file__).parents[1]
 _COPIED = ("spark_lib", "tasks", "tests", "scripts", "setup.cfg")
 _LINKED = ".tools"  # the S3 server
 _SECONDS = 300
+#: Copies of the checkout, on each of which one pytest runs at a time.
+_COPIES = 2
 
 
 @dataclass(frozen=True)
@@ -290,19 +295,65 @@ class Run:
     output: str
 
 
+@dataclass(frozen=True)
+class Tried:
+    """A mutant, the tests on it, and how long they took."""
+
+    mutant: Mutant
+    run: Run
+    seconds: float
+
+    @property
+    def killed(self) -> bool:
+        return self.run.code == pytest.ExitCode.TESTS_FAILED and bool(self.run.failed)
+
+    def __str__(self) -> str:
+        verdict = f"killed   by {self.run.failed[0]}" if self.killed else f"SURVIVES\n{self.run.output}"
+        return f"{self.mutant.name:<50}  {self.seconds:5.1f} s  {verdict}"
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="daystone-mutants-") as directory:
-        copy = Path(directory).resolve()
-        copy_to(copy)
-        sources = {mutant.name: without(copy, mutant) for mutant in MUTANTS}
+        for mutant in MUTANTS:
+            without(ROOT, mutant)
+        copies = _Copies(Path(directory).resolve())
         begun = time.monotonic()
-        whole = run_tests(copy, [mutant.test for mutant in MUTANTS])
-        if whole.code:
-            sys.exit(f"{whole.output}\nThe tests do not pass on the code as it is: no mutant says anything")
+        tests = [mutant.test for mutant in MUTANTS]
+        for whole in copies.each(run_tests, [share for share in (tests[::2], tests[1::2]) if share]):
+            if whole.code:
+                sys.exit(f"{whole.output}\nThe tests do not pass on the code as it is: no mutant says anything")
         print(f"{'nothing taken out':<50}  passes  {time.monotonic() - begun:5.1f} s", flush=True)
-        killed = [_is_killed(copy, mutant, sources[mutant.name]) for mutant in MUTANTS]
+        killed = []
+        for tried in copies.each(_try, MUTANTS):
+            print(tried, flush=True)
+            killed.append(tried.killed)
     print(f"{len(killed)} mutants, {sum(killed)} killed")
     sys.exit(0 if all(killed) else 1)
+
+
+class _Copies:
+    """Copies of the checkout below ``directory``, for a call each at a time."""
+
+    def __init__(self, directory: Path) -> None:
+        self._free: SimpleQueue[Path] = SimpleQueue()
+        for number in range(_COPIES):
+            copy_to(directory / str(number))
+            self._free.put(directory / str(number))
+
+    def each(self, call: Callable[[Path, Any], Any], given: Sequence[Any]) -> Iterator[Any]:
+        """What ``call`` returns of a copy and each of the given, in their order."""
+        pool = ThreadPoolExecutor(_COPIES)
+        try:
+            yield from pool.map(lambda one: self._on_one(call, one), given)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _on_one(self, call: Callable[[Path, Any], Any], given: Any) -> Any:
+        copy = self._free.get()
+        try:
+            return call(copy, given)
+        finally:
+            self._free.put(copy)
 
 
 def run_tests(copy: Path, tests: Sequence[str]) -> Run:
@@ -334,6 +385,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def copy_to(copy: Path) -> None:
+    copy.mkdir(exist_ok=True)
     for name in _COPIED:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -353,18 +405,13 @@ def without(copy: Path, mutant: Mutant) -> str:
     return source.replace(mutant.old, mutant.new)
 
 
-def _is_killed(copy: Path, mutant: Mutant, source: str) -> bool:
+def _try(copy: Path, mutant: Mutant) -> Tried:
     kept = (copy / mutant.file).read_text()
-    (copy / mutant.file).write_text(source)
+    (copy / mutant.file).write_text(without(copy, mutant))
     begun = time.monotonic()
-    done = run_tests(copy, [mutant.test])
+    run = run_tests(copy, [mutant.test])
     (copy / mutant.file).write_text(kept)
-    killed = done.code == pytest.ExitCode.TESTS_FAILED and bool(done.failed)
-    verdict = f"killed   by {done.failed[0]}" if killed else "SURVIVES"
-    print(f"{mutant.name:<50}  {time.monotonic() - begun:5.1f} s  {verdict}", flush=True)
-    if not killed:
-        print(done.output)
-    return killed
+    return Tried(mutant, run, time.monotonic() - begun)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """The fault matrix from the command line.
 
-python -m tests.faults [--seeds N] [--only NAME [--seed N]] [--no-spark] [--table FILE]
+python -m tests.faults [--seeds N] [--drawn N [--draw-seed N]] [--only NAME [--seed N]] [--no-spark] [--table FILE]
 """
 
 from __future__ import annotations
 
 import argparse
 import fnmatch
+import random
 import sys
 import tempfile
 import time
@@ -36,7 +37,7 @@ def main() -> int:
     if asked.list:
         print("\n".join(f"{case.name} ({case.family}; {case.seeds})" for case in cases))
         return 0
-    lanes = matrix.lanes_of(cases, asked.seeds, asked.seed)
+    lanes = matrix.lanes_of(_runs(cases, asked))
     began = time.monotonic()
     with _home(asked.keep) as home, s3.versitygw(home) as server, pytest.MonkeyPatch.context() as environment:
         server.reach(environment)
@@ -55,6 +56,23 @@ def main() -> int:
     return matrix.report(outcomes)
 
 
+def _runs(cases: list[Case], asked: argparse.Namespace) -> list[tuple[Case, int]]:
+    """The cases that are asked for, each with the seeds that are."""
+    if asked.seed is not None:
+        return [(case, asked.seed) for case in cases]
+    every = matrix.every_seed(cases, asked.seeds)
+    if asked.drawn is None:
+        return every
+    seed = random.SystemRandom().randrange(1_000_000) if asked.draw_seed is None else asked.draw_seed
+    found = matrix.drawn(every, asked.drawn, seed)
+    print(
+        f"drawn: {len(found)} of {len(every)} cases, one of each fault and store and {asked.drawn} more; "
+        f"the same again: python -m tests.faults --drawn {asked.drawn} --draw-seed {seed}\n",
+        flush=True,
+    )
+    return found
+
+
 @contextmanager
 def _home(keep: bool) -> Iterator[Path]:
     """Where lakes, logs and the server's objects go."""
@@ -70,6 +88,8 @@ def _home(keep: bool) -> Iterator[Path]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description="The fault matrix.")
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="so many times the usual number of seeds")
+    parser.add_argument("--drawn", type=int, metavar="N", help="of each fault and store one case, and N more, drawn")
+    parser.add_argument("--draw-seed", type=int, metavar="N", help="draw the same as a run that printed this number")
     parser.add_argument(
         "--only", default=["*"], nargs="+", metavar="NAME", help="cases of these names, or patterns with *"
     )

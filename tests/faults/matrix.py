@@ -106,17 +106,34 @@ def run_all(
     return done
 
 
-def lanes_of(cases: Iterable[Case], seeds: int, only: int | None = None) -> list[list[tuple[Case, int]]]:
-    """Cases with their seeds, or with ``only`` one: those that go together in one lane each, which come first, every
-    other in its own."""
+def every_seed(cases: Iterable[Case], seeds: int) -> list[tuple[Case, int]]:
+    """Cases with each of their seeds, ``seeds`` times the usual number."""
+    return [(case, seed) for case in cases for seed in range(seeds * case.seeds)]
+
+
+def drawn(runs: Iterable[tuple[Case, int]], more: int, seed: int) -> list[tuple[Case, int]]:
+    """One run of each fault and store, and ``more`` of the others, in the order given. The same ``seed`` draws the same."""
+    draw = random.Random(seed)
+    left = list(enumerate(runs))
+    draw.shuffle(left)
+    first_of: dict[tuple[str, str], int] = {}
+    for place, (case, _) in left:
+        first_of.setdefault((case.family, case.store), place)
+    always = set(first_of.values())
+    others = [place for place, _ in left if place not in always]
+    chosen = always | set(others[:more])
+    return [run for place, run in sorted(left, key=lambda each: each[0]) if place in chosen]
+
+
+def lanes_of(runs: Iterable[tuple[Case, int]]) -> list[list[tuple[Case, int]]]:
+    """Cases with their seeds: those that go together in one lane each, which come first, every other in its own."""
     shared: dict[str, list[tuple[Case, int]]] = {}
     single = []
-    for case in cases:
-        for seed in range(seeds * case.seeds) if only is None else [only]:
-            if case.together:
-                shared.setdefault(case.together, []).append((case, seed))
-            else:
-                single.append([(case, seed)])
+    for case, seed in runs:
+        if case.together:
+            shared.setdefault(case.together, []).append((case, seed))
+        else:
+            single.append([(case, seed)])
     return [*shared.values(), *single]
 
 
@@ -161,7 +178,8 @@ def report(outcomes: Sequence[Outcome], out: Callable[[str], None] = print) -> i
 _PAGE = """# The fault matrix
 
 What `make faults` found when it was run last for this page. `make faults` repeats it, with every seed as here;
-`make faults-full` takes more seeds; `python -m tests.faults --only NAME --seed N` runs one case again, and
+`make faults-full` takes more seeds. `make faults-drawn`, which CI runs, takes one case of each fault and store and 33 more
+that are drawn, and prints the seed of the draw. `python -m tests.faults --only NAME --seed N` runs one case again, and
 `python -m tests.faults --list` names them.
 
 A case starts real processes on a lake of its own and lets its fault strike. Then the same is run again undisturbed, and

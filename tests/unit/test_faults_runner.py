@@ -104,11 +104,32 @@ def test_no_case_at_all_fails() -> None:
 
 def test_cases_that_go_together_share_a_lane_and_every_seed_is_run() -> None:
     shared = [Case(name, "f", "s3", strikes, together="driver") for name in "ab"]
-    lanes = matrix.lanes_of([Case("c", "f", "s3", strikes, seeds=2), *shared], seeds=2)
+    lanes = matrix.lanes_of(matrix.every_seed([Case("c", "f", "s3", strikes, seeds=2), *shared], seeds=2))
     assert [[(case.name, seed) for case, seed in lane] for lane in lanes] == [
         [("a", 0), ("a", 1), ("b", 0), ("b", 1)],
         *([("c", seed)] for seed in range(4)),
     ]
+
+
+def test_a_draw_has_each_fault_on_each_store_and_as_many_more_as_asked_for_in_their_order() -> None:
+    cases = [Case(f"{name}-{store}", name, store, strikes, seeds=5) for name in "abc" for store in ("local", "s3")]
+    every = matrix.every_seed(cases, seeds=1)
+
+    draws = [matrix.drawn(every, more=4, seed=seed) for seed in range(50)]
+
+    for found in draws:
+        assert {(case.family, case.store) for case, _ in found} == {(case.family, case.store) for case in cases}
+        assert len(found) == len(set(found)) == 6 + 4
+        assert found == [run for run in every if run in found]
+    assert matrix.drawn(every, more=4, seed=7) == draws[7]
+    assert {run for found in draws for run in found} == set(every), "a case is never drawn"
+
+
+def test_a_draw_of_more_than_there_are_is_all_of_them() -> None:
+    every = matrix.every_seed([Case("a", "f", "s3", strikes, seeds=3)], seeds=1)
+
+    assert matrix.drawn(every, more=99, seed=0) == every
+    assert len(matrix.drawn(every, more=0, seed=0)) == 1
 
 
 def test_the_table_counts_by_family_and_store() -> None:

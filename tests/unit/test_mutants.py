@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +28,27 @@ def test_a_safeguard_that_is_not_there_is_an_error() -> None:
     )
 
 
+def test_two_mutants_are_tried_at_once_each_on_a_copy_of_its_own_and_said_in_their_order(tmp_path: Path) -> None:
+    copies = mutants._Copies(tmp_path)
+    at_once, second_is_done = threading.Barrier(2, timeout=60), threading.Event()
+
+    def tried(copy: Path, number: int) -> tuple[Path, int]:
+        if number < 2:
+            at_once.wait()
+        if number == 0:
+            second_is_done.wait(60)
+        if number == 1:
+            second_is_done.set()
+        return copy, number
+
+    found = list(copies.each(tried, range(5)))
+
+    assert [number for _, number in found] == [0, 1, 2, 3, 4]
+    assert {copy for copy, _ in found[:2]} == {tmp_path / "0", tmp_path / "1"}
+    for copy in (tmp_path / "0", tmp_path / "1"):
+        assert (copy / SEEN.file).read_text() == (mutants.ROOT / SEEN.file).read_text()
+
+
 @pytest.mark.processes
 def test_a_mutant_that_no_test_sees_survives_and_fails_the_run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -42,6 +64,12 @@ def test_a_mutant_that_no_test_sees_survives_and_fails_the_run(
     assert [line.split()[-1] for line in said if line.startswith(("nothing  ", "no Python"))] == [
         "SURVIVES",
         "SURVIVES",
+    ]
+    assert [line[:50].strip() for line in said if " s  " in line[50:] or "passes" in line] == [
+        "nothing taken out",
+        "a local first put overwrites",
+        "nothing",
+        "no Python",
     ]
     assert (last, ended.value.code) == ("3 mutants, 1 killed", 1)
 
