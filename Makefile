@@ -12,7 +12,7 @@ KEPT := $(if $(filter-out 0 no false,$(KEEP)),--keep)
 help:
 	@echo "make demo       60 sample days, the chain on them, a few predictions"
 	@echo "make test       the test suite"
-	@echo "make check      lint, format, types, layers and the unit tests that start no process, in under a minute"
+	@echo "make check      lint, format, types, layers and the quick unit tests that start no process, in under a minute"
 	@echo "make test-full  the test suite with the tests that take minutes"
 	@echo "make mutants    takes one safeguard of the lake out at a time: a test must fail each time"
 	@echo "make faults     kill, cut off, damage and fill what can be, and check that nothing is lost"
@@ -31,7 +31,7 @@ demo: $(READY)
 
 # With CHECKED=yes without the tests that `make check` has just run.
 test: $(READY) s3-server browser
-	$(BIN)/pytest -n 4 $(if $(CHECKED),-m "processes and not full") tests/unit
+	$(BIN)/pytest -n 4 $(if $(CHECKED),-m "not full and (processes or slow)") tests/unit
 	$(BIN)/pytest tests/spark tests/chain
 
 check: $(READY)
@@ -39,7 +39,7 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 4 -m "not full and not processes" tests/unit
+	$(BIN)/pytest -n 2 -m "not full and not processes and not slow" tests/unit
 
 test-full: $(READY) s3-server browser
 	$(BIN)/pytest -m "" tests

@@ -11,13 +11,13 @@ import pytest
 
 from tests.processes import ROOT
 
-NO_PROCESSES, PROCESSES = "not full and not processes", "processes and not full"
+QUICK, OTHERS = "not full and not processes and not slow", "not full and (processes or slow)"
 
 
 @pytest.mark.processes
 def test_what_check_has_run_is_left_out_by_a_test_that_is_told_so_and_by_no_other() -> None:
-    assert marks("check") == [NO_PROCESSES]
-    assert marks("test", CHECKED="yes") == [PROCESSES]
+    assert marks("check") == [QUICK]
+    assert marks("test", CHECKED="yes") == [OTHERS]
     assert marks("test") == [""]
 
 

@@ -59,6 +59,7 @@ def test_a_thinned_curve_of_rare_positives_keeps_its_teeth() -> None:
     assert apart.max() < 1 / 100
 
 
+@pytest.mark.slow
 def test_a_band_holds_the_true_curve_about_as_often_as_it_says() -> None:
     x, y = curves.roc(counted(*_rows(400_000, 99)))
     truth = np.interp([0.1, 0.3, 0.5], x, y)
@@ -114,6 +115,7 @@ def test_a_histogram_is_each_class_in_bins_of_equal_width() -> None:
         assert shares.sum() == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_operating_points_are_the_confusions_of_scikit_learn() -> None:
     scores, labels = _rows(5000)
     scores = np.round(scores * metrics.GRID) / metrics.GRID

@@ -461,6 +461,7 @@ def test_an_option_that_no_file_can_be_read_by_is_refused(options: dict[str, str
 # -- whatever is written
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tables())
 def test_any_table_in_any_dialect_is_read_as_it_was_written(place: Path, table: Table) -> None:

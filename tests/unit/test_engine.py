@@ -209,6 +209,7 @@ def test_a_loop_that_python_would_run_is_none(monkeypatch: pytest.MonkeyPatch) -
 # -- probabilities
 
 
+@pytest.mark.slow
 def test_rows_of_which_all_of_1_to_200_trees_are_certain_have_a_probability() -> None:
     """75 of these sums of float32 are above 1."""
     rows = np.zeros((FEATURES, 2), np.float32)

@@ -101,6 +101,7 @@ def hard_rows(fitted: Any, nan: bool) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.slow
 def test_hard_rows_get_the_probabilities_of_scikit_learn(kind: str) -> None:
     export.check_estimator(KINDS[kind]())
     matrix, labels = training_rows(nan=kind in TAKE_NAN)

@@ -111,6 +111,7 @@ def test_an_unsettled_day_keeps_its_files_when_the_attempt_fails(lake: Lake) -> 
 
 
 @pytest.mark.parametrize("puts", [0, 1, 2])
+@pytest.mark.processes
 def test_killed_between_two_days_and_run_again_each_day_is_published_once(lake: Lake, puts: int) -> None:
     receiver, sender = spawn.Pipe(duplex=False)
     process = spawn.Process(target=_stop_after, args=(lake.root, puts, sender))

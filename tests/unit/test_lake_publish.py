@@ -164,6 +164,7 @@ def test_a_first_publish_with_other_work_leaves_the_winner_to_the_staleness_poli
     assert runs_there(lake) == {first.run}
 
 
+@pytest.mark.processes
 def test_of_racing_processes_one_publishes_and_all_name_it(lake: Lake) -> None:
     barrier = spawn.Barrier(4)
     pipes = [spawn.Pipe(duplex=False) for _ in range(4)]
@@ -487,6 +488,7 @@ def test_a_failure_to_tidy_up_hides_neither_the_result_nor_the_error(lake: Lake)
 
 
 @pytest.mark.parametrize("moment", ["before the put", "after the put"])
+@pytest.mark.processes
 def test_a_process_killed_around_the_put_leaves_the_day_missing_or_whole(lake: Lake, moment: str) -> None:
     receiver, sender = spawn.Pipe(duplex=False)
     process = spawn.Process(target=_stop_at_the_put, args=(lake.root, moment, sender))

@@ -85,6 +85,7 @@ def test_without_both_classes_areas_are_not_a_number_and_intervals_are_refused()
         metrics.intervals(one_class, 10, 0.95, 0)
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_true_value_about_as_often_as_they_say() -> None:
     truth = metrics.area_under_roc(counted(*rows(99, 400_000)))
 
@@ -128,6 +129,7 @@ def test_the_paired_difference_is_narrower_than_that_of_two_intervals_and_none_w
     assert metrics.difference(with_itself, "brier", 50, 0.95, 0) == (0.0, (0.0, 0.0))
 
 
+@pytest.mark.slow
 def test_the_interval_of_a_paired_difference_holds_the_true_one_about_as_often_as_it_says() -> None:
     def two(seed: int, number: int) -> metrics.ScoredTwice:
         random = np.random.default_rng(seed)
@@ -146,6 +148,7 @@ def test_the_interval_of_a_paired_difference_holds_the_true_one_about_as_often_a
     assert 46 <= held <= 60
 
 
+@pytest.mark.slow
 def test_entities_of_many_rows_widen_the_interval_to_what_it_is() -> None:
     def of_entities(seed: int, entities: int) -> Scored:
         random = np.random.default_rng(seed)
@@ -179,6 +182,7 @@ def test_groups_of_single_rows_draw_as_rows_do() -> None:
     assert grouped["area_under_roc"] == pytest.approx(single, abs=0.004)
 
 
+@pytest.mark.slow
 def test_intervals_narrow_with_rows_and_repeat_with_their_seed() -> None:
     few, many = counted(*rows(0, 500)), counted(*rows(0, 50_000))
 
@@ -189,6 +193,7 @@ def test_intervals_narrow_with_rows_and_repeat_with_their_seed() -> None:
     assert metrics.intervals(few, 100, 0.95, 7) != metrics.intervals(few, 100, 0.95, 8)
 
 
+@pytest.mark.slow
 def test_more_scores_than_are_needed_are_merged_without_moving_the_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     found = counted(*rows(0, 20_000))
     exact = metrics.intervals(found, 200, 0.95, 0)
