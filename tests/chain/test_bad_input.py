@@ -19,7 +19,11 @@ from tests.chain.conftest import DAY
 from tests.processes import Result
 
 TUESDAY, MONDAY = "2026-02-24", "2026-02-23"
-DAILY = ["--training-cadence", "daily", "--training-max-candidates", 2]
+#: A training a day of a small model, which is rejected as a big one would be.
+DAILY = [
+    *("--training-cadence", "daily", "--training-max-candidates", 2),
+    *("--training-trees", 5, "--training-bootstrap-replicates", 100),
+]
 
 
 def test_a_day_that_has_not_landed_is_waited_for(chain: Chain) -> None:
