@@ -1,25 +1,35 @@
-"""Daystone as others get it: installed into a fresh environment, away from this checkout, with no configuration."""
+"""Daystone as others get it: installed into an environment of its own, away from this checkout, with no configuration.
+
+What it depends on is installed once for each set of versions, below the user's cache; Daystone itself each time.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from configparser import ConfigParser
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from spark_lib.lake.cache import user_directory
+from tests.chain.conftest import MONDAY
+
 ROOT = Path(__file__).parents[2]
 #: What a wheel is made of; only these, so that nothing built earlier in the checkout gets in.
 SOURCES = ("LICENSE", "README.md", "pyproject.toml", "run.py", "setup.cfg", "spark_lib", "tasks")
-DAY = "2026-03-01"
 
 
 @dataclass(frozen=True)
 class Installed:
-    """A fresh environment that holds Daystone, and an empty directory to work in."""
+    """An environment that holds Daystone, and an empty directory to work in."""
 
     programs: Path
     directory: Path
@@ -44,7 +54,7 @@ class Installed:
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     home = tmp_path_factory.mktemp("installed")
     source = home / "source"
     source.mkdir()
@@ -53,12 +63,38 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
             shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(ROOT / name, source)
-    subprocess.run([sys.executable, "-m", "venv", str(home / "env")], check=True)
     (home / "work").mkdir()
-    environment = Installed(home / "env" / "bin", home / "work")
-    environment.run("pip", "install", "--quiet", "--constraint", str(ROOT / "constraints.txt"), str(source))
-    shutil.rmtree(source)
-    return environment
+    with kept_environment() as place:
+        environment = Installed(place / "bin", home / "work")
+        made = place / "made"
+        if not made.exists():
+            subprocess.run([sys.executable, "-m", "venv", "--clear", str(place)], check=True)
+            environment.run("pip", "install", "--quiet", "--constraint", str(ROOT / "constraints.txt"), str(source))
+            made.touch()
+        else:
+            environment.run("pip", "uninstall", "--quiet", "--yes", "daystone")
+            environment.run("pip", "install", "--quiet", "--no-deps", str(source))
+        shutil.rmtree(source)
+        yield environment
+
+
+@contextmanager
+def kept_environment() -> Iterator[Path]:
+    """The directory of an environment for the versions of today, which no other run of tests has meanwhile. It is empty
+    where they are new; what is kept of other versions for this Python is removed."""
+    requirements = ConfigParser()
+    requirements.read(ROOT / "setup.cfg")
+    versions = [(ROOT / "constraints.txt").read_text(), requirements["options"]["install_requires"]]
+    versions += [sys.version, sys.base_prefix]
+    python = f"tests-of-python-{sys.version_info.major}.{sys.version_info.minor}"
+    name = f"{python}-{hashlib.sha256(repr(versions).encode()).hexdigest()[:16]}"
+    user_directory().mkdir(parents=True, exist_ok=True)
+    with (user_directory() / f"{python}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for other in user_directory().glob(f"{python}-*"):
+            if other.name != name:
+                shutil.rmtree(other)
+        yield user_directory() / name
 
 
 def test_the_packages_come_from_the_environment_and_not_from_the_checkout(installed: Installed) -> None:
@@ -88,14 +124,15 @@ def test_only_what_running_needs_is_installed(installed: Installed) -> None:
 
 def test_the_chain_runs_from_the_installed_package_and_then_has_nothing_to_do(installed: Installed) -> None:
     lake = str(installed.directory / "lake")
+    small = ("--training-window-days", "4", "--training-min-positives", "100")
     installed.run(
-        "daystone", "sample", "--lake-root", lake, "--from", "2026-01-01", "--days", "60", "--rows-per-day", "500"
+        "daystone", "sample", "--lake-root", lake, "--from", "2026-01-01", "--days", "26", "--rows-per-day", "500"
     )
 
-    installed.run("luigi", "--module", "tasks", "BatchInference", "--date", DAY, "--lake-root", lake)
+    installed.run("luigi", "--module", "tasks", "BatchInference", "--date", MONDAY, "--lake-root", lake, *small)
 
-    files = installed.run("daystone", "files", "predictions", "--date", DAY, "--lake-root", lake).stdout.split()
+    files = installed.run("daystone", "files", "predictions", "--date", MONDAY, "--lake-root", lake).stdout.split()
     assert files
     assert all(Path(file).stat().st_size for file in files)
-    again = installed.run("daystone", "run", "BatchInference", "--date", DAY, "--lake-root", lake)
+    again = installed.run("daystone", "run", "BatchInference", "--date", MONDAY, "--lake-root", lake)
     assert "nothing to do" in again.stdout
