@@ -180,6 +180,7 @@ def test_a_manifest_of_another_format_is_left_to_those_who_read_it(
     assert (built.refused, said) == ([], [MODELS])
 
 
+@pytest.mark.slow
 def test_a_range_of_complete_days_says_it_once_and_lists_each_dataset_once(
     lake: StubLake, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -192,6 +192,7 @@ def test_the_feeds_land_where_the_use_case_looks_for_them_with_the_columns_it_de
         assert RawFeed(feed, str(tmp_path / "lake"), directory("superlender:SuperLender")).has_landed(date(2017, 7, 31))
 
 
+@pytest.mark.slow
 def test_the_real_files_have_563_days_from_the_first_loan_to_the_last_of_which_53_have_none(real):
     days, applications = flagged(real, "applications"), rows(real, "applications")
     assert (min(applications), max(applications)) == ("2016-01-15", "2017-07-30")
