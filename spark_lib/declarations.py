@@ -52,11 +52,17 @@ class _Declarations:
         for method in ("engineer", "estimator"):
             given = getattr(self._case, method)
             self._need(callable(given), f"a method `{method}`", _shown(given))
+            arguments = {"engineer": ("day", "history"), "estimator": ("settings",)}[method]
+            try:
+                inspect.signature(given).bind(*arguments)
+            except TypeError as error:
+                refuse(self._name, f"a method `{method}(self, {', '.join(arguments)})`", str(error))
         self._check_feeds()
         self._check_label()
         self._check_features()
         self._check_names()
         self._check_roles()
+        self._check_label_key()
         self._check_outcomes()
         self._check_settings()
         if type(self._case).engineer is UseCase.engineer:
@@ -191,6 +197,13 @@ class _Declarations:
             )
             fit = there[column].partition("(")[0] in kinds
             self._need(fit, f"{role} of one of the types {', '.join(kinds)}", f"{column!r} of type {there[column]}")
+
+    def _check_label_key(self) -> None:
+        """Spark would take text for numbers where the two keys are compared, and ``01`` for ``1``."""
+        case, label = self._case, self._case.label
+        key, refers = self._columns(case.rows)[case.key], self._columns(label.feed)[label.key]
+        fit = key == refers or (key in ddl.WHOLE and refers in ddl.WHOLE)
+        self._need(fit, f"the label's key {label.key!r} of the type of the key {case.key!r}: {key}", refers)
 
     def _check_outcomes(self) -> None:
         """The outcomes are values that the label's column can hold: others would fail Spark's cast, at the first training."""

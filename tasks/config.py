@@ -21,9 +21,12 @@ import luigi
 from luigi.cmdline_parser import CmdlineParser
 from luigi.configuration import get_config
 
+from spark_lib import ddl
 from spark_lib.choices import BALANCING, CALIBRATION, CONSTANT_COLUMNS, SPLITS, check_calibration
 from spark_lib.errors import ConfigurationError, did_you_mean
 from spark_lib.lake import DEFAULT_PATH, Dialect, RawFeed, is_s3, s3_client
+from spark_lib.lake.dialect import is_held
+from spark_lib.lake.raw import not_held
 from spark_lib.lake.s3_settings import Said, checked_url
 from spark_lib.use_case import UseCase, directory, load, shipped
 from tasks import config_files, defaults, value_rules
@@ -132,6 +135,8 @@ class log(luigi.Config):
 
 #: Proportions of [training] that may be 0 and 1.
 _SHARES = ("min_area_under_roc", "min_area_under_pr", "max_calibration_error", "max_unlabelled", "champion_margin")
+#: A hundred years.
+MOST_DAYS = 36_500
 #: Spark's own limit of a tree's depth.
 DEEPEST = 30
 #: What is asked before the use case is known, so that no section of one use case can say it.
@@ -245,6 +250,12 @@ class Settings:
         )
         for name in ("label_delay_days", "min_positives", "seed"):
             _at_least("training", name, getattr(values, name), 0)
+        for name in ("window_days", "label_delay_days", "max_candidates"):
+            bounds = f"of at most {MOST_DAYS:,}"
+            _between("training", name, getattr(values, name), getattr(values, name) <= MOST_DAYS, bounds)
+        if not isinstance(self.spark.conf, Mapping):
+            wanted = 'a JSON object of Spark\'s settings, as {"spark.ui.port": "4050"}'
+            raise ConfigurationError("[spark] conf", wanted, "JSON that is none", "correct it")
         if self.lake.endpoint:
             checked_url(Said(self.lake.endpoint, self.said_by("lake", "endpoint")))
         _at_least("lake", "max_records_per_file", self.lake.max_records_per_file, 1)
@@ -273,6 +284,14 @@ class Settings:
         _ = self.first_date
         for feed in self._case.feeds:
             _at_least(f"raw.{feed}", "min_rows", self.feed("", feed).min_rows, 0)
+            self._check_types(feed)
+
+    def _check_types(self, feed: str) -> None:
+        """Refuse a CSV feed with a column that CSV cannot hold."""
+        where = self.feed("", feed)
+        for column in ddl.columns(self._case.feeds[feed].schema) if where.format == "csv" else ():
+            if not is_held(column.kind):
+                raise not_held(where, column.name, column.kind)
 
     def _section(self, section: type[Section], feed: str = "") -> Section:
         family = section.__name__
@@ -475,6 +494,13 @@ def check_names(use_case: str, case: UseCase) -> None:
     families = SECTIONS | {f"raw.{feed}": raw for feed in case.feeds}
     settings = [f"{family}.{key}" for family, section in families.items() for key, _ in section.get_params()]
     for setting in case.settings:
+        if tuple(setting.rsplit(".", 1)) in SHARED:
+            raise ConfigurationError(
+                f"setting {setting!r} of use case {use_case}",
+                "a setting of one use case",
+                "one that is the same for all",
+                "remove it there, and set it in luigi.cfg",
+            )
         if setting not in settings:
             raise ConfigurationError(
                 f"setting {setting!r} of use case {use_case}",

@@ -59,7 +59,7 @@ def _flaws(place: str, text: str, json: bool) -> list[tuple[str, str]]:
     if not bare:
         return []
     flaws = []
-    if bare in _SIGNS:
+    if bare in _SIGNS or place.endswith("null_text"):  # which may be any text, as #N/A is
         return []
     comment = (_COMMENT_BEHIND_JSON if json else _COMMENT).search(bare)
     value = bare[: comment.start()].strip() if comment and not json else bare

@@ -130,7 +130,8 @@ class _Writer:
         return self._quoted(value if kind == "string" else self._form(kind, value))
 
     def _quoted(self, text: str) -> str:
-        must = text == self._options["null_text"] or any(sign in text for sign in f'"\r\n\ufeff{self._separator}')
+        must = text == self._options["null_text"] or any(sign in text for sign in f'"\r\n{self._separator}')
+        must = must or text.startswith("\ufeff")  # which at the beginning of a file would be its mark
         if must or not self._chance.randrange(4):
             doubled = text.replace('"', '""')
             return f'"{doubled}"'

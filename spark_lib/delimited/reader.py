@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from spark_lib.delimited.records import Block, BrokenText, Records, Undecodable, row_starts, shortened
 from spark_lib.delimited.values import Kind, NoValue, converted, kind_of
-from spark_lib.errors import BadData, ConfigurationError
+from spark_lib.errors import BadData
+from spark_lib.lake.raw import not_held
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from spark_lib.lake import RawFeed
 
 LAND_AGAIN = "land the file again"
+#: What Arrow leaves out at the beginning of a text: of a block in the middle of a file it belongs to a value.
+_BOM = "\ufeff".encode()
 #: Signs of the names of a file's columns in a message, at most.
 _NAMES_SHOWN = 500
 
@@ -31,12 +34,7 @@ def kinds(feed: RawFeed, columns: Mapping[str, str]) -> dict[str, Kind]:
     for name, declared in columns.items():
         kind = kind_of(declared, feed.dialect)
         if kind is None:
-            raise ConfigurationError(
-                f"column {name!r} of raw feed {feed.name}",
-                "a type that CSV can hold: string, boolean, whole numbers, float, double, decimal, date or timestamp",
-                declared,
-                f"declare another type in the feed's schema, or land Parquet ([{feed.section}] format)",
-            )
+            raise not_held(feed, name, declared)
         found[name] = kind
     return found
 
@@ -52,7 +50,7 @@ def read(feed: RawFeed, file: str, columns: Mapping[str, str], landed: date) -> 
     reading = _Reading(feed, file, columns)
     dialect = feed.dialect
     with feed.open(file) as opened:
-        text = cast(BinaryIO, gzip.GzipFile(fileobj=opened)) if file.endswith(".gz") else opened
+        text = cast(BinaryIO, gzip.GzipFile(fileobj=opened)) if file.lower().endswith(".gz") else opened
         records = Records(text, dialect.encoding, dialect.delimiter, dialect.header)
         try:
             if dialect.header:
@@ -79,8 +77,13 @@ def check_names(where: str, file: str, found: Sequence[str], declared: Mapping[s
                 where, f"one {wanted[2:]}", f"{fitting}, which both fit", f"{LAND_AGAIN} with one of them", file
             )
         if name not in found:
-            there = f"only {shortened(', '.join(found), _NAMES_SHOWN)}" if found else "no columns"
+            there = f"only {shortened(', '.join(map(_named, found)), _NAMES_SHOWN)}" if found else "no columns"
             raise BadData(where, wanted, there, f"{LAND_AGAIN} with the column", file)
+
+
+def _named(name: str) -> str:
+    """A name as it is, or in quotes where it would hide something."""
+    return name if name.isprintable() and name == name.strip() and name else repr(name)
 
 
 class _Reading:
@@ -126,10 +129,10 @@ class _Reading:
         places = {name: str(self.names.index(name)) for name in self._columns}
         try:
             table = pv.read_csv(
-                pa.BufferReader(block.text),
+                pa.BufferReader(_BOM + block.text if block.text.startswith(_BOM) else block.text),
                 pv.ReadOptions(
                     column_names=[str(place) for place in range(len(self.names))],
-                    block_size=len(block.text) + 1,
+                    block_size=len(_BOM) + len(block.text) + 1,
                     use_threads=False,
                 ),
                 pv.ParseOptions(

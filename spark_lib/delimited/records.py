@@ -98,10 +98,15 @@ def _texts(file: BinaryIO, encoding: str) -> Iterator[tuple[bytes, str]]:
         broken = ""
         try:
             text = decoder.decode(read, final=not read)
+            text.encode()
+        except UnicodeEncodeError as error:
+            text, broken = text[: error.start], repr(text[error.start : error.end])
         except UnicodeDecodeError as error:
             broken = repr(error.object[error.start : error.end])[2:-1]
             decoder.setstate(before)
             text = decoder.decode(read[: max(0, error.start - len(before[0]))])
+        except UnicodeError:  # of UTF-16 and UTF-32, whose mark says which byte comes first
+            text, broken = "", repr(read[:4])[2:-1]
         if text and not begun:
             text, begun = text.removeprefix("\ufeff"), True
         if text or broken:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from spark_lib.lake.dialect import PARTS, Dialect, pieces
@@ -20,6 +21,7 @@ _INTEGERS = {"tinyint": 8, "smallint": 16, "int": 32, "bigint": 64}
 _NOT_BOOLEANS = "true or false"
 _ISO_DATE, _ISO_TIMESTAMP = "%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"
 _ZONE = PARTS["z"]
+_ENDS = (datetime.min, datetime.max)  # noqa: DTZ901  (in UTC)
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ def _decimal(precision: int, scale: int, mark: str) -> Kind:
     whole = rf"0*\d{{1,{precision - scale}}}" if precision > scale else "0+"
     fraction = rf"(?:{re.escape(mark)}\d{{1,{scale}}})?" if scale else ""
     behind = f" and up to {scale} behind a {mark!r}" if scale else ""
-    words = f"a number of up to {precision - scale} digits{behind}"
+    words = f"a number of up to {max(1, precision - scale)} digits{behind}"
     kind = pa.decimal128(precision, scale)
     return Kind(words, f"-?{whole}{fraction}", lambda texts: _with_point(texts, mark).cast(kind), "decimal_mark")
 
@@ -183,12 +185,23 @@ def _instants(texts: pa.Array, timezone: str) -> pa.Array:
 
     utc = pa.timestamp("us", "UTC")
     if not timezone:
-        return texts.cast(utc)
+        return _within_years(texts.cast(utc))
     zoned = pc.match_substring_regex(texts, rf"{_ZONE}\z")
     nothing = pa.scalar(None, texts.type)
     local = pc.if_else(zoned, nothing, texts).cast(pa.timestamp("us"))
     there = pc.assume_timezone(local, timezone, ambiguous="raise", nonexistent="raise").cast(utc)
-    return pc.coalesce(pc.if_else(zoned, texts, nothing).cast(utc), there)
+    return _within_years(pc.coalesce(pc.if_else(zoned, texts, nothing).cast(utc), there))
+
+
+def _within_years(instants: pa.Array) -> pa.Array:
+    """The same instants. Raises ValueError for one that is of no year from 1 to 9999 in UTC."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    first, last = (pa.scalar(end, pa.timestamp("us")).cast(instants.type) for end in _ENDS)
+    if pc.any(pc.or_(pc.less(instants, first), pc.greater(instants, last))).as_py():
+        raise ValueError("an instant of no year from 1 to 9999")
+    return instants
 
 
 def _words(pattern: str) -> str:

@@ -17,6 +17,7 @@ from spark_lib.errors import ConfigurationError
 _NAMED = {"tab": "\t", r"\t": "\t", "space": " "}
 #: Python calls these text encodings, and they are escapes of other programs.
 _NO_ENCODINGS = {"idna", "punycode", "raw_unicode_escape", "unicode_escape", "undefined"}
+_HELD = r"string|boolean|tinyint|smallint|int|bigint|float|double|decimal\(\d+,\d+\)|date|timestamp|timestamp_ntz"
 _YEAR = r"(?:[1-9]\d{3}|0[1-9]\d{2}|00[1-9]\d|000[1-9])"
 #: The parts of a date or time: a regular expression of each, by its sign after ``%``; ``-`` stands for no leading zero.
 PARTS = {
@@ -30,7 +31,7 @@ PARTS = {
     "M": r"[0-5]\d",
     "S": r"[0-5]\d",
     "f": r"\d{1,6}",
-    "z": r"(?:Z|[+-]\d{2}(?::?\d{2})?)",
+    "z": r"(?:Z|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?)",
 }
 _DATE = ("Y", "m", "d")
 #: Each needs the one before it.
@@ -84,6 +85,11 @@ class Dialect:
 RFC_4180 = Dialect()
 
 
+def is_held(kind: str) -> bool:
+    """Whether a CSV file can hold values of a type, by Spark's name of it."""
+    return re.fullmatch(_HELD, kind) is not None
+
+
 def pieces(pattern: str) -> list[tuple[str, str]]:
     """A pattern as ``(sign of PARTS, "")`` and ``("", text between)``, in order."""
     found = []
@@ -128,6 +134,9 @@ def _is_encoding(name: str) -> bool:
 
 
 def _is_timezone(name: str) -> bool:
+    """Zones of the tz database; ``localtime`` is another one on every machine."""
+    if name in ("localtime", "Factory", "posixrules") or name.startswith(("right/", "posix/")):
+        return False
     try:
         zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):

@@ -46,7 +46,9 @@ class LocalStore:
                     stat = item.stat()
                     yield Entry(key, stat.st_size, _etag(stat), stat.st_mtime)
                 except FileNotFoundError:
-                    continue  # removed between the scan and the stat: as if listed a moment later
+                    if item.is_symlink():  # to nothing: whoever reads it is to say so
+                        yield Entry(key, 0, "link to nothing")
+                    continue  # else removed between the scan and the stat: as if listed a moment later
 
     def read(self, key: str) -> tuple[bytes, str] | None:
         with _told(self.url(key), "a file that can be read"):

@@ -11,12 +11,12 @@ from datetime import date
 from functools import cached_property
 from typing import BinaryIO
 
-from spark_lib.errors import BadData, ConfigurationError, HoleInHistory, WaitingForData
+from spark_lib.errors import BadData, ConfigurationError, HoleInHistory, LakeError, WaitingForData
 from spark_lib.lake import landed
 from spark_lib.lake.dialect import RFC_4180, Dialect
 from spark_lib.lake.lake import days, some
 from spark_lib.lake.manifest import Input
-from spark_lib.lake.store import Entry, absolute, is_hidden
+from spark_lib.lake.store import Entry, absolute, is_gone, is_hidden
 from spark_lib.lake.stores import open_store
 
 FORMATS = ("parquet", "csv")
@@ -169,9 +169,20 @@ class RawFeed:
         return RawDay(day, files, fingerprint, sum(entry.size for entry in data))
 
     def open(self, file: str) -> BinaryIO:
-        """One of the files of a day."""
+        """One of the files of a day. Raises BadData for one that is there no more, or leads nowhere."""
         directory, _, name = file.rpartition("/")
-        return open_store(directory).open(name)
+        try:
+            return open_store(directory).open(name)
+        except LakeError as error:
+            if not is_gone(error):
+                raise
+            raise BadData(
+                f"raw feed {self.name}: {file}",
+                "the file that was listed",
+                "none any more, or a link to nothing",
+                "land the day again, then run again",
+                file,
+            ) from error
 
     def history(self, first: date, last: date) -> RawDays:
         """The days of ``[first, last]``. Raises WaitingForData where ``last`` has not landed, HoleInHistory where an
@@ -234,6 +245,16 @@ class RawFeed:
 
     def _absolute(self, pieces: Iterable[str]) -> str:
         return absolute("".join(pieces), f"[raw.{self.name}] path", f"[raw.{self.name}] path")
+
+
+def not_held(feed: RawFeed, column: str, kind: str) -> ConfigurationError:
+    """The error for a column of a CSV feed that is of a type which CSV cannot hold."""
+    return ConfigurationError(
+        f"column {column!r} of raw feed {feed.name}",
+        "a type that CSV can hold: string, boolean, whole numbers, float, double, decimal, date or timestamp",
+        kind,
+        f"declare another type in the feed's schema, or land Parquet ([{feed.section}] format)",
+    )
 
 
 @dataclass(frozen=True)

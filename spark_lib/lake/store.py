@@ -131,6 +131,13 @@ class Staging:
     leftovers: str
 
 
+def is_gone(error: Exception) -> bool:
+    """Whether a store refused because there is no such object."""
+    cause = error.__cause__
+    answer = getattr(cause, "response", {})
+    return isinstance(cause, FileNotFoundError) or answer.get("Error", {}).get("Code") in ("404", "NoSuchKey")
+
+
 def is_hidden(path: str) -> bool:
     """Whether any part of a path begins as files do that are nobody's rows."""
     return any(part.startswith((".", "_")) for part in path.split("/"))

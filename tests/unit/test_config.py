@@ -15,6 +15,7 @@ import tasks
 from spark_lib import use_case as use_cases
 from spark_lib.errors import ConfigurationError
 from spark_lib.lake import Dialect
+from spark_lib.use_case import Feed
 from tasks import config
 from tests.processes import Commands
 from tests.unit.stubs import cases
@@ -194,6 +195,25 @@ def test_the_settings_that_affect_a_result_are_those_that_are_recorded(
     assert Leaf(date=date(2026, 1, 1)).recorded_settings() == {"window_days": 9}
 
 
+def test_a_column_that_csv_cannot_hold_is_refused_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    feeds = dict(cases.Loans.feeds) | {"events": Feed(f"{cases.Loans.feeds['events'].schema}, parts ARRAY<INT>", "id")}
+    monkeypatch.setattr(cases.Loans, "feeds", feeds)
+
+    assert refusal(monkeypatch, "[raw.events]\nformat = csv").startswith(
+        "column 'parts' of raw feed events: wanted a type that CSV can hold: string, boolean, whole numbers,"
+    )
+
+
+@pytest.mark.parametrize("setting", ["lake.root", "pipeline.use_case", "log.directory"])
+def test_a_use_case_cannot_set_what_is_one_for_all(monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
+    monkeypatch.setattr(cases.Loans, "settings", dict(cases.Loans.settings) | {setting: "/data"})
+
+    assert refusal(monkeypatch, "") == (
+        f"setting {setting!r} of use case {NAME}: wanted a setting of one use case; found one that is the same for all. "
+        "Next: remove it there, and set it in luigi.cfg"
+    )
+
+
 def test_how_a_csv_feed_is_written_is_recorded_by_the_stages_that_read_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -313,6 +333,15 @@ def refusal(monkeypatch: pytest.MonkeyPatch, text: str) -> str:
             "[training]\nbalancing = none\ncalibration_proportion = 0",
             "[training] calibration_proportion: wanted above 0 with calibration = auto and balancing = none: the curve is "
             "fitted on rows of its own; found 0. Next: set it to 0.1, or choose calibration = none",
+        ),
+        (
+            "[training]\nwindow_days = 99999999999",
+            "[training] window_days: wanted a value of at most 36,500; found 99999999999. Next: correct it",
+        ),
+        (
+            '[spark]\nconf = ["a"]',
+            '[spark] conf: wanted a JSON object of Spark\'s settings, as {"spark.ui.port": "4050"}; found JSON that is none. '
+            "Next: correct it",
         ),
         (
             "[raw.outcomes]\nformat = xml",

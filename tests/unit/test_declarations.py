@@ -50,6 +50,10 @@ def outcomes(schema: str, key: str = "id") -> dict[str, Feed]:
 @pytest.mark.parametrize(
     ("attribute", "value", "said"),
     [
+        # whose sides do not fit
+        ("feeds", outcomes("id INT, outcome STRING"), "wanted the label's key 'id' of the type of the key 'id': string; found int"),
+        ("engineer", lambda self: None, "wanted a method `engineer(self, day, history)`; found too many positional arguments"),
+        ("estimator", lambda self: None, "wanted a method `estimator(self, settings)`; found too many positional arguments"),
         # of another kind
         ("feeds", None, "wanted `feeds` as a mapping of names to Feed(schema, key); found None"),
         ("feeds", {}, "wanted `feeds` as a mapping of names to Feed(schema, key); found a value of type dict"),

@@ -216,6 +216,51 @@ def test_a_byte_order_mark_is_no_part_of_the_first_name_or_value(place: Path) ->
     assert rows(place, "\ufeffa,b\n", {"x": "string", "y": "string"}, header=False) == [{"x": "a", "y": "b"}]
 
 
+def test_a_mark_of_byte_order_within_a_file_is_a_sign_of_its_value(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Arrow would leave it out at the beginning of each block."""
+    monkeypatch.setattr(records, "BLOCK_BYTES", 16)
+    lines = "".join(f"\ufeffk{number},1\n" for number in range(30))
+    found = rows(place, f"x,y\n{lines}", {"x": "string", "y": "int"})
+    assert [row["x"] for row in found] == [f"\ufeffk{number}" for number in range(30)]
+    assert refusal(place, "x,y\n\ufeff12,1\n", {"x": "int"}) == (
+        "FILE, row 1 (line 2), column 'x': wanted int: a whole number from -2,147,483,648 to 2,147,483,647, in digits alone; "
+        "found '\\ufeff12'. Next: land the file again"
+    )
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_a_text_whose_encoding_wants_a_mark_is_refused_without_one(place: Path, encoding: str) -> None:
+    assert refusal(place, "x,y\na,1\n".encode(f"{encoding}-le"), {"x": "string"}, encoding=encoding) == (
+        f"FILE, line 1: wanted text in {encoding}; found the bytes x\\x00{',' if encoding == 'utf-16' else chr(92) + 'x00'}\\x00. "
+        "Next: land the file again, or say how it is written: [raw.orders] encoding"
+    )
+
+
+def test_half_of_a_pair_of_utf_16_is_no_text(place: Path) -> None:
+    assert refusal(place, b"x,y\n+2AA-,1\n", {"x": "string"}, encoding="utf-7") == (
+        "FILE, row 1 (line 2), column 'x': wanted text in utf-7; found the bytes '\\ud800'. "
+        "Next: land the file again, or say how it is written: [raw.orders] encoding"
+    )
+
+
+def test_a_file_that_is_there_no_more_is_refused(place: Path) -> None:
+    feed = RawFeed("orders", str(place.parents[4]), "shop", format="csv")
+    with pytest.raises(BadData) as caught:
+        list(delimited.read(feed, str(place), ORDERS, DAY))
+    assert str(caught.value) == (
+        f"raw feed orders: {place}: wanted the file that was listed; found none any more, or a link to nothing. "
+        "Next: land the day again, then run again"
+    )
+
+
+def test_a_link_to_nothing_is_a_file_of_its_day(place: Path) -> None:
+    place.symlink_to("/nowhere/orders.csv")
+    feed = RawFeed("orders", str(place.parents[4]), "shop", format="csv")
+    assert feed.history(DAY, DAY).files == (str(place),) or feed.history(DAY, DAY).files == [str(place)]
+
+
 def test_columns_of_a_file_without_a_header_are_those_of_the_schema_in_its_order(place: Path) -> None:
     assert rows(place, "a|1\n|2\n", {"x": "string", "y": "int"}, header=False, separator="|") == [
         {"x": "a", "y": 1},
@@ -282,7 +327,8 @@ def test_a_file_that_is_packed_by_gzip_is_read_where_its_name_says_so(place: Pat
             [
                 "08:15:00", "2026-01-01", "2026-01-01T09:00Z", "2026-01-01T09:00:00", "2026-01-01T24:00:00Z",
                 "2026-01-01T09:00:60Z", "2026-01-01T09:00:00.1234567Z", "2026-01-01T9:00:00Z", "1767254400",
-                "2026-01-01T09:00:00 UTC", "2026-01-01T09:00:00+25:00", "2026-01-01T09:00:00z", "T09:00:00Z", "today",
+                "2026-01-01T09:00:00 UTC", "2026-01-01T09:00:00+25:00", "2026-01-01T09:00:00+15:00",
+                "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "2026-01-01T09:00:00z", "T09:00:00Z", "today",
             ],
         ),
         (
@@ -392,6 +438,11 @@ def test_a_local_time_that_there_is_not_once_is_refused(place: Path, text: str, 
             f"FILE: wanted a column 'order_id' of type string; found only {'x' * 497}.... Next: land the file again with the column",
         ),
         (
+            HEADER.replace("order_id", " order_id").replace("customer", "customer\x1b"),
+            "FILE: wanted a column 'order_id' of type string; found only ' order_id', 'customer\\x1b_id', ordered_at, amount, items. "
+            "Next: land the file again with the column",
+        ),
+        (
             HEADER.replace(",", ";"),
             "FILE: wanted a column 'order_id' of type string; found only order_id;customer_id;ordered_at;amount;items. "
             "Next: land the file again with the column",
@@ -441,6 +492,7 @@ def test_a_record_longer_than_memory_should_hold_is_refused(place: Path, monkeyp
         ({"encoding": "base64"}, f"encoding: wanted {ENCODINGS}; found 'base64'"),
         ({"encoding": "unicode_escape"}, f"encoding: wanted {ENCODINGS}; found 'unicode_escape'"),
         ({"timezone": "Berlin"}, "timezone: wanted a time zone's name, as UTC or Europe/Berlin; found 'Berlin'"),
+        ({"timezone": "localtime"}, "timezone: wanted a time zone's name, as UTC or Europe/Berlin; found 'localtime'"),
         ({"timezone": "../etc"}, "timezone: wanted a time zone's name, as UTC or Europe/Berlin; found '../etc'"),
         ({"date_pattern": "%d.%m.%y"}, f"date_pattern: wanted a pattern of {DATES}; found '%y' in '%d.%m.%y'"),
         ({"date_pattern": "dd.MM.yyyy"}, "date_pattern: wanted T, blanks or signs like - . / : between the parts; found 'dd.MM.yyyy' in 'dd.MM.yyyy'"),

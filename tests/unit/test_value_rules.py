@@ -98,6 +98,10 @@ def test_everything_else_is_a_value(text: str) -> None:
     assert refusal(text) == ""
 
 
+def test_a_text_for_null_may_begin_as_a_comment_does() -> None:
+    assert value_rules.refusal("[raw.orders] null_text", "#N/A") is None
+
+
 def test_a_password_of_a_url_is_not_shown() -> None:
     assert refusal('"http://me:secret@host"') == "[lake] root: " + NO_QUOTES.format(found="'\"http://host\"'")
 
