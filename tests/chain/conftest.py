@@ -43,7 +43,7 @@ def chain(sample_lake: Chain, tmp_path: Path) -> Chain:
 
 @pytest.fixture(scope="session")
 def observed(versitygw: s3.Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
-    """A run of the chain on S3 that was watched all along."""
+    """Two use cases on S3 that were watched all along."""
     with observe(versitygw, tmp_path_factory.mktemp("observed")) as seen:
         yield seen
 

@@ -1,4 +1,4 @@
-"""One run of the whole chain on S3 with luigid, Spark's page and its event log, and all that could be seen of it."""
+"""Two use cases on S3 at one moment, with luigid, Spark's pages and event logs, and all that could be seen of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import re
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,32 +18,57 @@ from typing import Any
 import pytest
 
 from tests import s3
-from tests.chain.chains import Chain, ended, write_sample
+from tests.chain import visits
+from tests.chain.chains import Chain, Running, ended, write_sample
 from tests.chain.luigids import Luigid, page, running_luigid
 from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.processes import ROOT, Commands, Result, listening
 
 MONDAY = "2026-01-26"  # the first with 4 days of window and 21 of delay behind it
 SMALL = "[training]\nwindow_days = 4\nmin_positives = 100\n"
+#: The use cases by their directory in the lake: the sample, and an adopter's with CSV feeds.
+CASES = {"credit_risk": "credit_risk", "churn": "churn.Churn"}
 _SPARKS_PAGES = ("/environment/", "/executors/", "/jobs/", "/api/v1/applications")
 _LUIGIDS_PAGES = ("/static/visualiser/index.html", "/history")
 
 
 @dataclass
 class Observed:
-    """A run that went well, and what was seen while it ran: ``pages`` by url, ``commands`` as ps shows them, and the
-    ``addresses`` on which its processes listened."""
+    """Runs that went well, and what was seen while they ran: ``pages`` by what they are, ``commands`` as ps shows them, and
+    the ``addresses`` on which their processes listened."""
 
-    chain: Chain
+    chains: dict[str, Chain]
     luigid: Luigid
     proxy: FaultProxy
     bucket: str
-    result: Result
+    results: dict[str, Result] = field(default_factory=dict)
     pages: dict[str, str] = field(default_factory=dict)
     commands: set[str] = field(default_factory=set)
     addresses: set[str] = field(default_factory=set)
     #: Requests to S3 by what made them.
     requests: dict[str, list[tuple[str, str, bytes]]] = field(default_factory=dict)
+    #: What luigid knew at the end of every task, and of each use case's graph.
+    tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    graphs: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    #: (stage, message) pairs that luigid had while they ran.
+    messages: set[tuple[str, str]] = field(default_factory=set)
+    #: Pages behind tracking URLs, fetched while their task ran.
+    tracked: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def chain(self) -> Chain:
+        """The sample's."""
+        return self.chains["credit_risk"]
+
+    def task(self, case: str, family: str, day: str = MONDAY) -> dict[str, Any]:
+        """What luigid knew of a task at the end."""
+        use_case = "churn:Churn" if case == "churn" else case
+        (found,) = (
+            task
+            for task in self.tasks.values()
+            if (task["name"], task["params"].get("use_case"), task["params"]["date"]) == (family, use_case, day)
+        )
+        return found
 
     def daystone(self, *verb: str) -> Result:
         """A verb on the same lake."""
@@ -57,7 +83,7 @@ class Observed:
         """All that a run leaves or shows, by the place where it is."""
         yield from ((url, text.encode()) for url, text in self.pages.items())
         yield from ((f"command {command[:40]}", command.encode()) for command in self.commands)
-        for home in (self.chain.scratch, self.luigid.home):
+        for home in (*(chain.scratch for chain in self.chains.values()), self.luigid.home):
             for path in home.rglob("*"):
                 yield f"path {path}", os.fsencode(path)
                 if path.is_file():
@@ -75,30 +101,48 @@ class Observed:
 
 @contextmanager
 def observe(server: s3.Server, home: Path) -> Iterator[Observed]:
-    """Land small days, run ``BatchInference`` on them, and watch."""
+    """Land small days, run every stage on the sample's and ``BatchInference`` on the adopter's at once, and watch."""
     write_sample(home / "sample", days=26, rows_per_day=500)
+    visits.land(home / "landing")
     bucket = server.new_bucket()
     server.upload(home / "sample" / "credit_risk" / "raw", bucket, "lake/credit_risk/raw")
     (home / "luigid").mkdir()
     with fault_proxy(server) as proxy, running_luigid(home / "luigid") as luigid, pytest.MonkeyPatch.context() as patch:
         proxy.server.reach(patch)
-        chain = Chain(home, home / "scratch", url=f"s3://{bucket}/lake")
-        (home / "scratch" / "events").mkdir()
-        conf = (
-            '{"spark.eventLog.enabled": "true", "spark.eventLog.compress": "false", '
-            f'"spark.eventLog.dir": "file://{home}/scratch/events"}}'
-        )
-        own = f"{luigid.configuration()}[spark]\nmaster = local[2]\nconf = {conf}\n[lake]\ncache = {home}/scratch/cache\n{SMALL}"
-        running = chain.start("BatchInference", "--date", MONDAY, config=own)
-        seen = Observed(chain, luigid, proxy, bucket, Result(-1, "", ""))
-        with ended(running):
-            while running.process.poll() is None:
-                _look(seen)
-                sleep(0.2)
-            seen.result = running.wait()
-        assert seen.result.code == 0, seen.result.stderr[-5_000:]
+        chains = {
+            name: Chain(home, home / name, directory, url=f"s3://{bucket}/lake") for name, directory in CASES.items()
+        }
+        seen = Observed(chains, luigid, proxy, bucket)
+        own = {name: f"{luigid.configuration()}{_watchable(chain.scratch)}" for name, chain in chains.items()}
+        running = {
+            "credit_risk": chains["credit_risk"].start(
+                "Everything", "--date", MONDAY, module="everything", config=own["credit_risk"] + SMALL
+            ),
+            "churn": chains["churn"].start(
+                "BatchInference", "--date", MONDAY, config=own["churn"] + visits.configuration(home / "landing")
+            ),
+        }
+        with ended(*running.values()):
+            _watch(seen, running)
+            seen.results = {name: one.wait() for name, one in running.items()}
+        for name, result in seen.results.items():
+            assert result.code == 0, f"{name}: exit {result.code}\n{result.stderr[-5_000:]}"
         seen.requests["run"] = list(proxy.requests)
+        seen.tasks = luigid.tasks()
+        for task_id, task in seen.tasks.items():
+            if task["name"] == "BatchInference":
+                seen.graphs[task["params"]["use_case"]] = luigid.ask("dep_graph", task_id=task_id)
         yield seen
+
+
+def _watchable(scratch: Path) -> str:
+    """Configuration of a run that writes Spark's event log, and a cache where a test finds it."""
+    (scratch / "events").mkdir()
+    conf = (
+        '{"spark.eventLog.enabled": "true", "spark.eventLog.compress": "false", '
+        f'"spark.eventLog.dir": "file://{scratch}/events"}}'
+    )
+    return f"[spark]\nmaster = local[2]\nconf = {conf}\n[lake]\ncache = {scratch}/cache\n"
 
 
 def luigids_pages(luigid: Luigid) -> Iterator[tuple[str, str]]:
@@ -122,24 +166,50 @@ def luigids_pages(luigid: Luigid) -> Iterator[tuple[str, str]]:
             yield f"luigid {path}", error.read().decode()
 
 
-def _look(seen: Observed) -> None:
-    pids = seen.chain.processes()
+def _watch(seen: Observed, running: Mapping[str, Running]) -> None:
+    """Look again and again until all have ended. Pages take their time, and what luigid says in between is not missed."""
+    with ThreadPoolExecutor(1) as pool:
+        fetching = pool.submit(lambda: None)
+        while any(one.process.poll() is None for one in running.values()):
+            sparks = _look(seen)
+            if fetching.done():
+                fetching.result()
+                fetching = pool.submit(_fetch, seen, sparks)
+            sleep(0.1)
+        fetching.result()
+
+
+def _look(seen: Observed) -> dict[str, str]:
+    """Processes, and what luigid says of tasks. Returns where Spark's pages are, by use case."""
+    pids = [pid for chain in seen.chains.values() for pid in chain.processes()]
     seen.addresses |= set(listening(pids))
     for pid in pids:
         try:
             seen.commands.add(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode())
         except OSError:  # it has ended
             continue
+    sparks = {}
     for task in seen.luigid.tasks().values():
-        url = task["tracking_url"]
-        if task["status"] != "RUNNING" or not url:
+        if task["status"] != "RUNNING":
             continue
+        if task["status_message"]:
+            seen.messages.add((task["name"], task["status_message"]))
+        if task["tracking_url"]:
+            sparks[task["params"]["use_case"]] = task["tracking_url"]
+    return sparks
+
+
+def _fetch(seen: Observed, sparks: Mapping[str, str]) -> None:
+    """Spark's pages, as they are now."""
+    for use_case, url in sparks.items():
         try:
+            if url not in seen.tracked:
+                seen.tracked[url] = page(url)
             for path in _SPARKS_PAGES:
-                seen.pages[f"Spark {path}"] = page(f"{url}{path}")
-            (application,) = re.findall(r'"id" : "(\S+)"', seen.pages["Spark /api/v1/applications"])
+                seen.pages[f"Spark of {use_case} {path}"] = page(f"{url}{path}")
+            (application,) = re.findall(r'"id" : "(\S+)"', seen.pages[f"Spark of {use_case} /api/v1/applications"])
             for what in ("environment", "allexecutors", "jobs"):
                 path = f"/api/v1/applications/{application}/{what}"
-                seen.pages[f"Spark {what}"] = page(f"{url}{path}")
+                seen.pages[f"Spark of {use_case} {what}"] = page(f"{url}{path}")
         except OSError:
             continue  # not up yet, busy, or ended meanwhile

@@ -9,6 +9,7 @@ import pytest
 from tests import s3
 from tests.chain.chains import Chain
 from tests.chain.conftest import MONDAY, SMALL
+from tests.chain.observed import Observed
 
 CLUSTER = ["--spark-master", "local-cluster[2,1,1024]"]
 
@@ -28,8 +29,8 @@ def on_s3(on_disk: Chain, versitygw: s3.Server, tmp_path: Path, monkeypatch: pyt
     return Chain(tmp_path, tmp_path / "scratch", url=f"s3://{bucket}/lake")
 
 
-def test_every_row_is_as_in_a_local_lake_and_a_second_run_starts_no_jvm(on_disk: Chain, on_s3: Chain) -> None:
-    on_s3.succeeds("Everything", *SMALL, module="everything")
+def test_every_row_is_as_in_a_local_lake_and_a_second_run_starts_no_jvm(on_disk: Chain, observed: Observed) -> None:
+    on_s3 = observed.chain
 
     assert on_s3.published().keys() == on_disk.published().keys()
     for dataset, day in on_disk.published():

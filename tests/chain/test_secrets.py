@@ -38,10 +38,16 @@ def test_a_refused_secret_is_in_no_message_and_no_log(observed: Observed) -> Non
 
 def test_the_search_looked_at_every_place(observed: Observed, places: list[tuple[str, bytes]]) -> None:
     """That a page, a log or an object holds what it is known to hold: nothing was found because nothing is there."""
-    assert {"Spark /environment/", "Spark environment"} <= set(holding("spark.app.name", places))
+    pages = {
+        f"Spark of {case} {page}"
+        for case in ("credit_risk", "churn:Churn")
+        for page in ("/environment/", "environment")
+    }
+    assert pages <= set(holding("spark.app.name", places))
     assert any("/events/" in place for place in holding("fs.s3a.committer.name", places))
     assert "luigid task_list" in holding(observed.chain.url, places)
-    assert any(place.startswith("command ") for place in holding("BatchInference", places))
+    for asked in ("Everything", "BatchInference"):
+        assert any(place.startswith("command ") for place in holding(asked, places))
     manifests = holding("FeatureEngineering", places)
     assert any(place.startswith("object ") and place.endswith("/_SUCCESS") for place in manifests)
     assert any(place.endswith(".log") for place, _ in places)
@@ -60,6 +66,8 @@ def test_a_secret_that_is_planted_is_found(observed: Observed) -> None:
     observed.luigid.ask("add_task", task_id="Planted", worker="test", status="DONE", family="Planted", params=told)
 
     places = list(observed.everything())
+    for key in ("planted", "planted-in-a-key"):
+        client.delete_object(Bucket=observed.bucket, Key=f"lake/credit_risk/{key}")
 
     assert holding("planted-in-an-object", places) == ["object lake/credit_risk/planted"]
     assert "key lake/credit_risk/planted-in-a-key" in holding("planted-in-a-key", places)
