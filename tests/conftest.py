@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from typing import Any
 
+import hypothesis
 import pytest
 
-from tests import s3
+from tests import groups, s3
+from tests.groups import LakeScheduling
 
 # A shell that starts something in the background has it ignore Ctrl-C, and so would every process that a test starts:
 # what a user's does is tested here. (Of xdist's workers too, as their own conftest.)
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A busy machine is no reason to fail.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LakeScheduling | None:
+    return LakeScheduling(config, log) if config.getvalue("dist") == "loadscope" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        groups.check(item.nodeid.partition("::")[0], set(getattr(item, "fixturenames", ())))
 
 
 @pytest.fixture(scope="session")
