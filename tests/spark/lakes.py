@@ -108,7 +108,7 @@ def other_estimators() -> dict[str, Any]:
         LogisticRegression(featuresCol="scaled", maxIter=5),
     ]
     return {
-        "boosted trees": GBTClassifier(maxIter=3, maxDepth=2, seed=0),
+        "boosted trees": GBTClassifier(maxIter=2, maxDepth=2, seed=0),
         "logistic regression": LogisticRegression(maxIter=5),
         "scaled logistic regression": Pipeline(stages=scaled),
         "scikit-learn": make_pipeline(SklearnScaler(), SklearnLogisticRegression()),

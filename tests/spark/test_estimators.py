@@ -170,7 +170,7 @@ TO_SCALED = {"inputCol": "features", "outputCol": "scaled"}
 ESTIMATORS: Mapping[str, Callable[[], Any]] = {
     "forest": lambda: RandomForestClassifier(numTrees=5, maxDepth=3, seed=0),
     "tree": lambda: DecisionTreeClassifier(maxDepth=3, seed=0),
-    "boosted trees": lambda: GBTClassifier(maxIter=3, maxDepth=2, seed=0),
+    "boosted trees": lambda: GBTClassifier(maxIter=2, maxDepth=2, seed=0),
     "logistic regression": lambda: LogisticRegression(maxIter=5),
     "logistic regression as it is": lambda: LogisticRegression(maxIter=5, standardization=False),
     "sparse logistic regression": lambda: LogisticRegression(maxIter=5, regParam=0.01, elasticNetParam=1.0),

@@ -54,7 +54,7 @@ def tree() -> DecisionTreeClassifier:
 
 
 def boosted() -> GBTClassifier:
-    return GBTClassifier(maxIter=3, maxDepth=3, seed=3)
+    return GBTClassifier(maxIter=2, maxDepth=3, seed=3)
 
 
 def logistic(**settings: Any) -> LogisticRegression:
