@@ -9,6 +9,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from spark_lib.lake import s3_client
 from tests import groups, s3
 from tests.groups import LakeScheduling
 
@@ -29,6 +30,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LakeScheduli
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         groups.check(item.nodeid.partition("::")[0], set(getattr(item, "fixturenames", ())))
+
+
+@pytest.fixture(autouse=True)
+def _own_connection() -> Iterator[None]:
+    """What a test tells this process of S3 ends with the test."""
+    before = s3_client.configured()
+    yield
+    s3_client.use(before)
 
 
 @pytest.fixture(scope="session")
