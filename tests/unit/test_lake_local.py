@@ -338,10 +338,21 @@ def test_directories_outside_the_bounds_are_not_opened(local: Lake, monkeypatch:
 
 def test_a_file_removed_while_it_is_listed_is_not_listed(tmp_path: Path) -> None:
     store = LocalStore(str(tmp_path))
-    (tmp_path / "gone").symlink_to("nowhere")  # its name is there, its stat fails
-    store.create("here", b"")
+    for key in ["first", "gone", "here"]:
+        store.create(key, b"")
+    listing = store.list("")
+    assert next(listing).key == "first"
 
-    assert [entry.key for entry in store.list("")] == ["here"]
+    (tmp_path / "gone").unlink()
+
+    assert [entry.key for entry in listing] == ["here"]
+
+
+def test_a_link_to_nothing_is_listed_for_whoever_reads_it_to_say_so(tmp_path: Path) -> None:
+    store = LocalStore(str(tmp_path))
+    (tmp_path / "link").symlink_to("nowhere")
+
+    assert [(entry.key, entry.size) for entry in store.list("")] == [("link", 0)]
 
 
 def test_a_lock_that_is_held_delays_a_swap_and_loses_nothing(tmp_path: Path) -> None:
