@@ -99,7 +99,7 @@ def _of_onnxruntime(model: Model) -> Callable[[np.ndarray], np.ndarray]:
 
 def map_in_arrow(model: Model) -> Work:
     """ONNX Runtime on Arrow batches that Spark reads and writes."""
-    from spark_lib.inference import scored_by
+    from spark_lib.rows import scored_by
 
     bytes_, features = model.onnx, model.features
     return _of_frames(lambda rows: scored_by(bytes_, rows, ["id", "at"], features))

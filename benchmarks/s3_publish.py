@@ -24,10 +24,11 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from benchmarks.result import Result, judge, options, parsed, record, spread
-from spark_lib.files import schema_of, spark_path, write_parquet
+from spark_lib.files import schema_of, write_parquet
 from spark_lib.lake import Attempt, Lake, Rows
 from spark_lib.lake.store import Entry, Store
 from spark_lib.lake.stores import open_store
+from spark_lib.paths import spark_path
 from spark_lib.session import session
 from tests.s3 import versitygw
 

@@ -28,6 +28,7 @@ from spark_lib import balancing, calibration, features, matrix, metrics, model, 
 from spark_lib.choices import BALANCING
 from spark_lib.lake import Attempt, Documents, Lake, Partition, RawFeed, Rows, tables
 from spark_lib.lake.tables import arrow_schema
+from spark_lib.training_set import NATURAL
 from spark_lib.use_case import UseCase
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def outcome(spark: SparkSession, case: UseCase, lake: Lake, engineered: Partitio
     )
     documents = training.build(spark, case, balanced, settings, f"{own.root}/scratch", lambda percent, words: None)
     card = json.loads(documents.files["card.json"])
-    rows = tables.read_arrow(own, "balanced", DAY, section=balancing.NATURAL).sort_by(case.key)
+    rows = tables.read_arrow(own, "balanced", DAY, section=NATURAL).sort_by(case.key)
     scores = model.score(model.load(documents.files["model.onnx"]), matrix.from_arrow(rows, case.features))
     return Outcome(
         balanced.manifest.rows("train"),

@@ -12,15 +12,13 @@ from spark_lib.errors import BadData
 from spark_lib.files import schema_of, unreadable_files_named, write_parquet
 from spark_lib.lake import Partition, RawDays, Rows
 from spark_lib.reading import read_partitions
-from spark_lib.splitting import CALIBRATION, SIDES, TRAIN, VALIDATION, split
+from spark_lib.splitting import split
+from spark_lib.training_set import BALANCED, CALIBRATION, NATURAL, SIDES, TRAIN, VALIDATION
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
     from spark_lib.use_case import UseCase
-
-NATURAL = "validation/unbalanced"
-BALANCED = "validation/balanced"
 
 
 @unreadable_files_named()

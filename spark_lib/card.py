@@ -15,6 +15,8 @@ from spark_lib.use_case import Feature
 
 #: The names of the documents that a training publishes.
 MODEL, CARD, REPORT = "model.onnx", "card.json", "report.html"
+#: The kinds of calibration that a card may have.
+CALIBRATIONS = ("none", "prior", "platt", "isotonic")
 #: Raised only where a reader of the number before would be wrong. A card without a number is of the first format.
 FORMAT = 1
 

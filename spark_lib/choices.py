@@ -3,6 +3,7 @@ Spark nor numpy."""
 
 from __future__ import annotations
 
+from spark_lib.card import CALIBRATIONS
 from spark_lib.errors import ConfigurationError
 
 SPLITS = ("entity", "time")
@@ -10,7 +11,7 @@ BALANCING = ("none", "class_weight", "undersample", "oversample", "smote")
 #: Those that draw whole rows at random within each class, which is what the exact correction of the prior undoes.
 DRAWN_AT_RANDOM = ("undersample", "oversample")
 #: ``auto`` is ``prior`` where rows were drawn at random, else ``platt``.
-CALIBRATION = ("auto", "none", "prior", "platt", "isotonic")
+CALIBRATION = ("auto", *CALIBRATIONS)
 #: What a column with one value, or none, in all training rows is. ``auto``: a warning, and a rejection where it has none, and
 #: had some in the training before.
 CONSTANT_COLUMNS = ("auto", "warn", "reject")

@@ -13,7 +13,7 @@ from typing import Any
 
 from spark_lib import ddl
 from spark_lib.errors import did_you_mean
-from spark_lib.use_case import PREDICTED, Feature, Feed, Label, UseCase, refuse
+from spark_lib.use_case.protocol import PREDICTED, Feature, Feed, Label, UseCase, refuse
 
 #: What a float32 matrix can be made of.
 NUMERIC = ("boolean", "tinyint", "smallint", "int", "bigint", "float", "double", "decimal")

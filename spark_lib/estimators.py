@@ -12,10 +12,11 @@ import numpy as np
 
 from spark_lib import export, matrix
 from spark_lib.errors import ModelError
-from spark_lib.files import remove, spark_path
-from spark_lib.inference import scored_by
+from spark_lib.files import remove
 from spark_lib.model import check_parity
+from spark_lib.paths import spark_path
 from spark_lib.resampling import WEIGHT
+from spark_lib.rows import scored_by
 from spark_lib.use_case import Feature
 
 if TYPE_CHECKING:

@@ -11,26 +11,12 @@ from urllib.parse import unquote
 from spark_lib import carried, s3a
 from spark_lib.errors import BadData
 from spark_lib.lake.lake import damaged
+from spark_lib.paths import reader_path, spark_path
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
     from spark_lib.lake import Schema
-
-
-def spark_path(url: str) -> str:
-    """A url of the lake as Spark wants it, whatever its default file system is; S3A is Hadoop's way to S3."""
-    if url.startswith("s3://"):
-        return f"s3a://{url.removeprefix('s3://')}"
-    return f"file://{url}" if url.startswith("/") else url
-
-
-def reader_path(url: str) -> str:
-    """As ``spark_path``, for a reader of Spark's, which would take some signs of a name for a pattern.
-
-    Its option to read without patterns (``__globPaths__``) reads every file as often as there are such names.
-    """
-    return re.sub(r"[]{}*?\\[]", r"\\\g<0>", spark_path(url))
 
 
 def read_parquet(spark: SparkSession, files: Sequence[str], schema: str, **dates: Column) -> DataFrame:

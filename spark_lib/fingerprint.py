@@ -16,7 +16,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import spark_lib
-from spark_lib.use_case import SHIPPED, UseCase
+from spark_lib.use_case.loading import SHIPPED
+from spark_lib.use_case.protocol import UseCase
 
 _RECORDED = ("pyspark", "pyarrow", "numpy", "onnx", "onnxmltools", "onnxruntime")
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from spark_lib.lake.cache import user_directory
+from spark_lib.matrix import round_down
 
 #: A complete tree of depth d has 2^d leaves, deeper ones little but padding; and all of them should stay in a core's caches.
 MOST_DEPTH = 12
@@ -112,16 +113,6 @@ def of_node(kind: str, attributes: Mapping[str, Any], doubles: bool) -> Forest:
         raise Unfit(f"{nodes.trees:,} trees of depth {nodes.depth}")
     sends_nan_left = bool(np.any(attributes.get("nodes_missing_value_tracks_true", 0)))
     return replace(nodes.completed(np.float64 if doubles else np.float32), sends_nan_left=sends_nan_left)
-
-
-def round_down(thresholds: np.ndarray) -> np.ndarray:
-    """The largest float32 not above each float64 threshold.
-
-    For every float32 x, ``x <= round_down(t)`` exactly where ``x <= t`` in doubles.
-    """
-    with np.errstate(over="ignore"):  # beyond float32: infinity, which the next line brings back below the threshold
-        nearest = thresholds.astype(np.float32)
-    return np.where(nearest > thresholds, np.nextafter(nearest, np.float32(-np.inf)), nearest)
 
 
 @dataclass(frozen=True)

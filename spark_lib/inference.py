@@ -1,14 +1,12 @@
-"""Scores of a day, calibrated: of files of the lake by ``spark_lib.scoring``, of any other rows Arrow in, Arrow out, one thread
-a task."""
+"""Scores of a day, calibrated: one for each row of its features."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from spark_lib import engine, matrix, scoring
-from spark_lib.calibration import NONE, Calibration
 from spark_lib.engine import Engine
 from spark_lib.errors import BadData
 from spark_lib.files import columns_of
@@ -19,8 +17,7 @@ from spark_lib.selection import Pinned
 from spark_lib.use_case import Feature
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
     from spark_lib.use_case import UseCase
 
@@ -115,39 +112,6 @@ def refuse(features: Partition, done: scoring.Done) -> None:
             found += ", and no infinity or NaN in the features of these rows"
             next_step = "look at the model and at the calibration of its card, and train anew; nothing was published"
         raise BadData(f"predictions of {features.date}", "a probability for every row", found, next_step)
-
-
-def scored_by(
-    model: bytes,
-    rows: DataFrame,
-    identity: list[str],
-    features: Mapping[str, Feature],
-    back: Calibration = NONE,
-    digest: str | None = None,
-    name: str = "score",
-) -> DataFrame:
-    """``identity`` columns with the score of an ONNX model as ``name``, calibrated by ``back``. A worker refuses bytes of
-    another ``digest``."""
-    shipped = rows.sparkSession.sparkContext.broadcast(model)
-
-    def scores(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        import pyarrow as pa
-
-        from spark_lib import calibration
-        from spark_lib.model import load
-        from spark_lib.model import score as positive_probability
-
-        session = load(shipped.value, digest)
-        for batch in batches:
-            score = calibration.apply(back, positive_probability(session, matrix.from_arrow(batch, features)))
-            yield pa.RecordBatch.from_arrays(
-                [*(batch.column(column) for column in identity), pa.array(score)], names=[*identity, name]
-            )
-
-    from pyspark.sql.types import DoubleType, StructType
-
-    schema = StructType([rows.schema[column] for column in identity]).add(name, DoubleType())
-    return rows.mapInArrow(scores, schema)
 
 
 def identity_of(case: UseCase, features: Partition) -> Schema:

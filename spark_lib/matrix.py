@@ -124,3 +124,13 @@ def refuse_missing(missing: Mapping[str, int]) -> None:
             "null or NaN: " + ", ".join(f"{count} of {name}" for name, count in bad.items()),
             "declare a `fill` for it in the use case, or repair the feature",
         )
+
+
+def round_down(thresholds: np.ndarray) -> np.ndarray:
+    """The largest float32 not above each float64 threshold.
+
+    For every float32 x, ``x <= round_down(t)`` exactly where ``x <= t`` in doubles.
+    """
+    with np.errstate(over="ignore"):  # beyond float32: infinity, which the next line brings back below the threshold
+        nearest = thresholds.astype(np.float32)
+    return np.where(nearest > thresholds, np.nextafter(nearest, np.float32(-np.inf)), nearest)

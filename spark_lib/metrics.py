@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-GRID = 2**20
+from spark_lib.calibration import GRID
+
 _SMALLEST = 1e-15  # of a probability in a logarithm
 BINS = 10
 _ENOUGH = 20_000

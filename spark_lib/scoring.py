@@ -33,7 +33,8 @@ from spark_lib.lake.stores import open_store
 from spark_lib.lake.tables import arrow_schema
 from spark_lib.model import is_probability
 from spark_lib.python_model import PythonModel
-from spark_lib.use_case import PREDICTED, Feature
+from spark_lib.use_case import Feature
+from spark_lib.use_case.protocol import PREDICTED
 
 if TYPE_CHECKING:
     import pyarrow as pa

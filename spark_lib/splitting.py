@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from spark_lib.training_set import CALIBRATION, SIDES, TRAIN, VALIDATION
+
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-TRAIN, CALIBRATION, VALIDATION = "train", "calibration", "validation"
-SIDES = (TRAIN, CALIBRATION, VALIDATION)
 GROUP, GROUPS = "_group", 200
 _BITS = 52  # of SHA-256, as many as a double holds exactly: 13 hexadecimal digits
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from spark_lib import calibration, estimators, gates, matrix, metrics, report
-from spark_lib.balancing import BALANCED, NATURAL
+from spark_lib import calibration_fit, estimators, gates, matrix, metrics, report
+from spark_lib.calibration import GRID, NONE
 from spark_lib.card import CARD, MODEL, REPORT, Card, Classes, ModelFile
 from spark_lib.choices import check_calibration
 from spark_lib.errors import BadData
@@ -18,7 +18,8 @@ from spark_lib.lake import Documents, Partition
 from spark_lib.model import digest, within_rounding
 from spark_lib.reading import read_partitions
 from spark_lib.resampling import trained_on, weighted
-from spark_lib.splitting import CALIBRATION, GROUP, SIDES, TRAIN, VALIDATION, group
+from spark_lib.splitting import GROUP, group
+from spark_lib.training_set import BALANCED, CALIBRATION, NATURAL, SIDES, TRAIN, VALIDATION
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -50,8 +51,8 @@ def build(
     counts = balanced.manifest.metrics
     card = _card(case, counts, settings)
     check_calibration(settings["calibration"], settings["balancing"], settings["calibration_proportion"])
-    kind = calibration.kind(settings["calibration"], settings["balancing"])
-    sides = SIDES if kind in calibration.FITTED else (TRAIN, VALIDATION)
+    kind = calibration_fit.kind(settings["calibration"], settings["balancing"])
+    sides = SIDES if kind in calibration_fit.FITTED else (TRAIN, VALIDATION)
     verdict = gates.on_labels(counts, settings, sides, balanced.date)
     if not verdict.approved:
         return _documents(replace(card, verdict=verdict), balanced)
@@ -77,10 +78,10 @@ def build(
         few = balanced.manifest.rows(section) <= GROUPED_ROWS
         return counted(model.scored(matrix_rows(case, rows)), grouped=few)
 
-    on = scored(CALIBRATION) if kind in calibration.FITTED else metrics.NOTHING
-    back = calibration.fitted(kind, on, counts[TRAIN], trained_on(counts))
+    on = scored(CALIBRATION) if kind in calibration_fit.FITTED else metrics.NOTHING
+    back = calibration_fit.fitted(kind, on, counts[TRAIN], trained_on(counts))
     found = scored(NATURAL)
-    calibrated = calibration.calibrated(back, found)
+    calibrated = calibration_fit.calibrated(back, found)
     measured = _measured(calibrated, found, scored(BALANCED), settings)
     judged = gates.judged(measured, settings)
     card = replace(
@@ -131,7 +132,7 @@ def counted(rows: DataFrame, grouped: bool = True) -> metrics.Scored:
     is wanted: the driver gets counts, and the order of rows, which Spark's own evaluator sums by, makes no difference."""
     from pyspark.sql import functions as F
 
-    score = F.round(F.col(estimators.SCORE) * metrics.GRID) / metrics.GRID
+    score = F.round(F.col(estimators.SCORE) * GRID) / GRID
     counts = rows.groupBy(score.alias("score"), (F.col(GROUP) if grouped else F.lit(0)).alias("group")).agg(
         F.count_if(F.col("label") == 1).alias("positives"), F.count_if(F.col("label") == 0).alias("negatives")
     )
@@ -168,7 +169,7 @@ def _card(case: UseCase, counts: Mapping[str, Any], settings: Mapping[str, Any])
         features=case.features,
         classes=Classes(label.positive, tuple(value for value in label.allowed if value != label.positive)),
         entity=case.entity,
-        calibration=calibration.NONE,
+        calibration=NONE,
         rows={name: figure for name, figure in counts.items() if name not in ("by_day", "spread")},
         settings=settings,
         versions=versions(),

@@ -13,8 +13,8 @@ import numpy as np
 
 from spark_lib.export.graph import Graph, of_margin
 from spark_lib.export.refusals import refused
-from spark_lib.files import reader_path
-from spark_lib.forest import round_down
+from spark_lib.matrix import round_down
+from spark_lib.paths import reader_path
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -23,7 +23,7 @@ from spark_lib.export import trees
 from spark_lib.lake import Documents, Lake, Partition, Rows
 from spark_lib.lake.tables import arrow_schema
 from spark_lib.model import load, score
-from spark_lib.splitting import SIDES
+from spark_lib.training_set import SIDES
 from tests.spark.conftest import Elsewhere
 from tests.spark.lakes import (
     ANY_FILE_ROWS,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from spark_lib import calibration, metrics, report
+from spark_lib import calibration_fit, metrics, report
 from spark_lib.card import of as card_of
 from spark_lib.metrics import Scored, counted
 
@@ -46,10 +46,10 @@ def trained(number: int = 6000, seed: int = 0, spread: float = 1.2) -> Trained:
     random = np.random.default_rng(seed)
     truth = 1 / (1 + np.exp(-(random.normal(size=number) * spread - 3.2)))
     labels = (random.random(number) < truth).astype(int)
-    back = calibration.prior(NATURAL, TRAINED)
+    back = calibration_fit.prior(NATURAL, TRAINED)
     scores = truth / (truth + (1 - truth) * back["odds"])  # as a model of balanced rows sees them
     before = counted(scores, labels)
-    after = calibration.calibrated(back, before)
+    after = calibration_fit.calibrated(back, before)
     measured: dict[str, Any] = dict(metrics.measured(after))
     measured["intervals"] = {name: list(ends) for name, ends in metrics.intervals(after, 50, CONFIDENCE, 0).items()}
     measured["uncalibrated"] = {

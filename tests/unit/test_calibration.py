@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_lib import calibration, metrics
+from spark_lib import calibration, calibration_fit, metrics
 from spark_lib.errors import ModelError
 from spark_lib.metrics import counted
 
 
 def test_the_prior_correction_is_bayes_rule() -> None:
     # One in ten is positive; trained on as many of each. A score of 0.5 then says: as likely as anybody.
-    found = calibration.prior({"positive": 100, "negative": 900}, {"positive": 100, "negative": 100})
+    found = calibration_fit.prior({"positive": 100, "negative": 900}, {"positive": 100, "negative": 100})
 
     assert calibration.apply(found, np.array([0.0, 0.5, 0.9, 1.0])) == pytest.approx([0.0, 0.1, 0.5, 1.0])
 
@@ -25,7 +25,7 @@ def test_the_prior_correction_is_bayes_rule() -> None:
 def test_the_prior_correction_of_a_natural_training_set_changes_nothing(score: float, one: int, other: int) -> None:
     counts = {"positive": one, "negative": other}
 
-    assert calibration.apply(calibration.prior(counts, counts), np.array([score]))[0] == pytest.approx(score)
+    assert calibration.apply(calibration_fit.prior(counts, counts), np.array([score]))[0] == pytest.approx(score)
 
 
 def test_a_training_set_of_equal_classes_is_calibrated_back_to_the_natural_prevalence() -> None:
@@ -38,7 +38,7 @@ def test_a_training_set_of_equal_classes_is_calibrated_back_to_the_natural_preva
     )  # what a perfect model of the drawn rows says
     found = counted(odds / (1 + odds), labels)
 
-    after = calibration.calibrated(calibration.prior(natural, {"positive": 1, "negative": 1}), found)
+    after = calibration_fit.calibrated(calibration_fit.prior(natural, {"positive": 1, "negative": 1}), found)
 
     assert metrics.calibration_error(found) > 0.2
     assert metrics.calibration_error(after) < 0.005
@@ -52,10 +52,10 @@ def test_platts_curve_is_that_of_greatest_likelihood() -> None:
     labels = (random.random(len(x)) < 1 / (1 + np.exp(-(0.5 * x - 1.5)))).astype(int)
     found = counted(1 / (1 + np.exp(-x)), labels)
 
-    curve = calibration.platt(found)
+    curve = calibration_fit.platt(found)
 
     assert (curve["slope"], curve["intercept"]) == (pytest.approx(0.5, abs=0.02), pytest.approx(-1.5, abs=0.04))
-    assert metrics.calibration_error(calibration.calibrated(curve, found)) < 0.005
+    assert metrics.calibration_error(calibration_fit.calibrated(curve, found)) < 0.005
     # No other curve nearby is likelier, on targets that leave room for doubt.
     positives, negatives = labels.sum(), (1 - labels).sum()
     target = np.where(labels, (positives + 1) / (positives + 2), 1 / (negatives + 2))
@@ -70,14 +70,14 @@ def test_platts_curve_is_that_of_greatest_likelihood() -> None:
 
 
 def test_platts_curve_of_few_and_separated_rows_is_not_certain() -> None:
-    curve = calibration.platt(counted(np.array([0.1, 0.2, 0.8, 0.9]), np.array([0, 0, 1, 1])))
+    curve = calibration_fit.platt(counted(np.array([0.1, 0.2, 0.8, 0.9]), np.array([0, 0, 1, 1])))
 
     assert 0 < calibration.apply(curve, np.array([0.1]))[0] < 0.4
     assert 0.6 < calibration.apply(curve, np.array([0.9]))[0] < 1
 
 
 def test_a_model_that_ranks_the_wrong_way_round_is_not_turned_over() -> None:
-    curve = calibration.platt(counted(np.array([0.1, 0.2, 0.3, 0.8, 0.9]), np.array([1, 1, 0, 0, 0])))
+    curve = calibration_fit.platt(counted(np.array([0.1, 0.2, 0.3, 0.8, 0.9]), np.array([1, 1, 0, 0, 0])))
 
     assert calibration.apply(curve, np.array([0.0, 0.1, 0.9, 1.0])) == pytest.approx([0.4] * 4)
 
@@ -86,8 +86,8 @@ def test_isotonic_is_the_rising_curve_of_least_squares_and_counts_equal_probabil
     """With a made-up positive at 0 and a negative at 1."""
     scores, labels = np.array([0.1, 0.2, 0.3, 0.4, 0.8]), np.array([0, 1, 0, 1, 1])
 
-    curve = calibration.isotonic(counted(scores, labels))
-    after = calibration.calibrated(curve, counted(scores, labels))
+    curve = calibration_fit.isotonic(counted(scores, labels))
+    after = calibration_fit.calibrated(curve, counted(scores, labels))
 
     assert calibration.apply(curve, np.array([0.0, 0.1, 0.2, 0.3, 0.4, 1.0])) == pytest.approx(
         [1 / 2, 1 / 2, 1 / 2, 1 / 2, 2 / 3, 2 / 3]
@@ -97,7 +97,7 @@ def test_isotonic_is_the_rising_curve_of_least_squares_and_counts_equal_probabil
 
 
 def test_isotonic_is_certain_of_nothing_however_well_scores_part_the_rows() -> None:
-    curve = calibration.isotonic(counted(np.repeat([0.0, 0.2, 0.7, 1.0], 50), np.repeat([0, 0, 1, 1], 50)))
+    curve = calibration_fit.isotonic(counted(np.repeat([0.0, 0.2, 0.7, 1.0], 50), np.repeat([0, 0, 1, 1], 50)))
 
     found = calibration.apply(curve, np.array([0.0, 0.2, 0.7, 1.0]))
 
@@ -117,7 +117,7 @@ def test_isotonic_is_certain_of_nothing_however_well_scores_part_the_rows() -> N
     ],
 )
 def test_the_calibration_that_is_chosen_fits_the_balancing(choice: str, balancing: str, kind: str) -> None:
-    assert calibration.kind(choice, balancing) == kind
+    assert calibration_fit.kind(choice, balancing) == kind
 
 
 def test_none_is_the_score_itself_and_an_unknown_kind_is_refused() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from spark_lib import metrics
+from spark_lib.calibration import GRID
 from spark_lib.metrics import Scored, counted
 from spark_lib.report import curves
 
@@ -118,7 +118,7 @@ def test_a_histogram_is_each_class_in_bins_of_equal_width() -> None:
 @pytest.mark.slow
 def test_operating_points_are_the_confusions_of_scikit_learn() -> None:
     scores, labels = _rows(5000)
-    scores = np.round(scores * metrics.GRID) / metrics.GRID
+    scores = np.round(scores * GRID) / GRID
 
     points = {at.name: at for at in curves.operating_points(counted(scores, labels))}
 

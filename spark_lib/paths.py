@@ -1,0 +1,20 @@
+"""Urls of the lake as Spark wants them."""
+
+from __future__ import annotations
+
+import re
+
+
+def spark_path(url: str) -> str:
+    """A url of the lake as Spark wants it, whatever its default file system is; S3A is Hadoop's way to S3."""
+    if url.startswith("s3://"):
+        return f"s3a://{url.removeprefix('s3://')}"
+    return f"file://{url}" if url.startswith("/") else url
+
+
+def reader_path(url: str) -> str:
+    """As ``spark_path``, for a reader of Spark's, which would take some signs of a name for a pattern.
+
+    Its option to read without patterns (``__globPaths__``) reads every file as often as there are such names.
+    """
+    return re.sub(r"[]{}*?\\[]", r"\\\g<0>", spark_path(url))
