@@ -117,7 +117,7 @@ class ModelSelection(Stage):
 
         Of both sides, for a backfill may go from the newest day to the oldest.
         """
-        from spark_lib.fingerprint import code
+        from spark_lib.use_case.fingerprint import code
 
         if self.anew:
             return []

@@ -135,7 +135,7 @@ class Stage(Dated):
 
     def attempt(self, inputs: Iterable[Input | Resolved]) -> Attempt:
         """Open an attempt at this day, recording what its result depends on."""
-        from spark_lib.fingerprint import code, versions
+        from spark_lib.use_case.fingerprint import code, versions
 
         return Attempt(
             self.partitions,

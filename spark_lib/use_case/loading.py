@@ -8,8 +8,8 @@ import inspect
 import pkgutil
 import re
 
-from spark_lib import declarations
 from spark_lib.errors import ConfigurationError, did_you_mean
+from spark_lib.use_case import declarations
 from spark_lib.use_case.protocol import UseCase, refuse
 
 SHIPPED = "spark_lib.use_cases"

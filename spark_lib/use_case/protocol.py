@@ -76,7 +76,7 @@ class UseCase(ABC):
     """What Daystone needs to know about a problem. Subclass it, set the attributes, and write ``engineer`` where features
     are more than columns of the scored feed.
 
-    Declarations that cannot work are refused by name before anything runs (``spark_lib.declarations``).
+    Declarations that cannot work are refused by name before anything runs (``spark_lib.use_case.declarations``).
     """
 
     #: Feeds by name; every one has a ``[raw.<feed>]`` section of configuration.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from spark_lib import ddl
+from spark_lib.use_case import ddl
 
 
 @pytest.mark.parametrize(

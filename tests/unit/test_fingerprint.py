@@ -10,8 +10,8 @@ import pytest
 
 import spark_lib
 import tasks
-from spark_lib import fingerprint
 from spark_lib import use_case as use_cases
+from spark_lib.use_case import fingerprint
 
 ROOT = Path(__file__).parents[2]
 #: Each construct that syntax trees have held differently in some Python from 3.11 on, and signs that a newer Unicode knows.

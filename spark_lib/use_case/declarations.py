@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from spark_lib import ddl
 from spark_lib.errors import did_you_mean
+from spark_lib.use_case import ddl
 from spark_lib.use_case.protocol import PREDICTED, Feature, Feed, Label, UseCase, refuse
 
 #: What a float32 matrix can be made of.
