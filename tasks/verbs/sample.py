@@ -18,7 +18,7 @@ def write(root: str, first: date, days: int, rows_per_day: int, seed: int, on_da
 
     Raises ConfigurationError where other data lie there, LakeError where nothing can be written.
     """
-    from spark_lib import sample
+    from spark_lib.use_cases.credit_risk import sample
 
     _settings().connect()
     lake = Lake(root, USE_CASE)

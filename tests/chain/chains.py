@@ -17,9 +17,9 @@ from pathlib import Path
 from time import monotonic, sleep
 
 import spark_lib
-from spark_lib import sample
 from spark_lib.lake import Lake, RawFeed
 from spark_lib.lake.cache import user_directory
+from spark_lib.use_cases.credit_risk import sample
 from tests.processes import ROOT, Commands, Result
 
 USE_CASES = Path(__file__).parent / "use_cases"

@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from spark_lib import sample
 from spark_lib.use_case import load
-from spark_lib.use_cases.credit_risk import CreditRisk, completed_years, utc_date
+from spark_lib.use_cases.credit_risk import CreditRisk, completed_years, sample, utc_date
 
 SCHEMA = CreditRisk.feeds["applications"].schema
 COLUMNS = ["loan_id", *CreditRisk.features]

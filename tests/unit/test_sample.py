@@ -16,9 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from spark_lib import sample
 from spark_lib.errors import ConfigurationError, LakeError
-from spark_lib.use_cases.credit_risk import CreditRisk
+from spark_lib.use_cases.credit_risk import CreditRisk, sample
 
 FIRST = date(2026, 1, 1)
 DDL_TYPES = {
@@ -288,5 +287,5 @@ def test_memory_does_not_grow_with_the_rows_of_a_day(tmp_path: Path, monkeypatch
 
 
 def test_sample_data_needs_no_spark():
-    code = "import sys, spark_lib.sample; sys.exit('pyspark' in sys.modules)"
+    code = "import sys, spark_lib.use_cases.credit_risk.sample; sys.exit('pyspark' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
