@@ -26,8 +26,8 @@ from pyspark.sql import functions as F
 from benchmarks.result import Result, judge, options, parsed, record, spread
 from spark_lib.files import schema_of, write_parquet
 from spark_lib.lake import Attempt, Lake, Rows
-from spark_lib.lake.store import Entry, Store
 from spark_lib.lake.stores import open_store
+from spark_lib.lake.stores.store import Entry, Store
 from spark_lib.paths import spark_path
 from spark_lib.session import session
 from tests.s3 import versitygw

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from spark_lib import __version__, s3a
 from spark_lib.errors import ConfigurationError, DaystoneError, LakeError
-from spark_lib.lake import is_s3, s3_client
-from spark_lib.lake.stores import open_store
+from spark_lib.lake import is_s3
+from spark_lib.lake.stores import open_store, s3_client
 from spark_lib.paths import spark_path
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from spark_lib import engine, matrix, scoring
 from spark_lib.engine import Engine
 from spark_lib.errors import BadData
 from spark_lib.files import columns_of
-from spark_lib.lake import Attempt, Partition, Rows, Schema, s3_client
+from spark_lib.lake import Attempt, Partition, Rows, Schema
+from spark_lib.lake.stores import s3_client
 from spark_lib.model import check_digest, check_safe
 from spark_lib.python_model import PythonModel
 from spark_lib.selection import Pinned

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from spark_lib import java
 from spark_lib.java import OPTIONS
-from spark_lib.lake.cache import user_directory
+from spark_lib.lake.stores.cache import user_directory
 
 _COLLECTOR = re.compile(r"-XX:\+Use\w*GC\b")
 _ARCHIVE = re.compile(r"-XX:(SharedArchiveFile|ArchiveClassesAtExit)=")

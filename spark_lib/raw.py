@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from spark_lib import carried, delimited
 from spark_lib.errors import BadData
 from spark_lib.files import columns_of, read_parquet
-from spark_lib.lake import s3_client
+from spark_lib.lake.stores import s3_client
 
 if TYPE_CHECKING:
     import pyarrow as pa

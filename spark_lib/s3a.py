@@ -17,9 +17,9 @@ from pathlib import Path
 
 from spark_lib import environment, java
 from spark_lib.errors import ConfigurationError, DaystoneError, LakeError
-from spark_lib.lake import s3_client
-from spark_lib.lake.cache import user_directory
-from spark_lib.lake.s3 import PART_BYTES
+from spark_lib.lake.stores import s3_client
+from spark_lib.lake.stores.cache import user_directory
+from spark_lib.lake.stores.s3 import PART_BYTES
 
 PACKAGES = (
     "org.apache.hadoop:hadoop-aws:3.4.2",

@@ -24,12 +24,12 @@ from spark_lib import calibration, matrix
 from spark_lib.calibration import Calibration
 from spark_lib.engine import Engine
 from spark_lib.errors import DaystoneError
-from spark_lib.lake import Schema, footers, s3_client
+from spark_lib.lake import Schema, footers
 from spark_lib.lake.lake import damaged, unreadable
-from spark_lib.lake.local import LocalStore
 from spark_lib.lake.manifest import File
-from spark_lib.lake.store import Store
-from spark_lib.lake.stores import open_store
+from spark_lib.lake.stores import open_store, s3_client
+from spark_lib.lake.stores.local import LocalStore
+from spark_lib.lake.stores.store import Store
 from spark_lib.lake.tables import arrow_schema
 from spark_lib.model import is_probability
 from spark_lib.python_model import PythonModel

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from spark_lib import java, jvm
 from spark_lib.errors import ConfigurationError, DaystoneError
-from spark_lib.lake.cache import user_directory
+from spark_lib.lake.stores.cache import user_directory
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -9,7 +9,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from spark_lib.lake import s3_client
+from spark_lib.lake.stores import s3_client
 from tests import groups, s3
 from tests.groups import LakeScheduling
 

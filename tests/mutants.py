@@ -43,8 +43,8 @@ class Mutant:
     test: str
 
 
-_LOCAL = "spark_lib/lake/local.py"
-_S3 = "spark_lib/lake/s3.py"
+_LOCAL = "spark_lib/lake/stores/local.py"
+_S3 = "spark_lib/lake/stores/s3.py"
 _ATTEMPT = "spark_lib/lake/attempt.py"
 _LAKE = "spark_lib/lake/lake.py"
 _RECORDS = "spark_lib/delimited/records.py"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from spark_lib.lake.dialect import PARTS, Dialect, pieces
+from spark_lib.lake.feeds.dialect import PARTS, Dialect, pieces
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -1,12 +1,13 @@
 """The lake: partitions published by manifests, on any store. Free of Spark, Luigi and the stages."""
 
-from spark_lib.lake import landed, s3_client
 from spark_lib.lake.attempt import Attempt, Documents, Resolved, Rows, resolved
-from spark_lib.lake.dialect import Dialect
+from spark_lib.lake.feeds import landed
+from spark_lib.lake.feeds.dialect import Dialect
+from spark_lib.lake.feeds.raw import DEFAULT_PATH, RawDay, RawDays, RawFeed
 from spark_lib.lake.lake import Lake, Partition, days, read_document
 from spark_lib.lake.manifest import Input, Manifest, Schema
-from spark_lib.lake.raw import DEFAULT_PATH, RawDay, RawDays, RawFeed
-from spark_lib.lake.store import is_s3, normalise_root
+from spark_lib.lake.stores import s3_client
+from spark_lib.lake.stores.store import is_s3, normalise_root
 
 __all__ = [
     "DEFAULT_PATH",

@@ -26,7 +26,7 @@ from spark_lib.lake import footers
 from spark_lib.lake import manifest as manifests
 from spark_lib.lake.lake import Lake, Partition, days
 from spark_lib.lake.manifest import File, Input, Manifest, Schema
-from spark_lib.lake.store import Conflict, Entry, Unanswered, is_hidden
+from spark_lib.lake.stores.store import Conflict, Entry, Unanswered, is_hidden
 
 logger = logging.getLogger("daystone.lake")
 

@@ -16,7 +16,7 @@ from spark_lib.errors import LakeError
 from spark_lib.lake import manifest as manifests
 from spark_lib.lake.lake import Lake
 from spark_lib.lake.manifest import Manifest
-from spark_lib.lake.store import Entry, Upload
+from spark_lib.lake.stores.store import Entry, Upload
 
 #: A run that stays although no manifest of its day names it: dataset, day, run.
 Kept = tuple[str, date, str]

@@ -20,8 +20,8 @@ from functools import cached_property
 from spark_lib.errors import DamagedPartition, LakeError, NotPublished
 from spark_lib.lake import manifest as manifests
 from spark_lib.lake.manifest import File, Input, Manifest, Schema
-from spark_lib.lake.store import Entry, Store, normalise_root
 from spark_lib.lake.stores import open_store
+from spark_lib.lake.stores.store import Entry, Store, normalise_root
 
 _PARSED: dict[tuple[str, str], Manifest] = {}  # (url, etag) of manifests that this process has read
 

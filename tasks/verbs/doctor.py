@@ -16,7 +16,8 @@ from luigi.configuration import get_config
 
 from spark_lib import __version__, environment, java, jvm
 from spark_lib.errors import ConfigurationError, DaystoneError
-from spark_lib.lake import landed, s3_client
+from spark_lib.lake.feeds import landed
+from spark_lib.lake.stores import s3_client
 from tasks import config, config_files, defaults, luigi_settings, sessions
 from tasks.verbs import run as runner
 from tasks.verbs.place import Place, configured

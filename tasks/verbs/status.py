@@ -9,7 +9,8 @@ from datetime import date, timedelta
 
 from spark_lib.card import Verdict
 from spark_lib.errors import ConfigurationError, DamagedPartition
-from spark_lib.lake import Manifest, Partition, RawFeed, days, landed
+from spark_lib.lake import Manifest, Partition, RawFeed, days
+from spark_lib.lake.feeds import landed
 from tasks import cadence
 from tasks.config import Settings
 from tasks.verbs.place import Place

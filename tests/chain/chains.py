@@ -18,7 +18,7 @@ from time import monotonic, sleep
 
 import spark_lib
 from spark_lib.lake import Lake, RawFeed
-from spark_lib.lake.cache import user_directory
+from spark_lib.lake.stores.cache import user_directory
 from spark_lib.use_cases.credit_risk import sample
 from tests.processes import ROOT, Commands, Result
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from spark_lib import executors
-from spark_lib.lake import s3_client
+from spark_lib.lake.stores import s3_client
 from tests import s3
 from tests.processes import ROOT, Commands, Result
 

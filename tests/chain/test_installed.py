@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from spark_lib.lake.cache import user_directory
+from spark_lib.lake.stores.cache import user_directory
 from tests.chain.conftest import MONDAY
 
 ROOT = Path(__file__).parents[2]

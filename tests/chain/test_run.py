@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from spark_lib.lake.cache import user_directory
+from spark_lib.lake.stores.cache import user_directory
 from tests.chain.chains import Chain, listing
 from tests.chain.conftest import DAY
 from tests.processes import ROOT, Commands, Result

@@ -22,7 +22,7 @@ from pathlib import Path
 import tasks
 from spark_lib.errors import DaystoneError, LakeError
 from spark_lib.lake import Attempt, Documents, Lake, Manifest, Partition, Rows, days, resolved
-from spark_lib.lake.store import Conflict, Unanswered
+from spark_lib.lake.stores.store import Conflict, Unanswered
 from tests.unit.lakes import SCHEMA, parquet
 
 CASE = "tests.unit.stubs.cases:Loans"

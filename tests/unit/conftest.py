@@ -10,8 +10,8 @@ from typing import Protocol
 import pytest
 
 from spark_lib.lake import Lake
-from spark_lib.lake.store import Store
 from spark_lib.lake.stores import open_store
+from spark_lib.lake.stores.store import Store
 from tests import s3
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from spark_lib.lake import Attempt, Documents, Lake, Manifest, Partition, Rows
-from spark_lib.lake.store import Conflict, Store, Unanswered
+from spark_lib.lake.stores.store import Conflict, Store, Unanswered
 
 DAY, NEXT_DAY, THIRD_DAY = date(2026, 1, 1), date(2026, 1, 2), date(2026, 1, 3)
 SCHEMA = (("id", "bigint"),)

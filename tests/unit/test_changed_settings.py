@@ -14,8 +14,8 @@ from luigi.task_register import Register
 from luigi.tools.range import RangeDaily
 
 import tasks
-from spark_lib.lake.local import LocalStore
-from spark_lib.lake.store import Entry
+from spark_lib.lake.stores.local import LocalStore
+from spark_lib.lake.stores.store import Entry
 from tasks import changed
 from tests.processes import Commands
 from tests.unit.stubs.stublake import CONTESTED, FIRST_TRAINING, StubLake, build, prepare

@@ -11,7 +11,7 @@ import pytest
 
 from spark_lib import environment, java
 from spark_lib.errors import ConfigurationError
-from spark_lib.lake.store import normalise_root
+from spark_lib.lake.stores.store import normalise_root
 from tests.processes import Commands
 
 LOCAL, CLUSTER = "local[2]", "spark://host:7077"

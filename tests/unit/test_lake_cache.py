@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spark_lib.lake.cache import Cache
+from spark_lib.lake.stores.cache import Cache
 
 URL, BODY = "http://127.0.0.1:1 s3://bucket/lake/_SUCCESS", b'{"format": 1}\n\nmore\n'
 

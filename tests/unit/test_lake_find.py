@@ -13,7 +13,7 @@ import pytest
 from spark_lib.errors import DamagedPartition, LakeError, NotPublished
 from spark_lib.lake import Lake, Partition, days
 from spark_lib.lake.lake import some
-from spark_lib.lake.store import Entry
+from spark_lib.lake.stores.store import Entry
 from tests.unit.lakes import (
     DAY,
     NEXT_DAY,

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from spark_lib.errors import ConfigurationError, LakeError
 from spark_lib.lake import Lake, Rows, normalise_root
-from spark_lib.lake.local import LocalStore
-from spark_lib.lake.store import Conflict
+from spark_lib.lake.stores.local import LocalStore
+from spark_lib.lake.stores.store import Conflict
 from tests.unit.lakes import DAY, NEXT_DAY, SCHEMA, open_attempt, publish, rows_of, write
 
 CHECK = "Next: check the path, its owner and rights, and the space on the disk"

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from spark_lib.errors import BadData, LakeError, PublishError
 from spark_lib.lake import Documents, Input, Lake, RawFeed, Rows, footers, resolved
-from spark_lib.lake.store import Conflict, Unanswered
+from spark_lib.lake.stores.store import Conflict, Unanswered
 from tests.unit.lakes import (
     DAY,
     NEXT_DAY,

@@ -9,8 +9,8 @@ from datetime import date, timedelta
 import pytest
 
 from spark_lib.errors import ConfigurationError, DamagedPartition, LakeError
-from spark_lib.lake import Lake, normalise_root, s3_client
-from spark_lib.lake.stores import open_store
+from spark_lib.lake import Lake, normalise_root
+from spark_lib.lake.stores import open_store, s3_client
 from tests import s3
 from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.unit.lakes import DAY, parquet, partition, publish, publish_documents, rows_of, runs_there

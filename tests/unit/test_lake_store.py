@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from spark_lib.errors import LakeError
-from spark_lib.lake.store import Conflict, Store
+from spark_lib.lake.stores.store import Conflict, Store
 
 if TYPE_CHECKING:
     from tests.unit.conftest import Outsider

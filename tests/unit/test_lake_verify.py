@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from spark_lib.lake import Lake
-from spark_lib.lake import s3 as s3_store
+from spark_lib.lake.stores import s3 as s3_store
 from tests import s3
 from tests.unit.conftest import Outsider
 from tests.unit.lakes import open_attempt, parquet, partition, publish, publish_documents, write

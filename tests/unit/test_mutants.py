@@ -23,7 +23,7 @@ def test_a_safeguard_that_is_not_there_is_an_error() -> None:
         mutants.without(mutants.ROOT, replace(SEEN, old="os.hope(prepared)"))
 
     assert str(ended.value) == (
-        "a local first put overwrites: wanted this once in spark_lib/lake/local.py: os.hope(prepared); found it 0 times. "
+        "a local first put overwrites: wanted this once in spark_lib/lake/stores/local.py: os.hope(prepared); found it 0 times. "
         "Next: say in tests/mutants.py what the safeguard looks like now"
     )
 

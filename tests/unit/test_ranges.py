@@ -16,8 +16,8 @@ from luigi.tools.range import RangeDaily
 import tasks
 from spark_lib.errors import ConfigurationError
 from spark_lib.lake import days
-from spark_lib.lake.local import LocalStore
-from spark_lib.lake.store import Entry
+from spark_lib.lake.stores.local import LocalStore
+from spark_lib.lake.stores.store import Entry
 from tests.processes import Commands
 from tests.unit.stubs.stages import Leaf
 from tests.unit.stubs.stublake import CARDS, LOANS, StubLake, build, prepare

@@ -8,7 +8,7 @@ import pytest
 
 from spark_lib import java, jvm
 from spark_lib.errors import JavaMissing
-from spark_lib.lake.cache import user_directory
+from spark_lib.lake.stores.cache import user_directory
 from tests.processes import ROOT, Result
 from tests.unit.verbs import Verbs
 

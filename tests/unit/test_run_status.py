@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from spark_lib import use_case as use_cases
-from spark_lib.lake import Documents, Lake, RawFeed, landed
+from spark_lib.lake import Documents, Lake, RawFeed
+from spark_lib.lake.feeds import landed
 from tasks.config import Settings
 from tasks.verbs.place import Place
 from tasks.verbs.status import Report, State, report

@@ -25,8 +25,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from spark_lib.errors import ConfigurationError, LakeError
-from spark_lib.lake.store import Conflict, Store, Unanswered
 from spark_lib.lake.stores import open_store
+from spark_lib.lake.stores.store import Conflict, Store, Unanswered
 
 FLAG = "_SUCCESS"
 #: The file in the truth's directory that says which sample this is.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from spark_lib.lake.local import LocalStore
-from spark_lib.lake.s3 import S3Store
-from spark_lib.lake.store import Store, is_s3
+from spark_lib.lake.stores.local import LocalStore
+from spark_lib.lake.stores.s3 import S3Store
+from spark_lib.lake.stores.store import Store, is_s3
 
 
 def open_store(root: str) -> Store:

@@ -14,10 +14,10 @@ from email.utils import parsedate_to_datetime
 from typing import Any, BinaryIO, cast
 
 from spark_lib.errors import LakeError
-from spark_lib.lake import s3_client
-from spark_lib.lake.cache import Cache
-from spark_lib.lake.s3_client import TRIES, client, code_of, endpoint, is_unreachable, told
-from spark_lib.lake.store import Conflict, Entry, Staging, Unanswered, Upload
+from spark_lib.lake.stores import s3_client
+from spark_lib.lake.stores.cache import Cache
+from spark_lib.lake.stores.s3_client import TRIES, client, code_of, endpoint, is_unreachable, told
+from spark_lib.lake.stores.store import Conflict, Entry, Staging, Unanswered, Upload
 
 #: A Parquet footer is mostly in here, so that counting a file's rows is one request.
 _TAIL_BYTES = 64 * 1024

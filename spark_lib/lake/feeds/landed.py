@@ -10,8 +10,8 @@ from itertools import takewhile
 from typing import Protocol
 
 from spark_lib.lake.lake import days
-from spark_lib.lake.store import Entry
 from spark_lib.lake.stores import open_store
+from spark_lib.lake.stores.store import Entry
 
 
 class Feed(Protocol):

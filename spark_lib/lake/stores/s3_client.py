@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from spark_lib.errors import DamagedPartition, LakeError
-from spark_lib.lake import s3_settings
-from spark_lib.lake.s3_settings import NOBODY, Said, Server
-from spark_lib.lake.store import is_s3
+from spark_lib.lake.stores import s3_settings
+from spark_lib.lake.stores.s3_settings import NOBODY, Said, Server
+from spark_lib.lake.stores.store import is_s3
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient

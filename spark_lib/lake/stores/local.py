@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from spark_lib.errors import LakeError
-from spark_lib.lake.store import Conflict, Entry, Staging, Upload
+from spark_lib.lake.stores.store import Conflict, Entry, Staging, Upload
 
 
 class LocalStore:

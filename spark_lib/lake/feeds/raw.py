@@ -12,12 +12,12 @@ from functools import cached_property
 from typing import BinaryIO
 
 from spark_lib.errors import BadData, ConfigurationError, HoleInHistory, LakeError, WaitingForData
-from spark_lib.lake import landed
-from spark_lib.lake.dialect import RFC_4180, Dialect
+from spark_lib.lake.feeds import landed
+from spark_lib.lake.feeds.dialect import RFC_4180, Dialect
 from spark_lib.lake.lake import days, some
 from spark_lib.lake.manifest import Input
-from spark_lib.lake.store import Entry, absolute, is_gone, is_hidden
 from spark_lib.lake.stores import open_store
+from spark_lib.lake.stores.store import Entry, absolute, is_gone, is_hidden
 
 FORMATS = ("parquet", "csv")
 FIELDS = ("root", "use_case", "feed", "date")

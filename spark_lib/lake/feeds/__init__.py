@@ -1,0 +1,1 @@
+"""Raw feeds: which days have landed, and which files they are."""
