@@ -64,10 +64,10 @@ bench-full: bench
 	$(BIN)/python -m benchmarks.scoring $(KEPT)
 
 jars: $(READY)
-	$(BIN)/python -m spark_lib.s3a
+	$(BIN)/python -m spark_lib.session.s3a
 
 quick-start: $(READY)
-	$(BIN)/python -m spark_lib.startup
+	$(BIN)/python -m spark_lib.session.startup
 
 pictures: $(READY) browser
 	$(BIN)/python -m scripts.pictures $(if $(LAKE),--lake "$(LAKE)")
@@ -93,7 +93,7 @@ $(READY): setup.cfg pyproject.toml constraints.txt | prerequisites
 	@"$$(sh scripts/prerequisites.sh "$(PYTHON)")" -m venv --clear .venv
 	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test,dev]"
 	@echo "Archiving Spark's classes, so that it starts sooner: a minute, once"
-	@$(BIN)/python -m spark_lib.startup || echo "Going on without: make quick-start tries again"
+	@$(BIN)/python -m spark_lib.session.startup || echo "Going on without: make quick-start tries again"
 	@touch $@
 
 # What the benchmarks hold Daystone against, which nothing else needs.

@@ -198,7 +198,7 @@ def _of_frames(scored: Callable[[DataFrame], DataFrame]) -> Work:
 
 
 def _spark(quick_start: bool = False) -> SparkSession:
-    from spark_lib.session import session
+    from spark_lib.session.session import session
 
     return session(master=f"local[{CORES}]", conf={"spark.ui.enabled": "false"}, quick_start=quick_start)
 

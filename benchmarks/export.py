@@ -22,7 +22,7 @@ from pyspark.sql import functions as F
 
 from benchmarks.result import Result, judge, options, parsed, record
 from spark_lib import export
-from spark_lib.session import session
+from spark_lib.session.session import session
 
 TREES = 100
 DEPTH = 8

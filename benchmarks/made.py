@@ -119,7 +119,7 @@ def _fitted_by_spark(estimator: Callable[[], Any], directory: str, width: int) -
     from pyspark.ml.feature import VectorAssembler
 
     from spark_lib import export
-    from spark_lib.session import session
+    from spark_lib.session.session import session
 
     spark = session(master=f"local[{CORES}]", conf={"spark.ui.enabled": "false"})
     columns, label = _training_rows(width)

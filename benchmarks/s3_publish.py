@@ -28,8 +28,8 @@ from spark_lib.files import schema_of, write_parquet
 from spark_lib.lake import Attempt, Lake, Rows
 from spark_lib.lake.stores import open_store
 from spark_lib.lake.stores.store import Entry, Store
-from spark_lib.paths import spark_path
-from spark_lib.session import session
+from spark_lib.session.paths import spark_path
+from spark_lib.session.session import session
 from tests.s3 import versitygw
 
 MEGABYTES = 2000

@@ -39,7 +39,7 @@ FEATURES = (
 
 
 def ours() -> Work:
-    from spark_lib.session import session
+    from spark_lib.session.session import session
 
     spark = session(master=f"local[{CORES}]", driver_memory="1g", conf={"spark.ui.enabled": "false"})
 

@@ -73,7 +73,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="the directory of the two data sets")
     data = parser.parse_args().data
-    from spark_lib.session import session
+    from spark_lib.session.session import session
 
     with tempfile.TemporaryDirectory(prefix="daystone-strategies-") as directory:
         spark = session(

@@ -14,9 +14,9 @@ from spark_lib import export, matrix
 from spark_lib.errors import ModelError
 from spark_lib.files import remove
 from spark_lib.model import check_parity
-from spark_lib.paths import spark_path
 from spark_lib.resampling import WEIGHT
 from spark_lib.rows import scored_by
+from spark_lib.session.paths import spark_path
 from spark_lib.use_case import Feature
 
 if TYPE_CHECKING:

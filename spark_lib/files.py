@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from spark_lib import carried, s3a
 from spark_lib.errors import BadData
 from spark_lib.lake.lake import damaged
-from spark_lib.paths import reader_path, spark_path
+from spark_lib.session import carried, s3a
+from spark_lib.session.paths import reader_path, spark_path
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from spark_lib import carried, delimited
+from spark_lib import delimited
 from spark_lib.errors import BadData
 from spark_lib.files import columns_of, read_parquet
 from spark_lib.lake.stores import s3_client
+from spark_lib.session import carried
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -10,13 +10,13 @@ from tasks import config
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from spark_lib.sizes import Sized
+    from spark_lib.session.sizes import Sized
 
 
 def start(settings: config.Settings, root: str, reads: Iterable[Sized] = ()) -> SparkSession:
     """The process's session for a lake, started on first use, fit for what is read. Raises ConfigurationError, JavaMissing."""
-    from spark_lib import sizes
-    from spark_lib.session import session
+    from spark_lib.session import sizes
+    from spark_lib.session.session import session
 
     values = settings.spark
     conf = dict(values.conf)

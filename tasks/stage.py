@@ -23,7 +23,7 @@ from tasks.targets import PartitionTarget
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from spark_lib.sizes import Sized
+    from spark_lib.session.sizes import Sized
 
 #: Luigi events for whoever shows a run to a person: (task, percent, message) and (task, error).
 PROGRESS = "daystone.progress"

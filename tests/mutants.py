@@ -236,7 +236,7 @@ MUTANTS = (
     ),
     Mutant(
         "a forked process may use its parent's session",
-        "spark_lib/session.py",
+        "spark_lib/session/session.py",
         "if pid != os.getpid():",
         "if False:",
         "tests/spark/test_session.py::test_a_forked_process_is_refused",

@@ -14,7 +14,7 @@ import numpy as np
 from spark_lib.export.graph import Graph, of_margin
 from spark_lib.export.refusals import refused
 from spark_lib.matrix import round_down
-from spark_lib.paths import reader_path
+from spark_lib.session.paths import reader_path
 
 if TYPE_CHECKING:
     import pyarrow as pa

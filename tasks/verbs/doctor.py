@@ -14,10 +14,11 @@ from functools import partial
 import luigi
 from luigi.configuration import get_config
 
-from spark_lib import __version__, environment, java, jvm
+from spark_lib import __version__
 from spark_lib.errors import ConfigurationError, DaystoneError
 from spark_lib.lake.feeds import landed
 from spark_lib.lake.stores import s3_client
+from spark_lib.session import environment, java, jvm
 from tasks import config, config_files, defaults, luigi_settings, sessions
 from tasks.verbs import run as runner
 from tasks.verbs.place import Place, configured
@@ -98,7 +99,9 @@ def _java() -> list[Finding]:
     if archive:
         start = f"Spark's classes are archived in {archive}"
     else:
-        start = "no archive of Spark's classes: `python -m spark_lib.startup` makes one, and sessions start sooner"
+        start = (
+            "no archive of Spark's classes: `python -m spark_lib.session.startup` makes one, and sessions start sooner"
+        )
     return [
         Finding("java", True, f"{found.version} ({found.path}, by {found.found_by})"),
         Finding("start-up", True, start),
@@ -217,7 +220,7 @@ def _lake(place: Place) -> list[Finding]:
 
 
 def _executors(place: Place) -> list[Finding]:
-    from spark_lib import executors
+    from spark_lib.session import executors
 
     started = sessions.start(place.settings, place.partitions.root)
     there = executors.prove(started, place.partitions.root)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from spark_lib import executors
 from spark_lib.lake.stores import s3_client
+from spark_lib.session import executors
 from tests import s3
 from tests.processes import ROOT, Commands, Result
 

@@ -33,9 +33,9 @@ from spark_lib.errors import DaystoneError
 from spark_lib.files import read_parquet, unreadable_files_named, write_parquet
 from spark_lib.lake import Attempt, Lake, Rows
 from spark_lib.lake.stores import s3_client
-from spark_lib.paths import spark_path
 from spark_lib.scoring import Done, Job, Slice, attempted
-from spark_lib.session import session
+from spark_lib.session.paths import spark_path
+from spark_lib.session.session import session
 from spark_lib.use_case import Feature
 
 CASE, DATASET = "spark", "rows"

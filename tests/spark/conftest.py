@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_lib.session import session
+from spark_lib.session.session import session
 from tests.spark import other_process
 from tests.spark.lakes import Chain, build_chain
 

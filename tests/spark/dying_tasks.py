@@ -21,7 +21,7 @@ from spark_lib import engine, inference, scoring, selection
 from spark_lib.errors import DaystoneError
 from spark_lib.lake import Attempt, Lake
 from spark_lib.scoring import Slice, attempted
-from spark_lib.session import session
+from spark_lib.session.session import session
 from tests.spark.lakes import AFTER, ANY_FILE_ROWS, CASE, Parcels
 
 _LONGEST = 90.0

@@ -25,7 +25,7 @@ from spark_lib import training
 from spark_lib.errors import ConfigurationError
 from spark_lib.files import write_parquet
 from spark_lib.lake import Lake
-from spark_lib.session import session
+from spark_lib.session.session import session
 from tests.processes import listening
 from tests.spark.lakes import CASE, DAY, SETTINGS, Estimated, Parcels, other_estimators, silent
 

@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_lib import java
 from spark_lib.lake import Lake, Partition, tables
+from spark_lib.session import java
 from tests.processes import ROOT
 from tests.s3 import free_port, listens
 from tests.spark import dying_tasks

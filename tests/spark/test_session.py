@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_lib.session import _within_reach, session
+from spark_lib.session.session import _within_reach, session
 from tests.spark.conftest import Elsewhere
 
 

@@ -29,7 +29,7 @@ import json, sys
 from datetime import date
 from spark_lib import training
 from spark_lib.lake import Lake
-from spark_lib.session import session
+from spark_lib.session.session import session
 from tests.spark.test_small_driver import DAY, HEAP, Wide
 from tests.spark.lakes import SETTINGS, silent
 

@@ -13,7 +13,7 @@ import pytest
 #: Whether the JVM of a session has the archive mapped into its memory, and what a job finds.
 ASKED = """
 import sys
-from spark_lib.session import session
+from spark_lib.session.session import session
 spark = session(master="local[2]", shuffle_partitions=2, log_file=sys.argv[1], quick_start=sys.argv[2] == "true")
 java = spark.sparkContext._jvm.java.lang
 with open(f"/proc/{java.ProcessHandle.current().pid()}/maps") as maps:
@@ -27,7 +27,7 @@ print(mapped, collector, spark.range(1000).count())
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A user's cache with an archive in it."""
     cache = tmp_path_factory.mktemp("cache")
-    made = ran(cache, "-m", "spark_lib.startup")
+    made = ran(cache, "-m", "spark_lib.session.startup")
     assert made.returncode == 0, made.stderr
     assert [path.suffix for path in (cache / "daystone").iterdir()] == [".jsa"]
     assert "MB of class data for Spark's JVM in " in made.stdout
@@ -49,7 +49,7 @@ def test_a_part_of_an_archive_is_left_alone(cache: Path, tmp_path: Path) -> None
 
 
 def test_a_spark_that_does_not_start_leaves_no_archive_and_says_what_to_do(tmp_path: Path) -> None:
-    failed = ran(tmp_path, "-m", "spark_lib.startup", SPARK_HOME="/nowhere")
+    failed = ran(tmp_path, "-m", "spark_lib.session.startup", SPARK_HOME="/nowhere")
 
     assert failed.returncode == 31
     assert "Next: " in failed.stderr

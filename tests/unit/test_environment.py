@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from spark_lib import environment, java
 from spark_lib.errors import ConfigurationError
 from spark_lib.lake.stores.store import normalise_root
+from spark_lib.session import environment, java
 from tests.processes import Commands
 
 LOCAL, CLUSTER = "local[2]", "spark://host:7077"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from spark_lib import java, jvm
 from spark_lib.lake.stores.cache import user_directory
+from spark_lib.session import java, jvm
 
 
 @pytest.fixture(autouse=True)

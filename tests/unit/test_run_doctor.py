@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from spark_lib import java, jvm
 from spark_lib.errors import JavaMissing
 from spark_lib.lake.stores.cache import user_directory
+from spark_lib.session import java, jvm
 from tests.processes import ROOT, Result
 from tests.unit.verbs import Verbs
 
@@ -30,7 +30,10 @@ def test_on_a_machine_where_all_is_well_each_line_is_ok(daystone: Verbs) -> None
     assert (result.code, result.stderr) == (0, "")
     assert all(line.startswith("ok ") for line in result.stdout.splitlines())
     assert f"ok java             17 ({daystone.home}/jdk/bin/java, by JAVA_HOME)" in result.stdout
-    assert "ok start-up         no archive of Spark's classes: `python -m spark_lib.startup` makes one" in result.stdout
+    assert (
+        "ok start-up         no archive of Spark's classes: `python -m spark_lib.session.startup` makes one"
+        in result.stdout
+    )
     assert f"ok lake             {daystone.root} can be written and published to" in result.stdout
     assert "ok raw outcomes     newest landed day 2026-01-01" in result.stdout
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from spark_lib import interrupts
+from spark_lib.session import interrupts
 from tests.processes import Commands, Result
 from tests.unit.verbs import SHORT, STUBBED, Verbs, last_line
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from spark_lib import s3a
 from spark_lib.errors import ConfigurationError
+from spark_lib.session import s3a
 from tests.processes import Commands, Result
 from tests.unit.test_run_doctor import install_java
 
@@ -48,7 +48,7 @@ class Machine:
             "JAVA_HOME": str(self.home / "jdk"),
             "XDG_CACHE_HOME": str(self.home / "cache"),
         }
-        return Commands(self.home).run([sys.executable, "-m", "spark_lib.s3a"], env=own | environment)
+        return Commands(self.home).run([sys.executable, "-m", "spark_lib.session.s3a"], env=own | environment)
 
     @property
     def directory(self) -> Path:

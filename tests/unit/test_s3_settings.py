@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from spark_lib import s3a
 from spark_lib.errors import ConfigurationError
 from spark_lib.lake.stores import s3_client, s3_settings
 from spark_lib.lake.stores.s3_settings import Said, Server
+from spark_lib.session import s3a
 
 WANTED = "http:// or https:// and the address, as in http://minio:9000"
 NO_HOST = "with a host that is none: letters, digits, hyphens and dots make one"

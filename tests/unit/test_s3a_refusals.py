@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from spark_lib import s3a
+from spark_lib.session import s3a
 
 JOB = "s3a://bucket/lake/credit_risk/features/date=2026-01-01/run=0f"
 TASK = (

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from spark_lib import sizes
+from spark_lib.session import sizes
 
 MIB = 2**20
 

@@ -1,6 +1,6 @@
 """Spark on S3: the jars that it needs, and the settings by which it writes whole files or none.
 
-The jars are resolved once by Spark's own resolver and then passed by path: ``python -m spark_lib.s3a``, ``make jars``,
+The jars are resolved once by Spark's own resolver and then passed by path: ``python -m spark_lib.session.s3a``, ``make jars``,
 or the first session that needs them.
 """
 
@@ -15,11 +15,11 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from spark_lib import environment, java
 from spark_lib.errors import ConfigurationError, DaystoneError, LakeError
 from spark_lib.lake.stores import s3_client
 from spark_lib.lake.stores.cache import user_directory
 from spark_lib.lake.stores.s3 import PART_BYTES
+from spark_lib.session import environment, java
 
 PACKAGES = (
     "org.apache.hadoop:hadoop-aws:3.4.2",

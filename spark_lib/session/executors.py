@@ -8,11 +8,12 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from spark_lib import __version__, s3a
+from spark_lib import __version__
 from spark_lib.errors import ConfigurationError, DaystoneError, LakeError
 from spark_lib.lake import is_s3
 from spark_lib.lake.stores import open_store, s3_client
-from spark_lib.paths import spark_path
+from spark_lib.session import s3a
+from spark_lib.session.paths import spark_path
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -1,7 +1,7 @@
 """What the driver's JVM is started with: an archive of Spark's classes, which it maps instead of parsing them again (JEP 350), and
 a collector of garbage that has no threads of its own to start.
 
-``spark_lib.startup`` makes the archive. Java looks by itself whether it fits the jars and the JVM; where it does not, classes
+``spark_lib.session.startup`` makes the archive. Java looks by itself whether it fits the jars and the JVM; where it does not, classes
 are parsed as ever.
 """
 
@@ -14,15 +14,17 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from spark_lib import java
-from spark_lib.java import OPTIONS
 from spark_lib.lake.stores.cache import user_directory
+from spark_lib.session import java
+from spark_lib.session.java import OPTIONS
 
 _COLLECTOR = re.compile(r"-XX:\+Use\w*GC\b")
 _ARCHIVE = re.compile(r"-XX:(SharedArchiveFile|ArchiveClassesAtExit)=")
 OPTION = "-XX:SharedArchiveFile="
 #: Java crashes over an archive whose content is damaged, and does not look for that.
-SUSPECT = "should Java itself have crashed, make the archive of Spark's classes again (python -m spark_lib.startup)"
+SUSPECT = (
+    "should Java itself have crashed, make the archive of Spark's classes again (python -m spark_lib.session.startup)"
+)
 
 
 def options(master: str, given: str = "") -> str:

@@ -1,4 +1,4 @@
-"""Makes the archive of Spark's classes with which a driver starts in half the time: ``python -m spark_lib.startup``, which
+"""Makes the archive of Spark's classes with which a driver starts in half the time: ``python -m spark_lib.session.startup``, which
 ``make`` does for a checkout.
 """
 
@@ -11,9 +11,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spark_lib import java, jvm
 from spark_lib.errors import ConfigurationError, DaystoneError
 from spark_lib.lake.stores.cache import user_directory
+from spark_lib.session import java, jvm
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -50,7 +50,7 @@ def make() -> Path:
 
 def _record(scratch: str, new: Path, log: Path) -> None:
     """Run this module's work in a process of its own, for a session is one a process."""
-    work = [sys.executable, "-m", "spark_lib.startup", "--record", str(new), str(log), scratch]
+    work = [sys.executable, "-m", "spark_lib.session.startup", "--record", str(new), str(log), scratch]
     try:
         ended = subprocess.run(work, capture_output=True, text=True, timeout=_END_SECONDS, check=False)
         found = (ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"])[-1] if ended.returncode else ""
@@ -65,7 +65,7 @@ def _record(scratch: str, new: Path, log: Path) -> None:
 def _recorded(new: str, log: str, scratch: str) -> None:
     from pyspark import SparkContext
 
-    from spark_lib.session import session
+    from spark_lib.session.session import session
 
     written = {"spark.driver.extraJavaOptions": f'"-XX:ArchiveClassesAtExit={new}" -XX:TieredStopAtLevel=1'}
     spark = session(master="local[2]", shuffle_partitions=2, conf=written, log_file=log, quick_start=False)

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spark_lib import environment, interrupts, java, jvm, s3a
 from spark_lib.errors import ConfigurationError
+from spark_lib.session import environment, interrupts, java, jvm, s3a
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -34,7 +34,7 @@ def session(
     quick_start: bool = True,
 ) -> SparkSession:
     """The session of this process; the arguments count when it is started. ``on_s3`` says that it will read or write there;
-    ``quick_start`` gives the JVM of a local master what a short life wants (``spark_lib.jvm``).
+    ``quick_start`` gives the JVM of a local master what a short life wants (``spark_lib.session.jvm``).
 
     Raises ConfigurationError where it does not start, or would be another one by the environment; and in a process that was
     forked after the start: a JVM does not survive a fork.

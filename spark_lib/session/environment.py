@@ -18,8 +18,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from spark_lib import java
 from spark_lib.errors import ConfigurationError
+from spark_lib.session import java
 
 #: Of other sessions, and of Spark's own tests: no session sees them.
 KEPT_FROM_SPARK = (
