@@ -22,7 +22,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from benchmarks.result import Result, judge, options, parsed, record
-from spark_lib import raw as raw_feeds
+from spark_lib.frames import raw as raw_feeds
 from spark_lib.lake import RawDays, RawFeed
 from spark_lib.session.session import session
 from spark_lib.use_case import Feed

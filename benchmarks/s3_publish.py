@@ -24,7 +24,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from benchmarks.result import Result, judge, options, parsed, record, spread
-from spark_lib.files import schema_of, write_parquet
+from spark_lib.frames.files import schema_of, write_parquet
 from spark_lib.lake import Attempt, Lake, Rows
 from spark_lib.lake.stores import open_store
 from spark_lib.lake.stores.store import Entry, Store

@@ -15,7 +15,7 @@ __version__ = "0.1.0"
 __all__ = ["Feature", "Feed", "Label", "UseCase", "read", "read_arrow", "read_pandas"]
 
 if TYPE_CHECKING:
-    from spark_lib.reading import read, read_arrow, read_pandas
+    from spark_lib.frames.reading import read, read_arrow, read_pandas
     from spark_lib.use_case import Feature, Feed, Label, UseCase
 else:
 

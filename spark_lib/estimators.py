@@ -12,7 +12,7 @@ import numpy as np
 
 from spark_lib import export, matrix
 from spark_lib.errors import ModelError
-from spark_lib.files import remove
+from spark_lib.frames.files import remove
 from spark_lib.model import check_parity
 from spark_lib.resampling import WEIGHT
 from spark_lib.rows import scored_by

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from spark_lib import raw as raw_feeds
 from spark_lib.errors import UseCaseError
-from spark_lib.files import columns_of, schema_of, unreadable_files_named, write_parquet
+from spark_lib.frames import raw as raw_feeds
+from spark_lib.frames.files import columns_of, schema_of, unreadable_files_named, write_parquet
 from spark_lib.lake import RawDays, Rows
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from spark_lib import engine, matrix, scoring
 from spark_lib.engine import Engine
 from spark_lib.errors import BadData
-from spark_lib.files import columns_of
+from spark_lib.frames.files import columns_of
 from spark_lib.lake import Attempt, Partition, Rows, Schema
 from spark_lib.lake.stores import s3_client
 from spark_lib.model import check_digest, check_safe

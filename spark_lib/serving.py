@@ -7,7 +7,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from spark_lib.features import read_landed, write_engineered
-from spark_lib.files import columns_of, unreadable_files_named
+from spark_lib.frames.files import columns_of, unreadable_files_named
 from spark_lib.lake import RawDays, Rows
 
 if TYPE_CHECKING:

@@ -47,9 +47,9 @@ _LOCAL = "spark_lib/lake/stores/local.py"
 _S3 = "spark_lib/lake/stores/s3.py"
 _ATTEMPT = "spark_lib/lake/attempt.py"
 _LAKE = "spark_lib/lake/lake.py"
-_RECORDS = "spark_lib/delimited/records.py"
-_VALUES = "spark_lib/delimited/values.py"
-_READER = "spark_lib/delimited/reader.py"
+_RECORDS = "spark_lib/frames/delimited/records.py"
+_VALUES = "spark_lib/frames/delimited/values.py"
+_READER = "spark_lib/frames/delimited/reader.py"
 
 MUTANTS = (
     Mutant(

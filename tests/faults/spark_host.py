@@ -30,7 +30,7 @@ from pyspark.sql import functions as F
 from spark_lib import scoring
 from spark_lib.engine import Engine
 from spark_lib.errors import DaystoneError
-from spark_lib.files import read_parquet, unreadable_files_named, write_parquet
+from spark_lib.frames.files import read_parquet, unreadable_files_named, write_parquet
 from spark_lib.lake import Attempt, Lake, Rows
 from spark_lib.lake.stores import s3_client
 from spark_lib.scoring import Done, Job, Slice, attempted

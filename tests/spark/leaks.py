@@ -11,7 +11,8 @@ import pytest
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_lib import balancing, raw, resampling, splitting
+from spark_lib import balancing, resampling, splitting
+from spark_lib.frames import raw
 from spark_lib.lake import RawDays
 from spark_lib.use_case import Feature, Feed, UseCase, declarations
 from spark_lib.use_cases import credit_risk

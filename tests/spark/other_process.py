@@ -23,7 +23,7 @@ from pyspark.sql import functions as F
 
 from spark_lib import training
 from spark_lib.errors import ConfigurationError
-from spark_lib.files import write_parquet
+from spark_lib.frames.files import write_parquet
 from spark_lib.lake import Lake
 from spark_lib.session.session import session
 from tests.processes import listening

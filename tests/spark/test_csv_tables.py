@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_lib import raw as raw_feeds
+from spark_lib.frames import raw as raw_feeds
 from spark_lib.lake import Dialect, RawFeed
 from spark_lib.use_case import Feed
 from tests.drawn_tables import EVERY_TYPE, Table, dialects, tables

@@ -28,9 +28,9 @@ from sklearn.tree import DecisionTreeClassifier as SklearnTree
 
 from spark_lib import balancing, calibration, estimators, matrix, training
 from spark_lib.errors import ModelError
+from spark_lib.frames.reading import read_partitions
 from spark_lib.lake import Documents, Lake, Partition
 from spark_lib.model import check_safe, load, score
-from spark_lib.reading import read_partitions
 from spark_lib.resampling import weighted
 from tests.spark.conftest import Elsewhere
 from tests.spark.lakes import (

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from spark_lib.errors import BadData, DamagedPartition
-from spark_lib.files import columns_of, read_parquet, remove, schema_of, unreadable_files_named, write_parquet
+from spark_lib.frames.files import columns_of, read_parquet, remove, schema_of, unreadable_files_named, write_parquet
 from tests.spark.lakes import break_page
 
 #: Each is a name for a directory that a shell, a url or Hadoop's globs would take for something else.

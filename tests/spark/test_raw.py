@@ -14,9 +14,9 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_lib import raw as raw_feeds
 from spark_lib.errors import BadData, ConfigurationError
-from spark_lib.files import unreadable_files_named
+from spark_lib.frames import raw as raw_feeds
+from spark_lib.frames.files import unreadable_files_named
 from spark_lib.lake import RawFeed
 from spark_lib.use_case import Feed
 from tests.spark.lakes import AFTER, BEFORE, DAY, break_page, feed, land, noon

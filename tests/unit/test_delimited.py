@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from spark_lib import delimited
-from spark_lib.delimited import records
 from spark_lib.errors import BadData, ConfigurationError
+from spark_lib.frames import delimited
+from spark_lib.frames.delimited import records
 from spark_lib.lake import Dialect, RawFeed
 from tests import s3
 from tests.drawn_tables import Table, tables

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from spark_lib import delimited
 from spark_lib.errors import BadData
+from spark_lib.frames import delimited
 from spark_lib.lake import RawFeed
 from spark_lib.use_case import Feature, Feed, Label, UseCase
 from tasks import config

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 import spark_lib
-from spark_lib import reading
 from spark_lib import use_case as use_cases
 from spark_lib.errors import ConfigurationError
+from spark_lib.frames import reading
 from spark_lib.use_case import Feature, Feed, Label
 from tests.unit.stubs import cases
 from tests.unit.stubs.stublake import LOANS

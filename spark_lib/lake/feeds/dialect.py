@@ -1,6 +1,6 @@
 """How a CSV feed writes its values: what ``[raw.<feed>]`` declares, checked before any file is read.
 
-``spark_lib.delimited`` reads by it. docs/feeds.md shows each option with an example.
+``spark_lib.frames.delimited`` reads by it. docs/feeds.md shows each option with an example.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def read_partitions(spark: SparkSession, partitions: Sequence[Partition], sectio
     """The rows of partitions of one dataset, with their ``date``."""
     from pyspark.sql import functions as F
 
-    from spark_lib.files import read_parquet
+    from spark_lib.frames.files import read_parquet
 
     schema = ", ".join(f"`{name}` {kind}" for name, kind in common_schema(list(partitions)))
     files = [file for partition in partitions for file in partition.files(section)]

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from spark_lib.delimited.records import Block, BrokenText, Records, Undecodable, row_starts, shortened
-from spark_lib.delimited.values import Kind, NoValue, converted, kind_of
 from spark_lib.errors import BadData
+from spark_lib.frames.delimited.records import Block, BrokenText, Records, Undecodable, row_starts, shortened
+from spark_lib.frames.delimited.values import Kind, NoValue, converted, kind_of
 from spark_lib.lake.feeds.raw import not_held
 
 if TYPE_CHECKING:

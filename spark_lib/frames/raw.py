@@ -1,5 +1,5 @@
 """Raw feeds as DataFrames. Every Parquet file is checked against the declared schema before Spark reads it, since Spark itself
-takes a missing column for nulls; CSV files are read by ``spark_lib.delimited``, since Spark itself guesses."""
+takes a missing column for nulls; CSV files are read by ``spark_lib.frames.delimited``, since Spark itself guesses."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from spark_lib import delimited
 from spark_lib.errors import BadData
-from spark_lib.files import columns_of, read_parquet
+from spark_lib.frames import delimited
+from spark_lib.frames.files import columns_of, read_parquet
 from spark_lib.lake.stores import s3_client
 from spark_lib.session import carried
 

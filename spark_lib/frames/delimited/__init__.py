@@ -4,6 +4,6 @@
 docs/feeds.md has the rules. Workers import this package: no pyspark here.
 """
 
-from spark_lib.delimited.reader import check_names, kinds, read
+from spark_lib.frames.delimited.reader import check_names, kinds, read
 
 __all__ = ["check_names", "kinds", "read"]

@@ -1,0 +1,1 @@
+"""DataFrames: reading partitions and raw feeds, writing Parquet."""
