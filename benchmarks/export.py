@@ -21,7 +21,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from benchmarks.result import Result, judge, options, parsed, record
-from spark_lib import export
+from spark_lib.models import export
 from spark_lib.session.session import session
 
 TREES = 100

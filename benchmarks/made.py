@@ -20,11 +20,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from spark_lib.calibration import NONE
-from spark_lib.card import Card, Classes, ModelFile
 from spark_lib.lake import Attempt, Lake, Rows
 from spark_lib.lake.stores import open_store
-from spark_lib.model import digest
+from spark_lib.models.calibration import NONE
+from spark_lib.models.card import Card, Classes, ModelFile
+from spark_lib.models.model import digest
 from spark_lib.use_case import Feature
 
 CORES = 2
@@ -90,7 +90,7 @@ def forest(directory: str, width: int) -> Model:
     """Of scikit-learn: what scores it there, and what scores its ONNX, has the same trees."""
     from sklearn.ensemble import RandomForestClassifier
 
-    from spark_lib import export
+    from spark_lib.models import export
 
     columns, label = _training_rows(width)
     estimator = RandomForestClassifier(TREES, max_depth=DEPTH, random_state=1, n_jobs=CORES)
@@ -118,7 +118,7 @@ def _fitted_by_spark(estimator: Callable[[], Any], directory: str, width: int) -
     from pyspark.ml import Pipeline
     from pyspark.ml.feature import VectorAssembler
 
-    from spark_lib import export
+    from spark_lib.models import export
     from spark_lib.session.session import session
 
     spark = session(master=f"local[{CORES}]", conf={"spark.ui.enabled": "false"})

@@ -24,11 +24,12 @@ import pyarrow.parquet as pq
 
 from benchmarks.credit_cards import CreditCards
 from examples.superlender import SuperLender, land
-from spark_lib import balancing, calibration, features, matrix, metrics, model, training
+from spark_lib import balancing, features, metrics, training
 from spark_lib.choices import BALANCING
 from spark_lib.lake import Attempt, Documents, Lake, Partition, RawFeed, Rows, tables
 from spark_lib.lake.tables import arrow_schema
-from spark_lib.training_set import NATURAL
+from spark_lib.models import calibration, matrix, model
+from spark_lib.models.training_set import NATURAL
 from spark_lib.use_case import UseCase
 
 if TYPE_CHECKING:

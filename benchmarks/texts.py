@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.made import CASE, DAY, FILES, IDENTITY, card_of
-from spark_lib.card import Card, ModelFile
 from spark_lib.lake import Attempt, Lake, Rows
-from spark_lib.model import digest
+from spark_lib.models.card import Card, ModelFile
+from spark_lib.models.model import digest
 from spark_lib.use_case import Feature
 
 WORDS = 30_000

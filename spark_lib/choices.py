@@ -3,8 +3,8 @@ Spark nor numpy."""
 
 from __future__ import annotations
 
-from spark_lib.card import CALIBRATIONS
 from spark_lib.errors import ConfigurationError
+from spark_lib.models.card import CALIBRATIONS
 
 SPLITS = ("entity", "time")
 BALANCING = ("none", "class_weight", "undersample", "oversample", "smote")

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spark_lib import forest, matrix, model
+from spark_lib import forest
 from spark_lib.forest import Forest, Unfit
+from spark_lib.models import matrix, model
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from spark_lib.lake.stores.cache import user_directory
-from spark_lib.matrix import round_down
+from spark_lib.models.matrix import round_down
 
 #: A complete tree of depth d has 2^d leaves, deeper ones little but padding; and all of them should stay in a core's caches.
 MOST_DEPTH = 12

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from spark_lib.card import APPROVED, Verdict, rejected
-from spark_lib.training_set import CALIBRATION, SIDES, TRAIN, VALIDATION
+from spark_lib.models.card import APPROVED, Verdict, rejected
+from spark_lib.models.training_set import CALIBRATION, SIDES, TRAIN, VALIDATION
 
 #: In the order in which a card shows them: metric, its words, and whether its bound is the least that is allowed.
 _GATES = (

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from spark_lib.calibration import GRID
+from spark_lib.models.calibration import GRID
 
 _SMALLEST = 1e-15  # of a probability in a logarithm
 BINS = 10

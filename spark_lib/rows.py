@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from spark_lib import matrix
-from spark_lib.calibration import NONE, Calibration
+from spark_lib.models import matrix
+from spark_lib.models.calibration import NONE, Calibration
 from spark_lib.use_case import Feature
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ def scored_by(
     def scores(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
 
-        from spark_lib import calibration
-        from spark_lib.model import load
-        from spark_lib.model import score as positive_probability
+        from spark_lib.models import calibration
+        from spark_lib.models.model import load
+        from spark_lib.models.model import score as positive_probability
 
         session = load(shipped.value, digest)
         for batch in batches:

@@ -20,8 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spark_lib import calibration, matrix
-from spark_lib.calibration import Calibration
 from spark_lib.engine import Engine
 from spark_lib.errors import DaystoneError
 from spark_lib.lake import Schema, footers
@@ -31,8 +29,10 @@ from spark_lib.lake.stores import open_store, s3_client
 from spark_lib.lake.stores.local import LocalStore
 from spark_lib.lake.stores.store import Store
 from spark_lib.lake.tables import arrow_schema
-from spark_lib.model import is_probability
-from spark_lib.python_model import PythonModel
+from spark_lib.models import calibration, matrix
+from spark_lib.models.calibration import Calibration
+from spark_lib.models.model import is_probability
+from spark_lib.models.python_model import PythonModel
 from spark_lib.use_case import Feature
 from spark_lib.use_case.protocol import PREDICTED
 

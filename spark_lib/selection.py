@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from spark_lib import card
-from spark_lib.card import CARD, MODEL, Card, rejected
 from spark_lib.lake import Documents, Lake, Partition, read_document
+from spark_lib.models import card
+from spark_lib.models.card import CARD, MODEL, Card, rejected
 
 #: The document that a selection publishes.
 SELECTION = "selection.json"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from spark_lib.training_set import CALIBRATION, SIDES, TRAIN, VALIDATION
+from spark_lib.models.training_set import CALIBRATION, SIDES, TRAIN, VALIDATION
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

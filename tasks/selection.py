@@ -8,9 +8,9 @@ from typing import Any
 
 import luigi
 
-from spark_lib.card import Verdict
 from spark_lib.errors import DamagedPartition, NoApprovedModel
 from spark_lib.lake import Manifest, Partition
+from spark_lib.models.card import Verdict
 from tasks.balancing import Balancing, nothing_to_train_on
 from tasks.cadence import candidates
 from tasks.log import logger

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from spark_lib.card import Verdict
 from spark_lib.errors import ConfigurationError, DamagedPartition
 from spark_lib.lake import Manifest, Partition, RawFeed, days
 from spark_lib.lake.feeds import landed
+from spark_lib.models.card import Verdict
 from tasks import cadence
 from tasks.config import Settings
 from tasks.verbs.place import Place

@@ -36,8 +36,8 @@ from pyspark.ml.linalg import Vectors
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_lib import export, model
-from spark_lib.export import trees
+from spark_lib.models import export, model
+from spark_lib.models.export import trees
 from tests.refusals import MADE_OF_THESE, refusal
 
 K = 8

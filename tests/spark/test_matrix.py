@@ -12,8 +12,8 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_lib import matrix
 from spark_lib.errors import BadData
+from spark_lib.models import matrix
 from spark_lib.use_case import Feature
 
 FEATURES = {
@@ -130,5 +130,5 @@ def test_a_column_that_is_absent_or_no_number_is_refused(rows: pa.RecordBatch, f
 
 
 def test_what_workers_import_brings_no_pyspark() -> None:
-    check = "import sys, spark_lib.matrix, spark_lib.model; sys.exit('pyspark' in sys.modules)"
+    check = "import sys, spark_lib.models.matrix, spark_lib.models.model; sys.exit('pyspark' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0

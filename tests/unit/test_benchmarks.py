@@ -18,7 +18,7 @@ import pytest
 
 from benchmarks import contestants, growth, made, result, scoring, sides
 from benchmarks.sides import Held
-from spark_lib import model
+from spark_lib.models import model
 
 ROOT = Path(__file__).parents[2]
 

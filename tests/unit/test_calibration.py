@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_lib import calibration, calibration_fit, metrics
+from spark_lib import calibration_fit, metrics
 from spark_lib.errors import ModelError
 from spark_lib.metrics import counted
+from spark_lib.models import calibration
 
 
 def test_the_prior_correction_is_bayes_rule() -> None:

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from spark_lib import card
-from spark_lib.card import APPROVED, Card, Classes, ModelFile, Verdict, rejected
 from spark_lib.errors import LakeError
+from spark_lib.models import card
+from spark_lib.models.card import APPROVED, Card, Classes, ModelFile, Verdict, rejected
 from spark_lib.use_case import Feature
 
 SOME = Card(

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.ensemble import RandomForestClassifier
 
-from spark_lib import engine, export, forest, forest_kernel, model
-from spark_lib.export import trees as exported_trees
+from spark_lib import engine, forest, forest_kernel
 from spark_lib.forest import Forest, Unfit
+from spark_lib.models import export, model
+from spark_lib.models.export import trees as exported_trees
 
 FEATURES = 5
 
@@ -264,7 +265,7 @@ SURE_OF_NEGATIVE, SURE_OF_POSITIVE = np.float32(-1e30), np.float32(1e30)
 
 
 def grown(trees: int, depth: int, seed: int) -> pa.Table:
-    """Drawn trees as a node table of ``spark_lib.export.trees``: the first two nodes of each send far values of the first
+    """Drawn trees as a node table of ``spark_lib.models.export.trees``: the first two nodes of each send far values of the first
     feature to leaves of one class, the rest is split and votes as it comes."""
     random = np.random.default_rng(seed)
     rows: list[dict[str, Any]] = []

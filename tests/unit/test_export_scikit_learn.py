@@ -24,7 +24,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from spark_lib import export, model
+from spark_lib.models import export, model
 from tests.refusals import MADE_OF_THESE, refusal
 
 K = 6

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from spark_lib.errors import ModelError
-from spark_lib.export import trees
+from spark_lib.models.export import trees
 
 
 def test_a_threshold_is_rounded_to_the_largest_float32_not_above_it() -> None:

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from spark_lib import model
 from spark_lib.errors import ModelError
+from spark_lib.models import model
 
 K = 4
 FEATURES = helper.make_tensor_value_info("features", TensorProto.FLOAT, [None, K])
@@ -233,7 +233,7 @@ def test_a_matrix_of_another_type_or_width_is_refused(exported: bytes, matrix: n
         model.score(model.load(exported), matrix)
     assert message(caught) == (
         f"scoring: wanted a float32 matrix [n, 4]; found {found}. "
-        "Next: make the matrix with spark_lib.matrix, from the features of the model's card"
+        "Next: make the matrix with spark_lib.models.matrix, from the features of the model's card"
     )
 
 
@@ -252,7 +252,7 @@ def test_a_disagreement_with_spark_names_its_rows_and_size(exported: bytes) -> N
     assert message(caught) == (
         "parity of model.onnx with its estimator: wanted probabilities that differ by at most 1e-06; "
         "found 2 of 10 rows beyond it, the largest difference 0.25. "
-        "Next: do not publish this model; report the estimator's kind as a bug of spark_lib.export"
+        "Next: do not publish this model; report the estimator's kind as a bug of spark_lib.models.export"
     )
     probabilities[2] = np.nan
     with pytest.raises(ModelError, match="found 2 of 10 rows beyond it, the largest difference nan"):

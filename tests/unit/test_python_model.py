@@ -24,10 +24,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from spark_lib import python_model
 from spark_lib.errors import ModelError
-from spark_lib.model import digest
-from spark_lib.python_model import PythonModel
+from spark_lib.models import python_model
+from spark_lib.models.model import digest
+from spark_lib.models.python_model import PythonModel
 from spark_lib.use_case import Feature
 
 TEXTS = ["red shoe", "blue shoe", "green apple", "red apple", "blue plum", "small red plum"]

@@ -13,7 +13,7 @@ import pytest
 import sklearn.metrics as reference
 
 from spark_lib import report
-from spark_lib.card import of as card_of
+from spark_lib.models.card import of as card_of
 from spark_lib.report import charts
 from spark_lib.report.curves import Bin
 from tests.unit.reports import CONFIDENCE, IMPORTANCE, INPUTS, TITLE, Trained, inconclusive, trained

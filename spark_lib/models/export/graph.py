@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from spark_lib.model import OUTPUT, check_safe
+from spark_lib.models.model import OUTPUT, check_safe
 
 #: Fixed, so that a newer onnx does not change the bytes of the same model: operators (IR version 8), and those of trees.
 OPSET = 15

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spark_lib.export import scikit_learn, trees
-from spark_lib.export.graph import OPSET, Graph, converter, finished, set_probabilities, set_width
-from spark_lib.export.refusals import check_kinds, check_two_classes, check_width, refused
-from spark_lib.export.vectors import TRANSFORMERS, logistic_regression
-from spark_lib.model import INPUT
+from spark_lib.models.export import scikit_learn, trees
+from spark_lib.models.export.graph import OPSET, Graph, converter, finished, set_probabilities, set_width
+from spark_lib.models.export.refusals import check_kinds, check_two_classes, check_width, refused
+from spark_lib.models.export.vectors import TRANSFORMERS, logistic_regression
+from spark_lib.models.model import INPUT
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spark_lib.errors import ModelError
-from spark_lib.model import check_digest, within_rounding
+from spark_lib.models.model import check_digest, within_rounding
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from spark_lib.export.graph import Graph, of_margin
+from spark_lib.models.export.graph import Graph, of_margin
 
 
 def standard_scaler(graph: Graph, model: Any) -> str:

@@ -108,7 +108,7 @@ def score(session: InferenceSession, matrix: np.ndarray) -> np.ndarray:
             "scoring",
             f"a float32 matrix [n, {width}]",
             f"{matrix.dtype} {list(matrix.shape)}",
-            "make the matrix with spark_lib.matrix, from the features of the model's card",
+            "make the matrix with spark_lib.models.matrix, from the features of the model's card",
         )
     return positive(session, INPUT, matrix)
 
@@ -160,7 +160,7 @@ def check_parity(model_bytes: bytes, matrix: np.ndarray, probabilities: np.ndarr
             "parity of model.onnx with its estimator",
             f"probabilities that differ by at most {limit:g}",
             f"{beyond} of {len(scores)} rows beyond it, the largest difference {differences.max():.3g}",
-            "do not publish this model; report the estimator's kind as a bug of spark_lib.export",
+            "do not publish this model; report the estimator's kind as a bug of spark_lib.models.export",
         )
 
 

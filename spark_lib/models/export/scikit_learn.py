@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spark_lib.export.graph import OPSET, Graph, converter, finished, of_margin, set_probabilities
-from spark_lib.export.refusals import check_kinds, check_two_classes, check_width, refused
-from spark_lib.export.trees import boosted, forest
-from spark_lib.model import INPUT
+from spark_lib.models.export.graph import OPSET, Graph, converter, finished, of_margin, set_probabilities
+from spark_lib.models.export.refusals import check_kinds, check_two_classes, check_width, refused
+from spark_lib.models.export.trees import boosted, forest
+from spark_lib.models.model import INPUT
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,7 +38,7 @@ def check(model: Any, n_features: int) -> None:
 
 
 def export(model: Any, n_features: int) -> bytes:
-    """The ONNX of a fitted model, by the same graph and with the same promises as ``spark_lib.export.export``.
+    """The ONNX of a fitted model, by the same graph and with the same promises as ``spark_lib.models.export.export``.
 
     Raises ModelError for what ``check`` refuses.
     """

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spark_lib.export.graph import Graph, of_margin
-from spark_lib.export.refusals import refused
-from spark_lib.matrix import round_down
+from spark_lib.models.export.graph import Graph, of_margin
+from spark_lib.models.export.refusals import refused
+from spark_lib.models.matrix import round_down
 from spark_lib.session.paths import reader_path
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from spark_lib.card import CALIBRATIONS
 from spark_lib.errors import ModelError
-from spark_lib.model import is_probability, within_rounding
+from spark_lib.models.card import CALIBRATIONS
+from spark_lib.models.model import is_probability, within_rounding
 
 #: The cells of [0, 1] by which scores are counted where a calibration is fitted and where it is measured.
 GRID = 2**20
