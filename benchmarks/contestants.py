@@ -78,7 +78,7 @@ def _score_plainly(share: tuple[str, Model, list[str], str]) -> None:
 
 
 def _of_forest(model: Model) -> Callable[[np.ndarray], np.ndarray]:
-    from spark_lib import engine
+    from spark_lib.scoring import engine
 
     return engine.of(model.onnx).scores
 
@@ -99,7 +99,7 @@ def _of_onnxruntime(model: Model) -> Callable[[np.ndarray], np.ndarray]:
 
 def map_in_arrow(model: Model) -> Work:
     """ONNX Runtime on Arrow batches that Spark reads and writes."""
-    from spark_lib.rows import scored_by
+    from spark_lib.scoring.rows import scored_by
 
     bytes_, features = model.onnx, model.features
     return _of_frames(lambda rows: scored_by(bytes_, rows, ["id", "at"], features))

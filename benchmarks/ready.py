@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from benchmarks import made
 from benchmarks.sides import Side
-from spark_lib.engine import LEAST_ROWS
+from spark_lib.scoring.engine import LEAST_ROWS
 
 #: Less is scored by ONNX Runtime, and leaves the forest cold.
 WARM_ROWS = LEAST_ROWS

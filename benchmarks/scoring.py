@@ -80,8 +80,8 @@ SKEWED = (0.9, *(0.1 / 3,) * 3)
 
 def kernel(bench: Bench, rows: int = 400_000, rounds: int = 7) -> Result:
     """The forest against ONNX Runtime on one thread each, on a matrix that is in memory."""
-    from spark_lib import engine
     from spark_lib.models import model as models
+    from spark_lib.scoring import engine
 
     model = bench.model("forest")
     columns = np.stack(list(made.noise(rows, model.width, seed=3).values()))

@@ -16,7 +16,7 @@ from spark_lib.models import matrix
 from spark_lib.models.model import check_digest, check_safe
 from spark_lib.models.training_set import NATURAL
 from spark_lib.resampling import drawn
-from spark_lib.rows import scored_by
+from spark_lib.scoring.rows import scored_by
 from spark_lib.selection import Pinned, approved_model
 from spark_lib.splitting import GROUP, group
 

@@ -15,7 +15,7 @@ from spark_lib.frames.files import remove
 from spark_lib.models import export, matrix
 from spark_lib.models.model import check_parity
 from spark_lib.resampling import WEIGHT
-from spark_lib.rows import scored_by
+from spark_lib.scoring.rows import scored_by
 from spark_lib.session.paths import spark_path
 from spark_lib.use_case import Feature
 

@@ -6,8 +6,6 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from spark_lib import engine, scoring
-from spark_lib.engine import Engine
 from spark_lib.errors import BadData
 from spark_lib.frames.files import columns_of
 from spark_lib.lake import Attempt, Partition, Rows, Schema
@@ -15,6 +13,9 @@ from spark_lib.lake.stores import s3_client
 from spark_lib.models import matrix
 from spark_lib.models.model import check_digest, check_safe
 from spark_lib.models.python_model import PythonModel
+from spark_lib.scoring import engine
+from spark_lib.scoring import partitions as scoring
+from spark_lib.scoring.engine import Engine
 from spark_lib.selection import Pinned
 from spark_lib.use_case import Feature
 

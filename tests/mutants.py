@@ -110,7 +110,7 @@ MUTANTS = (
     ),
     Mutant(
         "pages are scored without their checksum",
-        "spark_lib/scoring.py",
+        "spark_lib/scoring/partitions.py",
         "page_checksum_verification=True",
         "page_checksum_verification=False",
         "test_scoring.py::test_a_flipped_bit_in_a_page_is_damage_and_no_other_score",

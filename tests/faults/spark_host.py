@@ -27,13 +27,13 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_lib import scoring
-from spark_lib.engine import Engine
 from spark_lib.errors import DaystoneError
 from spark_lib.frames.files import read_parquet, unreadable_files_named, write_parquet
 from spark_lib.lake import Attempt, Lake, Rows
 from spark_lib.lake.stores import s3_client
-from spark_lib.scoring import Done, Job, Slice, attempted
+from spark_lib.scoring import partitions as scoring
+from spark_lib.scoring.engine import Engine
+from spark_lib.scoring.partitions import Done, Job, Slice, attempted
 from spark_lib.session.paths import spark_path
 from spark_lib.session.session import session
 from spark_lib.use_case import Feature

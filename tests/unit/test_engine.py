@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.ensemble import RandomForestClassifier
 
-from spark_lib import engine, forest, forest_kernel
-from spark_lib.forest import Forest, Unfit
 from spark_lib.models import export, model
 from spark_lib.models.export import trees as exported_trees
+from spark_lib.scoring import engine, forest, forest_kernel
+from spark_lib.scoring.forest import Forest, Unfit
 
 FEATURES = 5
 

@@ -21,13 +21,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spark_lib import scoring
-from spark_lib.engine import Engine
 from spark_lib.errors import DamagedPartition
 from spark_lib.lake import footers
 from spark_lib.lake.manifest import File
 from spark_lib.lake.stores import s3_client
-from spark_lib.scoring import Job, Scores, Slice
+from spark_lib.scoring import partitions as scoring
+from spark_lib.scoring.engine import Engine
+from spark_lib.scoring.partitions import Job, Scores, Slice
 from spark_lib.use_case import Feature
 
 IDENTITY = (("loan", "string"), ("made", "timestamp"))

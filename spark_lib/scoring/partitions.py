@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spark_lib.engine import Engine
 from spark_lib.errors import DaystoneError
 from spark_lib.lake import Schema, footers
 from spark_lib.lake.lake import damaged, unreadable
@@ -33,6 +32,7 @@ from spark_lib.models import calibration, matrix
 from spark_lib.models.calibration import Calibration
 from spark_lib.models.model import is_probability
 from spark_lib.models.python_model import PythonModel
+from spark_lib.scoring.engine import Engine
 from spark_lib.use_case import Feature
 from spark_lib.use_case.protocol import PREDICTED
 

@@ -1,4 +1,4 @@
-"""The loop of ``spark_lib.forest``, which compiles it with numba.
+"""The loop of ``spark_lib.scoring.forest``, which compiles it with numba.
 
 The first four levels of a tree are fifteen comparisons of every row, whose nodes are the same for all of them: the compiler
 does them for many rows at once. From there eight rows go down together, each while the others wait for memory, their places in

@@ -1,7 +1,7 @@
 """Tree ensembles of ONNX as arrays that run several times as fast as in ONNX Runtime, on one thread, with the same sums.
 
 A tree is laid out as a complete one, in heap order with its root at 1: one step down is ``2 * place`` or ``2 * place + 1``,
-and no row ever branches. `of_node` reads an ensemble of ONNX, or says what of it does not fit; `spark_lib.forest_kernel` is the
+and no row ever branches. `of_node` reads an ensemble of ONNX, or says what of it does not fit; `spark_lib.scoring.forest_kernel` is the
 loop. Workers import this module: numba is imported where something is summed up.
 """
 
@@ -22,7 +22,7 @@ from spark_lib.models.matrix import round_down
 #: A complete tree of depth d has 2^d leaves, deeper ones little but padding; and all of them should stay in a core's caches.
 MOST_DEPTH = 12
 MOST_LEAVES = 2**21
-#: Levels that `spark_lib.forest_kernel` does at once.
+#: Levels that `spark_lib.scoring.forest_kernel` does at once.
 LEAST_DEPTH = 4
 _LEAF, _AT_MOST, _BELOW = "LEAF", "BRANCH_LEQ", "BRANCH_LT"
 #: Of ai.onnx.ml's operator 5, by number.
@@ -77,7 +77,7 @@ def _loop(sums: str) -> Any:
     os.environ.setdefault("NUMBA_CACHE_DIR", str(kept))
     import numba
 
-    from spark_lib.forest_kernel import add
+    from spark_lib.scoring.forest_kernel import add
 
     if getattr(numba.config, "DISABLE_JIT", 0):  # numba would let Python do it, a thousand times slower
         raise RuntimeError("NUMBA_DISABLE_JIT is set")

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spark_lib import forest
-from spark_lib.forest import Forest, Unfit
 from spark_lib.models import matrix, model
+from spark_lib.scoring import forest
+from spark_lib.scoring.forest import Forest, Unfit
 
 if TYPE_CHECKING:
     import pyarrow as pa
