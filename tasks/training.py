@@ -7,9 +7,9 @@ from datetime import date
 
 import luigi
 
-from spark_lib import gates
 from spark_lib.lake import Manifest, Partition
 from spark_lib.models.card import Verdict
+from spark_lib.problems import gates
 from tasks.balancing import Balancing
 from tasks.cadence import candidates
 from tasks.log import logger

@@ -12,8 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from spark_lib.metrics import Scored
 from spark_lib.models.card import Card, Classes, Verdict
+from spark_lib.problems.metrics import Scored
 from spark_lib.report import charts, scores
 from spark_lib.report.charts import percent, whole_percent
 from spark_lib.report.markup import Markup, joined, tag

@@ -9,7 +9,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from spark_lib.metrics import Scored, from_above, reliability, resampled, tails
+from spark_lib.problems.metrics import Scored, from_above, reliability, resampled, tails
 
 _POINTS = 1000  # of a drawn curve: more than a chart has pixels in either direction
 _GRID = np.linspace(0, 1, 101)

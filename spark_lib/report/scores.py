@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spark_lib import metrics
-from spark_lib.metrics import Scored
+from spark_lib.problems import metrics
+from spark_lib.problems.metrics import Scored
 from spark_lib.report import charts, curves
 from spark_lib.report.charts import percent, whole_percent
 from spark_lib.report.markup import Markup, tag

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_lib import calibration_fit, metrics
+from spark_lib import calibration_fit
 from spark_lib.errors import ModelError
-from spark_lib.metrics import counted
 from spark_lib.models import calibration
+from spark_lib.problems import metrics
+from spark_lib.problems.metrics import counted
 
 
 def test_the_prior_correction_is_bayes_rule() -> None:

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from spark_lib.metrics import Scored, counted
 from spark_lib.models.calibration import GRID
+from spark_lib.problems.metrics import Scored, counted
 from spark_lib.report import curves
 
 #: Few distinct scores, so that there are ties.

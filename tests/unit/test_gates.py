@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from spark_lib import gates
 from spark_lib.models.card import APPROVED, rejected
+from spark_lib.problems import gates
 
 DAY = date(2026, 3, 10)
 SIDES = ("train", "validation")

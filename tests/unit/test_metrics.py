@@ -11,8 +11,8 @@ import sklearn.metrics as reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spark_lib import metrics
-from spark_lib.metrics import Scored, counted
+from spark_lib.problems import metrics
+from spark_lib.problems.metrics import Scored, counted
 
 #: Scores on the grid, so that the reference sees the same ties.
 scores_and_labels = st.lists(

@@ -22,12 +22,12 @@ import spark_lib.inference
 import spark_lib.serving
 import spark_lib.training
 import tasks
-from spark_lib import gates
 from spark_lib.errors import BadData
 from spark_lib.lake import Documents, Partition
 from spark_lib.models.calibration import NONE
 from spark_lib.models.card import CARD, MODEL, Card, Classes
 from spark_lib.models.model import digest
+from spark_lib.problems import gates
 
 
 def install(replace: Callable[[object, str, object], object] = setattr) -> None:

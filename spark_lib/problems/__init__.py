@@ -1,0 +1,1 @@
+"""How good a model has to be: metrics with intervals, and gates."""
