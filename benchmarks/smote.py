@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.result import Result, exponent, judge, options, parsed, record
 from benchmarks.sides import Side, Work
-from spark_lib import neighbours, smote
+from spark_lib.learning import neighbours, smote
 from spark_lib.use_case import Feature
 
 CORES = 2

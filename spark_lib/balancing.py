@@ -6,15 +6,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from spark_lib import resampling
 from spark_lib.errors import BadData
 from spark_lib.frames import raw as raw_feeds
 from spark_lib.frames.files import schema_of, unreadable_files_named, write_parquet
 from spark_lib.frames.reading import read_partitions
 from spark_lib.lake import Partition, RawDays, Rows
+from spark_lib.learning import resampling
+from spark_lib.learning.splitting import split
 from spark_lib.models import matrix
 from spark_lib.models.training_set import BALANCED, CALIBRATION, NATURAL, SIDES, TRAIN, VALIDATION
-from spark_lib.splitting import split
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession

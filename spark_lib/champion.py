@@ -11,14 +11,14 @@ from spark_lib.errors import BadData
 from spark_lib.frames.files import columns_of, unreadable_files_named
 from spark_lib.frames.reading import read_partitions
 from spark_lib.lake import Lake, Partition
+from spark_lib.learning.resampling import drawn
+from spark_lib.learning.splitting import GROUP, group
 from spark_lib.models import matrix
 from spark_lib.models.model import check_digest, check_safe
 from spark_lib.models.training_set import NATURAL
 from spark_lib.problems import metrics
-from spark_lib.resampling import drawn
 from spark_lib.scoring.rows import scored_by
 from spark_lib.selection import Pinned, approved_model
-from spark_lib.splitting import GROUP, group
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -7,20 +7,21 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from spark_lib import calibration_fit, estimators, report
-from spark_lib.choices import check_calibration
+from spark_lib import report
 from spark_lib.errors import BadData
 from spark_lib.frames.files import unreadable_files_named
 from spark_lib.frames.reading import read_partitions
 from spark_lib.lake import Documents, Partition
+from spark_lib.learning import calibration_fit, estimators
+from spark_lib.learning.choices import check_calibration
+from spark_lib.learning.resampling import trained_on, weighted
+from spark_lib.learning.splitting import GROUP, group
 from spark_lib.models import matrix
 from spark_lib.models.calibration import GRID, NONE
 from spark_lib.models.card import CARD, MODEL, REPORT, Card, Classes, ModelFile
 from spark_lib.models.model import digest, within_rounding
 from spark_lib.models.training_set import BALANCED, CALIBRATION, NATURAL, SIDES, TRAIN, VALIDATION
 from spark_lib.problems import gates, metrics
-from spark_lib.resampling import trained_on, weighted
-from spark_lib.splitting import GROUP, group
 from spark_lib.use_case.fingerprint import versions
 
 if TYPE_CHECKING:

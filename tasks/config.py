@@ -21,13 +21,13 @@ import luigi
 from luigi.cmdline_parser import CmdlineParser
 from luigi.configuration import get_config
 
-from spark_lib.choices import BALANCING, CALIBRATION, CONSTANT_COLUMNS, SPLITS, check_calibration
 from spark_lib.errors import ConfigurationError, did_you_mean
 from spark_lib.lake import DEFAULT_PATH, Dialect, RawFeed, is_s3
 from spark_lib.lake.feeds.dialect import is_held
 from spark_lib.lake.feeds.raw import not_held
 from spark_lib.lake.stores import s3_client
 from spark_lib.lake.stores.s3_settings import Said, checked_url
+from spark_lib.learning.choices import BALANCING, CALIBRATION, CONSTANT_COLUMNS, SPLITS, check_calibration
 from spark_lib.use_case import UseCase, ddl, directory, load, shipped
 from tasks import config_files, defaults, value_rules
 

@@ -11,8 +11,8 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_lib import smote
 from spark_lib.errors import ConfigurationError
+from spark_lib.learning import smote
 from spark_lib.use_case import Feature
 
 FEATURES = {

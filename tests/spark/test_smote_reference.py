@@ -20,8 +20,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold, cross_val_predict
 
-from spark_lib import smote
-from spark_lib.neighbours import EXACT_UP_TO
+from spark_lib.learning import smote
+from spark_lib.learning.neighbours import EXACT_UP_TO
 from spark_lib.use_case import Feature
 from tests.shared_data import shared_data
 

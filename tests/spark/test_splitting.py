@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from spark_lib.splitting import side, split, unit_interval
+from spark_lib.learning.splitting import side, split, unit_interval
 
 
 def by_hand(salt: str, entity: str) -> float:

@@ -17,10 +17,11 @@ from pyspark.ml.functions import array_to_vector
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from spark_lib import balancing, estimators, training
+from spark_lib import balancing, training
 from spark_lib.errors import BadData, ConfigurationError, DamagedPartition, ModelError
 from spark_lib.lake import Documents, Lake, Partition, Rows
 from spark_lib.lake.tables import arrow_schema
+from spark_lib.learning import estimators
 from spark_lib.models import matrix
 from spark_lib.models.export import trees
 from spark_lib.models.model import load, score

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from spark_lib import calibration_fit, report
+from spark_lib import report
+from spark_lib.learning import calibration_fit
 from spark_lib.models.card import of as card_of
 from spark_lib.problems import metrics
 from spark_lib.problems.metrics import Scored, counted

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_lib import calibration_fit
 from spark_lib.errors import ModelError
+from spark_lib.learning import calibration_fit
 from spark_lib.models import calibration
 from spark_lib.problems import metrics
 from spark_lib.problems.metrics import counted

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_lib import neighbours, smote
-from spark_lib.neighbours import EXACT_UP_TO, nearest
+from spark_lib.learning import neighbours, smote
+from spark_lib.learning.neighbours import EXACT_UP_TO, nearest
 from spark_lib.use_case import Feature
 
 DOUBLE = Feature("DOUBLE")
@@ -280,7 +280,7 @@ def test_neighbours_that_are_not_in_the_lists_that_are_searched_are_searched_eve
 
 THREADS = """
 import numpy, sys
-from spark_lib.neighbours import nearest
+from spark_lib.learning.neighbours import nearest
 search = nearest(numpy.zeros((300, 2), numpy.float32), 5, int(sys.argv[1]))
 import threadpoolctl
 from {module} import {kind} as watched

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_lib.errors import BadData, ConfigurationError
-from spark_lib.neighbours import EXACT_UP_TO, nearest
+from spark_lib.learning.neighbours import EXACT_UP_TO, nearest
 from spark_lib.use_case import Feature
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import numpy as np
 
 from spark_lib.errors import ModelError
 from spark_lib.frames.files import remove
+from spark_lib.learning.resampling import WEIGHT
 from spark_lib.models import export, matrix
 from spark_lib.models.model import check_parity
-from spark_lib.resampling import WEIGHT
 from spark_lib.scoring.rows import scored_by
 from spark_lib.session.paths import spark_path
 from spark_lib.use_case import Feature

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from spark_lib import smote
+from spark_lib.learning import smote
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
