@@ -34,9 +34,9 @@ _ONE_THREAD = {"intra_op_num_threads": 1, "inter_op_num_threads": 1, "execution_
 
 def library(model: Model | TextModel) -> Work:
     """What BatchInference does: checks of the model and the columns, scores, statistics, checksums and the manifest."""
-    from spark_lib import inference
     from spark_lib.models.model import digest
-    from spark_lib.selection import Pinned
+    from spark_lib.stages import inference
+    from spark_lib.stages.selection import Pinned
 
     spark = _spark(quick_start=True)
     pinned = Pinned(DAY, model.content, digest(model.content), model.card)

@@ -53,7 +53,7 @@ class Balancing(Stage):
         features = self.partitions.require("features", *self.window)
         outcomes = self.raw_days(self.case.label.feed, self.window[0])
         with self.attempt(inputs=[*resolved(features), outcomes]) as attempt:
-            from spark_lib import balancing
+            from spark_lib.stages import balancing
 
             written = balancing.build(
                 self.spark([*features, outcomes]),

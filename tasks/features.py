@@ -26,7 +26,7 @@ class FeatureEngineering(Stage):
     def run(self) -> None:
         raw = self.history()
         with self.attempt(inputs=raw.values()) as attempt:
-            from spark_lib import features
+            from spark_lib.stages import features
 
             self.publish(
                 attempt, features.build(self.spark(raw.values()), self.case, raw, attempt.destination, self.file_rows)

@@ -21,8 +21,8 @@ class BatchInference(Stage):
         (features,) = self.partitions.require("features", self.date)
         (selection,) = self.partitions.require("selection", self.date)
         with self.attempt(inputs=[features.input, selection.input]) as attempt:
-            from spark_lib import inference
-            from spark_lib.selection import pinned
+            from spark_lib.stages import inference
+            from spark_lib.stages.selection import pinned
 
             model = pinned(self.partitions, selection)
             written = inference.build(self.spark(), self.case, features, model, attempt, self.file_rows)

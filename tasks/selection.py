@@ -54,7 +54,7 @@ class ModelSelection(Stage):
         it is a damaged partition to Luigi and not a scoring that failed."""
         if not super().complete():
             return False
-        from spark_lib.selection import pinned
+        from spark_lib.stages.selection import pinned
 
         with self.refusal_said():
             (there,) = self.partitions.require(self.dataset, self.date)
@@ -87,7 +87,7 @@ class ModelSelection(Stage):
         yield Awaited([self.clone(Balancing, date=day) for day in challengers])
         rows = [found for day in challengers for found in self.partitions.require("balanced", day)]
         with self.attempt(inputs=[used.input for used in (*considered, *rows)]) as attempt:
-            from spark_lib import selection
+            from spark_lib.stages import selection
 
             known = self.known_challenges() if challengers else []
             in_force, challenges = approved[0], []
@@ -105,7 +105,7 @@ class ModelSelection(Stage):
         for comparison in known:
             if comparison["runs"] == runs:
                 return comparison
-        from spark_lib import champion as champions
+        from spark_lib.stages import champion as champions
 
         found = champions.compare(
             self.spark, self.case, self.partitions, challenger, champion, balanced, self.recorded_settings()

@@ -26,7 +26,7 @@ class ServingFeatures(Stage):
     def run(self) -> None:
         raw = self.history()
         with self.attempt(inputs=raw.values()) as attempt:
-            from spark_lib import serving
+            from spark_lib.stages import serving
 
             self.publish(
                 attempt, serving.build(self.spark(raw.values()), self.case, raw, attempt.destination, self.file_rows)

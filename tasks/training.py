@@ -54,7 +54,7 @@ class Training(Stage):
             yield Awaited([self.clone(Balancing, date=day) for day in days])
             before = [found for day in days for found in self.partitions.require("balanced", day)]
         with self.attempt(inputs=[read.input for read in (balanced, *before)]) as attempt:
-            from spark_lib import training
+            from spark_lib.stages import training
 
             settings = {
                 **balanced.manifest.settings,

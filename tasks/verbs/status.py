@@ -110,7 +110,7 @@ def _pinned_damage(place: Place, partition: Partition) -> list[DamagedPartition]
     """A selection is whole while the model run that it pins is, which need not be the published one any more."""
     if partition.dataset != "selection":
         return []
-    from spark_lib.selection import pinned
+    from spark_lib.stages.selection import pinned
 
     try:
         pinned(place.partitions, partition)

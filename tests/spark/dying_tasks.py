@@ -17,13 +17,13 @@ from unittest.mock import patch
 
 from pyspark.sql import SparkSession
 
-from spark_lib import inference, selection
 from spark_lib.errors import DaystoneError
 from spark_lib.lake import Attempt, Lake
 from spark_lib.scoring import engine
 from spark_lib.scoring import partitions as scoring
 from spark_lib.scoring.partitions import Slice, attempted
 from spark_lib.session.session import session
+from spark_lib.stages import inference, selection
 from tests.spark.lakes import AFTER, ANY_FILE_ROWS, CASE, Parcels
 
 _LONGEST = 90.0

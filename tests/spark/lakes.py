@@ -17,10 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 
-from spark_lib import balancing, selection, training
 from spark_lib.lake import Attempt, Documents, Lake, Partition, RawDays, RawFeed, Rows
 from spark_lib.lake.tables import arrow_schema
-from spark_lib.selection import Pinned
+from spark_lib.stages import balancing, selection, training
+from spark_lib.stages.selection import Pinned
 from spark_lib.use_case import Feature, Feed, Label, UseCase, directory
 
 DAY = date(2026, 3, 10)

@@ -21,11 +21,11 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from spark_lib import training
 from spark_lib.errors import ConfigurationError
 from spark_lib.frames.files import write_parquet
 from spark_lib.lake import Lake
 from spark_lib.session.session import session
+from spark_lib.stages import training
 from tests.processes import listening
 from tests.spark.lakes import CASE, DAY, SETTINGS, Estimated, Parcels, other_estimators, silent
 

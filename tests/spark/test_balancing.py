@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_lib import balancing
 from spark_lib.errors import BadData, DamagedPartition, LakeError
 from spark_lib.lake import Lake, Partition, tables
 from spark_lib.models.training_set import SIDES
 from spark_lib.problems.gates import inconclusive
+from spark_lib.stages import balancing
 from spark_lib.use_case import Feed, Label
 from tests.spark.lakes import (
     ANY_FILE_ROWS,

@@ -12,13 +12,13 @@ from onnx import TensorProto, helper, numpy_helper
 from pyspark.sql import SparkSession
 from sklearn.metrics import roc_auc_score
 
-from spark_lib import champion, selection
 from spark_lib.lake.tables import read_arrow
 from spark_lib.models import matrix
 from spark_lib.models.calibration import apply
 from spark_lib.models.card import Classes
 from spark_lib.models.model import digest, load, score
-from spark_lib.selection import Pinned
+from spark_lib.stages import champion, selection
+from spark_lib.stages.selection import Pinned
 from spark_lib.use_case import Feature
 from tests.spark.lakes import BEFORE, DAY, SETTINGS, Chain, Parcels
 from tests.unit.test_model import linear

@@ -17,8 +17,9 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_lib import balancing, features, inference, selection, serving, training, use_case
+from spark_lib import use_case
 from spark_lib.lake import Attempt, Lake, Partition, RawDays, RawFeed, Rows, tables
+from spark_lib.stages import balancing, features, inference, selection, serving, training
 from spark_lib.use_case import Feature, Feed, Label, UseCase
 from tests.spark.lakes import AFTER, ANY_FILE_ROWS, BEFORE, DAY, SETTINGS, SPLIT, land, publish, silent
 

@@ -26,7 +26,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler as SklearnScaler
 from sklearn.tree import DecisionTreeClassifier as SklearnTree
 
-from spark_lib import balancing, training
 from spark_lib.errors import ModelError
 from spark_lib.frames.reading import read_partitions
 from spark_lib.lake import Documents, Lake, Partition
@@ -34,6 +33,7 @@ from spark_lib.learning import estimators
 from spark_lib.learning.resampling import weighted
 from spark_lib.models import calibration, matrix
 from spark_lib.models.model import check_safe, load, score
+from spark_lib.stages import balancing, training
 from tests.spark.conftest import Elsewhere
 from tests.spark.lakes import (
     ANY_FILE_ROWS,

@@ -12,9 +12,9 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_lib import features
 from spark_lib.errors import BadData, UseCaseError
 from spark_lib.lake import Lake, Partition
+from spark_lib.stages import features
 from spark_lib.use_case import Feature, UseCase
 from spark_lib.use_cases.credit_risk import CreditRisk
 from tests.spark.lakes import (

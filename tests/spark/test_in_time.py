@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_lib import balancing, features
 from spark_lib.lake import Lake, Partition, RawDays, Rows
 from spark_lib.learning import resampling
+from spark_lib.stages import balancing, features
 from spark_lib.use_case import UseCase
 from spark_lib.use_cases.credit_risk import CreditRisk
 from tests.spark.histories import (

@@ -23,14 +23,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from spark_lib import balancing, champion, features, inference, selection, training
 from spark_lib.errors import BadData, DamagedPartition, DaystoneError, ModelError
 from spark_lib.lake import Attempt, Lake, Partition, Rows, tables
 from spark_lib.models import calibration, model
 from spark_lib.models.card import Card, ModelFile
 from spark_lib.scoring import engine
 from spark_lib.scoring import partitions as scoring
-from spark_lib.selection import Pinned
+from spark_lib.stages import balancing, champion, features, inference, selection, training
+from spark_lib.stages.selection import Pinned
 from spark_lib.use_case import Feature
 from tests.spark.lakes import (
     AFTER,

@@ -13,10 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_lib import balancing, features, use_case
+from spark_lib import use_case
 from spark_lib.errors import BadData, ConfigurationError, UseCaseError
 from spark_lib.frames.reading import read_partitions
 from spark_lib.lake import Lake, Partition
+from spark_lib.stages import balancing, features
 from spark_lib.use_cases.credit_risk import CreditRisk
 from tests.spark.lakes import (
     AFTER,

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_lib import serving
 from spark_lib.errors import BadData, UseCaseError
 from spark_lib.lake import Lake, Partition
+from spark_lib.stages import serving
 from tests.spark.lakes import (
     ANY_FILE_ROWS,
     BEFORE,

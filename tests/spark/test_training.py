@@ -17,7 +17,6 @@ from pyspark.ml.functions import array_to_vector
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from spark_lib import balancing, training
 from spark_lib.errors import BadData, ConfigurationError, DamagedPartition, ModelError
 from spark_lib.lake import Documents, Lake, Partition, Rows
 from spark_lib.lake.tables import arrow_schema
@@ -27,6 +26,7 @@ from spark_lib.models.export import trees
 from spark_lib.models.model import load, score
 from spark_lib.models.training_set import SIDES
 from spark_lib.problems import metrics
+from spark_lib.stages import balancing, training
 from tests.spark.conftest import Elsewhere
 from tests.spark.lakes import (
     ANY_FILE_ROWS,

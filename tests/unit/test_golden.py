@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 import spark_lib
-from spark_lib import inference
 from spark_lib.lake import Lake
 from spark_lib.lake.manifest import parse
 from spark_lib.models import calibration
 from spark_lib.models.card import APPROVED
-from spark_lib.selection import pinned
+from spark_lib.stages import inference
+from spark_lib.stages.selection import pinned
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 VERSIONS = sorted(path.name for path in GOLDEN.iterdir())

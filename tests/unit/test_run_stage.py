@@ -290,7 +290,9 @@ def _wait_until(reached: Callable[[], bool], seconds: float = 45.0) -> None:
 
 def _with_features(daystone: Verbs, body: str, *options: str) -> list[str]:
     """A command whose features are built by the statements ``body``."""
-    source = STUBBED.replace("import run", "import spark_lib.features; spark_lib.features.build = build; import run", 1)
+    source = STUBBED.replace(
+        "import run", "import spark_lib.stages.features; spark_lib.stages.features.build = build; import run", 1
+    )
     program = [sys.executable, "-c", f"def build(*given):\n    {body}\n{source}"]
     return [*program, "run", "features", "--date", "2026-01-01", "--lake-root", str(daystone.root), *options]
 

@@ -15,12 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import spark_lib.balancing
-import spark_lib.champion
-import spark_lib.features
-import spark_lib.inference
-import spark_lib.serving
-import spark_lib.training
+import spark_lib.stages.balancing
+import spark_lib.stages.champion
+import spark_lib.stages.features
+import spark_lib.stages.inference
+import spark_lib.stages.serving
+import spark_lib.stages.training
 import tasks
 from spark_lib.errors import BadData
 from spark_lib.lake import Documents, Partition
@@ -33,12 +33,12 @@ from spark_lib.problems import gates
 def install(replace: Callable[[object, str, object], object] = setattr) -> None:
     """Put the small bodies in place of those that need Spark."""
     replace(tasks.Stage, "spark", lambda stage, reads=(): None)
-    replace(spark_lib.features, "build", _features)
-    replace(spark_lib.serving, "build", _features)
-    replace(spark_lib.balancing, "build", _balanced)
-    replace(spark_lib.training, "build", _model)
-    replace(spark_lib.inference, "build", _predictions)
-    replace(spark_lib.champion, "compare", _compared)
+    replace(spark_lib.stages.features, "build", _features)
+    replace(spark_lib.stages.serving, "build", _features)
+    replace(spark_lib.stages.balancing, "build", _balanced)
+    replace(spark_lib.stages.training, "build", _model)
+    replace(spark_lib.stages.inference, "build", _predictions)
+    replace(spark_lib.stages.champion, "compare", _compared)
 
 
 def _features(spark: None, case: Any, raw: Any, url: str, file_rows: int) -> Documents:

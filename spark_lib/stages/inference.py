@@ -16,7 +16,7 @@ from spark_lib.models.python_model import PythonModel
 from spark_lib.scoring import engine
 from spark_lib.scoring import partitions as scoring
 from spark_lib.scoring.engine import Engine
-from spark_lib.selection import Pinned
+from spark_lib.stages.selection import Pinned
 from spark_lib.use_case import Feature
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from spark_lib.features import read_landed, write_engineered
 from spark_lib.frames.files import columns_of, unreadable_files_named
 from spark_lib.lake import RawDays, Rows
+from spark_lib.stages.features import read_landed, write_engineered
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -18,7 +18,7 @@ from spark_lib.models.model import check_digest, check_safe
 from spark_lib.models.training_set import NATURAL
 from spark_lib.problems import metrics
 from spark_lib.scoring.rows import scored_by
-from spark_lib.selection import Pinned, approved_model
+from spark_lib.stages.selection import Pinned, approved_model
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
