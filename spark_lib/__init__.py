@@ -25,6 +25,6 @@ else:
         if name in __all__:
             import importlib
 
-            home = "reading" if name.startswith("read") else "use_case"
+            home = "frames.reading" if name.startswith("read") else "use_case"
             return getattr(importlib.import_module(f"spark_lib.{home}"), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

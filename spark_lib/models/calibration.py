@@ -1,5 +1,5 @@
 """From a model's score to a probability at the natural prevalence: a calibration is kept in the card, and applied by one
-function after whatever engine scored. ``spark_lib.learning.calibration`` fits it."""
+function after whatever engine scored. ``spark_lib.learning.calibration_fit`` fits it."""
 
 from __future__ import annotations
 
