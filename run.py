@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 try:
-    from tasks import config
+    from tasks.config import check, resolve
     from tasks.verbs import exits, shown
     from tasks.verbs import run as runner
 except Exception as refused:  # a ConfigurationError: Luigi reads its files when it is imported
@@ -51,9 +51,9 @@ class Verbs(click.Group):
         except Exception as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise  # `| head`: click knows what to do
-            with config.log_file().open("a") as log:
+            with resolve.log_file().open("a") as log:
                 traceback.print_exc(file=log)
-            click.echo(f"traceback: {config.log_file()}", err=True)
+            click.echo(f"traceback: {resolve.log_file()}", err=True)
             fail(ctx, exits.DaystoneError.exit_code, f"{type(error).__name__}: {error}")
 
     def resolve_command(
@@ -129,13 +129,13 @@ def _give(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -
             raise click.BadParameter(
                 f"wanted section.key=value, as in training.cadence=daily; found {text!r}", ctx, param
             )
-        config.give(section, key, value.strip())
+        resolve.give(section, key, value.strip())
 
 
 def _give_one(name: str, ctx: click.Context, param: click.Parameter, value: str | None) -> None:
     if value is not None:
         section, key = name.split(".")
-        config.give(section, key, value)
+        resolve.give(section, key, value)
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -171,7 +171,7 @@ def run_stage(stage: type[Stage], day: date) -> None:
         click.echo(f"nothing to do: {stage.dataset} of {day} is complete")
         say_changed()
         return
-    click.echo(f"log: {config.log_file()}", err=True)
+    click.echo(f"log: {resolve.log_file()}", err=True)
     with shown.run() as watcher:
         outcome = runner.run(task, watcher)
     say_changed()
@@ -196,7 +196,7 @@ def rebuild(stage: type[Stage], day: date) -> None:
     from tasks.verbs import rebuild as rebuilding
 
     task = runner.make(stage, day)
-    click.echo(f"log: {config.log_file()}", err=True)
+    click.echo(f"log: {resolve.log_file()}", err=True)
     with shown.run() as watcher:
         rebuilt = rebuilding.rebuild(task, watcher)
     raise_if_failed(rebuilt.outcome)
@@ -286,10 +286,10 @@ def sample(first: date, days: int, rows_per_day: int, seed: int, lake_root: str 
     """
     from tasks.verbs import sample as sampling
 
-    config.check_files()
+    check.configuration_files()
     if lake_root is not None:
-        config.give("lake", "root", lake_root)
-    root = config.default_lake()
+        resolve.give("lake", "root", lake_root)
+    root = resolve.default_lake()
     with shown.counted("sample days", days) as advance:
         place = sampling.write(root, first, days, rows_per_day, seed, advance)
     click.echo(f"{shown.count(days, 'day')} of {rows_per_day:,} applications have landed in {place}")

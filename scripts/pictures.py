@@ -26,7 +26,7 @@ import numpy as np
 
 import tasks
 from tasks import cadence
-from tasks.config import training
+from tasks.config.sections import training
 from tasks.stage import Dated, Stage
 from tasks.verbs.run import stages
 from tests import browser

@@ -8,12 +8,12 @@ Luigi finds them by ``luigi --module tasks BatchInference --date 2026-11-20``.
 
 import sys
 
-from tasks import config_files
+from tasks.config import files as config_files
 
 if "luigi" not in sys.modules:  # else it has read its files already
     config_files.check_before_luigi()
 
-from tasks import defaults  # it imports Luigi, which reads its files at once
+from tasks.config import defaults  # it imports Luigi, which reads its files at once
 
 defaults.install()
 

@@ -7,7 +7,7 @@ from datetime import date
 from spark_lib.errors import NoApprovedModel
 from spark_lib.lake import Manifest, days, resolved
 from tasks import cadence
-from tasks.config import Settings
+from tasks.config.settings import Settings
 from tasks.features import FeatureEngineering
 from tasks.raw import RawPartition
 from tasks.stage import Stage

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tasks.config import Settings
+    from tasks.config.settings import Settings
 
 
 def candidates(

@@ -21,7 +21,8 @@ from spark_lib import use_case as use_cases
 from spark_lib.errors import DaystoneError
 from spark_lib.lake import Partition, days, normalise_root
 from spark_lib.lake.lake import some
-from tasks import cadence, config, met
+from tasks import cadence, met
+from tasks.config import resolve, sections
 from tasks.log import logger
 from tasks.stage import Stage
 
@@ -156,8 +157,8 @@ def _rank(dataset: str) -> int:
 
 def _options(stage: Stage) -> str:
     """What has to be said again for a command to mean the same: what a command line said, and whose lake it is."""
-    said = {("lake", "root"): stage.lake} if stage.lake != normalise_root(config.default_lake()) else {}
-    if stage.use_case != use_cases.normalise(config.default_use_case()):
+    said = {("lake", "root"): stage.lake} if stage.lake != normalise_root(resolve.default_lake()) else {}
+    if stage.use_case != use_cases.normalise(resolve.default_use_case()):
         said["pipeline", "use_case"] = stage.use_case
     said = _typed() | said
     spelled = {("lake", "root"): "--lake-root ", ("pipeline", "use_case"): "--use-case "}
@@ -171,9 +172,9 @@ def _options(stage: Stage) -> str:
 
 def _typed() -> dict[tuple[str, str], str]:
     """What a command line, Luigi's or that of ``daystone``, says of our sections."""
-    found = config.all_given()
+    found = resolve.all_given()
     parser = CmdlineParser.get_instance()
-    for family, section in config.SECTIONS.items() if parser is not None else ():
+    for family, section in sections.SECTIONS.items() if parser is not None else ():
         for name, _ in section.get_params():
             value = getattr(parser.known_args, f"{family}_{name}", None)
             if value is not None:

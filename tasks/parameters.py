@@ -19,7 +19,7 @@ from luigi.setup_logging import InterfaceLogging
 from spark_lib import use_case
 from spark_lib.errors import DaystoneError
 from spark_lib.lake import normalise_root
-from tasks import defaults, value_rules
+from tasks.config import defaults, value_rules
 from tasks.log import logger
 
 USAGE = 2

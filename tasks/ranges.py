@@ -8,7 +8,7 @@ import luigi
 from luigi.tools.range import RangeDailyBase
 
 from spark_lib.errors import ConfigurationError, DamagedPartition
-from tasks import config, luigi_settings
+from tasks.config import check, luigi_settings, resolve
 from tasks.parameters import DayParameter, refusal_as_exit_code
 
 
@@ -48,7 +48,7 @@ def install() -> None:
 
     def checked_values(cls: type[RangeDailyBase], params: Any, args: Any, kwargs: Any) -> Any:
         with refusal_as_exit_code():
-            config.check_files()
+            check.configuration_files()
             luigi_settings.check()
             _check_types(cls, params)
         return get_values(cls, params, args, kwargs)
@@ -64,6 +64,6 @@ def install() -> None:
 def _check_types(ranges: type[RangeDailyBase], params: list[tuple[str, luigi.Parameter[Any]]]) -> None:
     """Raise ConfigurationError for a value of a file that is not of its type: Luigi would end with a traceback."""
     for name, parameter in params:
-        text = config.in_files(ranges.get_task_family(), name)
+        text = resolve.in_files(ranges.get_task_family(), name)
         if text is not None:
-            config.parsed(parameter, f"[{ranges.get_task_family()}] {name}", text)
+            resolve.parsed(parameter, f"[{ranges.get_task_family()}] {name}", text)

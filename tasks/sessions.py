@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from tasks import config
+from tasks.config import resolve
+from tasks.config.settings import Settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from spark_lib.session.sizes import Sized
 
 
-def start(settings: config.Settings, root: str, reads: Iterable[Sized] = ()) -> SparkSession:
+def start(settings: Settings, root: str, reads: Iterable[Sized] = ()) -> SparkSession:
     """The process's session for a lake, started on first use, fit for what is read. Raises ConfigurationError, JavaMissing."""
     from spark_lib.session import sizes
     from spark_lib.session.session import session
@@ -28,7 +29,7 @@ def start(settings: config.Settings, root: str, reads: Iterable[Sized] = ()) -> 
         master=values.master,
         driver_memory=values.driver_memory,
         conf=conf,
-        log_file=str(config.log_file()),
+        log_file=str(resolve.log_file()),
     )
     sizes.fit(started, reads, conf)
     return started

@@ -15,7 +15,9 @@ from spark_lib import use_case as use_cases
 from spark_lib.errors import BadData, ConfigurationError, DamagedPartition, DaystoneError
 from spark_lib.lake import Attempt, Documents, Input, Lake, Manifest, Partition, RawDays, Resolved, Rows
 from spark_lib.use_case import UseCase
-from tasks import config, luigi_settings, met, refused, sessions
+from tasks import met, refused, sessions
+from tasks.config import check, luigi_settings, resolve
+from tasks.config.settings import Settings
 from tasks.log import say_why
 from tasks.parameters import DayParameter, LakeParameter, UseCaseParameter, refusal_as_exit_code
 from tasks.targets import PartitionTarget
@@ -43,9 +45,9 @@ class Dated(luigi.Task):
             luigi_settings.check_class(cls)
             # A clone brings both: the configuration is read for a task that is asked for by name alone.
             if "use_case" not in kwargs:
-                kwargs = kwargs | {"use_case": config.default_use_case()}
+                kwargs = kwargs | {"use_case": resolve.default_use_case()}
             if "lake" not in kwargs:
-                kwargs = kwargs | {"lake": config.default_lake()}
+                kwargs = kwargs | {"lake": resolve.default_lake()}
             values = super().get_param_values(params, args, kwargs)
             named = dict(values)
             _check_once(named["use_case"])
@@ -57,8 +59,8 @@ class Dated(luigi.Task):
         return use_cases.load(self.use_case)
 
     @cached_property
-    def settings(self) -> config.Settings:
-        return config.Settings(self.use_case, self.case)
+    def settings(self) -> Settings:
+        return Settings(self.use_case, self.case)
 
     def complete(self) -> bool:
         with self.refusal_said():
@@ -265,9 +267,9 @@ def _check_once(use_case: str) -> None:
     """Check the configuration when the first task of a use case is made, never at import."""
     if use_case in _CHECKED:
         return
-    config.check_files()
+    check.configuration_files()
     luigi_settings.check()
-    settings = config.Settings(use_case, use_cases.load(use_case))
+    settings = Settings(use_case, use_cases.load(use_case))
     settings.check()
     settings.connect()
     _CHECKED.add(use_case)
@@ -277,5 +279,5 @@ def _check_server_once(use_case: str, lake: str) -> None:
     """Check what names the S3 server of a lake when its first task is made: before a process asks anything of it."""
     if (use_case, lake) in _CHECKED_SERVERS:
         return
-    config.Settings(use_case, use_cases.load(use_case)).check_server(lake)
+    Settings(use_case, use_cases.load(use_case)).check_server(lake)
     _CHECKED_SERVERS.add((use_case, lake))

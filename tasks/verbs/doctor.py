@@ -19,12 +19,14 @@ from spark_lib.errors import ConfigurationError, DaystoneError
 from spark_lib.lake.feeds import landed
 from spark_lib.lake.stores import s3_client
 from spark_lib.session import environment, java, jvm
-from tasks import config, config_files, defaults, luigi_settings, sessions
+from tasks import sessions
+from tasks.config import check, defaults, luigi_settings, resolve, sections
+from tasks.config import files as config_files
 from tasks.verbs import run as runner
 from tasks.verbs.place import Place, configured
 
 #: The sections whose values are shown: ours, and those of Luigi's that change what a run does and hold no secrets.
-SHOWN = (*config.SECTIONS, "core", "worker", "scheduler", "retcode", "RangeDaily")
+SHOWN = (*sections.SECTIONS, "core", "worker", "scheduler", "retcode", "RangeDaily")
 PYTHONS = ((3, 11), (3, 12), (3, 13))
 PACKAGES = (
     "luigi", "pyspark", "pyarrow", "numpy", "pandas", "onnx", "onnxmltools", "onnxruntime", "click", "rich",
@@ -50,7 +52,7 @@ def examine(spark: bool = False) -> Iterator[Finding]:
     yield from (Finding("configuration", False, str(error)) for error in refused)
     if refused:
         return  # what follows depends on it
-    yield from _told("log", lambda: [Finding("log", True, str(config.log_file()))])
+    yield from _told("log", lambda: [Finding("log", True, str(resolve.log_file()))])
     yield from _told("scheduler", _scheduler)
     try:
         place = configured()
@@ -58,7 +60,7 @@ def examine(spark: bool = False) -> Iterator[Finding]:
         yield Finding("use case", False, str(error))
         return
     except Exception as error:
-        text = f"{config.default_use_case()} cannot be imported: {type(error).__name__}: {error}"
+        text = f"{resolve.default_use_case()} cannot be imported: {type(error).__name__}: {error}"
         yield Finding("use case", False, f"{text}. Next: mend its module, or what it imports")
         return
     yield Finding("use case", True, f"{place.use_case} ({type(place.case).__module__}:{type(place.case).__name__})")
@@ -143,7 +145,7 @@ def _configuration(refused: set[str]) -> Iterator[Finding]:
 def _refused() -> list[ConfigurationError]:
     """What is wrong with files, and with values of ours and of Luigi's by themselves: all of it at once."""
     files = config_files.refusals(defaults.files())
-    return [*files, *config.refused_values(), *luigi_settings.refusals()]
+    return [*files, *check.refused_values(), *luigi_settings.refusals()]
 
 
 def _settings(place: Place) -> Iterator[Finding]:
@@ -155,7 +157,7 @@ def _settings(place: Place) -> Iterator[Finding]:
 def _is_default(section: str, key: str, value: str) -> bool:
     if key == "no_configure_logging" or defaults.DEFAULTS.get(section, {}).get(key) == value:
         return True
-    family = config.SECTIONS.get(section)
+    family = sections.SECTIONS.get(section)
     parameters = dict(family.get_params()) if family else {}
     return key in parameters and str(parameters[key]._default) == value
 
@@ -172,7 +174,7 @@ def _shown(section: str, key: str, value: str) -> str:
 
 def _origin(files: list[str], section: str, key: str) -> str:
     """Who said a value: an option, or the last file that has it."""
-    if config.given(section, key):
+    if resolve.given(section, key):
         return "the command line"
     found = ""
     for file in files:

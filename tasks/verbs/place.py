@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from spark_lib import use_case as use_cases
 from spark_lib.lake import Lake, RawFeed
 from spark_lib.use_case import UseCase
-from tasks import config, luigi_settings
+from tasks.config import check, luigi_settings, resolve
+from tasks.config.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Place:
 
     use_case: str
     case: UseCase
-    settings: config.Settings
+    settings: Settings
     partitions: Lake
 
     @property
@@ -27,11 +28,11 @@ class Place:
 
 def configured() -> Place:
     """Raises ConfigurationError where the configuration names nothing that can be used."""
-    config.check_files()
+    check.configuration_files()
     luigi_settings.check()
-    name = use_cases.normalise(config.default_use_case())
+    name = use_cases.normalise(resolve.default_use_case())
     case = use_cases.load(name)
-    settings = config.Settings(name, case)
+    settings = Settings(name, case)
     settings.check()
     settings.connect()
-    return Place(name, case, settings, Lake(config.default_lake(), use_cases.directory(name)))
+    return Place(name, case, settings, Lake(resolve.default_lake(), use_cases.directory(name)))

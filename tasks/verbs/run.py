@@ -23,10 +23,11 @@ from luigi.rpc import RPCError
 import tasks
 from spark_lib import __version__ as VERSION
 from spark_lib.errors import BadData, DaystoneError
-from tasks import changed, config
+from tasks import changed
+from tasks.config import resolve
+from tasks.config.value_rules import without_password
 from tasks.log import logger
 from tasks.stage import PROGRESS, REFUSED, Stage
-from tasks.value_rules import without_password
 from tasks.verbs.exits import NotRun, RunByAnother, SchedulerUnreachable
 
 _ANSWER_SECONDS = 10
@@ -117,7 +118,7 @@ def run(stage: Stage, watcher: Watcher) -> Outcome:
     if stage.complete():
         return Outcome(stage, [])
     began = time.monotonic()
-    with chatter_in(config.log_file()), _Seen(watcher).listening() as seen:
+    with chatter_in(resolve.log_file()), _Seen(watcher).listening() as seen:
         find_scheduler()
         try:
             result = luigi.build([stage], detailed_summary=True)

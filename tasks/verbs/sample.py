@@ -8,7 +8,9 @@ from datetime import date, timedelta
 
 from spark_lib import use_case as use_cases
 from spark_lib.lake import Lake, RawFeed
-from tasks import cadence, config
+from tasks import cadence
+from tasks.config import resolve
+from tasks.config.settings import Settings
 
 USE_CASE = "credit_risk"
 
@@ -32,7 +34,7 @@ def write(root: str, first: date, days: int, rows_per_day: int, seed: int, on_da
 def next_command(root: str, first: date, days: int) -> str:
     """The command that builds the predictions of the sample's last day."""
     command = ["luigi", "--module", "tasks", "BatchInference", "--date", str(_last(first, days)), "--lake-root", root]
-    if config.default_use_case() != USE_CASE:
+    if resolve.default_use_case() != USE_CASE:
         command += ["--pipeline-use-case", USE_CASE]
     if _settings().first_date != first:
         command += ["--pipeline-first-date", str(first)]
@@ -54,7 +56,7 @@ def _last(first: date, days: int) -> date:
     return first + timedelta(days=days - 1)
 
 
-def _settings() -> config.Settings:
-    settings = config.Settings(USE_CASE, use_cases.load(USE_CASE))
+def _settings() -> Settings:
+    settings = Settings(USE_CASE, use_cases.load(USE_CASE))
     settings.check()
     return settings

@@ -12,7 +12,7 @@ from spark_lib.lake import Manifest, Partition, RawFeed, days
 from spark_lib.lake.feeds import landed
 from spark_lib.models.card import Verdict
 from tasks import cadence
-from tasks.config import Settings
+from tasks.config.settings import Settings
 from tasks.verbs.place import Place
 from tasks.verbs.run import stages
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.cadence import candidates, first_training, on_cadence, window
-from tasks.config import CADENCES
+from tasks.config.sections import CADENCES
 
 FIRST = date(2026, 1, 1)
 dates = st.dates(date(2020, 1, 1), date(2030, 1, 1))

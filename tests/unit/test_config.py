@@ -16,7 +16,8 @@ from spark_lib import use_case as use_cases
 from spark_lib.errors import ConfigurationError
 from spark_lib.lake import Dialect
 from spark_lib.use_case import Feed
-from tasks import config
+from tasks.config import check
+from tasks.config.settings import Settings
 from tests.processes import Commands
 from tests.unit.stubs import cases
 from tests.unit.stubs.stages import Leaf
@@ -31,8 +32,8 @@ TRAINING_KEYS = (
 )
 
 
-def settings(name: str = LOANS) -> config.Settings:
-    return config.Settings(name, use_cases.load(name))
+def settings(name: str = LOANS) -> Settings:
+    return Settings(name, use_cases.load(name))
 
 
 def shown(
@@ -491,7 +492,7 @@ def test_a_configuration_file_that_was_asked_for_has_to_be_there(
     monkeypatch.setenv("LUIGI_CONFIG_PATH", str(tmp_path / "none.cfg"))
 
     with pytest.raises(ConfigurationError) as caught:
-        config.check_files()
+        check.configuration_files()
 
     assert str(caught.value) == (
         f"LUIGI_CONFIG_PATH: wanted a file; found {tmp_path}/none.cfg, which is not there. Next: correct or unset it"

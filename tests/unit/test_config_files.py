@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from spark_lib.errors import ConfigurationError
-from tasks import config_files, defaults
+from tasks.config import defaults
+from tasks.config import files as config_files
 from tests.processes import ROOT, Commands, Result
 from tests.unit.verbs import RUN_PY, Verbs, last_line
 

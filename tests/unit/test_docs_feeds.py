@@ -14,7 +14,8 @@ from spark_lib.errors import BadData
 from spark_lib.frames import delimited
 from spark_lib.lake import RawFeed
 from spark_lib.use_case import Feature, Feed, Label, UseCase
-from tasks import config
+from tasks.config import resolve, sections
+from tasks.config.settings import Settings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "feeds.md").read_text()
 EXAMPLES = re.findall(r"```ini\n(.*?)```\n```csv ?(\S*)\n(.*?)```\n```text\n(.*?)```", PAGE, re.DOTALL)
@@ -30,8 +31,8 @@ def feed_of(settings: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> RawFe
     parser.read_string(settings)
     for section in parser.sections():
         for key, value in parser.items(section):
-            monkeypatch.setitem(config._GIVEN, (section, key), value)
-    return config.Settings("shop", Shop()).feed(str(root), "orders")
+            monkeypatch.setitem(resolve._GIVEN, (section, key), value)
+    return Settings("shop", Shop()).feed(str(root), "orders")
 
 
 class Shop(UseCase):
@@ -90,7 +91,7 @@ def test_every_option_stands_on_the_page_with_an_example_of_it() -> None:
     options = set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE))
     shared = {"path", "format", "flag", "min_rows"}
 
-    assert options == {name for name, _ in config.raw.get_params()} - shared
+    assert options == {name for name, _ in sections.raw.get_params()} - shared
     assert options <= {key for settings, *_ in EXAMPLES for key in re.findall(r"^(\w+) =", settings, re.MULTILINE)}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from spark_lib.errors import ConfigurationError
-from tasks import luigi_settings
+from tasks.config import luigi_settings
 from tests.processes import Commands, Result
 from tests.unit.stubs.stages import Leaf
 from tests.unit.stubs.stublake import LOANS, configure

@@ -12,7 +12,7 @@ import pytest
 from spark_lib import use_case as use_cases
 from spark_lib.lake import Documents, Lake, RawFeed
 from spark_lib.lake.feeds import landed
-from tasks.config import Settings
+from tasks.config.settings import Settings
 from tasks.verbs.place import Place
 from tasks.verbs.status import Report, State, report
 from tests.unit.lakes import open_attempt, publish

@@ -9,7 +9,8 @@ import pytest
 
 from spark_lib import use_case as use_cases
 from spark_lib.errors import ConfigurationError
-from tasks import config, value_rules
+from tasks.config import value_rules
+from tasks.config.settings import Settings
 from tests.processes import Commands
 from tests.unit.stubs import cases
 from tests.unit.stubs.stages import Leaf
@@ -112,7 +113,7 @@ def test_a_password_of_a_url_is_not_shown() -> None:
 def test_json_may_have_quotes_and_lines_and_signs_inside(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     configure(monkeypatch, "[spark]\nconf = {}\n".format(text.replace("\n", "\n  ")))
 
-    config.Settings(LOANS, use_cases.load(LOANS)).check()
+    Settings(LOANS, use_cases.load(LOANS)).check()
 
 
 @pytest.mark.parametrize(
@@ -135,7 +136,7 @@ def of_file(monkeypatch: pytest.MonkeyPatch, text: str) -> str:
     """What the settings say of a file."""
     configure(monkeypatch, text)
     with pytest.raises(ConfigurationError) as caught:
-        config.Settings(LOANS, use_cases.load(LOANS)).check()
+        Settings(LOANS, use_cases.load(LOANS)).check()
     return str(caught.value)
 
 

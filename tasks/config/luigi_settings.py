@@ -24,7 +24,9 @@ from luigi.worker import _WAIT_INTERVAL_EPS as _SHORTEST_WAIT
 from luigi.worker import worker
 
 from spark_lib.errors import ConfigurationError
-from tasks import config, config_files, defaults, value_rules
+from tasks.config import defaults, resolve, value_rules
+from tasks.config import files as config_files
+from tasks.config.check import refused_value
 
 _SECTIONS: tuple[type[luigi.Config], ...] = (core, worker, retcode, scheduler, execution_summary)
 #: Sections whose values are looked at for how they are written: those above, and those of Luigi's ranges.
@@ -205,7 +207,7 @@ def _badly_written() -> Iterator[ConfigurationError]:
     parser = get_config()
     for section in _WRITTEN:
         for key in parser.options(section) if parser.has_section(section) else ():
-            error = config.refused_value(section, key)
+            error = refused_value(section, key)
             if error:
                 yield error
 
@@ -216,7 +218,7 @@ def _value(section: type[luigi.Config], name: str, parameter: luigi.Parameter[An
         return parameter.task_value(section.get_task_family(), name)
     except (ValueError, TypeError, ParameterException) as error:
         place, text = _said(section, name)
-        config.parsed(parameter, place, text)
+        resolve.parsed(parameter, place, text)
         raise ConfigurationError(place, "a value that Luigi can read", repr(text), "correct it") from error
 
 
@@ -229,9 +231,9 @@ def _said(section: type[luigi.Config], name: str) -> tuple[str, str]:
         return f"--{'' if section is core else family + '-'}{name}".replace("_", "-"), str(given)
     old = parameter._config_path
     for place, key in [(family, name), *([(old["section"], old["name"])] if old else [])]:
-        text = config.in_files(place, key)
+        text = resolve.in_files(place, key)
         if text is not None:
-            return (f"--set {place}.{key}" if config.given(place, key) else f"[{place}] {key}"), text
+            return (f"--set {place}.{key}" if resolve.given(place, key) else f"[{place}] {key}"), text
     return f"[{family}] {name}", ""
 
 

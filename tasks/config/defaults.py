@@ -19,10 +19,10 @@ from luigi import batch_notifier, notifications
 from luigi.cmdline_parser import CmdlineParser
 from luigi.configuration import LuigiConfigParser, get_config
 
-from tasks import config_files
-from tasks.log import logger
+from tasks.config import files as config_files
 
-CHECKOUT_FILE = Path(__file__).resolve().parent.parent / "config" / "luigi.cfg"
+_logger = logging.getLogger("luigi-interface.daystone")  # that of tasks.graph.log, which lies above
+CHECKOUT_FILE = Path(__file__).resolve().parents[2] / "config" / "luigi.cfg"
 
 DEFAULTS = {
     # Luigi takes the maximum of those that apply: their order matters.
@@ -112,7 +112,7 @@ def _outlived(send: Callable[..., None]) -> Callable[..., None]:
         try:
             send(*args, **kwargs)
         except Exception as error:
-            logger.warning("Luigi's mail could not be sent: %s: %s", type(error).__name__, error)
+            _logger.warning("Luigi's mail could not be sent: %s: %s", type(error).__name__, error)
         finally:
             notifications.logger.removeFilter(_as_warning)
 

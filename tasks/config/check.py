@@ -1,0 +1,206 @@
+"""What cannot work: values, sections and keys that are refused before anything runs, each by its name."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import luigi
+from luigi.configuration import get_config
+
+from spark_lib.errors import ConfigurationError, did_you_mean
+from spark_lib.lake import RawFeed
+from spark_lib.lake.feeds.dialect import is_held
+from spark_lib.lake.feeds.raw import not_held
+from spark_lib.lake.stores.s3_settings import Said, checked_url
+from spark_lib.learning.choices import BALANCING, CALIBRATION, CONSTANT_COLUMNS, SPLITS, check_calibration
+from spark_lib.use_case import Feed, UseCase, ddl, load, shipped
+from tasks.config import defaults, files, resolve, value_rules
+from tasks.config.sections import CADENCES, SECTIONS, SHARED, raw
+
+if TYPE_CHECKING:
+    from tasks.config.settings import Settings
+
+#: Proportions of [training] that may be 0 and 1.
+_SHARES = ("min_area_under_roc", "min_area_under_pr", "max_calibration_error", "max_unlabelled", "champion_margin")
+#: A hundred years.
+MOST_DAYS = 36_500
+#: Spark's own limit of a tree's depth.
+DEEPEST = 30
+
+
+def values(settings: Settings) -> None:
+    """Raise ConfigurationError for the first value, but those of feeds, that cannot work."""
+    training, lake, spark = settings.training, settings.lake, settings.spark
+    for name, choices in (
+        ("cadence", CADENCES),
+        ("split", SPLITS),
+        ("balancing", BALANCING),
+        ("calibration", CALIBRATION),
+        ("constant_columns", CONSTANT_COLUMNS),
+    ):
+        _one_of("training", name, getattr(training, name), choices)
+    for name in ("window_days", "max_candidates", "trees", "depth", "smote_neighbours", "bootstrap_replicates"):
+        _at_least("training", name, getattr(training, name), 1)
+    _between(
+        "training", "depth", training.depth, training.depth <= DEEPEST, f"from 1 to {DEEPEST}, as Spark's trees are"
+    )
+    for name in ("label_delay_days", "min_positives", "seed"):
+        _at_least("training", name, getattr(training, name), 0)
+    for name in ("window_days", "label_delay_days", "max_candidates"):
+        bounds = f"of at most {MOST_DAYS:,}"
+        _between("training", name, getattr(training, name), getattr(training, name) <= MOST_DAYS, bounds)
+    if not isinstance(spark.conf, Mapping):
+        wanted = 'a JSON object of Spark\'s settings, as {"spark.ui.port": "4050"}'
+        raise ConfigurationError("[spark] conf", wanted, "JSON that is none", "correct it")
+    if lake.endpoint:
+        checked_url(Said(lake.endpoint, settings.said_by("lake", "endpoint")))
+    _at_least("lake", "max_records_per_file", lake.max_records_per_file, 1)
+    hours = lake.max_attempt_hours
+    _between("lake", "max_attempt_hours", hours, hours > 0, "above 0")
+    if spark.shuffle_partitions is not None:
+        _at_least("spark", "shuffle_partitions", spark.shuffle_partitions, 1)
+    for name in _SHARES:
+        _between("training", name, getattr(training, name), 0.0 <= getattr(training, name) <= 1.0, "from 0 to 1")
+    for name in ("train_validation_split_proportion", "confidence"):
+        _between("training", name, getattr(training, name), 0.0 < getattr(training, name) < 1.0, "between 0 and 1")
+    draws = math.ceil(2 / (1 - training.confidence) - 1e-9)
+    enough = f"{draws} or more, for the ends of an interval of confidence {training.confidence:g}"
+    _between(
+        "training",
+        "bootstrap_replicates",
+        training.bootstrap_replicates,
+        training.bootstrap_replicates >= draws,
+        enough,
+    )
+    ratio, apart = training.target_ratio, training.calibration_proportion
+    _between("training", "target_ratio", ratio, 0.0 < ratio <= 1.0, "above 0, at most 1")
+    least = 0.0 <= apart < training.train_validation_split_proportion
+    _between("training", "calibration_proportion", apart, least, "from 0, below train_validation_split_proportion")
+    check_calibration(training.calibration, training.balancing, apart)
+
+
+def feed(where: RawFeed, declared: Feed) -> None:
+    """Raise ConfigurationError for a feed whose settings, or the columns of which, cannot work."""
+    _at_least(f"raw.{where.name}", "min_rows", where.min_rows, 0)
+    for column in ddl.columns(declared.schema) if where.format == "csv" else ():
+        if not is_held(column.kind):
+            raise not_held(where, column.name, column.kind)
+
+
+def configuration_files() -> None:
+    """Raise ConfigurationError for a file that is there, or was asked for, and cannot be read whole: Luigi would go on
+    without it, and build in another lake."""
+    files.check(defaults.files())
+
+
+def refused_values() -> Iterator[ConfigurationError]:
+    """Each value of our sections that is refused for how it is written, whether it is the one that holds or not."""
+    parser = get_config()
+    for section in parser.sections():
+        if section.partition(".")[0] in SECTIONS:
+            for key in parser.options(section):
+                error = refused_value(section, key)
+                if error:
+                    yield error
+
+
+def refused_value(section: str, key: str) -> ConfigurationError | None:
+    """Why a value of any section is refused for how it is written, or cannot be expanded; else None."""
+    place = f"--set {section}.{key}" if resolve.given(section, key) else f"[{section}] {key}"
+    try:
+        return value_rules.refusal(
+            place, resolve.in_files(section, key) or "", (section.partition(".")[0], key) == ("spark", "conf")
+        )
+    except ConfigurationError as unexpanded:
+        return unexpanded
+
+
+def names(use_case: str, case: UseCase) -> None:
+    """Raise ConfigurationError for a section or key that looks like one of ours and is none."""
+    parser = get_config()
+    suffixes = {
+        "",
+        *(f".{feed}" for feed in case.feeds),
+        f".{use_case}",
+        *(f".{feed}.{use_case}" for feed in case.feeds),
+    }
+    for section in parser.sections():
+        family, dot, suffix = section.partition(".")
+        if family in SECTIONS:
+            keys = [name for name, _ in SECTIONS[family].get_params()]
+            for key in parser.options(section):
+                if key not in keys and key not in parser.defaults():
+                    raise ConfigurationError(
+                        f"[{section}] {key}",
+                        f"one of {', '.join(keys)}",
+                        f"an unknown key{did_you_mean(key, keys)}",
+                        "correct or remove it",
+                    )
+                if dot and (family, key) in SHARED:
+                    raise ConfigurationError(
+                        f"[{section}] {key}", f"it in [{family}]: it is one for all use cases", "it here", "move it"
+                    )
+            if family == "raw" and suffix == use_case and suffix not in case.feeds:
+                raise ConfigurationError(
+                    f"[{section}]",
+                    "a section of a feed",
+                    "one of all feeds of a use case",
+                    f"name the feed: [raw.FEED.{suffix}]",
+                )
+            if dot and f".{suffix}" not in suffixes and not _of_another_use_case(family, suffix):
+                _refuse_near_miss(section, [family + known for known in suffixes if known])
+        elif family not in luigi.task_register.Register.task_names() or family.lower() in SECTIONS:
+            _refuse_near_miss(section, list(SECTIONS))
+    families = SECTIONS | {f"raw.{feed}": raw for feed in case.feeds}
+    settings = [f"{family}.{key}" for family, section in families.items() for key, _ in section.get_params()]
+    for setting in case.settings:
+        if tuple(setting.rsplit(".", 1)) in SHARED:
+            raise ConfigurationError(
+                f"setting {setting!r} of use case {use_case}",
+                "a setting of one use case",
+                "one that is the same for all",
+                "remove it there, and set it in luigi.cfg",
+            )
+        if setting not in settings:
+            raise ConfigurationError(
+                f"setting {setting!r} of use case {use_case}",
+                "section.key of the configuration",
+                f"an unknown key{did_you_mean(setting, settings)}",
+                "correct or remove it",
+            )
+
+
+def _of_another_use_case(family: str, suffix: str) -> bool:
+    name = suffix.partition(".")[2] if family == "raw" else suffix
+    try:
+        load(name if name in shipped() else ":".join(name.rsplit(".", 1)))
+    except (ConfigurationError, ImportError):
+        return False
+    return True
+
+
+def _refuse_near_miss(section: str, known: list[str]) -> None:
+    """A section of something else is none of our business; one that differs from ours by a letter is a slip."""
+    close = difflib.get_close_matches(section.lower(), known, n=1, cutoff=0.8)
+    if close:
+        raise ConfigurationError(
+            f"[{section}]", "a known section", f"an unknown one (did you mean {close[0]!r}?)", "correct or remove it"
+        )
+
+
+def _one_of(section: str, name: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        found = repr(value) + did_you_mean(value, choices)
+        raise ConfigurationError(f"[{section}] {name}", f"one of {', '.join(choices)}", found, "correct it")
+
+
+def _at_least(section: str, name: str, value: float, least: float) -> None:
+    _between(section, name, value, value >= least, f"of at least {least}")
+
+
+def _between(section: str, name: str, value: float, good: bool, bounds: str) -> None:
+    if not good:
+        raise ConfigurationError(f"[{section}] {name}", f"a value {bounds}", f"{value}", "correct it")

@@ -1,0 +1,124 @@
+"""The configuration of one use case, as its stages ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from datetime import date
+from typing import Any
+
+from spark_lib.errors import ConfigurationError, did_you_mean
+from spark_lib.lake import Dialect, RawFeed, is_s3
+from spark_lib.lake.stores import s3_client
+from spark_lib.use_case import UseCase, directory
+from tasks.config import check, resolve
+from tasks.config.resolve import Section
+from tasks.config.sections import lake, pipeline, raw, spark, training
+
+
+class Settings:
+    """The resolved configuration of one use case."""
+
+    def __init__(self, name: str, case: UseCase) -> None:
+        self._name = directory(name)
+        self._case = case
+
+    @property
+    def lake(self) -> lake:
+        return self._section(lake)
+
+    @property
+    def pipeline(self) -> pipeline:
+        return self._section(pipeline)
+
+    @property
+    def training(self) -> training:
+        return self._section(training)
+
+    @property
+    def spark(self) -> spark:
+        return self._section(spark)
+
+    @property
+    def first_date(self) -> date:
+        """The day on which history begins. Raises ConfigurationError where nobody has said it."""
+        first: date | None = self.pipeline.first_date
+        if first is None:
+            raise ConfigurationError(
+                "[pipeline] first_date",
+                "the first day that has landed",
+                f"none, and the use case {self._name} declares none",
+                "set it in luigi.cfg or with --pipeline-first-date",
+            )
+        return first
+
+    def feed(self, root: str, feed: str) -> RawFeed:
+        """Where and how a feed lands. Raises ConfigurationError for one that the use case does not declare."""
+        if feed not in self._case.feeds:
+            raise ConfigurationError(
+                f"feed {feed!r}",
+                f"one of {', '.join(self._case.feeds)}",
+                f"no such feed in the use case {self._name}{did_you_mean(feed, self._case.feeds)}",
+                "correct it",
+            )
+        values = self._section(raw, feed)
+        dialect = Dialect(**{option.name: getattr(values, option.name) for option in fields(Dialect)})
+        return RawFeed(feed, root, self._name, values.path, values.format, values.flag, values.min_rows, dialect)
+
+    def dialects(self, root: str, feeds: Sequence[str]) -> dict[str, Any]:
+        """Each option of those feeds that land as CSV, by its name in the configuration."""
+        return {
+            f"{feed.section}.{option}": value
+            for feed in (self.feed(root, name) for name in feeds)
+            if feed.format == "csv"
+            for option, value in asdict(feed.dialect).items()
+        }
+
+    def on_s3(self, root: str) -> bool:
+        """Whether the lake or any feed lies on S3."""
+        return any(map(is_s3, [root, *(self.feed(root, feed).directory(date.min) for feed in self._case.feeds)]))
+
+    def connect(self) -> None:
+        """Tell this process how its configuration reaches S3."""
+        values = self.lake
+        s3_client.configure(
+            values.endpoint, values.trust_unconditional_puts, values.cache, endpoint_by=self.said_by("lake", "endpoint")
+        )
+
+    def check_server(self, root: str) -> None:
+        """See, where the lake or a feed lies on S3, that its server is named so that it can be asked.
+
+        Raises ConfigurationError for a variable, a setting or a file of AWS's tools that cannot be used.
+        """
+        if self.on_s3(root):
+            s3_client.server()
+
+    def said_by(self, family: str, key: str) -> str:
+        """The option or the setting that has set a value; its usual name where nothing has."""
+        texts = resolve.texts(family, key, self._sections(family, ""), self._defaults(family, ""))
+        return next((place for place, _ in texts), f"[{family}] {key}")
+
+    def check(self) -> None:
+        """Resolve and check everything. Raises ConfigurationError for the first value that cannot work."""
+        check.names(self._name, self._case)
+        check.values(self)
+        _ = self.first_date
+        for feed, declared in self._case.feeds.items():
+            check.feed(self.feed("", feed), declared)
+
+    def _section(self, section: type[Section], feed: str = "") -> Section:
+        family = section.__name__
+        return section(**dict(resolve.values(section, self._sections(family, feed), self._defaults(family, feed))))
+
+    def _sections(self, family: str, feed: str) -> list[str]:
+        of_feed = [f"{family}.{feed}.{self._name}", f"{family}.{feed}"] if feed else [f"{family}.{self._name}"]
+        return [*of_feed, family]
+
+    def _defaults(self, family: str, feed: str) -> dict[str, Any]:
+        prefixes = [f"{family}.", f"{family}.{feed}."] if feed else [f"{family}."]  # the last one wins
+        return {
+            key.removeprefix(prefix): value
+            for prefix in prefixes
+            for key, value in self._case.settings.items()
+            if key.startswith(prefix)
+        }
