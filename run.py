@@ -30,7 +30,7 @@ except Exception as refused:  # a ConfigurationError: Luigi reads its files when
     sys.exit(refused.exit_code)
 
 if TYPE_CHECKING:
-    from tasks.stage import Stage
+    from tasks.graph.stage import Stage
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 ALSO_SHOWN = 5

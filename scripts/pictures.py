@@ -25,9 +25,9 @@ from types import SimpleNamespace
 import numpy as np
 
 import tasks
-from tasks import cadence
 from tasks.config.sections import training
-from tasks.stage import Dated, Stage
+from tasks.graph import cadence
+from tasks.graph.stage import Dated, Stage
 from tasks.verbs.run import stages
 from tests import browser
 

@@ -1,7 +1,7 @@
 """The errors that Daystone raises: one small tree, each with where, wanted, found and the next step.
 
 ``exit_code`` is what ``run.py`` (and the ``daystone`` command) exits with when that error is the reason;
-Luigi's own command line knows six codes only and maps the tree onto them (see ``tasks/stage.py``).
+Luigi's own command line knows six codes only and maps the tree onto them (see ``tasks/graph/stage.py``).
 """
 
 from __future__ import annotations

@@ -6,11 +6,11 @@ from datetime import date
 
 from spark_lib.errors import NoApprovedModel
 from spark_lib.lake import Manifest, days, resolved
-from tasks import cadence
 from tasks.config.settings import Settings
 from tasks.features import FeatureEngineering
+from tasks.graph import cadence
+from tasks.graph.stage import Stage
 from tasks.raw import RawPartition
-from tasks.stage import Stage
 
 
 class Balancing(Stage):

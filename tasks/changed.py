@@ -21,10 +21,10 @@ from spark_lib import use_case as use_cases
 from spark_lib.errors import DaystoneError
 from spark_lib.lake import Partition, days, normalise_root
 from spark_lib.lake.lake import some
-from tasks import cadence, met
 from tasks.config import resolve, sections
-from tasks.log import logger
-from tasks.stage import Stage
+from tasks.graph import cadence, met
+from tasks.graph.log import logger
+from tasks.graph.stage import Stage
 
 #: The datasets with settings, and those that are built from some: each before what it is built from.
 _BACK = ("predictions", "selection", "model", "balanced")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from spark_lib.lake import Manifest
 from tasks.features import FeatureEngineering
+from tasks.graph.stage import Stage
 from tasks.selection import ModelSelection
-from tasks.stage import Stage
 
 
 class BatchInference(Stage):

@@ -9,9 +9,9 @@ import luigi
 from luigi.retcodes import retcode
 
 from spark_lib.errors import DaystoneError
-from tasks.parameters import refusal_as_exit_code
-from tasks.stage import Dated
-from tasks.targets import RawTarget
+from tasks.graph.parameters import refusal_as_exit_code
+from tasks.graph.stage import Dated
+from tasks.graph.targets import RawTarget
 
 
 class RawPartition(Dated, luigi.ExternalTask):

@@ -12,9 +12,9 @@ from spark_lib.errors import DamagedPartition, NoApprovedModel
 from spark_lib.lake import Manifest, Partition
 from spark_lib.models.card import Verdict
 from tasks.balancing import Balancing, nothing_to_train_on
-from tasks.cadence import candidates
-from tasks.log import logger
-from tasks.stage import Awaited, Stage, previous
+from tasks.graph.cadence import candidates
+from tasks.graph.log import logger
+from tasks.graph.stage import Awaited, Stage, previous
 from tasks.training import Training
 
 _AROUND = 7  # days whose comparisons are taken over

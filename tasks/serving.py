@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tasks.graph.stage import Stage
 from tasks.raw import RawPartition
-from tasks.stage import Stage
 
 
 class ServingFeatures(Stage):

@@ -11,9 +11,9 @@ from spark_lib.lake import Manifest, Partition
 from spark_lib.models.card import Verdict
 from spark_lib.problems import gates
 from tasks.balancing import Balancing
-from tasks.cadence import candidates
-from tasks.log import logger
-from tasks.stage import Awaited, Stage, previous
+from tasks.graph.cadence import candidates
+from tasks.graph.log import logger
+from tasks.graph.stage import Awaited, Stage, previous
 
 
 class Training(Stage):

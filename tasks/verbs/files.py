@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from spark_lib.lake import Partition
-from tasks.stage import Stage
+from tasks.graph.stage import Stage
 
 
 def partition(stage: type[Stage], day: date) -> Partition:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from spark_lib.lake import Partition
-from tasks.stage import Stage
+from tasks.graph.stage import Stage
 from tasks.verbs.run import Outcome, Watcher, run, stages
 
 

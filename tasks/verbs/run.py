@@ -26,8 +26,8 @@ from spark_lib.errors import BadData, DaystoneError
 from tasks import changed
 from tasks.config import resolve
 from tasks.config.value_rules import without_password
-from tasks.log import logger
-from tasks.stage import PROGRESS, REFUSED, Stage
+from tasks.graph.log import logger
+from tasks.graph.stage import PROGRESS, REFUSED, Stage
 from tasks.verbs.exits import NotRun, RunByAnother, SchedulerUnreachable
 
 _ANSWER_SECONDS = 10

@@ -8,9 +8,9 @@ from datetime import date, timedelta
 
 from spark_lib import use_case as use_cases
 from spark_lib.lake import Lake, RawFeed
-from tasks import cadence
 from tasks.config import resolve
 from tasks.config.settings import Settings
+from tasks.graph import cadence
 
 USE_CASE = "credit_risk"
 

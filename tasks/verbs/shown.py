@@ -15,7 +15,7 @@ from tasks.verbs import run as runner
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from tasks.stage import Stage
+    from tasks.graph.stage import Stage
     from tasks.verbs.status import Cell, Report
 
 BAR_CELLS = 24

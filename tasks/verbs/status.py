@@ -11,8 +11,8 @@ from spark_lib.errors import ConfigurationError, DamagedPartition
 from spark_lib.lake import Manifest, Partition, RawFeed, days
 from spark_lib.lake.feeds import landed
 from spark_lib.models.card import Verdict
-from tasks import cadence
 from tasks.config.settings import Settings
+from tasks.graph import cadence
 from tasks.verbs.place import Place
 from tasks.verbs.run import stages
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.cadence import candidates, first_training, on_cadence, window
 from tasks.config.sections import CADENCES
+from tasks.graph.cadence import candidates, first_training, on_cadence, window
 
 FIRST = date(2026, 1, 1)
 dates = st.dates(date(2020, 1, 1), date(2030, 1, 1))

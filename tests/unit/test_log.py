@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks import log
+from tasks.graph import log
 from tests.processes import Commands
 from tests.unit.stubs.stublake import CONTESTED, StubLake
 

@@ -17,8 +17,8 @@ from luigi.configuration import LuigiConfigParser
 
 from spark_lib.errors import DaystoneError
 from spark_lib.lake import days
-from tasks import stage as stages
 from tasks.config import defaults
+from tasks.graph import stage as stages
 from tests.unit.stubs import chain
 
 LOANS = "tests.unit.stubs.cases:Loans"

@@ -15,12 +15,12 @@ from spark_lib import use_case as use_cases
 from spark_lib.errors import BadData, ConfigurationError, DamagedPartition, DaystoneError
 from spark_lib.lake import Attempt, Documents, Input, Lake, Manifest, Partition, RawDays, Resolved, Rows
 from spark_lib.use_case import UseCase
-from tasks import met, refused, sessions
 from tasks.config import check, luigi_settings, resolve
 from tasks.config.settings import Settings
-from tasks.log import say_why
-from tasks.parameters import DayParameter, LakeParameter, UseCaseParameter, refusal_as_exit_code
-from tasks.targets import PartitionTarget
+from tasks.graph import met, refused, sessions
+from tasks.graph.log import say_why
+from tasks.graph.parameters import DayParameter, LakeParameter, UseCaseParameter, refusal_as_exit_code
+from tasks.graph.targets import PartitionTarget
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

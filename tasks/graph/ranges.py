@@ -9,7 +9,7 @@ from luigi.tools.range import RangeDailyBase
 
 from spark_lib.errors import ConfigurationError, DamagedPartition
 from tasks.config import check, luigi_settings, resolve
-from tasks.parameters import DayParameter, refusal_as_exit_code
+from tasks.graph.parameters import DayParameter, refusal_as_exit_code
 
 
 def install() -> None:

@@ -20,7 +20,7 @@ from spark_lib import use_case
 from spark_lib.errors import DaystoneError
 from spark_lib.lake import normalise_root
 from tasks.config import defaults, value_rules
-from tasks.log import logger
+from tasks.graph.log import logger
 
 USAGE = 2
 

@@ -1,0 +1,1 @@
+"""What makes a Luigi task a stage of the chain."""
