@@ -17,12 +17,12 @@ from tasks.config import defaults  # it imports Luigi, which reads its files at 
 
 defaults.install()
 
-from tasks import changed
 from tasks.balancing import Balancing  # noqa: E402  (as above)
 from tasks.features import FeatureEngineering  # noqa: E402  (as above)
 from tasks.graph import log, ranges  # noqa: E402  (Luigi reads its configuration when its classes are used: ours comes first)
 from tasks.graph.stage import Stage  # noqa: E402  (as above)
 from tasks.inference import BatchInference  # noqa: E402  (as above)
+from tasks.planning import changed  # noqa: E402  (as above)
 from tasks.raw import RawPartition  # noqa: E402  (as above)
 from tasks.selection import ModelSelection  # noqa: E402  (as above)
 from tasks.serving import ServingFeatures  # noqa: E402  (as above)

@@ -16,7 +16,7 @@ from luigi.tools.range import RangeDaily
 import tasks
 from spark_lib.lake.stores.local import LocalStore
 from spark_lib.lake.stores.store import Entry
-from tasks import changed
+from tasks.planning import changed
 from tests.processes import Commands
 from tests.unit.stubs.stublake import CONTESTED, FIRST_TRAINING, StubLake, build, prepare
 from tests.unit.verbs import SHORT, Verbs

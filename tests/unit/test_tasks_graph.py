@@ -15,7 +15,7 @@ from luigi.worker import Worker
 import tasks
 from spark_lib.lake import days
 from spark_lib.use_case import Feature
-from tasks import changed
+from tasks.planning import changed
 from tests.unit.stubs.cases import Loans
 from tests.unit.stubs.stublake import CONTESTED, FIRST_TRAINING, WINDOW, Built, StubLake, build, prepare
 

@@ -1,0 +1,1 @@
+"""What a run is going to meet, and what it has met."""
