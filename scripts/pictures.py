@@ -25,10 +25,10 @@ from types import SimpleNamespace
 import numpy as np
 
 import tasks
+from tasks.cli.run import stages
 from tasks.config.sections import training
 from tasks.graph import cadence
 from tasks.graph.stage import Dated, Stage
-from tasks.verbs.run import stages
 from tests import browser
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -23,8 +23,8 @@ FEEDS = ("applications", "outcomes")
 ASK = """
 import sys
 from datetime import date
-from tasks.verbs.place import configured
-from tasks.verbs.run import stages
+from tasks.cli.place import configured
+from tasks.cli.run import stages
 from spark_lib.lake import days
 year = days(date(2026, 1, 1), date(2026, 12, 31))
 found = {stage.dataset: len(stage.bulk_complete(year)) for stage in stages()}

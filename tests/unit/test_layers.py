@@ -22,8 +22,8 @@ ABOVE_DATA = [COMMAND_LINE, *sorted((ROOT / "tasks").rglob("*.py"))]
 HEAVY = ("pyspark", "numpy", "pandas", "pyarrow", "onnxruntime", "sklearn")
 
 
-def test_run_py_imports_click_rich_and_tasks_only() -> None:
-    allowed = {"click", "rich", "tasks"} | sys.stdlib_module_names
+def test_run_py_imports_click_and_tasks_only() -> None:
+    allowed = {"click", "tasks"} | sys.stdlib_module_names
 
     imported = set(_imports(COMMAND_LINE))
 

@@ -13,7 +13,7 @@ import pytest
 
 import tasks
 from scripts import pictures
-from tasks.verbs.run import stages
+from tasks.cli.run import stages
 from tests.processes import ROOT
 from tests.unit.reports import trained
 

@@ -11,7 +11,7 @@ from rich.console import Console
 import tasks
 from spark_lib.errors import BadData
 from spark_lib.lake import days
-from tasks.verbs import shown
+from tasks.cli import render
 from tests.unit.stubs.stublake import StubLake, prepare
 
 FIRST = date(2026, 1, 1)
@@ -28,7 +28,7 @@ def features(day: date) -> tasks.FeatureEngineering:
 
 
 def test_a_line_has_the_place_the_day_and_an_estimate_once_there_is_one(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = shown.Lines()
+    lines = render.Lines()
     for day in DAYS:
         lines.due(features(day))
 
@@ -48,7 +48,7 @@ def test_a_line_has_the_place_the_day_and_an_estimate_once_there_is_one(capsys: 
 def test_the_last_day_of_a_dataset_has_nothing_left_and_datasets_are_counted_apart(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    lines = shown.Lines()
+    lines = render.Lines()
     for day in DAYS[:3]:
         lines.due(features(day))
     lines.due(tasks.Balancing(date=FIRST))
@@ -66,7 +66,7 @@ def test_the_last_day_of_a_dataset_has_nothing_left_and_datasets_are_counted_apa
 
 
 def test_a_day_that_was_never_announced_counts_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = shown.Lines()
+    lines = render.Lines()
 
     lines.built(features(FIRST), "500 rows", 1.0)
 
@@ -74,7 +74,7 @@ def test_a_day_that_was_never_announced_counts_all_the_same(capsys: pytest.Captu
 
 
 def test_bars_show_place_and_time_left() -> None:
-    bars = shown.Bars()
+    bars = render.Bars()
     for day in DAYS:
         bars.due(features(day))
     for day in DAYS[:12]:
@@ -93,4 +93,4 @@ def test_bars_show_place_and_time_left() -> None:
     [(0.0, "1 s"), (0.6, "1 s"), (59.4, "59 s"), (60, "1 min"), (110, "2 min"), (3540, "59 min"), (3600, "1 h 0 min"), (8100, "2 h 15 min")],
 )  # fmt: skip
 def test_durations_are_no_more_exact_than_an_estimate(seconds: float, words: str) -> None:
-    assert shown.duration(seconds) == words
+    assert render.duration(seconds) == words

@@ -12,9 +12,9 @@ import pytest
 from spark_lib import use_case as use_cases
 from spark_lib.lake import Documents, Lake, RawFeed
 from spark_lib.lake.feeds import landed
+from tasks.cli.place import Place
+from tasks.cli.status import Report, State, report
 from tasks.config.settings import Settings
-from tasks.verbs.place import Place
-from tasks.verbs.status import Report, State, report
 from tests.unit.lakes import open_attempt, publish
 from tests.unit.verbs import Verbs, last_line
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from spark_lib import errors
-from tasks.verbs import exits
+from tasks.cli import exits
 from tests.processes import Commands
 from tests.unit.verbs import RUN_PY, Verbs, last_line
 

@@ -8,9 +8,9 @@ from datetime import UTC, date, datetime
 
 from spark_lib.errors import ConfigurationError
 from spark_lib.lake import gc
-from tasks.verbs import shown
-from tasks.verbs.place import Place
-from tasks.verbs.run import stages
+from tasks.cli import render
+from tasks.cli.place import Place
+from tasks.cli.run import stages
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ def remove(place: Place, garbage: Iterable[gc.Garbage]) -> Iterator[gc.Garbage]:
 def line(place: Place, garbage: gc.Garbage) -> str:
     """One find in words."""
     since = datetime.fromtimestamp(garbage.since, UTC)
-    parts = [shown.count(len(garbage.entries), "file"), f"{garbage.size:,} bytes"]
-    parts += [shown.count(len(garbage.uploads), "unfinished upload")] if garbage.uploads else []
+    parts = [render.count(len(garbage.entries), "file"), f"{garbage.size:,} bytes"]
+    parts += [render.count(len(garbage.uploads), "unfinished upload")] if garbage.uploads else []
     where = place.partitions.store.url(garbage.key)
     return f"{garbage.why.value} since {since:%Y-%m-%d %H:%M} UTC, {', '.join(parts)}: {where}"
 

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from tasks.verbs import exits
-from tasks.verbs import run as runner
+from tasks.cli import exits
+from tasks.cli import run as runner
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+    from tasks.cli.status import Cell, Report
     from tasks.graph.stage import Stage
-    from tasks.verbs.status import Cell, Report
 
 BAR_CELLS = 24
 _WHAT = len("predictions 123 of 365")

@@ -23,12 +23,12 @@ from luigi.rpc import RPCError
 import tasks
 from spark_lib import __version__ as VERSION
 from spark_lib.errors import BadData, DaystoneError
+from tasks.cli.exits import NotRun, RunByAnother, SchedulerUnreachable
 from tasks.config import resolve
 from tasks.config.value_rules import without_password
 from tasks.graph.log import logger
 from tasks.graph.stage import PROGRESS, REFUSED, Stage
 from tasks.planning import changed
-from tasks.verbs.exits import NotRun, RunByAnother, SchedulerUnreachable
 
 _ANSWER_SECONDS = 10
 __all__ = [

@@ -19,11 +19,11 @@ from spark_lib.errors import ConfigurationError, DaystoneError
 from spark_lib.lake.feeds import landed
 from spark_lib.lake.stores import s3_client
 from spark_lib.session import environment, java, jvm
+from tasks.cli import run as runner
+from tasks.cli.place import Place, configured
 from tasks.config import check, defaults, luigi_settings, resolve, sections
 from tasks.config import files as config_files
 from tasks.graph import sessions
-from tasks.verbs import run as runner
-from tasks.verbs.place import Place, configured
 
 #: The sections whose values are shown: ours, and those of Luigi's that change what a run does and hold no secrets.
 SHOWN = (*sections.SECTIONS, "core", "worker", "scheduler", "retcode", "RangeDaily")

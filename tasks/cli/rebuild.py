@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from spark_lib.lake import Partition
+from tasks.cli.run import Outcome, Watcher, run, stages
 from tasks.graph.stage import Stage
-from tasks.verbs.run import Outcome, Watcher, run, stages
 
 
 @dataclass(frozen=True)

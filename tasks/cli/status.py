@@ -11,10 +11,10 @@ from spark_lib.errors import ConfigurationError, DamagedPartition
 from spark_lib.lake import Manifest, Partition, RawFeed, days
 from spark_lib.lake.feeds import landed
 from spark_lib.models.card import Verdict
+from tasks.cli.place import Place
+from tasks.cli.run import stages
 from tasks.config.settings import Settings
 from tasks.graph import cadence
-from tasks.verbs.place import Place
-from tasks.verbs.run import stages
 
 DAYS_SHOWN = 14
 

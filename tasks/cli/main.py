@@ -1,0 +1,320 @@
+"""The verbs of ``daystone``, as click has them; each is done by the module of its name, which is imported when it is called."""
+
+from __future__ import annotations
+
+import errno
+import shlex
+import traceback
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tasks.cli import exits, render
+from tasks.cli import run as runner
+from tasks.cli.options import Day, StageOrDataset, of_a_lake
+from tasks.config import check, resolve
+
+if TYPE_CHECKING:
+    from tasks.graph.stage import Stage
+
+ALSO_SHOWN = 5
+
+
+class Verbs(click.Group):
+    """Ends a verb that fails with the reason as the last line of standard error, and the reason's own exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except exits.DaystoneError as error:
+            fail(ctx, error.exit_code, str(error))
+        except KeyboardInterrupt:
+            fail(ctx, exits.INTERRUPTED, "stopped; what is published stays, and the next run goes on from there")
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise  # `| head`: click knows what to do
+            with resolve.log_file().open("a") as log:
+                traceback.print_exc(file=log)
+            click.echo(f"traceback: {resolve.log_file()}", err=True)
+            fail(ctx, exits.DaystoneError.exit_code, f"{type(error).__name__}: {error}")
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            ctx.fail(f"No such verb {args[0]!r}{exits.did_you_mean(args[0], self.commands)}.")
+        return super().resolve_command(ctx, args)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(f"{code:3}", text) for code, text in exits.table().items()])
+
+
+def fail(ctx: click.Context, code: int, reason: str) -> None:
+    click.echo(f"{click.style('Error', fg='red')}: {' '.join(reason.split())}", err=True)
+    ctx.exit(code)
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(runner.VERSION, message="%(prog)s %(version)s")
+def main() -> None:
+    """Daily batch machine learning on Spark, where done means done.
+
+    \b
+    A first look:
+      daystone sample --lake-root lake
+      daystone run --date 2026-03-01 --lake-root lake
+      daystone status --lake-root lake
+    """
+
+
+@main.command("run", short_help="Build what is missing of a day.")
+@click.argument("stage", type=StageOrDataset(), default="BatchInference", metavar="[STAGE]")
+@click.option("--date", "day", type=Day(), required=True, metavar="DAY", help="The landing day, UTC.")
+@of_a_lake
+def run_stage(stage: type[Stage], day: date) -> None:
+    """Build what is missing of STAGE for a day, and nothing else.
+
+    STAGE is a stage or the dataset that it writes: FeatureEngineering (features), ServingFeatures (serving), Balancing
+    (balanced), Training (model), ModelSelection (selection), BatchInference (predictions, the default).
+
+    \b
+    Example:
+      daystone run --date 2026-03-01 --lake-root lake
+      daystone run features --date 2026-03-01 --set spark.master=local[2]
+    """
+    task = runner.make(stage, day)
+    if task.complete():
+        click.echo(f"nothing to do: {stage.dataset} of {day} is complete")
+        say_changed()
+        return
+    click.echo(f"log: {resolve.log_file()}", err=True)
+    with render.run() as watcher:
+        outcome = runner.run(task, watcher)
+    say_changed()
+    raise_if_failed(outcome)
+    say_built(outcome)
+
+
+@main.command(short_help="Build a day anew, in place of what is published.")
+@click.argument("stage", type=StageOrDataset(), metavar="STAGE")
+@click.option("--date", "day", type=Day(), required=True, metavar="DAY", help="The landing day, UTC.")
+@of_a_lake
+def rebuild(stage: type[Stage], day: date) -> None:
+    """Build STAGE of a day, complete or damaged or missing, and swap its manifest for the new run's.
+
+    Readers of the old run go on reading it: its files stay until gc. What was built from an older run stays as it
+    is, and is listed.
+
+    \b
+    Example:
+      daystone rebuild features --date 2026-03-01 --lake-root lake
+    """
+    from tasks.cli import rebuild as rebuilding
+
+    task = runner.make(stage, day)
+    click.echo(f"log: {resolve.log_file()}", err=True)
+    with render.run() as watcher:
+        rebuilt = rebuilding.rebuild(task, watcher)
+    raise_if_failed(rebuilt.outcome)
+    say_built(rebuilt.outcome)
+    if rebuilt.old:
+        click.echo(f"run {rebuilt.new} took the place of run {rebuilt.old}, whose files stay until gc")
+    for dataset, other in rebuilding.built_from_others(task, rebuilt.new):
+        click.echo(
+            f"built from an older run: {dataset} of {other}; to follow: "
+            f"daystone rebuild {dataset} --date {other} --lake-root {shlex.quote(task.lake)}"
+        )
+
+
+def say_changed() -> None:
+    if runner.changed_settings():
+        click.echo(f"note: {runner.changed_settings()}", err=True)
+
+
+def raise_if_failed(outcome: runner.Outcome) -> None:
+    if outcome.error is None:
+        return
+    for error in outcome.further[:ALSO_SHOWN]:
+        click.echo(f"also: {' '.join(str(error).split())}", err=True)
+    if outcome.further[ALSO_SHOWN:]:
+        click.echo(f"also: {render.count(len(outcome.further) - ALSO_SHOWN, 'error')} more, in the log", err=True)
+    raise outcome.error
+
+
+def say_built(outcome: runner.Outcome) -> None:
+    stage = outcome.stage
+    click.echo(f"built {render.count(len(outcome.built), 'partition')} in {outcome.seconds:.0f} s")
+    click.echo(f"{stage.dataset} of {stage.date}: {outcome.summary}, in {outcome.directory}")
+
+
+@main.command("gc", short_help="Show, or remove, what belongs to no partition.")
+@click.option("--yes", is_flag=True, help="Remove it; without this, nothing is changed.")
+@click.option("--unpublished", is_flag=True, help="With --yes: runs of days that have no manifest, too.")
+@click.option("--older-than", type=float, metavar="HOURS", help="Its age.  [default: twice [lake] max_attempt_hours]")
+@of_a_lake
+def collect_garbage(yes: bool, unpublished: bool, older_than: float | None) -> None:
+    """Find superseded and abandoned runs, what crashed jobs left, and unfinished uploads of a use case; with --yes,
+    remove them.
+
+    Kept whatever their age: published runs, and the model runs that a published selection was made from. A run whose day
+    has no manifest is a crashed attempt's, or a published one whose manifest somebody has removed: it goes with
+    --unpublished only. Ages are told by the store's own clock.
+
+    \b
+    Example:
+      daystone gc --lake-root s3://bucket/lake
+      daystone gc --lake-root s3://bucket/lake --yes
+    """
+    from tasks.cli import gc
+    from tasks.cli.place import configured
+
+    place = configured()
+    found = gc.look(place, older_than)
+    removable = found.removable(unpublished)
+    for garbage in gc.remove(place, removable) if yes else found.garbage:
+        click.echo(f"{'removed ' if yes else ''}{gc.line(place, garbage)}")
+    done = removable if yes else found.garbage
+    size = sum(garbage.size for garbage in done)
+    what = f"{render.count(len(done), 'find')} older than {found.older_than_hours:g} hours, {size:,} bytes"
+    click.echo(f"{what}, removed" if yes else f"{what}; nothing was removed" + (" (--yes does)" if done else ""))
+    left = len(found.garbage) - len(removable)
+    if left:
+        click.echo(f"of days without a manifest: {render.count(left, 'run')}, which --yes --unpublished removes")
+
+
+@main.command(short_help="Write sample data to try the chain on.")
+@click.option(
+    "--from", "first", type=Day(), default="2026-01-01", show_default=True, metavar="DAY", help="The first day."
+)
+@click.option("--days", type=click.IntRange(min=1), default=60, show_default=True, help="How many days land.")
+@click.option("--rows-per-day", type=click.IntRange(min=0), default=500, show_default=True, help="Applications a day.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Another seed, other people.")
+@click.option("--lake-root", metavar="DIR", help="Where the lake is; outranks [lake] root.")
+def sample(first: date, days: int, rows_per_day: int, seed: int, lake_root: str | None) -> None:
+    """Land days of the use case credit_risk: applications, and their outcomes once they are known.
+
+    The truth behind them is kept aside, so that the best possible score is known. The same arguments give the same
+    rows; more days extend a sample.
+
+    \b
+    Example:
+      daystone sample --lake-root lake --from 2026-01-01 --days 60 --rows-per-day 500 --seed 0
+    """
+    from tasks.cli import sample as sampling
+
+    check.configuration_files()
+    if lake_root is not None:
+        resolve.give("lake", "root", lake_root)
+    root = resolve.default_lake()
+    with render.counted("sample days", days) as advance:
+        place = sampling.write(root, first, days, rows_per_day, seed, advance)
+    click.echo(f"{render.count(days, 'day')} of {rows_per_day:,} applications have landed in {place}")
+    if sampling.too_short(first, days):
+        click.echo(
+            f"a first model can be trained on {sampling.first_training(first)}: for predictions, land days up to then"
+        )
+        return
+    click.echo("next:")
+    click.echo(f"  {sampling.next_command(root, first, days)}")
+
+
+@main.command(short_help="Show what there is, day by day.")
+@click.option("--from", "first", type=Day(), metavar="DAY", help="The first day.  [default: 13 days before the last]")
+@click.option("--to", "last", type=Day(), metavar="DAY", help="The last day.  [default: the newest of the lake]")
+@click.option(
+    "--verify", is_flag=True, help="Read every file of these days, and hold its content against its checksum."
+)
+@of_a_lake
+def status(first: date | None, last: date | None, verify: bool) -> None:
+    """Show for every day which raw feeds have landed and which datasets are published, missing, damaged or not due.
+
+    Exits with 35 where a partition is damaged.
+
+    \b
+    Example:
+      daystone status --from 2026-02-15 --to 2026-03-01 --lake-root lake
+      daystone status --verify --lake-root lake
+    """
+    from tasks.cli.place import configured
+    from tasks.cli.sample import USE_CASE
+    from tasks.cli.status import report
+
+    found = report(configured(), first, last, verify)
+    if not found.cells:
+        click.echo(f"{found.lake} holds nothing of {found.use_case} yet: no raw day has landed, nothing is built")
+        sample_days = f", or try: daystone sample --lake-root {found.lake}" if found.use_case == USE_CASE else ""
+        click.echo(f"land raw days with their flags{sample_days}")
+        return
+    console = render.terminal()
+    console.print(f"{found.use_case} in {found.lake}", soft_wrap=True, markup=False, highlight=False)
+    console.print(render.table_of(found, console))
+    for line in found.rejections:
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+    for error in found.damaged:
+        console.print(str(error), soft_wrap=True, markup=False, highlight=False, style="red")
+    if verify:
+        untold = (
+            f"; of {render.count(found.untold, 'file')} the store keeps no checksum of content" if found.untold else ""
+        )
+        click.echo(f"{render.count(found.verified, 'file')} read and held against the manifests{untold}")
+    found.raise_if_damaged()
+
+
+@main.command(short_help="List the files of a partition.")
+@click.argument("dataset", type=StageOrDataset())
+@click.option("--date", "day", type=Day(), required=True, metavar="DAY", help="The landing day, UTC.")
+@click.option("--section", metavar="NAME", help="One group of the files, as in train or validation/unbalanced.")
+@of_a_lake
+def files(dataset: type[Stage], day: date, section: str | None) -> None:
+    """Print the files that are a partition, one path a line: exactly these, never what else lies beside them.
+
+    \b
+    Example:
+      daystone files predictions --date 2026-03-01 --lake-root lake
+      daystone files balanced --date 2026-02-23 --section validation/unbalanced
+    """
+    from tasks.cli import files as listing
+
+    found = listing.partition(dataset, day)
+    sections = listing.sections(found)
+    if section is not None and section not in sections:
+        there = (
+            f"there are {', '.join(name or 'one without a name' for name in sections)}" if sections else "it has none"
+        )
+        hint = exits.did_you_mean(section, sections)
+        raise click.BadParameter(f"no section {section!r} in {dataset.dataset} of {day}{hint}; {there}")
+    paths = listing.files(found, section)
+    for path in paths:
+        click.echo(path)
+    if not paths:
+        click.echo(f"{dataset.dataset} of {day} is published and has no rows, hence no files", err=True)
+
+
+@main.command(short_help="Say what is missing on this machine.")
+@click.option("--spark", is_flag=True, help="Start Spark too, and try the lake from its executors.")
+@of_a_lake
+def doctor(spark: bool) -> None:
+    """Look at Java, Python, packages, configuration, the lake and the raw feeds; a line each, ok or what to do.
+
+    Writes nothing but a probe, which it removes, into the lake (a missing directory is made). Exits with 1 where
+    something is not as it should be.
+
+    \b
+    Example:
+      daystone doctor --lake-root lake
+      daystone doctor --spark --lake-root s3://bucket/lake --set spark.master=spark://host:7077
+    """
+    from tasks.cli.doctor import examine
+
+    wrong = 0
+    for finding in examine(spark):
+        wrong += not finding.ok
+        mark = click.style("ok", fg="green") if finding.ok else click.style("!!", fg="red", bold=True)
+        click.echo(f"{mark} {finding.what:<16} {' '.join(finding.text.split())}")
+    if wrong:
+        click.echo(f"{render.count(wrong, 'thing')} to mend, marked !!", err=True)
+        click.get_current_context().exit(exits.NOT_ALL_WELL)

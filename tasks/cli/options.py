@@ -1,0 +1,83 @@
+"""What verbs take: days, stages, and the options of every verb that touches a lake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from tasks.cli import exits
+from tasks.cli import run as runner
+from tasks.config import resolve
+
+if TYPE_CHECKING:
+    from tasks.graph.stage import Stage
+
+Verb = TypeVar("Verb", bound=Callable[..., Any])
+
+
+class Day(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only: click 8.1 will do
+    """A landing day, in UTC."""
+
+    name = "day"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        try:
+            return value if isinstance(value, date) else date.fromisoformat(value)
+        except ValueError:
+            self.fail(f"wanted a day like 2026-11-20; found {value!r}", param, ctx)
+
+
+class StageOrDataset(click.ParamType):  # type: ignore[type-arg]  # as above
+    """A stage by the name of its class or of what it writes."""
+
+    name = "stage"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> type[Stage]:
+        if not isinstance(value, str):
+            stage: type[Stage] = value
+            return stage
+        known = {name: stage for stage in runner.stages() for name in (stage.__name__, stage.dataset)}
+        if value not in known:
+            names = ", ".join(f"{stage.__name__} ({stage.dataset})" for stage in runner.stages())
+            self.fail(f"no stage or dataset {value!r}{exits.did_you_mean(value, known)}; there are {names}", param, ctx)
+        return known[value]
+
+
+def of_a_lake(verb: Verb) -> Verb:
+    """The options of every verb that touches a lake. They outrank all files, as on Luigi's own command line."""
+    for option in (
+        click.option(
+            "--set", multiple=True, metavar="SECTION.KEY=VALUE", expose_value=False, callback=_give,
+            help="Any value of the configuration, as in --set training.cadence=daily. Repeatable.",
+        ),
+        click.option(
+            "--use-case", metavar="NAME", expose_value=False, callback=lambda *given: _give_one("pipeline.use_case", *given),
+            help="A shipped one or module:Class; outranks [pipeline] use_case.",
+        ),
+        click.option(
+            "--lake-root", metavar="DIR", expose_value=False, callback=lambda *given: _give_one("lake.root", *given),
+            help="Where the lake is; outranks [lake] root.",
+        ),
+    ):  # fmt: skip
+        verb = option(verb)
+    return verb
+
+
+def _give(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> None:
+    for text in values:
+        name, equals, value = text.partition("=")
+        section, dot, key = name.strip().rpartition(".")
+        if not (equals and dot and section and key):
+            raise click.BadParameter(
+                f"wanted section.key=value, as in training.cadence=daily; found {text!r}", ctx, param
+            )
+        resolve.give(section, key, value.strip())
+
+
+def _give_one(name: str, ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        section, key = name.split(".")
+        resolve.give(section, key, value)
