@@ -42,9 +42,9 @@ def test_every_target_of_make_that_is_named_exists() -> None:
     ("title", "example", "placeholders"),
     [
         ("Add a strategy of balancing", r"\b(oversample|synthesised)\b", {"<name>": "smote"}),
-        ("Add a stage", r"\bServingFeatures\b|\bspark_lib import serving\b|\"serving\"", {"<noun>": "serving"}),
+        ("Add a stage", r"\bServingFeatures\b|\bspark_lib\.stages import serving\b|\"serving\"", {"<noun>": "serving"}),
         ("Add a store", r"\b(S3Store|LocalStore)\b", {"<name>": "s3"}),
-        ("Add a verb", r"\btasks\.verbs import gc\b", {"<verb>": "gc"}),
+        ("Add a verb", r"\btasks\.cli import gc\b", {"<verb>": "gc"}),
     ],
 )
 def test_each_module_that_knows_one_that_is_there_is_named_where_another_is_added(

@@ -218,7 +218,7 @@ def test_the_fingerprint_of_a_shipped_use_case_ends_at_the_library() -> None:
     collected: dict[str, str] = {}
     fingerprint._collect("spark_lib.use_cases.credit_risk", "spark_lib", collected)
 
-    assert "spark_lib.use_case" in (ROOT / "spark_lib" / "use_cases" / "credit_risk.py").read_text()
+    assert "spark_lib.use_case" in (ROOT / "spark_lib" / "use_cases" / "credit_risk" / "__init__.py").read_text()
     assert list(collected) == ["spark_lib.use_cases.credit_risk"]
 
 
