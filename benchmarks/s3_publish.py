@@ -30,7 +30,7 @@ from spark_lib.lake.stores import open_store
 from spark_lib.lake.stores.store import Entry, Store
 from spark_lib.session.paths import spark_path
 from spark_lib.session.session import session
-from tests.s3 import versitygw
+from tests.support.s3 import versitygw
 
 MEGABYTES = 2000
 PAIRS = 5

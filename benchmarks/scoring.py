@@ -38,7 +38,7 @@ from benchmarks.contestants import Start
 from benchmarks.ready import WARM_ROWS, Bench
 from benchmarks.result import Result, judge, options, parsed, record
 from benchmarks.sides import Side, Work
-from tests.s3 import versitygw
+from tests.support.s3 import versitygw
 
 ROWS = 4_000_000
 PAIRS = 5

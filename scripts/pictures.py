@@ -29,7 +29,7 @@ from tasks.cli.run import stages
 from tasks.config.sections import training
 from tasks.graph import cadence
 from tasks.graph.stage import Dated, Stage
-from tests import browser
+from tests.support import browser
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAIN, REPORT = ROOT / "docs" / "pictures" / "chain.svg", ROOT / "docs" / "pictures" / "report.png"

@@ -10,8 +10,8 @@ import hypothesis
 import pytest
 
 from spark_lib.lake.stores import s3_client
-from tests import groups, s3
-from tests.groups import LakeScheduling
+from tests.support import groups, s3
+from tests.support.groups import LakeScheduling
 
 # A shell that starts something in the background has it ignore Ctrl-C, and so would every process that a test starts:
 # what a user's does is tested here. (Of xdist's workers too, as their own conftest.)

@@ -20,7 +20,7 @@ import spark_lib
 from spark_lib.lake import Lake, RawFeed
 from spark_lib.lake.stores.cache import user_directory
 from spark_lib.use_cases.credit_risk import sample
-from tests.processes import ROOT, Commands, Result
+from tests.support.processes import ROOT, Commands, Result
 
 USE_CASES = Path(__file__).parent / "use_cases"
 LUIGI = Path(sysconfig.get_path("scripts"), "luigi")

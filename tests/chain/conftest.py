@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import s3
 from tests.chain.chains import USE_CASES, Chain, ended, write_sample
 from tests.chain.observed import Observed, observe
-from tests.processes import ROOT
+from tests.support import s3
+from tests.support.processes import ROOT
 
 #: A day that the sample lake has predictions of; its model is of the first Monday from day 49 of the data on.
 DAY = "2026-03-01"

@@ -17,12 +17,12 @@ from typing import Any
 
 import pytest
 
-from tests import s3
 from tests.chain import visits
 from tests.chain.chains import Chain, Running, ended, write_sample
 from tests.chain.luigids import Luigid, page, running_luigid
-from tests.fault_proxy import FaultProxy, fault_proxy
-from tests.processes import ROOT, Commands, Result, listening
+from tests.support import s3
+from tests.support.fault_proxy import FaultProxy, fault_proxy
+from tests.support.processes import ROOT, Commands, Result, listening
 
 MONDAY = "2026-01-26"  # the first with 4 days of window and 21 of delay behind it
 SMALL = "[training]\nwindow_days = 4\nmin_positives = 100\n"

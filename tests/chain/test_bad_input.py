@@ -16,7 +16,7 @@ import pytest
 import spark_lib
 from tests.chain.chains import Chain, listing
 from tests.chain.conftest import DAY
-from tests.processes import Result
+from tests.support.processes import Result
 
 TUESDAY, MONDAY = "2026-02-24", "2026-02-23"
 #: A training a day of a small model, which is rejected as a big one would be.

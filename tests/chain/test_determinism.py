@@ -10,7 +10,7 @@ import pytest
 
 from tests.chain.chains import Chain
 from tests.chain.conftest import LATER, MONDAY
-from tests.processes import ROOT
+from tests.support.processes import ROOT
 
 
 @pytest.mark.parametrize("dataset", ["features", "serving", "balanced", "model", "selection", "predictions"])

@@ -10,8 +10,8 @@ import pytest
 
 from spark_lib.lake.stores import s3_client
 from spark_lib.session import executors
-from tests import s3
-from tests.processes import ROOT, Commands, Result
+from tests.support import s3
+from tests.support.processes import ROOT, Commands, Result
 
 CLUSTER = "local-cluster[1,1,1024]"
 QUICK = {"JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}

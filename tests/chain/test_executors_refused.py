@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import s3
 from tests.chain.chains import Chain, write_sample
+from tests.support import s3
 
 
 def test_executors_with_a_wrong_secret_fail_the_stage_by_name(

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from tests.chain.observed import MONDAY, Observed
-from tests.processes import ROOT
+from tests.support.processes import ROOT
 
 OF_GC = "Gc"  # begins the name of each statement that only gc needs
 #: An action, and what it was done to: a key, or the prefix of a listing.

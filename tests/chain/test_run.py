@@ -12,7 +12,7 @@ import pytest
 from spark_lib.lake.stores.cache import user_directory
 from tests.chain.chains import Chain, listing
 from tests.chain.conftest import DAY
-from tests.processes import ROOT, Commands, Result
+from tests.support.processes import ROOT, Commands, Result
 
 NEXT_DAY = "2026-03-02"
 NOT_LANDED = "2026-03-06"

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import s3
 from tests.chain.chains import Chain
 from tests.chain.conftest import MONDAY, SMALL
 from tests.chain.observed import Observed
+from tests.support import s3
 
 CLUSTER = ["--spark-master", "local-cluster[2,1,1024]"]
 

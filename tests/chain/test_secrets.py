@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests import s3
 from tests.chain.observed import Observed
+from tests.support import s3
 
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F"}
 WRONG = "daystone-wrong-secret-5e1b/+="

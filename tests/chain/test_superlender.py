@@ -15,8 +15,8 @@ import pytest
 import spark_lib
 from spark_lib.lake import days
 from tests.chain.chains import Chain
-from tests.processes import ROOT
-from tests.shared_data import shared_data
+from tests.support.processes import ROOT
+from tests.support.shared_data import shared_data
 
 EXAMPLES = ROOT / "examples"
 USE_CASE = "superlender:SuperLender"

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from tests import s3
 from tests.faults import damage, killed, machine, matrix, requests, scheduler, spark, together
 from tests.faults.matrix import Case
 from tests.faults.spark_world import SparkWorlds
 from tests.faults.world import Worlds, undisturbed
+from tests.support import s3
 
 
 def all_cases(with_spark: bool) -> list[Case]:

@@ -14,8 +14,8 @@ from random import Random
 from tests.faults.jobs import DAY, FAILED, NOT_RUN, UNKNOWN, luigi
 from tests.faults.matrix import Case, NotFired
 from tests.faults.world import World
-from tests.processes import Commands
-from tests.s3 import free_port, listens
+from tests.support.processes import Commands
+from tests.support.s3 import free_port, listens
 
 _DISCONNECT_SECONDS = 2
 _OWN = f"""

@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from spark_lib.lake import Lake, days
-from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.faults.jobs import KILLED
 from tests.faults.matrix import Case, NotFired
 from tests.faults.reader import Contents, Key, Reader, contents
 from tests.faults.spark_host import CASE, DATASET, PIECES
 from tests.faults.world import World
-from tests.processes import Commands
-from tests.s3 import Server
+from tests.support.fault_proxy import FaultProxy, fault_proxy
+from tests.support.processes import Commands
+from tests.support.s3 import Server
 
 DAY = date(2026, 1, 5)
 MANY = days(date(2026, 1, 4), date(2026, 1, 9))

@@ -14,13 +14,13 @@ from pathlib import Path
 
 from spark_lib.errors import DaystoneError
 from spark_lib.lake import Lake, Partition
-from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.faults import stub
 from tests.faults.jobs import KILLED, Job, luigi, many
 from tests.faults.matrix import Case, NotFired
 from tests.faults.reader import Contents, Key, Reader, contents
-from tests.processes import Commands, Result
-from tests.s3 import Server
+from tests.support.fault_proxy import FaultProxy, fault_proxy
+from tests.support.processes import Commands, Result
+from tests.support.s3 import Server
 from tests.unit.conftest import LocalOutsider, Outsider, S3Outsider
 
 _LONGEST = 120.0

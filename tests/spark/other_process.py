@@ -26,8 +26,8 @@ from spark_lib.frames.files import write_parquet
 from spark_lib.lake import Lake
 from spark_lib.session.session import session
 from spark_lib.stages import training
-from tests.processes import listening
 from tests.spark.lakes import CASE, DAY, SETTINGS, Estimated, Parcels, other_estimators, silent
+from tests.support.processes import listening
 
 
 def main(report: str, log: str, lake: str, scratch: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 from spark_lib.lake import Lake
 from spark_lib.lake.stores import open_store
 from spark_lib.lake.stores.store import Store
-from tests import s3
+from tests.support import s3
 
 
 class Outsider(Protocol):

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from spark_lib.lake import Lake, RawFeed
-from tests.processes import ROOT, Commands, Result
+from tests.support.processes import ROOT, Commands, Result
 
 RUN_PY = str(ROOT / "run.py")
 #: The verbs over stages whose bodies need no Spark.

@@ -1,0 +1,188 @@
+"""``doctor``: a line for each thing that a run needs, ok or what to do, and no JVM."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from spark_lib.errors import JavaMissing
+from spark_lib.lake.stores.cache import user_directory
+from spark_lib.session import java, jvm
+from tests.support.processes import ROOT, Result
+from tests.unit.verbs import Verbs
+
+pytestmark = pytest.mark.processes
+
+
+@pytest.fixture
+def daystone(tmp_path: Path) -> Verbs:
+    """Verbs on a machine with a Java 17, and a lake in which a day has landed."""
+    verbs = Verbs(tmp_path)
+    verbs.land("2026-01-01", 1)
+    install_java(tmp_path, "17.0.15")
+    return verbs
+
+
+def test_on_a_machine_where_all_is_well_each_line_is_ok(daystone: Verbs) -> None:
+    result = examined(daystone)
+
+    assert (result.code, result.stderr) == (0, "")
+    assert all(line.startswith("ok ") for line in result.stdout.splitlines())
+    assert f"ok java             17 ({daystone.home}/jdk/bin/java, by JAVA_HOME)" in result.stdout
+    assert (
+        "ok start-up         no archive of Spark's classes: `python -m spark_lib.session.startup` makes one"
+        in result.stdout
+    )
+    assert f"ok lake             {daystone.root} can be written and published to" in result.stdout
+    assert "ok raw outcomes     newest landed day 2026-01-01" in result.stdout
+
+
+def test_an_installation_of_spark_that_is_gone_is_refused_by_name(daystone: Verbs) -> None:
+    assert wrong(examined(daystone, SPARK_HOME="/opt/gone")) == [
+        "!! environment      SPARK_HOME: wanted an installation of Spark; found /opt/gone, which is not there. Next: unset "
+        "SPARK_HOME"
+    ]
+
+
+def test_what_of_a_notebooks_environment_spark_is_spared_is_said(daystone: Verbs) -> None:
+    notebook = {"PYSPARK_SUBMIT_ARGS": "--master local[2] pyspark-shell", "PYSPARK_DRIVER_PYTHON": "jupyter"}
+
+    result = examined(daystone, **notebook)
+
+    assert "ok environment      Spark starts without PYSPARK_DRIVER_PYTHON, PYSPARK_SUBMIT_ARGS\n" in result.stdout
+
+
+def test_options_with_which_java_does_not_start_are_named(daystone: Verbs) -> None:
+    program = daystone.home / "jdk" / "bin" / "java"
+    program.write_text(
+        '#!/bin/sh\n[ -z "$JAVA_TOOL_OPTIONS" ] || { echo "Picked up JAVA_TOOL_OPTIONS: x" >&2; '
+        "echo \"Unrecognized VM option 'Nonsense'\" >&2; exit 1; }\necho 'openjdk version \"17.0.15\"' >&2\n"
+    )
+
+    assert wrong(examined(daystone, JAVA_TOOL_OPTIONS="-XX:+Nonsense")) == [
+        "!! java             JAVA_TOOL_OPTIONS: wanted options that Java starts with; found Unrecognized VM option "
+        "'Nonsense'. Next: unset JAVA_TOOL_OPTIONS"
+    ]
+
+
+def test_an_archive_of_sparks_classes_is_named(daystone: Verbs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(daystone.home / "cache"))
+    name = jvm.name('openjdk version "17.0.15" 2025-04-15')
+    archive = user_directory() / f"{name}-0.jsa"
+    archive.parent.mkdir(parents=True)
+    archive.touch()
+
+    result = examined(daystone, XDG_CACHE_HOME=str(daystone.home / "cache"))
+
+    assert f"ok start-up         Spark's classes are archived in {archive}\n" in result.stdout
+
+
+def test_the_probe_of_the_lake_leaves_nothing_behind(daystone: Verbs) -> None:
+    before = set(daystone.contents())
+
+    examined(daystone)
+
+    assert set(daystone.contents()) == before
+
+
+@pytest.mark.parametrize(
+    ("version", "found"), [("11.0.2", "is Java 11"), ("1.8.0_392", "is Java 8"), ("25", "is Java 25")]
+)
+def test_a_java_that_spark_refuses_is_named_with_the_command_that_installs_another(
+    daystone: Verbs, version: str, found: str
+) -> None:
+    install_java(daystone.home, version)
+
+    result = examined(daystone)
+
+    assert result.code == 1
+    (line,) = wrong(result)
+    assert found in line
+    assert java.INSTALL in line
+
+
+def test_the_installation_of_java_is_the_one_of_the_makefile() -> None:
+    assert java.INSTALL in (ROOT / "scripts" / "prerequisites.sh").read_text()
+
+
+def test_java_of_java_home_counts_before_that_of_the_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(install_java(tmp_path / "on-path", "21.0.1").parent), prepend=":")
+    monkeypatch.setenv("JAVA_HOME", "/nowhere")
+    with pytest.raises(JavaMissing, match="found no /nowhere/bin/java"):
+        java.find()
+
+    monkeypatch.delenv("JAVA_HOME")
+
+    assert (java.find().version, java.find().found_by) == (21, "PATH")
+
+
+def test_each_value_that_is_no_default_is_shown_with_the_file_that_said_it(daystone: Verbs) -> None:
+    config = daystone.home / "mine.cfg"
+    config.write_text(
+        '[training]\ntrees = 20\n[training.credit_risk]\ncadence = daily\n[spark]\nconf = {"a.password": "hush"}\n'
+        "[smtp]\npassword = hush\n"
+    )
+
+    result = examined(daystone, "--set", "training.depth=4", LUIGI_CONFIG_PATH=str(config))
+
+    assert f"[training.credit_risk] cadence = daily, from {config}" in result.stdout
+    assert f"[spark] conf = a.password (values not shown), from {config}" in result.stdout
+    assert "[training] depth = 4, from the command line" in result.stdout
+    assert "trees" not in result.stdout
+    assert "hush" not in result.stdout + result.stderr
+
+
+def test_a_configuration_file_that_is_not_there_is_pointed_out(daystone: Verbs) -> None:
+    result = examined(daystone, LUIGI_CONFIG_PATH="/nowhere/luigi.cfg")
+
+    assert wrong(result) == [
+        "!! configuration    LUIGI_CONFIG_PATH: wanted a file; found /nowhere/luigi.cfg, which is not there. "
+        "Next: correct or unset it"
+    ]
+
+
+def test_an_unknown_key_is_pointed_out(daystone: Verbs) -> None:
+    config = daystone.home / "mine.cfg"
+    config.write_text("[training]\ncadense = daily\n")
+
+    (line,) = wrong(examined(daystone, LUIGI_CONFIG_PATH=str(config)))
+
+    assert "(did you mean 'cadence'?)" in line
+
+
+def test_a_use_case_that_cannot_be_imported_is_pointed_out(daystone: Verbs) -> None:
+    (daystone.home / "broken.py").write_text("import nothing_of_that_name\n")
+
+    result = examined(daystone, "--use-case", "broken:Case", PYTHONPATH=str(daystone.home))
+
+    (line,) = wrong(result)
+    assert "broken:Case cannot be imported: ModuleNotFoundError: No module named 'nothing_of_that_name'" in line
+
+
+def test_feeds_of_which_nothing_has_landed_are_pointed_out_with_the_flag_that_was_looked_for(tmp_path: Path) -> None:
+    daystone = Verbs(tmp_path)
+    install_java(tmp_path, "21")
+
+    lines = wrong(examined(daystone))
+
+    assert [line.split()[1:3] for line in lines] == [["raw", "applications"], ["raw", "outcomes"]]
+    assert f"{daystone.root}/credit_risk/raw/outcomes/date=2026-01-01/_SUCCESS" in lines[1]
+
+
+def examined(daystone: Verbs, *options: str, **environment: str) -> Result:
+    return daystone("doctor", *options, JAVA_HOME=str(daystone.home / "jdk"), **environment)
+
+
+def wrong(result: Result) -> list[str]:
+    return [line for line in result.stdout.splitlines() if line.startswith("!! ")]
+
+
+def install_java(home: Path, version: str) -> Path:
+    """A java below ``home`` that only says its version, and fails where more is asked of it."""
+    program = home / "jdk" / "bin" / "java"
+    program.parent.mkdir(parents=True, exist_ok=True)
+    answer = f'openjdk version "{version}" 2025-04-15'
+    program.write_text(f"#!/bin/sh\n[ \"$*\" = -version ] || exit 1\necho '{answer}' >&2\n")
+    program.chmod(0o755)
+    return program

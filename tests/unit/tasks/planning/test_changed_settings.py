@@ -1,0 +1,292 @@
+"""Settings that were changed after partitions were built: said once, in one line at the end, with the commands."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from luigi.task_register import Register
+from luigi.tools.range import RangeDaily
+
+import tasks
+from spark_lib.lake.stores.local import LocalStore
+from spark_lib.lake.stores.store import Entry
+from tasks.planning import changed
+from tests.support.processes import Commands
+from tests.unit.stubs.stublake import CONTESTED, FIRST_TRAINING, StubLake, build, prepare
+from tests.unit.verbs import SHORT, Verbs
+
+DAY = date(2026, 1, 20)  # whose candidates are of the 12th and the 19th
+CHANGED = "[training]\ntrees = 3\n"
+MODELS = (
+    "2 partitions were made by other settings than today's, which have no effect on them: model of 2026-01-12, 2026-01-19 "
+    "(trees 20, now 3). To make them anew: daystone rebuild model --date 2026-01-12 (then 2026-01-19); "
+    "daystone rebuild selection --date 2026-01-20; daystone rebuild predictions --date 2026-01-20"
+)
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What runs have warned of at their end."""
+    found: list[str] = []
+    monkeypatch.setattr(changed.logger, "warning", found.append)
+    return found
+
+
+@pytest.fixture
+def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: list[str]) -> StubLake:
+    """A lake with predictions of ``DAY``."""
+    lake = prepare(monkeypatch, tmp_path / "lake", use_case=CONTESTED)
+    lake.land(date(2026, 1, 31))
+    build(tasks.BatchInference(date=DAY))
+    assert said == []
+    return lake
+
+
+def change(lake: StubLake, monkeypatch: pytest.MonkeyPatch, settings: str = CHANGED) -> None:
+    prepare(monkeypatch, lake.root, settings, CONTESTED)
+    Register.clear_instance_cache()  # a new process: a range keeps what it has once found to be missing
+
+
+def test_a_complete_day_says_what_behind_it_was_made_by_other_settings(
+    lake: StubLake, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(lake, monkeypatch)
+    before = lake.written()
+
+    built = build(tasks.BatchInference(date=DAY))
+
+    assert built.ran == []
+    assert said == [MODELS]
+    assert lake.written() == before
+
+
+def test_a_run_that_builds_a_day_says_it_of_what_it_found_and_not_of_what_it_built(
+    lake: StubLake, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(lake, monkeypatch)
+
+    build(tasks.BatchInference(date=date(2026, 1, 27)))
+
+    (line,) = said
+    assert line.startswith("2 partitions were made by other settings than today's, ")
+    assert "model of 2026-01-12, 2026-01-19 (trees 20, now 3). " in line
+
+
+def test_a_run_that_fails_says_it_too(lake: StubLake, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for day in (12, 19):
+        lake.judge(date(2026, 1, day), "gate", "area under ROC 0.5")
+        lake.delete("model", date(2026, 1, day))
+    lake.delete("selection", DAY)
+    lake.delete("predictions", DAY)
+    build(tasks.BatchInference(date=DAY))
+    change(lake, monkeypatch, "[training]\nmin_area_under_roc = 0.4\n")
+    said.clear()
+
+    built = build(tasks.BatchInference(date=DAY))
+
+    assert built.refused[0].startswith("model for 2026-01-20: wanted an approved training; ")
+    assert said == [
+        "2 partitions were made by other settings than today's, which have no effect on them: model of 2026-01-12, 2026-01-19 "
+        "(min_area_under_roc 0.6, now 0.4). To make them anew: daystone rebuild model --date 2026-01-12 (then 2026-01-19)"
+    ]
+
+
+def test_kinds_are_told_apart_and_commands_begin_with_what_others_are_built_from(
+    lake: StubLake, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(lake, monkeypatch, "[training]\ntrees = 3\ndepth = 7\nbalancing = smote\nchampion_margin = 0.5\n")
+
+    build(tasks.BatchInference(date=DAY))
+
+    assert said == [
+        "5 partitions were made by other settings than today's, which have no effect on them: balanced of 2026-01-12, 2026-01-19 "
+        "(balancing undersample, now smote); model of 2026-01-12, 2026-01-19 (trees 20, now 3, depth 5, now 7); selection of "
+        "2026-01-20 (champion_margin 0.02, now 0.5). To make them anew: daystone rebuild balanced --date 2026-01-12 (then "
+        "2026-01-19); daystone rebuild model --date 2026-01-12 (then 2026-01-19); daystone rebuild selection --date 2026-01-20; "
+        "daystone rebuild predictions --date 2026-01-20"
+    ]
+
+
+def test_what_todays_settings_would_not_build_is_in_no_command(
+    lake: StubLake, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(lake, monkeypatch, "[training]\nwindow_days = 14\n")
+    build(tasks.BatchInference(date=DAY))
+    change(lake, monkeypatch, "[training]\nwindow_days = 28\n")
+    build(tasks.BatchInference(date=DAY))
+
+    assert [line.partition(". ")[2] for line in said] == [
+        "To make them anew: daystone rebuild balanced --date 2026-01-19; daystone rebuild model --date 2026-01-19; daystone "
+        "rebuild selection --date 2026-01-20; daystone rebuild predictions --date 2026-01-20",
+        "By today's none of them would be built",
+    ]
+
+
+def test_a_setting_that_an_older_manifest_does_not_record_is_no_reason(
+    lake: StubLake, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for day in (date(2026, 1, 12), date(2026, 1, 19)):
+        rewrite(lake, "model", day, lambda document: document["settings"].pop("trees"))
+    change(lake, monkeypatch)
+
+    build(tasks.BatchInference(date=DAY))
+
+    assert said == []
+
+
+def test_settings_of_no_stage_upstream_are_no_reason(
+    lake: StubLake, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(lake, monkeypatch, CHANGED)
+
+    build(tasks.FeatureEngineering(date=DAY), tasks.Balancing(date=FIRST_TRAINING))
+
+    assert said == []
+
+
+@pytest.mark.parametrize("damage", ["file", "text", "settings"])
+def test_a_damaged_manifest_upstream_fails_no_complete_run_and_hides_no_other_day(
+    lake: StubLake, said: list[str], monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    if damage == "file":
+        lake.damage("model", date(2026, 1, 19))
+    elif damage == "text":
+        (lake.partition("model", date(2026, 1, 19)) / "_SUCCESS").write_text("{")
+    else:
+        rewrite(lake, "model", date(2026, 1, 19), lambda document: document.update(settings=["trees"]))
+    lake.delete("selection", DAY)  # a pinned model that is damaged is an error of its own
+    change(lake, monkeypatch)
+
+    built = build(tasks.BatchInference(date=DAY), tasks.Training(date=FIRST_TRAINING))
+
+    assert built.refused == []
+    assert [line.partition(". ")[0].partition(": ")[2] for line in said] == ["model of 2026-01-12 (trees 20, now 3)"]
+
+
+def test_a_manifest_of_another_format_is_left_to_those_who_read_it(
+    lake: StubLake, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rewrite(lake, "balanced", FIRST_TRAINING, lambda document: document.update(format=99))
+    change(lake, monkeypatch)
+
+    built = build(tasks.BatchInference(date=DAY))
+
+    assert (built.refused, said) == ([], [MODELS])
+
+
+@pytest.mark.slow
+def test_a_range_of_complete_days_says_it_once_and_lists_each_dataset_once(
+    lake: StubLake, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Register.clear_instance_cache()
+    range_ = {"of": tasks.BatchInference, "start": DAY, "stop": date(2026, 1, 30), "of_params": {}}
+    build(RangeDaily(**range_))
+    said.clear()
+    change(lake, monkeypatch)
+    listings = listed(monkeypatch)
+
+    built = build(RangeDaily(**range_))
+
+    assert built.ran == []
+    (line,) = said
+    assert line.endswith(
+        "(then 2026-01-19, 2026-01-26); daystone rebuild selection --date 2026-01-20 (then 2026-01-21, 2026-01-22, 2026-01-23 and "
+        "6 more); daystone rebuild predictions --date 2026-01-20 (then 2026-01-21, 2026-01-22, 2026-01-23 and 6 more)"
+    )
+    assert [listings.count(dataset) for dataset in ("predictions", "selection", "model", "balanced", "features")] == [
+        2,
+        1,
+        1,
+        1,
+        0,
+    ]
+
+
+def test_a_complete_day_costs_a_few_listings(lake: StubLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    change(lake, monkeypatch)
+    listings = listed(monkeypatch)
+
+    build(tasks.BatchInference(date=DAY))
+
+    assert sorted(listings) == ["balanced", "model", "predictions", "predictions", "selection"]
+
+
+def listed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The datasets whose days the store is asked for, from now on."""
+    asked: list[str] = []
+    real = LocalStore.list
+
+    def counted(store: LocalStore, prefix: str, first: str = "", last: str = "") -> Iterator[Entry]:
+        asked.append(prefix.rpartition("/")[2])
+        return real(store, prefix, first, last)
+
+    monkeypatch.setattr(LocalStore, "list", counted)
+    return asked
+
+
+def rewrite(lake: StubLake, dataset: str, day: date, edit: Any) -> None:
+    """Change a published manifest, as no product does."""
+    manifest = lake.partition(dataset, day) / "_SUCCESS"
+    document = json.loads(manifest.read_text())
+    edit(document)
+    manifest.write_text(json.dumps(document))
+
+
+# Both commands
+
+
+@pytest.mark.processes
+def test_luigis_command_warns_once_and_repeats_what_its_command_line_said(tmp_path: Path) -> None:
+    lake, commands = StubLake(tmp_path / "lake"), Commands(tmp_path)
+    lake.land(date(2026, 1, 14))
+    day = (
+        "--module",
+        "tests.unit.stubs.quick",
+        "BatchInference",
+        "--date",
+        "2026-01-14",
+        "--pipeline-use-case",
+        lake.use_case,
+    )
+    first = commands.luigi(*day)
+
+    result = commands.luigi(*day, "--training-trees", "3", "--lake-root", f"{tmp_path}/lake")
+
+    assert (first.code, result.code) == (0, 0)
+    assert "made by other settings" not in first.stderr
+    repeated = f"--lake-root {tmp_path}/lake --use-case {lake.use_case} --set training.trees=3"
+    assert [line for line in result.stderr.splitlines() if line.startswith("WARNING: ")] == [
+        "WARNING: 1 partition was made by other settings than today's, which have no effect on it: model of 2026-01-12 (trees 20, "
+        f"now 3). To make them anew: daystone rebuild model --date 2026-01-12 {repeated}; daystone rebuild selection --date "
+        f"2026-01-14 {repeated}; daystone rebuild predictions --date 2026-01-14 {repeated}"
+    ]
+
+
+@pytest.mark.processes
+def test_daystone_says_it_where_nothing_is_to_do_and_its_commands_work_in_their_order(tmp_path: Path) -> None:
+    daystone = Verbs(tmp_path)
+    daystone.land("2026-01-01", 13)
+    assert "note: " not in daystone.stubbed("run", "--date", "2026-01-13", *SHORT).stderr
+    anew = (*SHORT, "--set", "training.balancing=smote")
+
+    result = daystone.stubbed("run", "--date", "2026-01-13", *anew)
+    commands = re.findall(r"daystone rebuild (\w+) --date ([\d-]+) (.*?)(?:;|$)", result.stderr.strip())
+    rebuilt = [daystone.stubbed("rebuild", dataset, "--date", day, *anew) for dataset, day, _ in commands]
+    after = daystone.stubbed("run", "--date", "2026-01-13", *anew)
+
+    assert result.stdout == "nothing to do: predictions of 2026-01-13 is complete\n"
+    assert result.stderr.startswith(
+        "note: 1 partition was made by other settings than today's, which have no effect on it: balanced of 2026-01-12 "
+        "(balancing undersample, now smote). To make them anew: daystone rebuild balanced --date 2026-01-12 --lake-root "
+    )
+    options = f"--lake-root {daystone.root} --set training.window_days=7 --set training.label_delay_days=2 --set training.balancing=smote"
+    assert sorted(commands[0][2].split(" --")) == sorted(options.split(" --"))
+    assert [dataset for dataset, _, _ in commands] == ["balanced", "model", "selection", "predictions"]
+    assert [each.code for each in rebuilt] == [0, 0, 0, 0]
+    assert (after.code, after.stderr) == (0, "")
