@@ -358,7 +358,7 @@ class _Copies:
 
 def run_tests(copy: Path, tests: Sequence[str]) -> Run:
     """The named tests, until one fails, on the copy."""
-    named = [test if "/" in test else f"tests/unit/{test}" for test in dict.fromkeys(tests)]
+    named = [test if test.startswith("tests/") else f"tests/unit/{test}" for test in dict.fromkeys(tests)]
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-rf", "--tb=short", "-p", "tests.mutants"]
     own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(

@@ -48,7 +48,7 @@ def data() -> Path:
 
 @pytest.fixture(scope="module")
 def july(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Chain:
-    """July 2017 is scored day by day by one model, of 60 days of features: enough to see that all is right, and too few to
+    """July 2017 is scored day by day by one model, of 30 days of features: enough to see that all is right, and too few to
     pass the use case's own gate."""
     chain = landed(data, tmp_path_factory.mktemp("superlender"))
     build(chain, *SCORE_JULY, *ONE_MODEL)
@@ -85,7 +85,7 @@ def test_the_day_without_a_loan_has_an_empty_published_partition(july):
 
 
 def test_the_features_of_july_and_of_its_models_window_equal_an_independent_computation_row_by_row(july, loans):
-    window = (date(2017, 3, 26), date(2017, 5, 24))
+    window = (date(2017, 4, 25), date(2017, 5, 24))
     for first, last in (window, JULY):
         compare_features(july, loans, first, last)
 
@@ -95,7 +95,7 @@ def test_the_training_set_holds_the_outcomes_of_the_files_and_no_customer_on_bot
     train = read(july, "balanced", model_date, section="train")
     calibration = read(july, "balanced", model_date, section="calibration")
     validation = read(july, "balanced", model_date, section="validation/unbalanced")
-    in_window = loans[loans["date"].between(date(2017, 3, 26), date(2017, 5, 24))]
+    in_window = loans[loans["date"].between(date(2017, 4, 25), date(2017, 5, 24))]
     label = pd.concat([train, calibration, validation]).set_index("loan_id")["label"]
     assert label.equals(in_window["late"].reindex(label.index).astype(label.dtype))
     counts = july.lake.require("balanced", model_date)[0].manifest.metrics
@@ -148,7 +148,7 @@ def landed(data: Path, home: Path) -> Chain:
 def build(chain: Chain, *arguments: object) -> None:
     """Run ``luigi`` to its good end, with the example on Python's path and what few cores like."""
     path = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(EXAMPLES)])}
-    settings = ("--pipeline-use-case", USE_CASE, "--training-window-days", 60, *FEW_CORES)
+    settings = ("--pipeline-use-case", USE_CASE, "--training-window-days", 30, *FEW_CORES)
     chain.succeeds(*arguments, *settings, env=path, timeout=7_200)
 
 

@@ -27,7 +27,7 @@ HEAP = 512
 TRAIN = """
 import json, sys
 from datetime import date
-from spark_lib import training
+from spark_lib.stages import training
 from spark_lib.lake import Lake
 from spark_lib.session.session import session
 from tests.spark.session.test_small_driver import DAY, HEAP, Wide

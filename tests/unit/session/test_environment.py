@@ -185,7 +185,7 @@ def test_a_jvm_gets_a_locale_of_utf_8_and_this_process_keeps_its_own(monkeypatch
 
 @pytest.mark.processes
 def test_a_python_that_calls_files_by_other_names_is_refused(tmp_path: Path) -> None:
-    source = "from spark_lib import environment; environment.check('local[2]')"
+    source = "from spark_lib.session import environment; environment.check('local[2]')"
 
     refused = Commands(tmp_path).python(source, env={"LC_ALL": "C", "PYTHONUTF8": "0"})
 

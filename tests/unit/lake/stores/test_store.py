@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 examples = itertools.count()
 same_store = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+#: Stores that compare and put in one step: moto does so in two.
+one_step = pytest.mark.parametrize(
+    "server", ["local", pytest.param("versitygw", marks=pytest.mark.processes)], indirect=True
+)
 # Signs that sort before and after "/", escape in urls, or are no ASCII. Only directories have an "x".
 names = st.text(alphabet="ab.-!0 %=+#?é日", min_size=1, max_size=4).filter(lambda name: name.strip(".") != "")
 keys = st.tuples(st.lists(names.map(lambda name: f"x{name}"), max_size=2), names).map(
@@ -78,12 +82,12 @@ def test_a_replace_of_nothing_conflicts(store: Store) -> None:
     assert store.read("a/key") is None
 
 
+@one_step
 def test_of_many_threads_that_create_one_succeeds(store: Store) -> None:
     assert _successes(lambda number: store.create("a/key", b"%d" % number)) == 1
 
 
-# Not moto, which compares and puts in two steps.
-@pytest.mark.parametrize("server", ["local", pytest.param("versitygw", marks=pytest.mark.processes)], indirect=True)
+@one_step
 def test_of_many_threads_that_replace_one_succeeds(store: Store) -> None:
     store.create("key", b"body")
     etag = _etag(store, "key")
