@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import date
-from typing import Any
 
 import luigi
 
 from spark_lib.errors import DamagedPartition, NoApprovedModel
 from spark_lib.lake import Manifest, Partition
+from spark_lib.models import selection as selections
 from spark_lib.models.card import Verdict
+from spark_lib.models.selection import Challenge
 from tasks.balancing import Balancing, nothing_to_train_on
 from tasks.graph.cadence import candidates
 from tasks.graph.log import logger
@@ -67,7 +69,7 @@ class ModelSelection(Stage):
                     error.wanted,
                     error.found,
                     "restore the file; or train anew, then choose anew "
-                    f"(daystone rebuild model --date {there.manifest.metrics['model_date']}, {again})",
+                    f"(daystone rebuild model --date {selections.of(there.manifest.metrics).model_date}, {again})",
                 ) from error
         return True
 
@@ -93,26 +95,26 @@ class ModelSelection(Stage):
             in_force, challenges = approved[0], []
             for challenger, balanced in zip(approved[1:], rows, strict=True):
                 challenges.append(self.challenge(challenger, in_force, balanced, known))
-                in_force = in_force if challenges[-1]["loses"] else challenger
+                in_force = in_force if challenges[-1].loses else challenger
             selection.approved_model(self.partitions, in_force)  # raises where it is damaged: nobody is to pin that
             self.publish(attempt, selection.build(in_force, considered, challenges))
 
     def challenge(
-        self, challenger: Partition, champion: Partition, balanced: Partition, known: list[Mapping[str, Any]]
-    ) -> Mapping[str, Any]:
+        self, challenger: Partition, champion: Partition, balanced: Partition, known: list[Challenge]
+    ) -> Challenge:
         """The comparison of a model with the one in force before it: a ``known`` one, where that compared the same."""
-        runs = [challenger.manifest.run, champion.manifest.run, balanced.manifest.run]
+        runs = (challenger.manifest.run, champion.manifest.run, balanced.manifest.run)
         for comparison in known:
-            if comparison["runs"] == runs:
+            if comparison.runs == runs:
                 return comparison
         from spark_lib.stages import champion as champions
 
         found = champions.compare(
             self.spark, self.case, self.partitions, challenger, champion, balanced, self.recorded_settings()
         )
-        return found | {"runs": runs}
+        return replace(found, runs=runs)
 
-    def known_challenges(self) -> list[Mapping[str, Any]]:
+    def known_challenges(self) -> list[Challenge]:
         """Those of the selections of the days around, made by the same code and settings; none where this day is built anew.
 
         Of both sides, for a backfill may go from the newest day to the oldest.
@@ -127,7 +129,7 @@ class ModelSelection(Stage):
             challenge
             for selection in around.values()
             if isinstance(selection, Partition) and (selection.manifest.settings, selection.manifest.code) == made_by
-            for challenge in selection.manifest.metrics["challenges"]
+            for challenge in selections.of(selection.manifest.metrics).challenges
         ]
 
     def candidates(self) -> list[date]:
@@ -142,10 +144,10 @@ class ModelSelection(Stage):
         )
 
     def summary(self, manifest: Manifest) -> str:
-        chosen, rejected = manifest.metrics["model_date"], manifest.metrics["rejected"]
-        if not rejected:
-            return f"selection: model of {chosen}"
-        words = f"selection: model of {chosen}; newer ones were rejected: {_reasons(rejected)}"
+        found = selections.of(manifest.metrics)
+        if not found.rejected:
+            return f"selection: model of {found.model_date}"
+        words = f"selection: model of {found.model_date}; newer ones were rejected: {_reasons(found.rejected)}"
         logger.warning(words)
         return words
 
@@ -154,16 +156,20 @@ class ModelSelection(Stage):
             return NoApprovedModel(
                 f"model for {self.date}",
                 "an approved training",
-                _reasons({str(model.date): model.manifest.metrics["verdict"] for model in considered}),
+                _reasons({model.date: _verdict(model) for model in considered}),
                 "read the card of each (daystone files model --date DATE), mend the data or the settings, then train anew "
                 "(daystone rebuild balanced --date DATE where its rows are to change, daystone rebuild model --date DATE)",
             )
         return nothing_to_train_on(f"model for {self.date}", self.settings)
 
 
+def _verdict(model: Partition) -> Verdict:
+    return Verdict.of(model.manifest.metrics["verdict"])
+
+
 def _is_approved(model: Partition) -> bool:
-    return Verdict.of(model.manifest.metrics["verdict"]).approved
+    return _verdict(model).approved
 
 
-def _reasons(verdicts: Mapping[str, Mapping[str, Any]]) -> str:
-    return "; ".join(f"{day} {Verdict.of(verdict)}" for day, verdict in verdicts.items())
+def _reasons(verdicts: Mapping[date, Verdict]) -> str:
+    return "; ".join(f"{day} {verdict}" for day, verdict in verdicts.items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from spark_lib.learning.resampling import drawn
 from spark_lib.learning.splitting import GROUP, group
 from spark_lib.models import matrix
 from spark_lib.models.model import check_digest, check_safe
+from spark_lib.models.selection import Challenge
 from spark_lib.models.training_set import NATURAL
 from spark_lib.problems import metrics
 from spark_lib.scoring.rows import scored_by
@@ -42,7 +44,7 @@ def compare(
     champion: Partition,
     balanced: Partition,
     settings: Mapping[str, Any],
-) -> dict[str, Any]:
+) -> Challenge:
     """How the model ``challenger`` does against the ``champion`` on the natural validation rows of ``balanced``, its own:
     what ``compare_models`` finds, unless those are no longer the rows that it was trained beside. ``spark`` starts Spark,
     where it is needed."""
@@ -60,22 +62,22 @@ def compare_models(
     balanced: Partition,
     settings: Mapping[str, Any],
     hindrance: str = "",
-) -> dict[str, Any]:
+) -> Challenge:
     """How ``new`` does against ``old`` on the natural validation rows of ``balanced``.
 
     It ``loses`` where the lower end of the interval of the difference of the areas under ROC, by the paired bootstrap, is
     further below 0 than ``champion_margin``: it has to show that it does not lose more. Where the two cannot be compared
     it does not lose, and ``detail`` says why.
     """
-    found = {"challenger": str(new.date), "champion": str(old.date)}
+    unknown = Challenge(new.date, old.date, loses=False, detail=f"not compared with the model of {old.date}: ")
     hindrance = hindrance or incomparable(new, old, balanced)
     if hindrance:
-        return found | {"loses": False, "detail": f"not compared with the model of {old.date}: {hindrance}"}
+        return replace(unknown, detail=unknown.detail + hindrance)
     rows = read_partitions(spark(), [balanced], NATURAL)
     try:
         matrix.check_filled(rows, old.card.features)
     except BadData as error:
-        return found | {"loses": False, "detail": f"not compared with the model of {old.date}: {error.found}"}
+        return replace(unknown, detail=unknown.detail + error.found)
     if balanced.manifest.rows(NATURAL) > ROWS:
         rows = drawn(rows, key, ROWS, settings["seed"])
     difference, interval = metrics.difference(
@@ -90,12 +92,7 @@ def compare_models(
         f"area under ROC {difference:+.4f} against the model of {old.date} "
         f"({interval[0]:+.4f} to {interval[1]:+.4f}), champion_margin {margin:g}"
     )
-    return found | {
-        "difference": difference,
-        "interval": list(interval),
-        "loses": interval[0] < -margin,
-        "detail": words,
-    }
+    return Challenge(new.date, old.date, interval[0] < -margin, words, difference, interval)
 
 
 def incomparable(challenger: Pinned, champion: Pinned, balanced: Partition) -> str:

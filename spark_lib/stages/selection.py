@@ -1,22 +1,19 @@
-"""The document that pins a model: enough to find its files and to know that they are still the ones that were chosen.
+"""Pins the model in force, and reads what is pinned, its files verified.
 
 Free of Spark and numpy: whether a selection is complete is asked without them.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 from spark_lib.lake import Documents, Lake, Partition, read_document
 from spark_lib.models import card
-from spark_lib.models.card import CARD, MODEL, Card, rejected
-
-#: The document that a selection publishes.
-SELECTION = "selection.json"
+from spark_lib.models import selection as documents
+from spark_lib.models.card import CARD, MODEL, Card, Verdict, rejected
+from spark_lib.models.selection import SELECTION, Challenge, Pin, Selection
 
 
 @dataclass(frozen=True)
@@ -29,49 +26,48 @@ class Pinned:
     card: Card
 
 
-def build(
-    chosen: Partition, considered: Sequence[Partition], challenges: Sequence[Mapping[str, Any]] = ()
-) -> Documents:
+def build(chosen: Partition, considered: Sequence[Partition], challenges: Sequence[Challenge] = ()) -> Documents:
     """Pin ``chosen``, one of the candidates that were ``considered``; ``challenges`` are the comparisons that it won, and
     those that newer ones lost."""
-    lost = {
-        found["challenger"]: rejected("champion", found["detail"]).document() for found in challenges if found["loses"]
+    lost = {found.challenger: rejected("champion", found.detail) for found in challenges if found.loses}
+    newer = {
+        model.date: Verdict.of(model.manifest.metrics["verdict"]) for model in considered if model.date > chosen.date
     }
-    newer = {str(model.date): model.manifest.metrics["verdict"] for model in considered if model.date > chosen.date}
-    figures = {
-        "model_date": str(chosen.date),
-        "model_digest": chosen.manifest.metrics["model_digest"],
-        "rejected": {day: dict(lost.get(day, verdict)) for day, verdict in newer.items()},
-        "challenges": [dict(found) for found in challenges],
-    }
-    document = figures | {"run": chosen.manifest.run, "files": _files(chosen)}
-    return Documents({SELECTION: json.dumps(document, indent=1, sort_keys=True).encode() + b"\n"}, figures)
+    selection = Selection(
+        chosen.date,
+        chosen.manifest.metrics["model_digest"],
+        chosen.manifest.run,
+        _pins(chosen),
+        {day: lost.get(day, verdict) for day, verdict in newer.items()},
+        tuple(challenges),
+    )
+    return Documents({SELECTION: selection.to_json()}, selection.figures())
 
 
 def approved_model(lake: Lake, model: Partition) -> Pinned:
     """The model of an approved training. Raises DamagedPartition where a file is not what was published."""
-    return _pinned(lake, model.date, model.manifest.metrics["model_digest"], _files(model))
+    return _pinned(lake, model.date, model.manifest.metrics["model_digest"], _pins(model))
 
 
 def pinned(lake: Lake, selection: Partition) -> Pinned:
     """The model that a selection pins, its files verified. Raises DamagedPartition where one is not what was chosen."""
-    document = json.loads(selection.document(SELECTION))
-    return _pinned(lake, date.fromisoformat(document["model_date"]), document["model_digest"], document["files"])
+    found = documents.parse(selection.document(SELECTION), f"{SELECTION} of {selection.date}")
+    return _pinned(lake, found.model_date, found.model_digest, found.files)
 
 
-def _files(model: Partition) -> list[dict[str, Any]]:
+def _pins(model: Partition) -> tuple[Pin, ...]:
     """What is needed to score, and to know that it is still the same."""
-    return [
-        {"path": file.path, "size": file.size, "sha256": file.checksum.removeprefix("sha256:")}
+    return tuple(
+        Pin(file.path, file.size, file.checksum.removeprefix("sha256:"))
         for file in model.manifest.files
         if file.path.rpartition("/")[2] in (MODEL, CARD)
-    ]
+    )
 
 
-def _pinned(lake: Lake, day: date, digest: str, files: Sequence[Mapping[str, Any]]) -> Pinned:
+def _pinned(lake: Lake, day: date, digest: str, files: Sequence[Pin]) -> Pinned:
     read = {
-        file["path"].rpartition("/")[2]: read_document(
-            lake.store, f"{lake.prefix('model', day)}/{file['path']}", f"sha256:{file['sha256']}"
+        file.path.rpartition("/")[2]: read_document(
+            lake.store, f"{lake.prefix('model', day)}/{file.path}", f"sha256:{file.sha256}"
         )
         for file in files
     }

@@ -17,6 +17,7 @@ from spark_lib.models import matrix
 from spark_lib.models.calibration import apply
 from spark_lib.models.card import Classes
 from spark_lib.models.model import digest, load, score
+from spark_lib.models.selection import Challenge
 from spark_lib.stages import champion, selection
 from spark_lib.stages.selection import Pinned
 from spark_lib.use_case import Feature
@@ -55,9 +56,9 @@ def test_the_difference_is_that_of_the_two_areas_on_the_same_rows(
     rows = read_arrow(chain.lake, "balanced", DAY, section="validation/unbalanced")
     scores = apply(good.card.calibration, score(load(good.model), matrix.from_arrow(rows, Parcels.features)))
     area = roc_auc_score(rows["label"].to_numpy(), scores)
-    assert found["difference"] == pytest.approx(area - 0.5, abs=1e-5)
-    assert found["interval"][0] < found["difference"] < found["interval"][1]
-    assert (found["loses"], found["challenger"], found["champion"]) == (False, str(DAY), str(BEFORE))
+    assert found.difference == pytest.approx(area - 0.5, abs=1e-5)
+    assert found.interval[0] < found.difference < found.interval[1]
+    assert (found.loses, found.challenger, found.champion) == (False, DAY, BEFORE)
 
 
 def test_a_model_that_loses_by_more_than_the_margin_says_by_how_much(
@@ -65,19 +66,19 @@ def test_a_model_that_loses_by_more_than_the_margin_says_by_how_much(
 ) -> None:
     found = compare(spark, chain, knows_nothing, good)
 
-    low, high = found["interval"]
-    assert found["loses"]
-    assert found["detail"] == (
-        f"area under ROC {found['difference']:+.4f} against the model of {good.date} ({low:+.4f} to {high:+.4f}), "
+    low, high = found.interval
+    assert found.loses
+    assert found.detail == (
+        f"area under ROC {found.difference:+.4f} against the model of {good.date} ({low:+.4f} to {high:+.4f}), "
         "champion_margin 0.02"
     )
-    assert not compare(spark, chain, knows_nothing, good, margin=0.5)["loses"]
+    assert not compare(spark, chain, knows_nothing, good, margin=0.5).loses
 
 
 def test_a_model_does_not_lose_to_itself(spark: SparkSession, chain: Chain, good: Pinned) -> None:
     found = compare(spark, chain, good, replace(good, date=BEFORE), margin=0.0)
 
-    assert (found["difference"], found["interval"], found["loses"]) == (0.0, [0.0, 0.0], False)
+    assert (found.difference, found.interval, found.loses) == (0.0, (0.0, 0.0), False)
 
 
 def with_settings(model: Pinned, **settings: Any) -> Pinned:
@@ -92,8 +93,8 @@ def test_a_champion_of_another_split_is_not_compared_and_the_reason_is_said(
 ) -> None:
     found = compare(spark, chain, knows_nothing, with_settings(good, **{name: was}))
 
-    assert (found["loses"], "difference" in found) == (False, False)
-    assert found["detail"] == (
+    assert (found.loses, found.difference) == (False, None)
+    assert found.detail == (
         f"not compared with the model of {good.date}: [training] {name} was {was} and is {SETTINGS[name]}, "
         "so that it was trained on rows that now validate"
     )
@@ -137,8 +138,8 @@ def test_a_champion_that_cannot_do_without_a_value_is_not_compared_where_it_is_n
 
     found = compare(spark, chain, good, with_card(good, features=without_fill))
 
-    assert not found["loses"]
-    assert found["detail"].startswith(f"not compared with the model of {good.date}: null or NaN: ")
+    assert not found.loses
+    assert found.detail.startswith(f"not compared with the model of {good.date}: null or NaN: ")
 
 
 def test_rows_that_were_rebuilt_since_the_training_compare_nothing_and_start_no_spark(chain: Chain) -> None:
@@ -148,13 +149,13 @@ def test_rows_that_were_rebuilt_since_the_training_compare_nothing_and_start_no_
     settings = dict(SETTINGS) | {"champion_margin": 0.02}
     found = champion.compare(never, chain.case, chain.lake, chain.model, chain.model, chain.balanced, settings)
 
-    assert found == {
-        "challenger": str(DAY),
-        "champion": str(DAY),
-        "loses": False,
-        "detail": f"not compared with the model of {DAY}: the balanced rows were rebuilt after the newer model was trained; "
+    assert found == Challenge(
+        DAY,
+        DAY,
+        loses=False,
+        detail=f"not compared with the model of {DAY}: the balanced rows were rebuilt after the newer model was trained; "
         "rebuild that training, too",
-    }
+    )
 
 
 def test_a_model_is_compared_on_the_rows_that_it_was_trained_beside(spark: SparkSession, chain: Chain) -> None:
@@ -163,7 +164,7 @@ def test_a_model_is_compared_on_the_rows_that_it_was_trained_beside(spark: Spark
     settings = dict(SETTINGS) | {"champion_margin": 0.02}
     found = champion.compare(lambda: spark, chain.case, chain.lake, trained, trained, chain.balanced, settings)
 
-    assert (found["difference"], found["loses"]) == (0.0, False)
+    assert (found.difference, found.loses) == (0.0, False)
 
 
 def test_of_many_rows_a_sample_is_compared(

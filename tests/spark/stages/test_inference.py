@@ -150,7 +150,7 @@ def test_twenty_trees_that_are_all_certain_train_are_compared_and_score_their_da
 
     (votes,) = onnxruntime.InferenceSession(pinned.model).run(None, {"features": np.float32([[0, 9, 0]])})
     assert votes[0, 1] == np.float32(1.0000001)
-    assert (compared["difference"], compared["loses"]) == (0.0, False)
+    assert (compared.difference, compared.loses) == (0.0, False)
     assert by_forest.manifest.metrics["engine"] == "forest"
     assert rows(by_forest) == rows(by_onnxruntime)
     assert max(row["score"] for row in rows(by_forest)) == calibration.apply(pinned.card.calibration, np.ones(1))[0]
@@ -222,7 +222,7 @@ def test_fills_are_those_of_the_card_and_not_of_the_use_case(spark: SparkSession
     few = publish_features(Lake(str(tmp_path), CASE), AFTER, [featured("p1", weight=None), featured("p2", weight=0.0)])
     found = {row["parcel"]: row["score"] for row in rows(score(spark, Lake(str(tmp_path), CASE), few, model))}
     assert found == expected_scores(few, model.model, card)
-    assert found["p1"] != found["p2"]
+    assert found.p1 != found.p2
 
 
 def test_a_key_that_is_also_the_entity_is_written_once(spark: SparkSession, chain: Chain, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from spark_lib.lake import Documents, Partition
 from spark_lib.models.calibration import NONE
 from spark_lib.models.card import CARD, MODEL, Card, Classes
 from spark_lib.models.model import digest
+from spark_lib.models.selection import Challenge
 from spark_lib.problems import gates
 
 
@@ -70,10 +71,10 @@ def _model(
     return Documents({CARD: card, MODEL: model}, figures | {"model_digest": digest(model)})
 
 
-def _compared(spark: Any, case: Any, lake: Any, new: Partition, old: Partition, *rows: Any) -> dict[str, Any]:
+def _compared(spark: Any, case: Any, lake: Any, new: Partition, old: Partition, *rows: Any) -> Challenge:
     loses = str(new.date) in _verdicts(new).get("losers", [])
     detail = f"area under ROC -0.0300 against the model of {old.date}"
-    return {"challenger": str(new.date), "champion": str(old.date), "loses": loses, "detail": detail}
+    return Challenge(new.date, old.date, loses, detail)
 
 
 def _predictions(spark: None, case: Any, features: Any, model: Any, url: str, file_rows: int) -> Documents:

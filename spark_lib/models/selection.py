@@ -1,0 +1,123 @@
+"""Which model is in force on a day, and what was compared to say so: the document ``selection.json`` and the figures of its
+manifest. Free of Spark and numpy: whether a selection is complete is asked without them.
+
+A reader ignores what it does not know, and refuses a format number above its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from spark_lib.errors import LakeError
+from spark_lib.models.card import Verdict
+
+#: The name of the document.
+SELECTION = "selection.json"
+#: Raised only where a reader of the number before would be wrong. A selection without a number is of the first format.
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """A newer model, the ``challenger``, against the ``champion`` that was in force before it.
+
+    ``difference`` is the challenger's area under ROC less the champion's, with the ends of its ``interval``; both are None
+    where the two could not be compared. ``detail`` is for a person. ``runs`` are those of the two models and of the rows.
+    """
+
+    challenger: date
+    champion: date
+    loses: bool
+    detail: str
+    difference: float | None = None
+    interval: tuple[float, float] | None = None
+    runs: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Challenge:
+        """A challenge as JSON has it."""
+        interval = document.get("interval")
+        return cls(
+            date.fromisoformat(document["challenger"]),
+            date.fromisoformat(document["champion"]),
+            bool(document["loses"]),
+            document["detail"],
+            document.get("difference"),
+            (interval[0], interval[1]) if interval else None,
+            tuple(document.get("runs", ())),
+        )
+
+    def document(self) -> dict[str, Any]:
+        """The challenge as JSON has it."""
+        compared = {} if self.interval is None else {"difference": self.difference, "interval": list(self.interval)}
+        return {
+            "challenger": str(self.challenger),
+            "champion": str(self.champion),
+            "loses": self.loses,
+            "detail": self.detail,
+            **compared,
+            "runs": list(self.runs),
+        }
+
+
+@dataclass(frozen=True)
+class Pin:
+    """A file of the model by its path below the model's day, its size in bytes and its SHA-256."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The model in force, by its date, the digest of its file, its run and its files. ``rejected`` are the newer trainings that
+    are not in force, by date, and why; ``challenges`` the comparisons that were made, oldest first."""
+
+    model_date: date
+    model_digest: str
+    run: str = ""
+    files: tuple[Pin, ...] = ()
+    rejected: Mapping[date, Verdict] = field(default_factory=dict)
+    challenges: tuple[Challenge, ...] = ()
+
+    def figures(self) -> dict[str, Any]:
+        """What the manifest says of the selection, so that nobody needs the document for it."""
+        return {
+            "model_date": str(self.model_date),
+            "model_digest": self.model_digest,
+            "rejected": {str(day): verdict.document() for day, verdict in self.rejected.items()},
+            "challenges": [challenge.document() for challenge in self.challenges],
+        }
+
+    def to_json(self) -> bytes:
+        files = [{"path": pin.path, "size": pin.size, "sha256": pin.sha256} for pin in self.files]
+        document = self.figures() | {"format": FORMAT, "run": self.run, "files": files}
+        return json.dumps(document, indent=1, sort_keys=True).encode() + b"\n"
+
+
+def of(document: Mapping[str, Any], where: str = SELECTION) -> Selection:
+    """A selection as its document, or the figures of its manifest, have it. Raises LakeError, naming ``where``, for one of a
+    later format."""
+    number = document.get("format", FORMAT)
+    if number > FORMAT:
+        raise LakeError(
+            where, f"a selection of format {FORMAT}", f"format {number}", "read it with the Daystone that wrote it"
+        )
+    return Selection(
+        date.fromisoformat(document["model_date"]),
+        document["model_digest"],
+        document.get("run", ""),
+        tuple(Pin(file["path"], file["size"], file["sha256"]) for file in document.get("files", ())),
+        {date.fromisoformat(day): Verdict.of(verdict) for day, verdict in document.get("rejected", {}).items()},
+        tuple(Challenge.of(found) for found in document.get("challenges", ())),
+    )
+
+
+def parse(body: bytes, where: str = SELECTION) -> Selection:
+    """The selection in ``body``. Raises LakeError as ``of`` does."""
+    return of(json.loads(body), where)
