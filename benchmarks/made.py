@@ -25,6 +25,7 @@ from spark_lib.lake.stores import open_store
 from spark_lib.models.calibration import NONE
 from spark_lib.models.card import Card, Classes, ModelFile
 from spark_lib.models.model import digest
+from spark_lib.models.training_set import TrainingSet
 from spark_lib.use_case import Feature
 
 CORES = 2
@@ -48,7 +49,7 @@ class Case:
 
 def card_of(features: Mapping[str, Feature], file: ModelFile) -> Card:
     """The card of a model that is scored by and of which nothing else is asked."""
-    return Card(features, Classes(1, (0,)), "id", NONE, rows={}, settings={}, versions={}, model=file)
+    return Card(features, Classes(1, (0,)), "id", NONE, TrainingSet(), settings={}, versions={}, model=file)
 
 
 @dataclass(frozen=True)

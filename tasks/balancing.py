@@ -6,6 +6,7 @@ from datetime import date
 
 from spark_lib.errors import NoApprovedModel
 from spark_lib.lake import Manifest, days, resolved
+from spark_lib.models.training_set import TrainingSet
 from tasks.config.settings import Settings
 from tasks.features import FeatureEngineering
 from tasks.graph import cadence
@@ -83,8 +84,8 @@ class Balancing(Stage):
         return self.window[0] < self.settings.first_date
 
     def summary(self, manifest: Manifest) -> str:
-        figures = manifest.metrics
-        return f"balanced: {manifest.rows('train'):,} training rows of {figures['labelled']:,} labelled"
+        figures = TrainingSet.of(manifest.metrics)
+        return f"balanced: {manifest.rows('train'):,} training rows of {figures.labelled:,} labelled"
 
 
 def nothing_to_train_on(where: str, settings: Settings) -> NoApprovedModel:

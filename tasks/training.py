@@ -9,7 +9,7 @@ import luigi
 
 from spark_lib.lake import Manifest, Partition
 from spark_lib.models.card import Verdict
-from spark_lib.problems import gates
+from spark_lib.models.training_set import TrainingSet
 from tasks.balancing import Balancing
 from tasks.graph.cadence import candidates
 from tasks.graph.log import logger
@@ -67,14 +67,14 @@ class Training(Stage):
                 settings,
                 attempt.destination,
                 self.progress,
-                gates.null_columns(before[0].manifest.metrics) if before else None,
+                TrainingSet.of(before[0].manifest.metrics).null_features if before else None,
             )
             self.publish(attempt, written)
 
     def needs_the_training_before(self, balanced: Partition) -> bool:
         """Whether the verdict depends on which columns were null in the training before. A null column without a fill is an
         error, whatever was before."""
-        nulls = [self.case.features.get(name) for name in gates.null_columns(balanced.manifest.metrics)]
+        nulls = [self.case.features.get(name) for name in TrainingSet.of(balanced.manifest.metrics).null_features]
         unfilled = any(feature is not None and feature.fill is None for feature in nulls)
         return self.settings.training.constant_columns == "auto" and bool(nulls) and not unfilled
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from spark_lib.learning import smote
 
@@ -121,8 +121,3 @@ def weighted(frame: DataFrame, weights: Mapping[str, float]) -> DataFrame:
 
     positive = F.col("label") == LABELS["positive"]
     return frame.withColumn(WEIGHT, F.when(positive, weights["positive"]).otherwise(weights["negative"]))
-
-
-def trained_on(figures: Mapping[str, Any]) -> dict[str, float]:
-    """What the rows of each class weigh together, of the figures of a balanced set."""
-    return {name: figures["balanced"][name] * figures["weights"][name] for name in LABELS}

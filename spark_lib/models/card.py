@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from spark_lib.errors import LakeError
+from spark_lib.models.training_set import TrainingSet
 from spark_lib.use_case import Feature
 
 #: The names of the documents that a training publishes.
@@ -79,7 +80,7 @@ class Card:
     classes: Classes
     entity: str
     calibration: Mapping[str, Any]
-    rows: Mapping[str, Any]
+    rows: TrainingSet
     settings: Mapping[str, Any]
     versions: Mapping[str, str]
     verdict: Verdict = APPROVED
@@ -100,7 +101,7 @@ class Card:
             {"name": name, "type": feature.type, "fill": feature.fill, "nominal": feature.nominal}
             for name, feature in self.features.items()
         ]
-        return {**asdict(self), "format": FORMAT, "features": features}
+        return {**asdict(self), "format": FORMAT, "features": features, "rows": self.rows.summary()}
 
     def to_json(self) -> bytes:
         return json.dumps(self.document(), indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"
@@ -122,7 +123,7 @@ def of(document: Mapping[str, Any], where: str = CARD) -> Card:
         classes=Classes(document["classes"]["positive"], tuple(document["classes"]["negative"])),
         entity=document["entity"],
         calibration=document["calibration"],
-        rows=document["rows"],
+        rows=TrainingSet.of(document["rows"]),
         settings=document["settings"],
         versions=document["versions"],
         verdict=Verdict.of(document["verdict"]),

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from spark_lib.models.card import APPROVED, Verdict, rejected
-from spark_lib.models.training_set import CALIBRATION, SIDES, TRAIN, VALIDATION
+from spark_lib.models.training_set import CALIBRATION, SIDES, TRAIN, VALIDATION, TrainingSet
 
 #: In the order in which a card shows them: metric, its words, and whether its bound is the least that is allowed.
 _GATES = (
@@ -20,7 +20,7 @@ _GATES = (
 LEAST_JUDGED = 10
 
 
-def on_labels(counts: Mapping[str, Any], settings: Mapping[str, Any], sides: Sequence[str], day: date) -> Verdict:
+def on_labels(counts: TrainingSet, settings: Mapping[str, Any], sides: Sequence[str], day: date) -> Verdict:
     """Whether the labelled rows of a balanced set can train and judge a model of ``day``, for which ``sides`` are needed."""
     late = unlabelled(counts, settings["max_unlabelled"], day)
     if late:
@@ -29,38 +29,38 @@ def on_labels(counts: Mapping[str, Any], settings: Mapping[str, Any], sides: Seq
     return rejected("inconclusive", few) if few else APPROVED
 
 
-def inconclusive(counts: Mapping[str, Any], sides: Sequence[str], min_positives: int) -> str:
+def inconclusive(counts: TrainingSet, sides: Sequence[str], min_positives: int) -> str:
     """Why so few rows prove nothing; empty where they may."""
     for side in sides:
         for label in ("positive", "negative"):
-            if not counts[side][label]:
-                rows = sum(counts[side].values())
+            if not counts.sides[side][label]:
+                rows = counts.rows(side)
                 return f"one class: no {label} among the {rows:,} labelled rows of the {side} split"
     for side, purpose, what in ((CALIBRATION, "calibrate", "a curve"), (VALIDATION, "judge", "an interval")):
-        there = counts[side]
+        there = counts.sides[side]
         rarer = min(there, key=lambda label: there[label])
         if side in sides and there[rarer] < LEAST_JUDGED:
             return f"too few to {purpose} by: {there[rarer]:,} {rarer} {side} rows, {what} takes {LEAST_JUDGED} of each class"
-    positives = sum(counts[side]["positive"] for side in SIDES)
+    positives = sum(counts.sides[side]["positive"] for side in SIDES)
     if positives < min_positives:
         return f"too few positives: {positives:,} in the window, min_positives is {min_positives:,}"
     return ""
 
 
-def unlabelled(counts: Mapping[str, Any], limit: float, day: date) -> str:
+def unlabelled(counts: TrainingSet, limit: float, day: date) -> str:
     """Why too many rows have no outcome, and the delay that would do; empty where they are few enough.
 
     Outcomes that land late are not like the others, so that leaving them out would bias what is learnt. ``by_day`` of the
     counts has the rows with and without an outcome by landing day; a delay of d leaves those that landed before day - d.
     """
-    known, unknown = counts["labelled"], counts["unlabelled"]
+    known, unknown = counts.labelled, counts.unlabelled
     if unknown <= limit * (known + unknown):
         return ""
     words = (
         f"{unknown:,} of the {known + unknown:,} rows of the window ({unknown / (known + unknown):.1%}) have no outcome, "
         f"max_unlabelled is {limit:.1%}; "
     )
-    by_age = sorted(((day - date.fromisoformat(landed)).days, rows) for landed, rows in counts["by_day"].items())
+    by_age = sorted(((day - landed).days, rows) for landed, rows in counts.by_day.items())
     for place, (age, _) in enumerate(by_age[:-1]):
         older = by_age[place + 1 :]
         if sum(without for _, (_, without) in older) <= limit * sum(map(sum, (rows for _, rows in older))):
@@ -68,22 +68,8 @@ def unlabelled(counts: Mapping[str, Any], limit: float, day: date) -> str:
     return words + "no delay within this window would do: see whether the outcomes still land"
 
 
-def null_columns(counts: Mapping[str, Any]) -> list[str]:
-    """The features without a value in any row of the training split, by their ``spread``; none where the split has no rows."""
-    return [name for name, of in _spread(counts).items() if not of["there"]]
-
-
-def constant_columns(counts: Mapping[str, Any]) -> dict[str, float]:
-    """The features that a model gets with one value in all rows of the training split, and that value."""
-    return {
-        name: of["least"]
-        for name, of in _spread(counts).items()
-        if of["there"] and of["least"] == of["greatest"] and not of["infinite"]
-    }
-
-
 def on_columns(
-    counts: Mapping[str, Any], choice: str = "auto", null_before: Collection[str] | None = None
+    counts: TrainingSet, choice: str = "auto", null_before: Collection[str] | None = None
 ) -> tuple[Verdict, list[str]]:
     """The verdict on the columns of the training split before balancing that have one value, or none, in all of its rows; and
     warnings, in words, of those of them that it does not reject.
@@ -91,11 +77,11 @@ def on_columns(
     ``choice`` is ``[training] constant_columns``. ``null_before`` are the features that were null in all rows of the training
     before; None where there was none.
     """
-    found = dict.fromkeys(null_columns(counts), "null")
+    found = dict.fromkeys(counts.null_features, "null")
     new = [name for name in found if name not in (null_before or ())]
-    found |= {name: f"{value:g}" for name, value in constant_columns(counts).items()}
+    found |= {name: f"{value:g}" for name, value in counts.constant_features.items()}
     refused = {"auto": new, "warn": [], "reject": list(found)}[choice]
-    rows = sum(counts[TRAIN].values())
+    rows = counts.rows(TRAIN)
 
     def said(names: Collection[str]) -> str:
         words = _listed([f"{name} is {found[name]}" for name in names])
@@ -115,12 +101,6 @@ def on_columns(
         f"{'it stays' if it == 'it' else 'they stay'} null"
     )
     return rejected("features", f"{said(refused)}, and {before}; {repair}; {go_on}"), warnings
-
-
-def _spread(counts: Mapping[str, Any]) -> Mapping[str, Any]:
-    """By feature, what the training split holds; nothing where it has no rows."""
-    found: Mapping[str, Any] = counts.get("spread", {})
-    return found if sum(counts.get(TRAIN, {}).values()) else {}
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from spark_lib.models.card import Card, Classes, Verdict
+from spark_lib.models.training_set import TrainingSet
 from spark_lib.problems.metrics import Scored
 from spark_lib.report import charts, scores
 from spark_lib.report.charts import percent, whole_percent
@@ -198,33 +199,34 @@ def _measured(measured: Mapping[str, Any], confidence: float) -> Markup:
     return section("Metrics", tag("p", note, class_="note"), table(columns, rows), tag("ul", *meanings, class_="note"))
 
 
-def _rows(rows: Mapping[str, Any]) -> Markup:
+def _rows(rows: TrainingSet) -> Markup:
     columns = (
         Column("Split", TEXT),
         *(Column(name, NUMBER) for name in ("Positive", "Negative", "Rows", "Prevalence")),
     )
     shown = []
+    counted = dict(rows.sides) | ({"balanced": rows.balanced} if rows.balanced else {})
     for name, words in _SPLITS:
-        if name in rows:
-            positive, negative = rows[name]["positive"], rows[name]["negative"]
+        if name in counted:
+            positive, negative = counted[name]["positive"], counted[name]["negative"]
             both = positive + negative
             share = percent(positive / both) if both else "–"
             shown.append((words, number(positive), number(negative), number(both), share))
-    labelled, unlabelled = rows.get("labelled"), rows.get("unlabelled")
+    labelled, unlabelled = rows.labelled, rows.unlabelled
     notes = []
-    if labelled is not None and unlabelled is not None:
-        share = percent(unlabelled / (labelled + unlabelled)) if labelled + unlabelled else "–"
+    if labelled + unlabelled:
+        share = percent(unlabelled / (labelled + unlabelled))
         words = f"{number(labelled)} rows with an outcome; {number(unlabelled)} without one ({share}) were left out."
-        apart = rows.get("on_two_sides", 0)
+        apart = rows.on_two_sides
         if apart:
             words += (
                 f" {number(apart)} with one are in no split, because their entity is on the other side of the time."
             )
         notes.append(words)
-    weights = rows.get("weights", {})
+    weights = rows.weights
     if len(set(weights.values())) > 1:
-        counted = " and ".join(f"a {label} one {weight:.4g} times" for label, weight in sorted(weights.items()))
-        notes.append(f"In training counts {counted}.")
+        times = " and ".join(f"a {label} one {weight:.4g} times" for label, weight in sorted(weights.items()))
+        notes.append(f"In training counts {times}.")
     return section("Rows", table(columns, shown), *(tag("p", words) for words in notes))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from spark_lib.errors import BadData
@@ -14,7 +15,7 @@ from spark_lib.lake import Partition, RawDays, Rows
 from spark_lib.learning import resampling
 from spark_lib.learning.splitting import split
 from spark_lib.models import matrix
-from spark_lib.models.training_set import BALANCED, CALIBRATION, NATURAL, SIDES, TRAIN, VALIDATION
+from spark_lib.models.training_set import BALANCED, CALIBRATION, NATURAL, SIDES, TRAIN, VALIDATION, Spread, TrainingSet
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -47,33 +48,26 @@ def build(
     labelled = _with_label(spark, case, rows, outcomes)
     sides = split(labelled, salt, case.entity, settings, features[0].date, len(features)).persist()
     try:
-        figures = _figures(case, sides)
+        counted = _counted(case, sides)
         strategy, seed = settings["balancing"], settings["seed"]
-        wanted = resampling.plan(figures[TRAIN], strategy, settings["target_ratio"])
-        figures |= {"balanced": dict(wanted.rows), "weights": dict(wanted.weights)}
-        figures["prevalences"] = {name: _prevalence(figures[name]) for name in (*SIDES, "balanced")}
+        wanted = resampling.plan(counted.sides[TRAIN], strategy, settings["target_ratio"])
         known = sides.where(F.col("label").isNotNull())
         of = {name: known.where(F.col("side") == name).drop("side") for name in SIDES}
-        figures["spread"] = _spread(case, of[TRAIN])
+        figures = replace(counted, balanced=wanted.rows, weights=wanted.weights, spread=_spread(case, of[TRAIN]))
         neighbours = settings["smote_neighbours"]
         sections = {
-            TRAIN: resampling.resampled(of[TRAIN], case, figures[TRAIN], wanted, strategy, neighbours, seed),
+            TRAIN: resampling.resampled(of[TRAIN], case, counted.sides[TRAIN], wanted, strategy, neighbours, seed),
             CALIBRATION: of[CALIBRATION].withColumn("copy", F.lit(0)),
             NATURAL: of[VALIDATION].withColumn("copy", F.lit(0)),
-            BALANCED: resampling.undersampled(of[VALIDATION], case, figures[VALIDATION], seed),
+            BALANCED: resampling.undersampled(of[VALIDATION], case, counted.sides[VALIDATION], seed),
         }
         observed = {name: write_parquet(frame, f"{url}/{name}", file_rows)["rows"] for name, frame in sections.items()}
     finally:
         sides.unpersist()
-    return Rows(observed, schema_of(sections[NATURAL]), figures)
+    return Rows(observed, schema_of(sections[NATURAL]), figures.document())
 
 
-def _prevalence(classes: Mapping[str, int]) -> float | None:
-    rows = sum(classes.values())
-    return classes["positive"] / rows if rows else None
-
-
-def _spread(case: UseCase, rows: DataFrame) -> dict[str, dict[str, Any]]:
+def _spread(case: UseCase, rows: DataFrame) -> dict[str, Spread]:
     """Of each feature, as a model gets it: how many rows had a value, the least and the greatest finite one, and how many
     are infinite."""
     from pyspark.sql import functions as F
@@ -89,7 +83,7 @@ def _spread(case: UseCase, rows: DataFrame) -> dict[str, dict[str, Any]]:
 
     made = zip(case.features, matrix.columns(case.features), strict=True)
     (found,) = rows.agg(*[of(name, value) for name, value in made]).collect()
-    return {name: found[name].asDict() for name in case.features}
+    return {name: Spread(**found[name].asDict()) for name in case.features}
 
 
 def _with_label(spark: SparkSession, case: UseCase, rows: DataFrame, outcomes: RawDays) -> DataFrame:
@@ -120,7 +114,7 @@ def _check_outcomes(case: UseCase, landed: DataFrame) -> None:
         )
 
 
-def _figures(case: UseCase, sides: DataFrame) -> dict[str, Any]:
+def _counted(case: UseCase, sides: DataFrame) -> TrainingSet:
     """Rows of the window by side and class; with and without an outcome, in all and by landing day; without a side.
 
     Raises BadData for a key that landed on two days.
@@ -144,10 +138,10 @@ def _figures(case: UseCase, sides: DataFrame) -> dict[str, Any]:
         rows[group["landed"], known] += group["count"]
         rows[known] += group["count"]
     days = sorted({group["landed"] for group in groups})
-    return {
-        **{name: {"positive": rows[name, 1], "negative": rows[name, 0]} for name in SIDES},
-        "labelled": rows["labelled"],
-        "unlabelled": rows["unlabelled"],
-        "on_two_sides": rows[None, 0] + rows[None, 1],
-        "by_day": {str(day): [rows[day, "labelled"], rows[day, "unlabelled"]] for day in days},
-    }
+    return TrainingSet(
+        {name: {"positive": rows[name, 1], "negative": rows[name, 0]} for name in SIDES},
+        rows["labelled"],
+        rows["unlabelled"],
+        rows[None, 0] + rows[None, 1],
+        {day: (rows[day, "labelled"], rows[day, "unlabelled"]) for day in days},
+    )

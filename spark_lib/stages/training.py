@@ -14,13 +14,13 @@ from spark_lib.frames.reading import read_partitions
 from spark_lib.lake import Documents, Partition
 from spark_lib.learning import calibration_fit, estimators
 from spark_lib.learning.choices import check_calibration
-from spark_lib.learning.resampling import trained_on, weighted
+from spark_lib.learning.resampling import weighted
 from spark_lib.learning.splitting import GROUP, group
 from spark_lib.models import matrix
 from spark_lib.models.calibration import GRID, NONE
 from spark_lib.models.card import CARD, MODEL, REPORT, Card, Classes, ModelFile
 from spark_lib.models.model import digest, within_rounding
-from spark_lib.models.training_set import BALANCED, CALIBRATION, NATURAL, SIDES, TRAIN, VALIDATION
+from spark_lib.models.training_set import BALANCED, CALIBRATION, NATURAL, SIDES, TRAIN, VALIDATION, Spread, TrainingSet
 from spark_lib.problems import gates, metrics
 from spark_lib.use_case.fingerprint import versions
 
@@ -51,7 +51,7 @@ def build(
     ``settings`` are those of ``[training]``; ``url`` is a place for scratch files, which are removed; ``null_before`` are
     the features that were null in all rows of the training before, None where there was none. Raises BadData for a null without a fill, ModelError for a model that ONNX cannot carry or that scores otherwise than its estimator.
     """
-    counts = balanced.manifest.metrics
+    counts = TrainingSet.of(balanced.manifest.metrics)
     card = _card(case, counts, settings)
     check_calibration(settings["calibration"], settings["balancing"], settings["calibration_proportion"])
     kind = calibration_fit.kind(settings["calibration"], settings["balancing"])
@@ -61,16 +61,16 @@ def build(
         return _documents(replace(card, verdict=verdict), balanced)
     rows = read_partitions(spark, [balanced], TRAIN)
     matrix.check_filled(rows, case.features)
-    _check_finite(counts["spread"])
+    _check_finite(counts.spread)
     verdict, warnings = gates.on_columns(counts, settings.get("constant_columns", "auto"), null_before)
     card = replace(card, warnings=tuple(warnings))
     if not verdict.approved:
         return _documents(replace(card, verdict=verdict), balanced)
 
     progress(20, f"fitting {balanced.manifest.rows(TRAIN):,} rows")
-    laid_out = _laid_out(weighted(matrix_rows(case, rows), counts["weights"]), case.key, balanced.manifest.rows(TRAIN))
+    laid_out = _laid_out(weighted(matrix_rows(case, rows), counts.weights), case.key, balanced.manifest.rows(TRAIN))
     estimator = case.estimator(settings)
-    model = estimators.fit(estimator, laid_out, case.features, use_weights=len(set(counts["weights"].values())) > 1)
+    model = estimators.fit(estimator, laid_out, case.features, use_weights=len(set(counts.weights.values())) > 1)
 
     progress(45, "calibrating and measuring")
 
@@ -82,7 +82,7 @@ def build(
         return counted(model.scored(matrix_rows(case, rows)), grouped=few)
 
     on = scored(CALIBRATION) if kind in calibration_fit.FITTED else metrics.NOTHING
-    back = calibration_fit.fitted(kind, on, counts[TRAIN], trained_on(counts))
+    back = calibration_fit.fitted(kind, on, counts.sides[TRAIN], counts.trained_on)
     found = scored(NATURAL)
     calibrated = calibration_fit.calibrated(back, found)
     measured = _measured(calibrated, found, scored(BALANCED), settings)
@@ -119,8 +119,8 @@ def matrix_rows(case: UseCase, rows: DataFrame) -> DataFrame:
     return assembler.transform(columns)
 
 
-def _check_finite(spread: Mapping[str, Mapping[str, Any]]) -> None:
-    infinite = {name: of["infinite"] for name, of in spread.items() if of["infinite"]}
+def _check_finite(spread: Mapping[str, Spread]) -> None:
+    infinite = {name: of.infinite for name, of in spread.items() if of.infinite}
     if infinite:
         raise BadData(
             "the training rows",
@@ -165,7 +165,7 @@ def _measured(
     return measured
 
 
-def _card(case: UseCase, counts: Mapping[str, Any], settings: Mapping[str, Any]) -> Card:
+def _card(case: UseCase, counts: TrainingSet, settings: Mapping[str, Any]) -> Card:
     """What is known before anything is fitted."""
     label = case.label
     return Card(
@@ -173,7 +173,7 @@ def _card(case: UseCase, counts: Mapping[str, Any], settings: Mapping[str, Any])
         classes=Classes(label.positive, tuple(value for value in label.allowed if value != label.positive)),
         entity=case.entity,
         calibration=NONE,
-        rows={name: figure for name, figure in counts.items() if name not in ("by_day", "spread")},
+        rows=counts,
         settings=settings,
         versions=versions(),
     )
@@ -198,7 +198,7 @@ def _documents(
     if model:
         files[MODEL] = model
     figures = {
-        "training_rows": sum(card.rows["balanced"].values()),
+        "training_rows": sum(card.rows.balanced.values()),
         "verdict": card.verdict.document(),
         **card.metrics,
     }

@@ -10,6 +10,7 @@ import pytest
 from spark_lib.errors import LakeError
 from spark_lib.models import card
 from spark_lib.models.card import APPROVED, Card, Classes, ModelFile, Verdict, rejected
+from spark_lib.models.training_set import TrainingSet
 from spark_lib.use_case import Feature
 
 SOME = Card(
@@ -17,7 +18,7 @@ SOME = Card(
     classes=Classes("default", ("repaid", "sold")),
     entity="customer",
     calibration={"kind": "prior", "odds": 0.1},
-    rows={"labelled": 12},
+    rows=TrainingSet(labelled=12),
     settings={"trees": 20},
     versions={"python": "3.11.7"},
     verdict=rejected("gate", "area under ROC 0.5"),

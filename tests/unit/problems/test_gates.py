@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from spark_lib.models.card import APPROVED, rejected
+from spark_lib.models.training_set import TrainingSet
 from spark_lib.problems import gates
 
 DAY = date(2026, 3, 10)
@@ -21,15 +22,16 @@ LIMITS = {
 }
 
 
-def counts(train_positive: int, train_negative: int, positive: int, negative: int, **more: Any) -> dict[str, Any]:
-    return {
+def counts(train_positive: int, train_negative: int, positive: int, negative: int, **more: Any) -> TrainingSet:
+    figures = {
         "train": {"positive": train_positive, "negative": train_negative},
         "calibration": {"positive": 0, "negative": 0},
         "validation": {"positive": positive, "negative": negative},
         "labelled": train_positive + train_negative + positive + negative,
         "unlabelled": 0,
         "by_day": {},
-    } | more
+    }
+    return TrainingSet.of(figures | more)
 
 
 @pytest.mark.parametrize(
@@ -43,8 +45,8 @@ def counts(train_positive: int, train_negative: int, positive: int, negative: in
         (counts(900, 5_000, 99, 800), "too few positives: 999 in the window, min_positives is 1,000"),
     ],
 )
-def test_data_that_cannot_judge_a_model_are_inconclusive(found: dict[str, Any], detail: str) -> None:
-    limits = LIMITS | {"min_positives": 1_000 if found["train"]["positive"] == 900 else 0}
+def test_data_that_cannot_judge_a_model_are_inconclusive(found: TrainingSet, detail: str) -> None:
+    limits = LIMITS | {"min_positives": 1_000 if found.sides["train"]["positive"] == 900 else 0}
 
     assert gates.on_labels(found, limits, SIDES, DAY) == rejected("inconclusive", detail)
 
@@ -110,7 +112,7 @@ GO_ON = (
 )
 
 
-def of_columns(**spreads: dict[str, Any]) -> dict[str, Any]:
+def of_columns(**spreads: dict[str, Any]) -> TrainingSet:
     return counts(234, 1_000, 9, 9, spread={"amount": spread(9, 0.0, 1.0)} | spreads)
 
 
@@ -185,7 +187,7 @@ def test_a_column_that_is_null_here_and_there_is_none_of_these() -> None:
 
 
 def test_of_no_rows_no_column_is_null() -> None:
-    assert gates.null_columns(counts(0, 0, 9, 9, spread={"age": spread(0, None, None)})) == []
+    assert counts(0, 0, 9, 9, spread={"age": spread(0, None, None)}).null_features == []
 
 
 def test_a_few_calibration_rows_of_a_class_calibrate_nothing_where_a_curve_is_fitted() -> None:
@@ -224,7 +226,7 @@ def measured(**intervals: tuple[float, float]) -> dict[str, Any]:
         ),
     ],
 )
-def test_a_missed_gate_is_named_with_the_end_that_missed_it(found: dict[str, Any], detail: str) -> None:
+def test_a_missed_gate_is_named_with_the_end_that_missed_it(found: TrainingSet, detail: str) -> None:
     assert gates.on_model(gates.judged(found, LIMITS)) == rejected("gate", detail)
 
 

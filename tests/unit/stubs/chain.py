@@ -28,6 +28,7 @@ from spark_lib.models.calibration import NONE
 from spark_lib.models.card import CARD, MODEL, Card, Classes
 from spark_lib.models.model import digest
 from spark_lib.models.selection import Challenge
+from spark_lib.models.training_set import TrainingSet
 from spark_lib.problems import gates
 
 
@@ -60,10 +61,14 @@ def _model(
     spark: None, case: Any, balanced: Partition, settings: Any, url: str, progress: Any, null_before: Any
 ) -> Documents:
     progress(50, "fitting")
-    by_columns, warnings = gates.on_columns(balanced.manifest.metrics, settings["constant_columns"], null_before)
+    by_columns, warnings = gates.on_columns(
+        TrainingSet.of(balanced.manifest.metrics), settings["constant_columns"], null_before
+    )
     verdict = _verdicts(balanced).get(str(balanced.date), by_columns.document())
     label = case.label
-    card = Card(case.features, Classes(label.positive, label.allowed), case.entity, NONE, {}, settings, {}).to_json()
+    card = Card(
+        case.features, Classes(label.positive, label.allowed), case.entity, NONE, TrainingSet(), settings, {}
+    ).to_json()
     figures = {"training_rows": 1200, "area_under_roc": 0.71, "verdict": verdict, "warnings": warnings}
     if not verdict["approved"]:
         return Documents({CARD: card}, figures)
