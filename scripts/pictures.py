@@ -25,14 +25,13 @@ from types import SimpleNamespace
 import numpy as np
 
 import tasks
-from tasks.cli.run import stages
 from tasks.config.sections import training
-from tasks.graph import cadence
 from tasks.graph.stage import Dated, Stage
+from tasks.planning.chain import CHAIN
 from tests.support import browser
 
 ROOT = Path(__file__).resolve().parent.parent
-CHAIN, REPORT = ROOT / "docs" / "pictures" / "chain.svg", ROOT / "docs" / "pictures" / "report.png"
+DRAWING, REPORT = ROOT / "docs" / "pictures" / "chain.svg", ROOT / "docs" / "pictures" / "report.png"
 #: The first model of the sample data.
 MODEL_DATE = "2026-02-23"
 #: What of the report is shown, in pixels: the verdict, the gates and the curves.
@@ -59,14 +58,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lake", help=f"where the sample's model of {MODEL_DATE} is; built anew without it")
     given = parser.parse_args()
-    CHAIN.parent.mkdir(exist_ok=True)
-    CHAIN.write_text(chain(), encoding="utf-8")
+    DRAWING.parent.mkdir(exist_ok=True)
+    DRAWING.write_text(chain(), encoding="utf-8")
     with tempfile.TemporaryDirectory(prefix="daystone-pictures-") as directory:
         lake = given.lake or built(directory)
         page = Path(directory) / "report.html"
         shutil.copy(report_of(lake), page)
         REPORT.write_bytes(shown(page))
-    for picture in (CHAIN, REPORT):
+    for picture in (DRAWING, REPORT):
         print(f"written: {picture.relative_to(ROOT)}, {picture.stat().st_size:,} bytes")
 
 
@@ -124,8 +123,8 @@ def chain() -> str:
 
     Stages that no other one asks for and that no day is due of stand below the others.
     """
-    row: list[type[Dated]] = [tasks.RawPartition, *(stage for stage in stages() if days_due(stage))]
-    aside = [stage for stage in stages() if not days_due(stage)]
+    row: list[type[Dated]] = [tasks.RawPartition, *(stage for stage in CHAIN if days_due(stage))]
+    aside = [stage for stage in CHAIN if not days_due(stage)]
     at = {task: (_left(number), _TOP) for number, task in enumerate(row)}
     at |= {task: (_left(number), _TOP + _HEIGHT + _BELOW) for number, task in enumerate(aside, start=1)}
     width = _left(len(row)) - _GAP + _MARGIN
@@ -163,7 +162,7 @@ def days_due(stage: type[Stage]) -> int:
     """On how many days of four weeks, late enough, the chain asks for a stage when nothing is configured."""
     settings = SimpleNamespace(first_date=date(2026, 1, 1), training=SimpleNamespace(**dict(_defaults())))
     days = [date(2027, 1, 1) + timedelta(days=number) for number in range(28)]
-    return sum(cadence.is_due(stage.dataset, day, settings) for day in days)
+    return sum(stage.is_due(day, settings) for day in days)
 
 
 def _defaults() -> Iterator[tuple[str, object]]:

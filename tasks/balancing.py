@@ -35,6 +35,10 @@ class Balancing(Stage):
         "seed",
     )
 
+    @classmethod
+    def is_due(cls, day: date, settings: Settings) -> bool:
+        return cadence.is_trained_on(day, settings)
+
     @property
     def feeds_read(self) -> list[str]:
         return [self.case.label.feed]

@@ -9,14 +9,14 @@ from datetime import date
 import luigi
 
 from spark_lib.errors import DamagedPartition, NoApprovedModel
-from spark_lib.lake import Manifest, Partition
+from spark_lib.lake import Lake, Manifest, Partition
 from spark_lib.models import selection as selections
 from spark_lib.models.card import Verdict
 from spark_lib.models.selection import Challenge
 from tasks.balancing import Balancing, nothing_to_train_on
 from tasks.graph.cadence import candidates
 from tasks.graph.log import logger
-from tasks.graph.stage import Awaited, Stage, previous
+from tasks.graph.stage import Awaited, Description, Stage, previous
 from tasks.training import Training
 
 _AROUND = 7  # days whose comparisons are taken over
@@ -42,6 +42,22 @@ class ModelSelection(Stage):
         "confidence",
         "seed",
     )
+
+    @classmethod
+    def describe(cls, manifest: Manifest) -> Description:
+        return Description(str(selections.of(manifest.metrics).model_date))
+
+    @classmethod
+    def damage_behind(cls, lake: Lake, partition: Partition) -> list[DamagedPartition]:
+        """A selection is whole while the model run that it pins is, which need not be the published one any more."""
+        from spark_lib.stages.selection import pinned
+
+        try:
+            pinned(lake, partition)
+        except DamagedPartition as error:
+            where = f"selection of {partition.date}: {error.where}"
+            return [DamagedPartition(where, error.wanted, error.found, error.next_step)]
+        return []
 
     @property
     def priority(self) -> int:  # type: ignore[override]  # Luigi asks tasks, and never sets it

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date
+
+from tasks.config.settings import Settings
 from tasks.graph.stage import Stage
 from tasks.raw import RawPartition
 
@@ -14,6 +17,10 @@ class ServingFeatures(Stage):
 
     dataset = "serving"
     RESULT = 1
+
+    @classmethod
+    def is_due(cls, day: date, settings: Settings) -> bool:
+        return False  # no stage of the chain asks for it
 
     @property
     def feeds_read(self) -> list[str]:

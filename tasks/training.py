@@ -11,9 +11,11 @@ from spark_lib.lake import Manifest, Partition
 from spark_lib.models.card import Verdict
 from spark_lib.models.training_set import TrainingSet
 from tasks.balancing import Balancing
+from tasks.config.settings import Settings
+from tasks.graph import cadence
 from tasks.graph.cadence import candidates
 from tasks.graph.log import logger
-from tasks.graph.stage import Awaited, Stage, previous
+from tasks.graph.stage import Awaited, Description, Stage, previous
 
 
 class Training(Stage):
@@ -40,6 +42,15 @@ class Training(Stage):
         "bootstrap_replicates",
         "confidence",
     )
+
+    @classmethod
+    def is_due(cls, day: date, settings: Settings) -> bool:
+        return cadence.is_trained_on(day, settings)
+
+    @classmethod
+    def describe(cls, manifest: Manifest) -> Description:
+        verdict = Verdict.of(manifest.metrics["verdict"])
+        return Description("approved") if verdict.approved else Description("rejected", str(verdict))
 
     def requires(self) -> Balancing:
         required: Balancing = self.clone(Balancing)

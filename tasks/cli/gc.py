@@ -10,7 +10,7 @@ from spark_lib.errors import ConfigurationError
 from spark_lib.lake import gc
 from tasks.cli import render
 from tasks.cli.place import Place
-from tasks.cli.run import stages
+from tasks.planning.chain import CHAIN
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def look(place: Place, older_than_hours: float | None) -> Found:
         )
     keep = set(_rested_on(place))
     found = gc.find_probes(place.partitions, hours * 3600)
-    for stage in stages():
+    for stage in CHAIN:
         found += gc.find(place.partitions, stage.dataset, hours * 3600, keep)
     return Found(found, hours)
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from tasks.cli import exits
-from tasks.cli import run as runner
 from tasks.config import resolve
+from tasks.planning.chain import CHAIN
 
 if TYPE_CHECKING:
     from tasks.graph.stage import Stage
@@ -39,9 +39,9 @@ class StageOrDataset(click.ParamType):  # type: ignore[type-arg]  # as above
         if not isinstance(value, str):
             stage: type[Stage] = value
             return stage
-        known = {name: stage for stage in runner.stages() for name in (stage.__name__, stage.dataset)}
+        known = {name: stage for stage in CHAIN for name in (stage.__name__, stage.dataset)}
         if value not in known:
-            names = ", ".join(f"{stage.__name__} ({stage.dataset})" for stage in runner.stages())
+            names = ", ".join(f"{stage.__name__} ({stage.dataset})" for stage in CHAIN)
             self.fail(f"no stage or dataset {value!r}{exits.did_you_mean(value, known)}; there are {names}", param, ctx)
         return known[value]
 

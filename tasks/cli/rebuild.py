@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import date
 
 from spark_lib.lake import Partition
-from tasks.cli.run import Outcome, Watcher, run, stages
+from tasks.cli.run import Outcome, Watcher, run
 from tasks.graph.stage import Stage
+from tasks.planning.chain import CHAIN
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ def built_from_others(stage: Stage, run: str) -> list[tuple[str, date]]:
     """The published days that were built from another run of this day than ``run``, in the order of the chain."""
     lake = stage.partitions
     found = []
-    for other in stages():
+    for other in CHAIN:
         for day, partition in lake.find(other.dataset, stage.date, date.max).items():
             if isinstance(partition, Partition) and _used(partition, stage) not in ("", run):
                 found.append((other.dataset, day))

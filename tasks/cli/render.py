@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.cli import exits
 from tasks.cli import run as runner
+from tasks.planning.chain import CHAIN
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -157,7 +158,7 @@ class Bars(runner.Watcher):
         for _ in range(4):
             table.add_column(no_wrap=True)
         table.add_column(no_wrap=True, overflow="ellipsis")
-        for name in [stage.dataset for stage in runner.stages()]:
+        for name in [stage.dataset for stage in CHAIN]:
             if name in self._course.datasets():
                 done, total = self._course.place(name)
                 says = self._says.get(name, "")

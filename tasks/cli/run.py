@@ -20,7 +20,6 @@ from luigi.execution_summary import LuigiRunResult, _summary_dict
 from luigi.parameter import UnconsumedParameterWarning
 from luigi.rpc import RPCError
 
-import tasks
 from spark_lib import __version__ as VERSION
 from spark_lib.errors import BadData, DaystoneError
 from tasks.cli.exits import NotRun, RunByAnother, SchedulerUnreachable
@@ -42,7 +41,6 @@ __all__ = [
     "message_of",
     "run",
     "scheduler_url",
-    "stages",
     "without_password",
 ]
 
@@ -90,19 +88,6 @@ class Outcome:
         """The partition in words."""
         (partition,) = self.stage.partitions.require(self.stage.dataset, self.stage.date)
         return message_of(self.stage.summary(partition.manifest))
-
-
-def stages() -> list[type[Stage]]:
-    """The stages of the chain, in its order."""
-    order = (
-        tasks.FeatureEngineering,
-        tasks.ServingFeatures,
-        tasks.Balancing,
-        tasks.Training,
-        tasks.ModelSelection,
-        tasks.BatchInference,
-    )
-    return list(order)
 
 
 def make(stage: type[Stage], day: date) -> Stage:

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from spark_lib.errors import ConfigurationError, DamagedPartition
-from spark_lib.lake import Manifest, Partition, RawFeed, days
+from spark_lib.lake import Partition, RawFeed, days
 from spark_lib.lake.feeds import landed
-from spark_lib.models.card import Verdict
 from tasks.cli.place import Place
-from tasks.cli.run import stages
 from tasks.config.settings import Settings
-from tasks.graph import cadence
+from tasks.graph.stage import Stage
+from tasks.planning.chain import CHAIN
 
 DAYS_SHOWN = 14
 
@@ -73,7 +72,7 @@ def report(place: Place, first: date | None, last: date | None, verify: bool = F
     """
     if last is None:
         last = newest(place)
-    datasets = [stage.dataset for stage in stages()]
+    datasets = [stage.dataset for stage in CHAIN]
     if last is None:
         return Report(place.partitions.root, place.use_case, list(place.feeds), datasets, {}, [], [])
     if first is None:
@@ -89,40 +88,27 @@ def report(place: Place, first: date | None, last: date | None, verify: bool = F
     damaged: list[DamagedPartition] = []
     rejections: list[str] = []
     verified = untold = 0
-    for dataset in datasets:
+    for stage in CHAIN:
+        dataset = stage.dataset
         found = place.partitions.find(dataset, first, last)
         for day, partition in found.items() if verify else ():
             if isinstance(partition, Partition):
                 wrong, without = partition.verify()
-                wrong = wrong or _pinned_damage(place, partition)
+                wrong = wrong or stage.damage_behind(place.partitions, partition)
                 found[day] = wrong[0] if wrong else partition
                 verified += len(partition.manifest.files) - without
                 untold += without
         for day in days(first, last):
-            cells[day][dataset] = _cell(dataset, day, found.get(day), place.settings)
+            cells[day][dataset] = _cell(stage, day, found.get(day), place.settings)
         damaged += [partition for partition in found.values() if isinstance(partition, DamagedPartition)]
-        rejections += [words for partition in found.values() if (words := _rejection(partition))]
+        rejections += [words for partition in found.values() if (words := _rejection(stage, partition))]
     root, feeds = place.partitions.root, list(place.feeds)
     return Report(root, place.use_case, feeds, datasets, cells, damaged, rejections, verified, untold)
 
 
-def _pinned_damage(place: Place, partition: Partition) -> list[DamagedPartition]:
-    """A selection is whole while the model run that it pins is, which need not be the published one any more."""
-    if partition.dataset != "selection":
-        return []
-    from spark_lib.stages.selection import pinned
-
-    try:
-        pinned(place.partitions, partition)
-    except DamagedPartition as error:
-        where = f"selection of {partition.date}: {error.where}"
-        return [DamagedPartition(where, error.wanted, error.found, error.next_step)]
-    return []
-
-
 def newest(place: Place) -> date | None:
     """The last day of the lake that has a partition or has landed."""
-    found = [day for stage in stages() if (day := place.partitions.newest(stage.dataset))]
+    found = [day for stage in CHAIN if (day := place.partitions.newest(stage.dataset))]
     after = max(found, default=None)
     found += [day for feed in place.feeds.values() if (day := landed.newest(feed, after))]
     return max(found, default=None)
@@ -142,26 +128,17 @@ def _feed(feed: RawFeed, first: date, last: date, begins: date) -> Iterator[tupl
             yield day, Cell(State.WAITING, "waiting")
 
 
-def _cell(dataset: str, day: date, found: Partition | DamagedPartition | None, settings: Settings) -> Cell:
+def _cell(stage: type[Stage], day: date, found: Partition | DamagedPartition | None, settings: Settings) -> Cell:
     if isinstance(found, DamagedPartition):
         return Cell(State.DAMAGED, "damaged")
     if found is None:
-        return Cell(State.MISSING, "missing") if cadence.is_due(dataset, day, settings) else Cell(State.NOT_DUE, "–")
-    return _published(dataset, found.manifest)
+        return Cell(State.MISSING, "missing") if stage.is_due(day, settings) else Cell(State.NOT_DUE, "–")
+    described = stage.describe(found.manifest)
+    return Cell(State.REJECTED if described.rejection else State.PUBLISHED, described.text)
 
 
-def _published(dataset: str, manifest: Manifest) -> Cell:
-    if dataset == "model":
-        approved = Verdict.of(manifest.metrics["verdict"]).approved
-        return Cell(State.PUBLISHED, "approved") if approved else Cell(State.REJECTED, "rejected")
-    if dataset == "selection":
-        return Cell(State.PUBLISHED, str(manifest.metrics["model_date"]))
-    return Cell(State.PUBLISHED, f"{manifest.rows():,}")
-
-
-def _rejection(found: Partition | DamagedPartition) -> str:
-    """Why a training was rejected; empty for everything else."""
-    said = found.manifest.metrics.get("verdict") if isinstance(found, Partition) else None
-    if not isinstance(found, Partition) or not said or (verdict := Verdict.of(said)).approved:
+def _rejection(stage: type[Stage], found: Partition | DamagedPartition) -> str:
+    """Why what a day holds is not to be used; empty where it may be."""
+    if not isinstance(found, Partition) or not (rejection := stage.describe(found.manifest).rejection):
         return ""
-    return f"{found.dataset} of {found.date} was rejected: {verdict}"
+    return f"{found.dataset} of {found.date} was rejected: {rejection}"

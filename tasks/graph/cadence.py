@@ -40,18 +40,16 @@ def first_training(cadence: str, first: date, window_days: int, label_delay_days
     return day
 
 
-def is_due(dataset: str, day: date, settings: Settings) -> bool:
-    """Whether the chain of a day asks for the dataset: models on the cadence only, serving features never."""
+def has_model(day: date, settings: Settings) -> bool:
+    """Whether there may be a model in force on a day: one was trained on it or before."""
     values = settings.training
     first = first_training(values.cadence, settings.first_date, values.window_days, values.label_delay_days)
-    due = {
-        "features": day >= settings.first_date,
-        "balanced": day >= first and on_cadence(values.cadence, day),
-        "model": day >= first and on_cadence(values.cadence, day),
-        "selection": day >= first,
-        "predictions": day >= first,
-    }
-    return due.get(dataset, False)
+    return day >= first
+
+
+def is_trained_on(day: date, settings: Settings) -> bool:
+    """Whether a day has a training of its own."""
+    return has_model(day, settings) and on_cadence(settings.training.cadence, day)
 
 
 def window(day: date, window_days: int, label_delay_days: int) -> tuple[date, date]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,7 +18,7 @@ from spark_lib.lake import Attempt, Documents, Input, Lake, Manifest, Partition,
 from spark_lib.use_case import UseCase
 from tasks.config import check, luigi_settings, resolve
 from tasks.config.settings import Settings
-from tasks.graph import met, refused, sessions
+from tasks.graph import cadence, met, refused, sessions
 from tasks.graph.log import say_why
 from tasks.graph.parameters import DayParameter, LakeParameter, UseCaseParameter, refusal_as_exit_code
 from tasks.graph.targets import PartitionTarget
@@ -30,6 +31,14 @@ if TYPE_CHECKING:
 #: Luigi events for whoever shows a run to a person: (task, percent, message) and (task, error).
 PROGRESS = "daystone.progress"
 REFUSED = "daystone.refused"
+
+
+@dataclass(frozen=True)
+class Description:
+    """A published day in a word; ``rejection`` says why what it holds is not to be used, and is empty where it may be."""
+
+    text: str
+    rejection: str = ""
 
 
 class Dated(luigi.Task):
@@ -100,6 +109,21 @@ class Stage(Dated):
     settings_used: ClassVar[Sequence[str]] = ()
     #: To be built although it is complete, its manifest swapped for the new run's (``daystone rebuild``).
     anew = False
+
+    @classmethod
+    def is_due(cls, day: date, settings: Settings) -> bool:
+        """Whether the chain of a day asks for this stage; by default as soon as there may be a model."""
+        return cadence.has_model(day, settings)
+
+    @classmethod
+    def describe(cls, manifest: Manifest) -> Description:
+        """A published day in a word, for a table; by default its number of rows."""
+        return Description(f"{manifest.rows():,}")
+
+    @classmethod
+    def damage_behind(cls, lake: Lake, partition: Partition) -> list[DamagedPartition]:
+        """What is damaged outside of a whole partition without which it is of no use; by default nothing."""
+        return []
 
     def complete(self) -> bool:
         there = not self.anew and super().complete()

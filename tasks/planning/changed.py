@@ -22,12 +22,16 @@ from spark_lib.errors import DaystoneError
 from spark_lib.lake import Partition, days, normalise_root
 from spark_lib.lake.lake import some
 from tasks.config import resolve, sections
-from tasks.graph import cadence, met
+from tasks.features import FeatureEngineering
+from tasks.graph import met
 from tasks.graph.log import logger
 from tasks.graph.stage import Stage
+from tasks.planning.chain import CHAIN
+from tasks.serving import ServingFeatures
 
 #: The datasets with settings, and those that are built from some: each before what it is built from.
-_BACK = ("predictions", "selection", "model", "balanced")
+_BACK = tuple(stage.dataset for stage in reversed(CHAIN) if stage not in (FeatureEngineering, ServingFeatures))
+_STAGES = {stage.dataset: stage for stage in CHAIN}
 _KINDS_SHOWN, _DAYS_SHOWN = 4, 3
 
 
@@ -129,8 +133,7 @@ def _made_otherwise(stage: Stage, partition: Partition) -> dict[str, tuple[Any, 
 
 def _settings_of(stage: Stage, dataset: str) -> Mapping[str, Any]:
     """Today's settings of the stage that writes a dataset."""
-    kinds = {kind.dataset: kind for kind in Stage.__subclasses__()}
-    return stage.clone(kinds[dataset]).recorded_settings() if dataset in kinds else {}
+    return stage.clone(_STAGES[dataset]).recorded_settings() if dataset in _STAGES else {}
 
 
 def _next(found: met.Met, partitions: list[Partition], changes: list[_Change]) -> str:
@@ -143,7 +146,7 @@ def _next(found: met.Met, partitions: list[Partition], changes: list[_Change]) -
     commands = []
     for dataset in sorted({dataset for dataset, _ in affected}, key=_rank):
         again = sorted(
-            day for of, day in affected if of == dataset and (of not in _BACK or cadence.is_due(of, day, settings))
+            day for of, day in affected if of == dataset and (of not in _BACK or _STAGES[of].is_due(day, settings))
         )
         if again:
             others = f" (then {some(again[1:], _DAYS_SHOWN)})" if again[1:] else ""

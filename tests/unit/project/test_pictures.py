@@ -13,7 +13,7 @@ import pytest
 
 import tasks
 from scripts import pictures
-from tasks.cli.run import stages
+from tasks.planning.chain import CHAIN
 from tests.support.processes import ROOT
 from tests.unit.reports import trained
 
@@ -25,7 +25,7 @@ def chain() -> ElementTree.Element:
     return ElementTree.fromstring(pictures.chain())  # noqa: S314  (it is our own)
 
 
-@pytest.mark.parametrize("picture", [pictures.CHAIN, pictures.REPORT], ids=["chain", "report"])
+@pytest.mark.parametrize("picture", [pictures.DRAWING, pictures.REPORT], ids=["chain", "report"])
 def test_a_picture_is_small_and_on_the_first_screen(picture: Path) -> None:
     first_screen = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## ")[0]
 
@@ -34,7 +34,7 @@ def test_a_picture_is_small_and_on_the_first_screen(picture: Path) -> None:
 
 
 def test_the_kept_picture_of_the_chain_is_of_the_chain_as_it_is() -> None:
-    assert pictures.CHAIN.read_text(encoding="utf-8") == pictures.chain(), "make pictures draws it anew"
+    assert pictures.DRAWING.read_text(encoding="utf-8") == pictures.chain(), "make pictures draws it anew"
 
 
 def test_the_chain_has_every_stage_once_and_in_its_order() -> None:
@@ -43,7 +43,7 @@ def test_the_chain_has_every_stage_once_and_in_its_order() -> None:
     names = [text.text for text in drawn.iter(f"{SVG}text") if text.get("class") == "name"]
 
     last = tasks.ServingFeatures
-    asked_for = [stage for stage in stages() if stage is not last]
+    asked_for = [stage for stage in CHAIN if stage is not last]
     assert names == [task.__name__ for task in (tasks.RawPartition, *asked_for, last)]
 
 
@@ -64,7 +64,7 @@ def test_a_name_is_inside_its_box_and_every_box_inside_the_picture() -> None:
 
 
 def test_an_arrow_leads_to_each_stage_from_whatever_it_asks_for() -> None:
-    found = {task.__name__: {source.__name__ for source in pictures.sources(task)} for task in stages()}
+    found = {task.__name__: {source.__name__ for source in pictures.sources(task)} for task in CHAIN}
 
     assert found == {
         "FeatureEngineering": {"RawPartition"},
