@@ -137,7 +137,7 @@ class ModelSelection(Stage):
         """
         from spark_lib.use_case.fingerprint import code
 
-        if self.anew:
+        if self.force:
             return []
         around = self.partitions.find(self.dataset, previous(self.date, _AROUND), previous(self.date, -_AROUND))
         made_by = (self.recorded_settings(), code(self.case, self.RESULT))

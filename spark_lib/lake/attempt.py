@@ -101,7 +101,7 @@ class Attempt:
         self._versions = dict(versions or {})
         self._max_seconds = max_hours * 3600
         self._began = time.monotonic()
-        self._sent: set[date] = set()  # days whose put was sent: only a manifest that was read decides about their run
+        self._sent: set[date] = set()  # days whose put was sent: read the manifest before you delete their run
         self._store = lake.store
         self._probe()
         self._expected = {day: self._etag_now(day) if rebuild else None for day in self.days}

@@ -63,19 +63,19 @@ class Partition:
 
     def verify(self) -> tuple[list[DamagedPartition], int]:
         """Read every file and hold its content against its checksum: the damaged ones, and how many files there are of
-        which the store keeps no checksum that would tell."""
-        found, untold = [], 0
+        which cannot be checked, because the store keeps no checksum of them."""
+        found, unverifiable = [], 0
         for file in self.manifest.files:
             key = f"{self.prefix}/{file.path}"
             try:
                 there = self.store.content_checksum(key, file.checksum)
             except DamagedPartition as error:
                 there = error.found  # a store that keeps checksums of its own
-            untold += not there
+            unverifiable += not there
             if there and there != file.checksum:
                 where = f"{self.dataset} of {self.date}: {self.store.url(key)}"
                 found.append(damaged(where, f"the content of {file.checksum}", there))
-        return found, untold
+        return found, unverifiable
 
     def document(self, name: str) -> bytes:
         """A document of the run, its checksum verified. Raises DamagedPartition where it differs, LakeError where the

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from spark_lib.learning.choices import DRAWN_AT_RANDOM
+from spark_lib.learning.options import DRAWN_AT_RANDOM
 from spark_lib.models.calibration import NONE, Calibration, apply, log_odds
 from spark_lib.problems.metrics import Scored, by_score
 

@@ -64,7 +64,7 @@ class SparkModel:
         return found.withColumn(SCORE, vector_to_array(F.col("probability"), "float64")[1])
 
     def export(self, rows: DataFrame, key: str, scratch: str) -> bytes:
-        """The model as ONNX, once it scores ``rows``, or of many a sample from all over them, as Spark does."""
+        """The model as ONNX, once its scores of ``rows`` were compared with Spark's. Of many rows, an evenly drawn sample is compared."""
         path = spark_path(scratch)
         spark = rows.sparkSession
         try:
@@ -105,7 +105,7 @@ class SklearnModel:
         return scored_by(self.exported, rows.drop("features"), others, self.features, name=SCORE)
 
     def export(self, rows: DataFrame, key: str, scratch: str) -> bytes:
-        """The model as ONNX, once it scores ``rows``, or of many a sample from all over them, as scikit-learn does."""
+        """The model as ONNX, once its scores of ``rows`` were compared with scikit-learn's. Of many rows, an evenly drawn sample is compared."""
         sample = matrix.from_arrow(_sample(rows, key).select(*self.features).toArrow(), self.features)
         check_parity(self.exported, sample, self.fitted.predict_proba(sample)[:, 1])
         return self.exported

@@ -54,8 +54,8 @@ def plan(counts: Mapping[str, int], strategy: str, target_ratio: float) -> Plan:
 def resampled(
     frame: DataFrame, case: UseCase, counts: Mapping[str, int], wanted: Plan, strategy: str, neighbours: int, seed: int
 ) -> DataFrame:
-    """``frame`` as ``wanted``, with the column ``copy``: 0 for a row that landed, else the how-manieth of those that were made
-    from it, by repeating it (``oversample``) or between it and a neighbour (``smote``). One Spark job, or none."""
+    """``frame`` as ``wanted``, with the column ``copy``: 0 for a row that landed, 1 for the first row that was made from it, 2 for
+    the second, and so on. ``oversample`` repeats a row, ``smote`` makes rows between it and its neighbours. One Spark job, or none."""
     from pyspark.sql import functions as F
 
     of_class = {name: frame.where(F.col("label") == label) for name, label in LABELS.items()}

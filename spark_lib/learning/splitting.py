@@ -25,8 +25,8 @@ def unit_interval(salt: str, entity: str) -> Column:
 
 
 def group(entity: str) -> Column:
-    """Which of ``GROUPS`` groups an entity is in, as ``GROUP``: what an interval draws as one, for rows of an entity are
-    alike. By another hash than the split's."""
+    """Which of ``GROUPS`` groups an entity is in, as ``GROUP``. The bootstrap resamples whole groups of entities,
+    because the rows of an entity are alike. By another hash than the split's."""
     from pyspark.sql import functions as F
 
     return F.pmod(F.xxhash64(F.col(entity).cast("string")), F.lit(GROUPS)).alias(GROUP)

@@ -13,7 +13,7 @@ from spark_lib.frames.files import unreadable_files_named
 from spark_lib.frames.reading import read_partitions
 from spark_lib.lake import Documents, Partition
 from spark_lib.learning import calibration_fit, estimators
-from spark_lib.learning.choices import check_calibration
+from spark_lib.learning.options import check_calibration
 from spark_lib.learning.resampling import weighted
 from spark_lib.learning.splitting import GROUP, group
 from spark_lib.models import matrix

@@ -1,4 +1,4 @@
-"""The columns of DDL text, told without Spark as its parser would tell them."""
+"""The columns that DDL text declares, found without Spark, by the rules of its parser."""
 
 from __future__ import annotations
 

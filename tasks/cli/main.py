@@ -257,10 +257,12 @@ def status(first: date | None, last: date | None, verify: bool) -> None:
     for error in found.damaged:
         console.print(str(error), soft_wrap=True, markup=False, highlight=False, style="red")
     if verify:
-        untold = (
-            f"; of {render.count(found.untold, 'file')} the store keeps no checksum of content" if found.untold else ""
+        unverifiable = (
+            f"; of {render.count(found.unverifiable, 'file')} the store keeps no checksum of content"
+            if found.unverifiable
+            else ""
         )
-        click.echo(f"{render.count(found.verified, 'file')} read and held against the manifests{untold}")
+        click.echo(f"{render.count(found.verified, 'file')} read and held against the manifests{unverifiable}")
     found.raise_if_damaged()
 
 

@@ -24,7 +24,7 @@ def rebuild(stage: Stage, watcher: Watcher) -> Rebuilt:
     """Build a stage, complete or damaged or not there, and what is missing of its inputs."""
     lake = stage.partitions
     old = lake.published_run(stage.dataset, stage.date)
-    stage.anew = True
+    stage.force = True
     outcome = run(stage, watcher)
     return Rebuilt(outcome, old, lake.published_run(stage.dataset, stage.date) if outcome.error is None else "")
 

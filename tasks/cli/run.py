@@ -230,7 +230,7 @@ def _is_whole(stage: Stage) -> bool:
 def _unexplained(stage: Stage, result: LuigiRunResult) -> DaystoneError:
     """Why nothing was refused and the partition is not there all the same: as far as Luigi knows."""
     where = f"{stage.task_family} of {stage.date}"
-    if stage.anew and stage.partitions.published_run(stage.dataset, stage.date):
+    if stage.force and stage.partitions.published_run(stage.dataset, stage.date):
         next_step = "look at the task on luigid's page, then rebuild again"
         return NotRun(where, "a new run", "the old one: nobody was given the task", next_step)
     elsewhere = _summary_dict(result.worker)["run_by_other_worker"]

@@ -49,9 +49,9 @@ class Report:
     damaged: list[DamagedPartition]
     #: Why trainings were rejected, a line each.
     rejections: list[str]
-    #: Files whose content was held against its checksum, and those that have none that would tell.
+    #: How many files were read and compared with their checksums, and how many have no checksum of their content.
     verified: int = 0
-    untold: int = 0
+    unverifiable: int = 0
 
     def raise_if_damaged(self) -> None:
         """Raise one DamagedPartition for all."""
@@ -87,7 +87,7 @@ def report(place: Place, first: date | None, last: date | None, verify: bool = F
             cells[day][name] = cell
     damaged: list[DamagedPartition] = []
     rejections: list[str] = []
-    verified = untold = 0
+    verified = unverifiable = 0
     for stage in CHAIN:
         dataset = stage.dataset
         found = place.partitions.find(dataset, first, last)
@@ -97,13 +97,13 @@ def report(place: Place, first: date | None, last: date | None, verify: bool = F
                 wrong = wrong or stage.damage_behind(place.partitions, partition)
                 found[day] = wrong[0] if wrong else partition
                 verified += len(partition.manifest.files) - without
-                untold += without
+                unverifiable += without
         for day in days(first, last):
             cells[day][dataset] = _cell(stage, day, found.get(day), place.settings)
         damaged += [partition for partition in found.values() if isinstance(partition, DamagedPartition)]
         rejections += [words for partition in found.values() if (words := _rejection(stage, partition))]
     root, feeds = place.partitions.root, list(place.feeds)
-    return Report(root, place.use_case, feeds, datasets, cells, damaged, rejections, verified, untold)
+    return Report(root, place.use_case, feeds, datasets, cells, damaged, rejections, verified, unverifiable)
 
 
 def newest(place: Place) -> date | None:

@@ -7,7 +7,7 @@ from datetime import date
 import luigi
 
 from spark_lib.lake import DEFAULT_PATH
-from spark_lib.learning.choices import BALANCING, CALIBRATION, CONSTANT_COLUMNS
+from spark_lib.learning.options import BALANCING, CALIBRATION, CONSTANT_COLUMNS
 
 CADENCES = ("daily", "weekly", "monthly")
 
@@ -37,15 +37,17 @@ class training(luigi.Config):
     label_delay_days = luigi.IntParameter(default=21, description="days until an outcome is taken as landed")
     max_unlabelled = luigi.FloatParameter(default=0.01, description="rows of the window without an outcome, at most")
     split = luigi.Parameter(default="entity", description="what keeps the splits apart: entity or time")
-    train_validation_split_proportion = luigi.FloatParameter(default=0.8, description="of the split, not validated on")
+    train_validation_split_proportion = luigi.FloatParameter(
+        default=0.8, description="share of rows for training and calibration; the rest is for validation"
+    )
     calibration_proportion = luigi.FloatParameter(
-        default=0.1, description="of the split, calibrated on and not trained on"
+        default=0.1, description="share of rows for calibration, taken from those for training"
     )
     balancing = luigi.Parameter(default="undersample", description="of the training rows: " + ", ".join(BALANCING))
     target_ratio = luigi.FloatParameter(
         default=1.0, description="rows of the rarer class over the other's, after balancing"
     )
-    smote_neighbours = luigi.IntParameter(default=5, description="that a synthetic row may lie towards")
+    smote_neighbours = luigi.IntParameter(default=5, description="nearest neighbours that SMOTE picks from")
     calibration = luigi.Parameter(default="auto", description="of the scores: " + ", ".join(CALIBRATION))
     constant_columns = luigi.Parameter(
         default="auto", description="what columns with one value or none are: " + ", ".join(CONSTANT_COLUMNS)

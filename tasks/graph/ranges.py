@@ -15,7 +15,7 @@ from tasks.graph.parameters import DayParameter, refusal_as_exit_code
 def install() -> None:
     """Wrap ``complete`` of Luigi's daily ranges once, and check the configuration before it makes one.
 
-    A damaged day raises in its own ``complete()``, which is right: scheduled, it names itself, and the other days run.
+    A damaged day raises in its own ``complete()``, which is right: once it is scheduled, it reports its own error, and the other days run.
     Asked by the range first, it would fail the range and build nothing. An open end, without the limit in days that
     our defaults take away, would be a hundred years.
     """

@@ -107,8 +107,8 @@ class Stage(Dated):
     RESULT: ClassVar[int]
     #: The values of ``[training]`` that affect the result; the manifest records them.
     settings_used: ClassVar[Sequence[str]] = ()
-    #: To be built although it is complete, its manifest swapped for the new run's (``daystone rebuild``).
-    anew = False
+    #: Build although the day is complete, and swap the manifest for the new run's (``daystone rebuild``).
+    force = False
 
     @classmethod
     def is_due(cls, day: date, settings: Settings) -> bool:
@@ -126,7 +126,7 @@ class Stage(Dated):
         return []
 
     def complete(self) -> bool:
-        there = not self.anew and super().complete()
+        there = not self.force and super().complete()
         if there:
             met.complete(self, [self.date])
         return there
@@ -172,7 +172,7 @@ class Stage(Dated):
             settings=self.recorded_settings(),
             code=code(self.case, self.RESULT),
             versions=versions(),
-            rebuild=self.anew,
+            rebuild=self.force,
             max_hours=self.settings.lake.max_attempt_hours,
         )
 
@@ -197,7 +197,7 @@ class Stage(Dated):
         """Commit, and say in words what now stands."""
         self.progress(90, "publishing")
         stands = attempt.commit(written)[self.date]
-        self.anew = False
+        self.force = False
         self.progress(100, self.summary(stands))
 
     def summary(self, manifest: Manifest) -> str:
@@ -269,7 +269,7 @@ class Stage(Dated):
 
 
 class Awaited(luigi.DynamicRequirements):
-    """Requirements of which a damaged one is scheduled, where it names itself, instead of failing the task that asks."""
+    """Requirements of which a damaged one is scheduled, so that it reports its own error, instead of failing the task that asks."""
 
     def complete(self, complete_fn: Callable[[luigi.Task], bool] | None = None) -> bool:
         try:

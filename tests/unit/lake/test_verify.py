@@ -43,9 +43,9 @@ def test_a_bit_that_flipped_on_the_disk_is_found(lake: Lake, server: s3.Server |
         opened.write(bytes([content[0] ^ 1]))
 
     assert lake.find("features", found.date, found.date) == {found.date: found}
-    ((damaged,), untold) = partition(lake).verify()
+    ((damaged,), unverifiable) = partition(lake).verify()
 
-    assert untold == 0
+    assert unverifiable == 0
     assert damaged.where == f"features of 2026-01-01: {found.store.url(f'{found.prefix}/{file.path}')}"
     assert damaged.wanted == f"the content of {file.checksum}"
     assert damaged.found not in ("", file.checksum)
@@ -101,11 +101,11 @@ def test_a_file_that_is_gone_is_said_beside_the_others(lake: Lake, outsider: Out
     found = partition(lake)
     outsider.delete(f"{found.prefix}/{found.manifest.files[0].path}")
 
-    ((damaged,), untold) = found.verify()
+    ((damaged,), unverifiable) = found.verify()
 
     assert damaged.where.endswith("part-0.parquet")
     assert damaged.found.lower().startswith("no ")
-    assert untold == 0
+    assert unverifiable == 0
 
 
 @pytest.mark.parametrize("server", [VERSITYGW, MOTO], indirect=True)

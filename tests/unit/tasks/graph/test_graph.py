@@ -492,7 +492,7 @@ def test_a_training_that_is_built_anew_asks_for_the_one_before_again(lake: StubL
     build(tasks.Training(date=SECOND_TRAINING))
     lake.let_hold(FIRST_TRAINING, **NULL)
     for stage in (tasks.Balancing(date=FIRST_TRAINING), tasks.Training(date=SECOND_TRAINING)):
-        stage.anew = True
+        stage.force = True
         build(stage)
 
     assert verdict_of(lake, SECOND_TRAINING) == "approved"
