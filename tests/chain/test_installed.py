@@ -1,4 +1,5 @@
-"""Daystone as others get it: installed into an environment of its own, away from this checkout, with no configuration.
+"""Daystone as others get it: the wheel that pip makes of the source distribution, installed into an environment of its own,
+away from this checkout, with no configuration.
 
 What it depends on is installed once for each set of versions, below the user's cache; Daystone itself each time.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,8 +25,11 @@ from spark_lib.lake.stores.cache import user_directory
 from tests.chain.conftest import MONDAY
 
 ROOT = Path(__file__).parents[2]
-#: What a wheel is made of; only these, so that nothing built earlier in the checkout gets in.
-SOURCES = ("LICENSE", "README.md", "pyproject.toml", "run.py", "setup.cfg", "spark_lib", "tasks")
+#: What the source distribution is made of; only these, so that nothing built earlier in the checkout gets in.
+SOURCES = (
+    *("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "MANIFEST.in", "README.md", "constraints.txt", "pyproject.toml"),
+    *("run.py", "setup.cfg", "config", "docs", "examples", "spark_lib", "tasks"),
+)
 
 
 @dataclass(frozen=True)
@@ -64,16 +69,21 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
         else:
             shutil.copy(ROOT / name, source)
     (home / "work").mkdir()
+    command = [sys.executable, "-m", "build", "--no-isolation", "--sdist", "--outdir", str(home / "made"), str(source)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    (distribution,) = (home / "made").iterdir()
     with kept_environment() as place:
         environment = Installed(place / "bin", home / "work")
         made = place / "made"
         if not made.exists():
             subprocess.run([sys.executable, "-m", "venv", "--clear", str(place)], check=True)
-            environment.run("pip", "install", "--quiet", "--constraint", str(ROOT / "constraints.txt"), str(source))
+            environment.run(
+                "pip", "install", "--quiet", "--constraint", str(ROOT / "constraints.txt"), str(distribution)
+            )
             made.touch()
         else:
             environment.run("pip", "uninstall", "--quiet", "--yes", "daystone")
-            environment.run("pip", "install", "--quiet", "--no-deps", str(source))
+            environment.run("pip", "install", "--quiet", "--no-deps", str(distribution))
         shutil.rmtree(source)
         yield environment
 
@@ -97,6 +107,13 @@ def kept_environment() -> Iterator[Path]:
         yield user_directory() / name
 
 
+def test_the_version_is_that_of_the_changelog(installed: Installed) -> None:
+    newest = re.search(r"^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+
+    assert newest
+    assert installed.run("daystone", "--version").stdout.split()[-1] == newest[1]
+
+
 def test_the_packages_come_from_the_environment_and_not_from_the_checkout(installed: Installed) -> None:
     source = "import run, spark_lib, tasks; print(run.__file__, spark_lib.__file__, tasks.__file__, sep='\\n')"
 
@@ -107,7 +124,7 @@ def test_the_packages_come_from_the_environment_and_not_from_the_checkout(instal
 
 
 def test_what_is_not_python_is_installed_as_well(installed: Installed) -> None:
-    names = ("log4j2.properties", "report/report.css")
+    names = ("session/log4j2.properties", "report/report.css")
     source = (
         f"from importlib.resources import files; print(*((files('spark_lib') / name).is_file() for name in {names}))"
     )
