@@ -53,6 +53,7 @@ manifests = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(manifests)
 def test_a_manifest_survives_json(manifest: Manifest) -> None:
     assert parse(manifest.to_json(), "here") == manifest

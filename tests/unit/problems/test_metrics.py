@@ -27,6 +27,7 @@ def rows(seed: int = 0, number: int = 4000) -> tuple[np.ndarray, np.ndarray]:
     return scores, (random.random(number) < scores).astype(int)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(scores_and_labels)
 def test_areas_brier_and_log_loss_are_those_of_scikit_learn(found: list[tuple[float, int]]) -> None:

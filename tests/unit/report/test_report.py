@@ -284,6 +284,7 @@ def test_a_bin_is_drawn_at_its_score_and_share_with_its_interval() -> None:
 # -- that nothing gets in or out
 
 
+@pytest.mark.slow
 def test_the_same_training_gives_the_same_bytes() -> None:
     assert trained().page() == trained().page()
     assert trained(seed=1).page() != trained().page()

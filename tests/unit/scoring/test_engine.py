@@ -25,6 +25,7 @@ from spark_lib.scoring.forest import Forest, Unfit
 FEATURES = 5
 
 
+@pytest.mark.slow
 def test_probabilities_of_a_forest_are_those_of_onnx_runtime_to_the_last_bit() -> None:
     trees = Trees(seed=1, trees=30, depth=7)
     bytes_ = of(classifier(trees))
@@ -36,6 +37,7 @@ def test_probabilities_of_a_forest_are_those_of_onnx_runtime_to_the_last_bit() -
     np.testing.assert_array_equal(made.scores(columns), by_onnx_runtime(bytes_, columns))
 
 
+@pytest.mark.slow
 def test_trees_of_doubles_add_up_in_doubles() -> None:
     trees = Trees(seed=2, trees=120, depth=5)
     bytes_ = of(
@@ -95,6 +97,7 @@ def test_a_node_that_asks_for_less_sends_a_value_on_the_threshold_to_the_other_s
     np.testing.assert_array_equal(found, sums_by_onnx_runtime(node, awkward(trees)))
 
 
+@pytest.mark.slow
 def test_more_rows_than_a_block_and_fewer_than_sixteen_are_summed_alike() -> None:
     trees = Trees(seed=7, trees=5, depth=3)
     made = forest_of(regressor(trees))

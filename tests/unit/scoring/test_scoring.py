@@ -257,6 +257,7 @@ def test_a_flipped_bit_in_the_footer_is_damage_and_no_other_score(tmp_path: Path
     assert damage(caught.value) == (str(path), f"the footer {share.footer}, as its manifest says", footer_of(path))
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_makes_another_score(tmp_path: Path) -> None:
     (share,) = written(tmp_path, "a.parquet", [0.25, None, 0.5, 0.75, 0.125])
     rows = pq.read_table(tmp_path / share.key)

@@ -200,6 +200,7 @@ def test_the_real_files_have_563_days_from_the_first_loan_to_the_last_of_which_5
     assert sum(map(len, applications.values())) == 4_368 + 18_183
 
 
+@pytest.mark.slow
 def test_the_real_outcomes_are_of_the_earlier_loans_alone_and_known_within_36_days(real):
     approved = {row["loan_id"]: day for day, rows in rows(real, "applications").items() for row in rows}
     known = {row["loan_id"]: (day, row["status"]) for day, rows in rows(real, "outcomes").items() for row in rows}
@@ -210,6 +211,7 @@ def test_the_real_outcomes_are_of_the_earlier_loans_alone_and_known_within_36_da
     assert SuperLender.settings["training.label_delay_days"] > max(delays)
 
 
+@pytest.mark.slow
 def test_no_column_that_lands_tells_what_became_of_a_loan_of_july():
     assert not {"good_bad_flag", "firstrepaiddate", "closeddate"} & {*APPLICATIONS.names, *OUTCOMES.names}
 

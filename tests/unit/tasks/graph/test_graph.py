@@ -613,6 +613,7 @@ def ran(built: Built, family: str) -> list[str]:
     return list(dict.fromkeys(line.split(" ")[1] for line in built.ran if line.startswith(f"{family} ")))
 
 
+@pytest.mark.slow
 def test_days_are_built_oldest_first_in_whatever_order_they_are_asked_for(lake: StubLake) -> None:
     asked = days(DAY, date(2026, 1, 22))
 
