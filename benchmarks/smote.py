@@ -71,9 +71,8 @@ def _theirs(sampler: Callable[..., object]) -> Work:
 
     from sklearn.neighbors import NearestNeighbors
 
-    warnings.filterwarnings(
-        "ignore", "After over-sampling"
-    )  # imbalanced-learn needs a second class, which has ten rows here
+    # imbalanced-learn needs a second class, which has ten rows here, and warns of it.
+    warnings.filterwarnings("ignore", "After over-sampling")
 
     def work(source: str, target: str) -> None:
         frame = pq.read_table(source).to_pandas()

@@ -117,9 +117,7 @@ class ModelSelection(Stage):
             for challenger, balanced in zip(approved[1:], rows, strict=True):
                 challenges.append(self.challenge(challenger, in_force, balanced, known))
                 in_force = in_force if challenges[-1].loses else challenger
-            selection.approved_model(
-                self.partitions, in_force
-            )  # raises where the model is damaged, which must not be pinned
+            selection.approved_model(self.partitions, in_force)  # raises for a damaged model, which must not be pinned
             self.publish(attempt, selection.build(in_force, considered, challenges))
 
     def challenge(
