@@ -143,7 +143,7 @@ def mlflow_udf(flavour: str, model: Any) -> Work:
     os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_TRACKING_URI": f"file://{model.directory}/mlruns"}
     import mlflow
 
-    logging.getLogger("mlflow").setLevel(logging.ERROR)  # it would rather make an environment
+    logging.getLogger("mlflow").setLevel(logging.ERROR)  # its warning recommends an environment of its own
     path = f"{tempfile.mkdtemp(dir=model.directory)}/mlflow"
     if flavour == "scikit-learn":
         mlflow.sklearn.save_model(

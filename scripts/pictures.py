@@ -83,7 +83,7 @@ def report_of(lake: str) -> str:
 
 
 def daystone(*arguments: str) -> str:
-    """What a verb prints. Where it fails, it has printed the reason, and this process ends with its exit code."""
+    """Run a verb, and return what it prints. Where it fails, this process ends with its exit code."""
     done = subprocess.run([sys.executable, str(ROOT / "run.py"), *arguments], stdout=subprocess.PIPE, text=True)
     if done.returncode:
         sys.exit(done.returncode)

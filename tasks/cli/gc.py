@@ -1,4 +1,4 @@
-"""What can be removed from a lake without anybody missing it."""
+"""Finds and removes what nobody will miss in a lake."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tasks.planning.chain import CHAIN
 
 @dataclass(frozen=True)
 class Found:
-    """What has been garbage in a lake for longer than ``older_than_hours``."""
+    """The garbage of a lake that has been garbage for longer than ``older_than_hours``."""
 
     garbage: list[gc.Garbage]
     older_than_hours: float

@@ -1,4 +1,4 @@
-"""What verbs take: days, stages, and the options of every verb that touches a lake."""
+"""The arguments and options of verbs: days, stages, and the options of every verb that touches a lake."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person sees of a verb: bars and tables on a terminal, plain lines elsewhere."""
+"""Shows a verb's work to a person: bars and tables on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def refusal(error: exits.DaystoneError) -> str:
 
 
 def name_of(task: Any) -> str:
-    """What a task is about: its dataset, or the raw feed."""
+    """The name that a task is shown by: its dataset, or its raw feed."""
     return str(getattr(task, "dataset", "") or f"raw {getattr(task, 'feed', '')}".strip())
 
 

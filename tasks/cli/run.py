@@ -44,8 +44,7 @@ __all__ = [
     "without_password",
 ]
 
-# run.py prints an error that comes before a run has its log file. Without a handler Python would print it a second
-# time.
+# run.py prints an error that comes before a run has its log file. Without a handler, Python would print it again.
 logger.addHandler(logging.NullHandler())
 # Luigi warns of its own documented spelling of keys ([core] default-scheduler-url); ours are checked by name.
 warnings.filterwarnings("ignore", category=UnconsumedParameterWarning)

@@ -21,7 +21,7 @@ DAYS_SHOWN = 14
 
 
 class State(enum.Enum):
-    """What a cell of the table says."""
+    """The states of a day of a feed or a dataset, as the table shows them."""
 
     LANDED = "landed"
     WAITING = "waiting"
@@ -41,7 +41,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Report:
-    """What a lake holds. ``cells`` are by day, then by feed or dataset."""
+    """The report on a lake. ``cells`` are by day, then by feed or dataset."""
 
     lake: str
     use_case: str

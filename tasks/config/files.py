@@ -23,7 +23,7 @@ from spark_lib.errors import ConfigurationError
 PLACES = ("/etc/luigi/client.cfg", "/etc/luigi/luigi.cfg", "client.cfg", "luigi.cfg")
 #: The names that Luigi has for its one parser of the format of luigi.cfg.
 FORMATS = ("cfg", "conf", "ini")
-#: What Luigi reads in place of luigi.cfg where LUIGI_CONFIG_PARSER says toml.
+#: The files that Luigi reads in place of luigi.cfg where LUIGI_CONFIG_PARSER says toml.
 TOML_PLACES = ("/etc/luigi/luigi.toml", "luigi.toml")
 
 _WANTED = "a configuration file that can be read"
@@ -48,7 +48,7 @@ def check(paths: Iterable[str]) -> None:
 
 
 def refusals(paths: Iterable[str]) -> Iterator[ConfigurationError]:
-    """What is wrong with the variables that choose the files, and with each file of ``paths`` that is there."""
+    """Yield an error for each variable that chooses files badly, and for each file of ``paths`` that is not readable."""
     yield from _of_format()
     yield from _of_toml_files()
     yield from _of_path()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from spark_lib.session.sizes import Sized
 
-#: Luigi events for whoever shows a run to a person: (task, percent, message) and (task, error).
+#: Luigi events for code that shows a run to a person, with the arguments (task, percent, message) and (task, error).
 PROGRESS = "daystone.progress"
 REFUSED = "daystone.refused"
 
@@ -206,7 +206,7 @@ class Stage(Dated):
         return f"{self.dataset}: {manifest.rows():,} rows"
 
     def progress(self, percent: int, message: str) -> None:
-        """Tell the scheduler's page, and whoever listens, how far the run is."""
+        """Show on the scheduler's page, and to all listeners, how far the run is."""
         # Luigi's worker sets both, around run().
         if self.set_progress_percentage is not None and self.set_status_message is not None:
             self.set_progress_percentage(percent)

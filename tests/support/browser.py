@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).parents[2]
-#: The sandbox does not work for root and in containers without user namespaces. The pages are our own, so it may be
-#: off.
+#: The sandbox is off: it does not work for root or without user namespaces, and the pages are our own.
 _FLAGS = [
     "--no-sandbox",
     "--headless",

@@ -191,8 +191,7 @@ class _Handler(BaseHTTPRequestHandler):
         return kind, unquote(url.path if kind != "LIST" else query.get("prefix", [""])[0])
 
     def _ask(self, body: bytes, conditions: bool) -> tuple[int, list[tuple[str, str]], bytes]:
-        # Each client's connection has one to the server: a new one for each request would cost more than the server
-        # itself.
+        # Each client's connection has one to the server. A new one for each request would cost more than the server.
         connection = self._upstream_connection
         try:
             connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)

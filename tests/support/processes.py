@@ -22,7 +22,7 @@ _NOT_PASSED_ON = ("LUIGI_CONFIG_PATH", "LUIGI_CONFIG_PARSER", "PYTHONPATH", "VIR
 
 @dataclass(frozen=True)
 class Result:
-    """What a process left behind."""
+    """The exit code and the output of a process that has ended."""
 
     code: int
     stdout: str
@@ -82,8 +82,7 @@ class Commands:
     def environment(self, config: str = "", env: Mapping[str, str] | None = None) -> dict[str, str]:
         passed_on = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON}
         passed_on["PYTHONPATH"] = os.pathsep.join([str(self.packages), str(ROOT)])
-        # Luigi keeps a lock for each command line among the temporary files. Two tests may run equal command lines at
-        # once.
+        # Luigi keeps a lock for each command line among the temporary files. Two tests may run equal ones at once.
         temporary = self.cwd / "tmp"
         temporary.mkdir(parents=True, exist_ok=True)
         passed_on["TMPDIR"] = str(temporary)
