@@ -1,12 +1,13 @@
-"""The benchmarks: whole processes as a user starts them, against what nobody can do without, in turn in one run; what
-strict reading of CSV costs (csv_reading.py) and an export to ONNX (export.py), what a publish on S3 does (s3_publish.py), and how fast rows are scored (scoring.py, in part).
+"""The benchmarks. Whole processes, as a user starts them, are compared with what no user can do without, in turn in one
+run. After that come the costs of strict reading of CSV (csv_reading.py), of an export to ONNX (export.py) and of a
+publish on S3 (s3_publish.py), and a part of the benchmarks of scoring (scoring.py).
 
     make bench [KEEP=1]
     python -m benchmarks.bench [--keep]
 
 Ratios are medians over pairs of runs, so that a machine whose speed drifts slows both sides of a pair alike. The table
-goes to standard output, the figures to benchmarks/results/local.json or, with KEEP=1 or --keep, to latest.json, which git
-tracks. The exit code says that they were measured, not that they are good.
+goes to standard output, the figures to benchmarks/results/local.json or, with KEEP=1 or --keep, to latest.json, which
+git tracks. An exit code of 0 says that they were measured, not that they are good.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def chain(lake: str) -> list[str]:
 
 
 def one_more(lake: str) -> None:
-    """Leave what a day finds in the morning: its raw data, and features and model of the window."""
+    """Leave the lake as it is in the morning of a day: its raw data have landed, and the days before are built."""
     for dataset in ("features", "selection", "predictions"):
         shutil.rmtree(f"{lake}/credit_risk/{dataset}/date={DAY}")
 
@@ -85,7 +86,7 @@ def compare(
     before: Callable[[], None] = lambda: None,
     before_other: Callable[[], None] = lambda: None,
 ) -> Result:
-    """Run both commands in turn, each after what is to be done before it, and print a line."""
+    """Run both commands in turn, each after the call that prepares it, and print a line."""
     taken: list[tuple[float, float]] = []
     for _ in range(pairs):
         before()
@@ -96,7 +97,7 @@ def compare(
 
 
 def run(command: Sequence[str]) -> float:
-    """Seconds of a whole process. Its output is shown where it fails."""
+    """Run a whole process, and return its seconds. Where it fails, its output ends the benchmark."""
     environment = os.environ | {"PYTHONPATH": ROOT}
     began = time.perf_counter()
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

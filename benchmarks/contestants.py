@@ -1,7 +1,8 @@
-"""Who scores: each a function of a model that gets ready (a session, a loaded model, processes) and returns the work from a
-lake's features to files of id, event time and score.
+"""The contestants of scoring. Each is a function of a model: it gets ready (a session, a loaded model, processes) and
+returns the job, which reads a lake's features and writes files of id, event time and score.
 
-The library has the JVM that it gives itself; the others have Spark's own. All have two cores, and the same Arrow batches.
+The library starts its JVM with its own settings, the others with Spark's. All use two cores, and the same Arrow
+batches.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _ONE_THREAD = {"intra_op_num_threads": 1, "inter_op_num_threads": 1, "execution_
 
 
 def library(model: Model | TextModel) -> Work:
-    """What BatchInference does: checks of the model and the columns, scores, statistics, checksums and the manifest."""
+    """Does what BatchInference does: checks of the model and columns, scores, statistics, checksums, the manifest."""
     from spark_lib.models.model import digest
     from spark_lib.stages import inference
     from spark_lib.stages.selection import Pinned
@@ -50,7 +51,7 @@ def library(model: Model | TextModel) -> Work:
 
 
 def plain(engine: str, model: Model) -> Work:
-    """One warm process a core, pyarrow, and an engine: half of the files each."""
+    """A warm process for each core scores its share of the files, with pyarrow and an engine."""
     pool = multiprocessing.Pool(CORES)
 
     def work(source: str, target: str) -> None:
@@ -117,7 +118,7 @@ def spark_ml(model: Model) -> Work:
 
 
 def pandas_udf(model: Model) -> Work:
-    """scikit-learn in a pandas UDF over an iterator, the model broadcast and loaded once a task, one thread."""
+    """scikit-learn in a pandas UDF over an iterator, on one thread. The model is broadcast, and loaded once a task."""
     from pyspark.sql import functions as F
 
     shipped = _spark().sparkContext.broadcast(model.pickled)
@@ -132,15 +133,17 @@ def pandas_udf(model: Model) -> Work:
 
 
 def mlflow_udf(flavour: str, model: Any) -> Work:
-    """MLflow's spark_udf, in the environment that is there, of a model without a signature, which it would check rows by.
+    """MLflow's spark_udf in this environment, of a model without a signature, because MLflow would check rows against
+    one.
 
-    Of each flavour what takes it least: scikit-learn's first probability as a number, for an array of both becomes a list
-    a row; of ONNX a graph that ends in the positive class's, for MLflow flattens what a graph gives.
+    Each flavour gets what costs it least. scikit-learn returns the first class's probability as a number, because an
+    array of both would become a list for each row. The ONNX graph ends in the positive class's probability, because
+    MLflow flattens what a graph returns.
     """
     os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_TRACKING_URI": f"file://{model.directory}/mlruns"}
     import mlflow
 
-    logging.getLogger("mlflow").setLevel(logging.ERROR)  # it would rather make an environment
+    logging.getLogger("mlflow").setLevel(logging.ERROR)  # its warning recommends an environment of its own
     path = f"{tempfile.mkdtemp(dir=model.directory)}/mlflow"
     if flavour == "scikit-learn":
         mlflow.sklearn.save_model(
@@ -162,7 +165,7 @@ def mlflow_udf(flavour: str, model: Any) -> Work:
     from pyspark.sql import functions as F
 
     spark = _spark()
-    # A pipeline of texts asks for its column by name, which a structure alone brings along.
+    # A pipeline of texts asks for its column by name, and only a structure brings names along.
     columns = [F.struct(*model.features)] if isinstance(model, TextModel) else list(model.features)
     found = mlflow.pyfunc.spark_udf(spark, path, result_type="double", env_manager="local")(*columns)
     return _of_column(1 - found if flavour == "scikit-learn" else found)
@@ -188,7 +191,7 @@ def _of_column(score: Column) -> Work:
 
 
 def _of_frames(scored: Callable[[DataFrame], DataFrame]) -> Work:
-    """Spark reads the lake's files and writes what is made of their rows."""
+    """Spark reads the lake's files, and writes the rows that ``scored`` makes of them."""
     spark = _spark()
 
     def work(source: str, target: str) -> None:

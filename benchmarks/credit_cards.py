@@ -1,4 +1,4 @@
-"""UCI's default of credit card clients as a use case: its columns as they are, the codes among them declared nominal."""
+"""UCI's default of credit card clients as a use case. Its columns are taken as they are; codes are declared nominal."""
 
 from __future__ import annotations
 

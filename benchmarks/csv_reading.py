@@ -1,11 +1,11 @@
-"""What strict reading of CSV costs: a landed day by the rules of docs/feeds.md, against Spark's own lenient reading of the
-same file.
+"""Measures what strict reading of CSV costs: a landed day is read by the rules of docs/feeds.md, and the same file by
+Spark's own lenient reader.
 
     python -m benchmarks.csv_reading [--rows 1000000] [--pairs 5] [--keep]
 
-Both read every column of one file in one session, in turn, each after a turn to warm up, into Spark's sink that keeps nothing.
-Once, what they read is compared by a hash of every row. ``make bench`` runs it too. Other numbers of rows are printed
-only.
+Both read every column of one file in one session, in turn, into Spark's sink that keeps nothing. Before that, each
+reads the file once to warm up, and what they read is compared by a hash of every row. ``make bench`` runs it too.
+Figures of other numbers of rows are printed only.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def strict(spark: SparkSession, days: RawDays) -> DataFrame:
 
 
 def lenient(spark: SparkSession, days: RawDays) -> DataFrame:
-    """As most would: Spark's defaults, and the schema so that nothing has to be inferred."""
+    """Read as most users would: by Spark's defaults, and with the schema, so that nothing has to be inferred."""
     return spark.read.schema(ORDERS.schema).csv(days.files, header=True)
 
 
@@ -97,7 +97,7 @@ def refuse_difference(one: DataFrame, other: DataFrame) -> None:
 
 
 def seconds(frame: DataFrame) -> float:
-    """What reading every column of a frame takes."""
+    """The seconds that reading every column of a frame takes."""
     began = time.perf_counter()
     frame.write.format("noop").mode("overwrite").save()
     return time.perf_counter() - began

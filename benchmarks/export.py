@@ -1,9 +1,9 @@
-"""What the export of a random forest to ONNX costs: ours, against onnxmltools as it comes.
+"""Measures what the export of a random forest to ONNX costs: ours, against onnxmltools as it comes.
 
     python -m benchmarks.export [--trees 100] [--pairs 3] [--keep]
 
-Both export the same forest from one session, in turn, after one of ours to warm up. ``make bench`` runs it too. Forests
-other than the goal's are printed only.
+Both export the same forest from one session, in turn, after one of ours to warm up. ``make bench`` runs it too. Figures
+of other forests than the goal's are printed only.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def results(trees: int = TREES, pairs: int = PAIRS) -> list[Result]:
 
 
 def forest(spark: SparkSession, trees: int) -> RandomForestClassificationModel:
-    """Random rows of noise, so that the trees are as full as they may be."""
+    """A forest that is fitted to rows of noise, so that its trees are as full as they can be."""
     names = [f"f{seed}" for seed in range(FEATURES)]
     rows = spark.range(ROWS).select(*(F.rand(seed).alias(name) for seed, name in enumerate(names)))
     rows = rows.withColumn("label", (F.col("f0") + F.col("f1") + F.rand(FEATURES) > 1.5).cast("double"))

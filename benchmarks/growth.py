@@ -1,4 +1,4 @@
-"""How the library's time and memory grow with the rows of a day, in one warm session."""
+"""Measures how the library's time and memory grow with the rows of a day, in one warm session."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from benchmarks.ready import Bench
 from benchmarks.result import Result, exponent, judged, words
 from benchmarks.sides import Held, Side
 
-#: Of the rows of the other comparisons: 10^5 to 1.6 x 10^7.
+#: Shares of the rows of the other comparisons: 10^5 to 1.6 x 10^7 rows.
 SHARES = (1 / 40, 1 / 4, 1, 4)
-#: A day after which a worker has been there, and holds next to nothing.
+#: The rows of a small day. After it there is a worker, which holds next to nothing.
 IDLE_ROWS = 1_000
 WORKER_MEGABYTES = 400
 LINEAR = 1.05
@@ -55,7 +55,7 @@ def table(seconds: dict[int, list[float]], peak: dict[int, Held], idle: Held) ->
 
 
 def figures(seconds: dict[int, list[float]], peak: dict[int, Held], idle: Held) -> list[Result]:
-    """The exponent is fitted without the least number of rows, which ONNX Runtime scores."""
+    """The figures with their goals. The exponent leaves out the least number of rows, which ONNX Runtime scores."""
     least, *larger = seconds
     most = max(held.worker for held in peak.values()) - idle.worker
     found = [

@@ -1,7 +1,8 @@
-"""What the benchmarks of scoring work on: models, each in a directory with what its contestants load, and days of features.
+"""Makes what the benchmarks of scoring work on: models, each in a directory with the files that contestants load, and
+days of features.
 
-The rows of a day depend on their ids alone, not on the files that they are in. They are made a row group at a time, so that
-nobody holds a day.
+The rows of a day depend on their ids alone, not on the files that they are in. They are made a row group at a time, so
+that nobody holds a day.
 """
 
 from __future__ import annotations
@@ -42,13 +43,13 @@ SCORED = pa.schema(IDENTITY | {"score": pa.float64()})
 
 
 class Case:
-    """What scoring asks of a use case."""
+    """The part of a use case that scoring reads."""
 
     key, entity, event_time = "id", "id", "at"
 
 
 def card_of(features: Mapping[str, Feature], file: ModelFile) -> Card:
-    """The card of a model that is scored by and of which nothing else is asked."""
+    """The card of a model, with no more than scoring reads of it."""
     return Card(features, Classes(1, (0,)), "id", NONE, TrainingSet(), settings={}, versions={}, model=file)
 
 
@@ -88,7 +89,7 @@ def names(width: int) -> list[str]:
 
 
 def forest(directory: str, width: int) -> Model:
-    """Of scikit-learn: what scores it there, and what scores its ONNX, has the same trees."""
+    """A forest of scikit-learn. scikit-learn and the engines of its ONNX file score by the same trees."""
     from sklearn.ensemble import RandomForestClassifier
 
     from spark_lib.models import export
@@ -133,7 +134,7 @@ def _fitted_by_spark(estimator: Callable[[], Any], directory: str, width: int) -
     return Model(directory, width)
 
 
-#: How each model is made, by its name, and its features.
+#: The function that makes each model, and its number of features, by the name of the model.
 MODELS: dict[str, tuple[Callable[[str, int], Model], int]] = {
     "forest": (forest, 20),
     "wide forest": (forest, 200),
@@ -182,7 +183,7 @@ def land(root: str, rows: int, width: int, shares: Sequence[float] = EVEN) -> st
 
 
 def _rows(first: int, stop: int, width: int, kinds: pa.Schema) -> pa.Table:
-    """The rows of these ids, of the one or two blocks of noise that they lie in."""
+    """The rows with these ids, cut from the one or two blocks of noise that they lie in."""
     ids = np.arange(first, stop)
     parts = []
     for block in range(first // GROUP_ROWS, (stop - 1) // GROUP_ROWS + 1):
@@ -199,8 +200,9 @@ def inputs(root: str) -> list[str]:
 
 
 def scores(target: str | Path, rows: int) -> np.ndarray:
-    """The score of each id below ``rows``, of whatever files lie below a directory. Ends the benchmark where they are not
-    one a row."""
+    """The score of each id below ``rows``, from all files below a directory. Ends the benchmark where there is not one
+    score for each row.
+    """
     found = np.full(rows, np.nan)
     count = 0
     for path in Path(target).rglob("*.parquet"):

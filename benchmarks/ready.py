@@ -1,4 +1,6 @@
-"""What the benchmarks of scoring share: models and lakes that are made when they are first asked for, and warm contestants."""
+"""What the benchmarks of scoring share: models and lakes, which are made when they are first asked for, and warm
+contestants.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from benchmarks import made
 from benchmarks.sides import Side
 from spark_lib.scoring.engine import LEAST_ROWS
 
-#: Less is scored by ONNX Runtime, and leaves the forest cold.
+#: The rows that warm a contestant. Fewer would be scored by ONNX Runtime, and leave the forest cold.
 WARM_ROWS = LEAST_ROWS
 
 

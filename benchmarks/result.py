@@ -1,4 +1,4 @@
-"""What a benchmark says: a ratio, what it is to be, and the seconds that it was made of."""
+"""The result of a benchmark: a ratio, its goal, and the seconds that it was made of."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ VERSIONS = ("pyspark", "luigi", "pyarrow", "numba", "onnxruntime", "scikit-learn
 
 @dataclass(frozen=True)
 class Result:
-    """``goal`` None: reported only. ``holds`` None then. ``ours`` and ``other`` are the seconds of the pairs that a ratio was
-    made of."""
+    """A figure, and whether it reaches its goal. Without a ``goal`` it is reported only, and ``holds`` is None.
+    ``ours`` and ``other`` are the seconds of the pairs that a ratio was made of.
+    """
 
     name: str
     ratio: float
@@ -63,14 +64,14 @@ def spread(seconds: Sequence[float]) -> str:
 
 
 def exponent(seconds: Mapping[int, Sequence[float]]) -> float:
-    """That of the time in the rows: the slope, by least squares, of the logarithms of the medians."""
+    """The exponent of the time in the rows: the slope, by least squares, of the logarithms of the medians."""
     sizes = [math.log(rows) for rows in seconds]
     times = [math.log(statistics.median(taken)) for taken in seconds.values()]
     return statistics.linear_regression(sizes, times).slope
 
 
 def machine() -> str:
-    """What it was measured on, in a line."""
+    """The machine and the versions that were measured, in a line."""
     there = []
     for name in VERSIONS:
         with suppress(PackageNotFoundError):
@@ -139,7 +140,8 @@ def parsed(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = No
 
 def record(results: Sequence[Result], into: Path | None) -> None:
     """Print results as one table, and write them into a file of figures, where they take the place of those of the same
-    name. All other figures of the file stay. None is no file."""
+    name. All other figures of the file stay. With None for the file they are printed only.
+    """
     show(results)
     if into is None:
         return

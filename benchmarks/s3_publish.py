@@ -1,9 +1,9 @@
-"""What a publish on S3 costs: a job of Spark's through an attempt, against the same job's bare write.
+"""Measures what a publish on S3 costs: a job of Spark's through an attempt, against the bare write of the same job.
 
     python -m benchmarks.s3_publish [--megabytes 200] [--pairs 2] [--keep]
 
 All write the same rows from one session to one versitygw, in turn, so that a machine whose speed drifts slows them
-alike. ``make bench`` runs it too. Sizes other than the goal's are printed only.
+alike. ``make bench`` runs it too. Figures of other sizes than the goal's are printed only.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ PAIRS = 5
 FILES = 12
 COLUMNS = 16
 FIRST_DAY = date(2026, 1, 1)
-#: Hadoop's own committer, as a session without our settings has it: files are renamed, on S3 copied, into their place.
+#: Hadoop's own committer, as a session without our settings has it. It renames files into their place; on S3 that is a
+#: copy.
 RENAME_COMMITTER = {
     "spark.sql.sources.commitProtocolClass": (
         "org.apache.spark.sql.execution.datasources.SQLHadoopMapReduceCommitProtocol"

@@ -1,20 +1,22 @@
-"""Scoring, from Parquet to Parquet: the library against what else would do it, on the same model and rows, in turn in one run.
+"""Measures scoring from Parquet to Parquet: the library against other ways to do it, on the same model and rows, in
+turn in one run.
 
     python -m benchmarks.scoring [--pairs 5] [--rows 4000000] [--only WORD ...] [--keep]
 
-A model is trained on 20,000 rows: a forest of 100 trees of depth 8 by scikit-learn, exported by the library, so that
-scikit-learn, MLflow, ONNX Runtime and the library score by the same trees; what is held against Spark ML's transform is Spark's
-own. Rows have an id, an event time and 20 float32 features, in four files of row groups of half a million.
+A model is trained on 20,000 rows. It is a forest of scikit-learn's, of 100 trees of depth 8, which the library exports,
+so that scikit-learn, MLflow, ONNX Runtime and the library score by the same trees. The model that is compared with
+Spark ML's transform is one of Spark's. Rows have an id, an event time and 20 float32 features, in four files of row
+groups of half a million.
 
-Every contestant is a process that has scored half a million rows right before (a session, workers, which Spark ends when they
-have waited for a minute, compiled code). All use two cores
-and write id, event time and score; the library writes the model's date and digest with them, checksums and the manifest, which
-its time includes. They take turns, a round being ours and then each of the others'; a ratio is the median over rounds.
-Files and rows are counted every time, scores compared in the first round.
+Every contestant is a warm process: it has scored half a million rows right before, because Spark ends workers that have
+waited for a minute. All use two cores, and write id, event time and score. The library also writes the model's date and
+digest, checksums and the manifest, and its time includes them. The contestants take turns: a round is one run of ours
+and one of each of the others, and a ratio is the median over rounds. Files and rows are counted every time. Scores are
+compared in the first round.
 
-Left out: starting, training, the conversion to ONNX and MLflow's packing of a model; files are read from the machine's memory,
-and what is written may still be there when a run ends. ``--rows`` scales everything; other numbers than the goals' are printed
-only, and below half a million the library does not use its forest.
+Not measured are starting, training, the conversion to ONNX and MLflow's packing of a model. Files are read from the
+machine's memory, and what is written may still be in memory when a run ends. ``--rows`` scales everything; figures of
+other numbers than the goals' are printed only, and below half a million rows the library does not use its forest.
 """
 
 from __future__ import annotations
@@ -47,8 +49,9 @@ CLOSE = 1e-6
 
 @dataclass(frozen=True)
 class Comparison:
-    """The library against ``others`` by one of ``made.MODELS``, on ``share`` of the rows: at least so many ``times`` as fast
-    as the fastest of them."""
+    """The library against ``others``, by one of ``made.MODELS``, on a ``share`` of the rows. The goal is to be at least
+    so many ``times`` as fast as the fastest of the others.
+    """
 
     others: Mapping[str, Start]
     model: str
@@ -138,7 +141,7 @@ def compared(
 
 
 def versus_fastest(name: str, taken: Mapping[str, list[float]], times: float | None) -> list[Result]:
-    """The first against each of the others; the goal is held against the one whose median is least."""
+    """Judge the first against each of the others. The goal counts against the one with the least median."""
     ours, *others = taken
     fastest = min(others, key=lambda other: statistics.median(taken[other]))
     return [
@@ -164,7 +167,9 @@ def started(starts: Mapping[str, Callable[[], Work]]) -> Iterator[dict[str, Side
 def in_turn(
     bench: Bench, rows: int, runs: Mapping[str, Callable[[str], float]], places: Mapping[str, str] | None = None
 ) -> dict[str, list[float]]:
-    """Seconds of each, a run being given where to write. ``places`` are directories of those that do not write to one."""
+    """The seconds of each run. A run is given the directory to write to; ``places`` has the directories of the runs
+    that write elsewhere.
+    """
     taken: dict[str, list[float]] = {name: [] for name in runs}
     expected = None
     for pair in range(bench.pairs):
@@ -231,14 +236,14 @@ def on_s3(bench: Bench) -> Result:
 
 
 def results(pairs: int = PAIRS, rows: int = ROWS, only: Sequence[str] = ()) -> list[Result]:
-    """Everything, or what has one of these words in its name."""
+    """Measure everything, or only what has one of these words in its name."""
     return _measured(
         pairs, rows, only, COMPARISONS, {"files": skewed, "S3": on_s3, "texts": of_texts, "growth": growth.results}
     )
 
 
 def lean_results(pairs: int = 3, rows: int = ROWS) -> list[Result]:
-    """What `make bench` measures of it."""
+    """Measure the part that `make bench` runs."""
     return _measured(pairs, rows, (), LEAN, {})
 
 

@@ -14,14 +14,16 @@ from pathlib import Path
 #: A job: from a source to a target.
 Work = Callable[[str, str], None]
 _PROC = Path("/proc")
-#: What the command of Spark's Python workers says, and that of the process which forks them.
+#: A word in the command line of Spark's Python workers, and of the process that forks them.
 _DAEMON = "pyspark.daemon"
 
 
 @dataclass(frozen=True)
 class Held:
-    """Megabytes of a tree of processes, pages that they share counted once: all of it, the largest of Spark's Python workers
-    alone, and all that is no worker, which is the driver with its JVM."""
+    """Megabytes of a tree of processes, with pages that they share counted once. ``total`` is all of it, ``worker`` the
+    largest of Spark's Python workers, and ``driver`` all that is no worker: the driver, its JVM and the process that
+    forks workers.
+    """
 
     total: float = 0
     worker: float = 0
@@ -33,8 +35,9 @@ class Held:
 
 @dataclass
 class Side:
-    """A process that does one job over and over, what it took and, where it is ``watched``, the most that its tree of
-    processes held. Watching takes about a twentieth of a core."""
+    """A process that does one job over and over, with the seconds that it took. Where it is ``watched``, the peak
+    memory of its tree of processes is measured too, which takes about a twentieth of a core.
+    """
 
     start: Callable[[], Work]
     watched: bool = True
@@ -49,7 +52,7 @@ class Side:
         self.process.start()
 
     def run(self, rows: int, source: str, target: str, limit: float = math.inf) -> float:
-        """Seconds of a job; infinite where it was stopped at the limit."""
+        """The seconds of a job. They are infinite where it was stopped at the limit."""
         self.pipe.send((source, target))
         begun, peak = time.perf_counter(), Held()
         while not self.pipe.poll(0.2):
@@ -84,7 +87,7 @@ def _serve(start: Callable[[], Work], pipe: Connection) -> None:
 
 
 def held(pid: int, proc: Path = _PROC) -> Held:
-    """What a process and its descendants hold."""
+    """The memory of a process and its descendants."""
     children: dict[int, list[int]] = {}
     for stat in proc.glob("[0-9]*/stat"):
         with suppress(FileNotFoundError, ProcessLookupError):  # it ended
@@ -106,6 +109,6 @@ def held(pid: int, proc: Path = _PROC) -> Held:
 
 
 def _megabytes(process: Path) -> float:
-    """Those of a process: pages that it shares with others count in part."""
+    """The megabytes of a process. Of pages that it shares with others, only its part counts."""
     lines = (process / "smaps_rollup").read_text().splitlines()
     return next((int(line.split()[1]) / 1000 for line in lines if line.startswith("Pss:")), 0)

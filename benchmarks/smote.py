@@ -1,11 +1,14 @@
-"""Synthetic minority rows, from Parquet to Parquet, against imbalanced-learn.
+"""Measures synthetic minority rows, from Parquet to Parquet, against imbalanced-learn.
 
     python -m benchmarks.smote [--pairs 3] [--full] [--keep]
 
-Ours in a warm session of two cores, theirs in a warm process with both cores, in turn. As many synthetic rows as real
-ones, of 16 doubles, 2 integers and 2 booleans. SMOTENC is what does the same as ours, and has the goal; SMOTE takes booleans for
-numbers and is their fastest. ``--full`` adds SMOTENC for 10^5 rows (a quarter of an hour), and 10^6 with approximate
-neighbours, where SMOTE is stopped when it has taken three times as long as ours. Memory is the proportional set size of a side's processes, JVM included, sampled.
+Ours runs in a warm session of two cores, theirs in a warm process with both cores, in turn. Each makes as many
+synthetic rows as there are real ones, of 16 doubles, 2 integers and 2 booleans. SMOTENC does the same as ours, and the
+goal is set against it. SMOTE takes booleans for numbers and is their fastest.
+
+``--full`` adds SMOTENC for 10^5 rows (a quarter of an hour), and 10^6 rows with approximate neighbours, where SMOTE is
+stopped when it has taken three times as long as ours. Memory is the proportional set size of a side's processes, the
+JVM among them; it is sampled.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from spark_lib.use_case import Feature
 CORES = 2
 SIZES = (20_000, 50_000, 100_000)
 LARGE = 10**6
-PATIENCE = 3  # of ours, until theirs is stopped
+PATIENCE = 3  # theirs is stopped after so many times the seconds of ours
 DOUBLES = [f"x{column}" for column in range(16)]
 INTEGERS = ["n0", "n1"]
 BOOLEANS = ["b0", "b1"]
@@ -68,7 +71,8 @@ def _theirs(sampler: Callable[..., object]) -> Work:
 
     from sklearn.neighbors import NearestNeighbors
 
-    warnings.filterwarnings("ignore", "After over-sampling")  # of a second class of ten rows, which it needs
+    # imbalanced-learn needs a second class, which has ten rows here, and warns of it.
+    warnings.filterwarnings("ignore", "After over-sampling")
 
     def work(source: str, target: str) -> None:
         frame = pq.read_table(source).to_pandas()
@@ -86,7 +90,7 @@ def _theirs(sampler: Callable[..., object]) -> Work:
 
 
 def columns(rows: int) -> dict[str, np.ndarray]:
-    """Doubles that depend on six numbers and noise, skewed integers, booleans."""
+    """Columns of doubles that depend on six numbers and noise, of skewed integers and of booleans."""
     random = np.random.default_rng(0)
     doubles = random.standard_normal((rows, 6)) @ random.standard_normal((6, 16))
     doubles += 0.5 * random.standard_normal((rows, 16))
@@ -103,7 +107,7 @@ def written(rows: int, directory: str) -> str:
 
 
 def recall(rows: int, sample: int = 500) -> float:
-    """The part of the nearest of some rows that the approximate search finds."""
+    """The share of the true nearest neighbours that the approximate search finds, of a sample of rows."""
     table = pa.RecordBatch.from_pydict(columns(rows))
     points = smote._points(table, FEATURES, {name: smote._kinds(table[name]) for name in BOOLEANS})
     asked = np.random.default_rng(1).choice(rows, sample, replace=False)

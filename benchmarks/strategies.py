@@ -1,9 +1,11 @@
-"""The five balancing strategies on two public data sets, before and after calibration, against no balancing at all.
+"""Measures the five balancing strategies on two public data sets, before and after calibration, against no balancing at
+all.
 
     python -m benchmarks.strategies --data ../shared/data
 
-The product's own stages build features, balanced set and model of each; the natural validation rows are the same for all
-five. Differences are paired: both models are measured on the same bootstrap samples. The table is Markdown.
+For each strategy the product's own stages build the features, the balanced set and the model. The natural validation
+rows are the same for all five. Differences are paired: both models are measured on the same bootstrap samples. The
+table is Markdown.
 """
 
 from __future__ import annotations
@@ -56,13 +58,13 @@ SETTINGS: Mapping[str, Any] = {
     "confidence": 0.95,
 }
 REPLICATES, CONFIDENCE = 1_000, 0.95
-#: What a strategy may lose in Brier score to none, beyond the interval, once it is calibrated.
+#: The most that a strategy's calibrated scores may lose in Brier score to ``none``, beyond the interval.
 ALLOWED = 0.002
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a strategy's model says of the natural validation rows, in the order of their keys."""
+    """The scores that a strategy's model gives the natural validation rows, in the order of their keys."""
 
     rows: int
     kind: str
@@ -105,7 +107,7 @@ def credit_cards(data: Path) -> tuple[str, UseCase, pd.DataFrame, pd.DataFrame]:
 
 
 def superlender(data: Path) -> tuple[str, UseCase, pd.DataFrame, pd.DataFrame]:
-    """SuperLender's loans that have an outcome, 18,183 of them, features point-in-time by the time of approval."""
+    """SuperLender's 18,183 loans that have an outcome. Their features are point-in-time, by the time of approval."""
     loans = land.read_loans(data / "superlender", "trainprevloans")
     rows = land.applications(loans, land.birth_dates(data / "superlender")).drop(columns="landed")
     return "superlender", SuperLender(), rows, land.outcomes(loans).drop(columns="landed")

@@ -76,7 +76,9 @@ def written(random: np.random.Generator, count: int) -> list[str]:
 
 
 def land(root: str, rows: int, repeated: float = 0.0) -> str:
-    """Publish a day of texts, of which this share has the text of another row of its file; the lake's root."""
+    """Publish a day of texts, and return the lake's root. The share ``repeated`` of the rows has the text of another
+    row of its file.
+    """
     kinds = pa.schema(IDENTITY | {"text": pa.string()})
     with Attempt(Lake(root, CASE), "features", [DAY], stage="Bench") as attempt:
         for number in range(FILES):

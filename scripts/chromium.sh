@@ -1,6 +1,6 @@
 #!/bin/sh
-# Print the path of the browser that the tests of the report look with: one of PATH, or Debian's, installed where it is
-# missing and we may.
+# Print the path of the browser in which the tests look at a report: one on PATH, or Debian's chromium, which root
+# installs where it is missing.
 set -eu
 for name in chromium chromium-browser google-chrome; do
     if command -v "$name"; then

@@ -1,4 +1,4 @@
-"""The pictures of README.md, made anew: the chain as the stages of ``tasks`` make it, and the report of a sample model.
+"""Makes the pictures of README.md: the chain, drawn from the stages of ``tasks``, and the report of a sample model.
 
     python -m scripts.pictures [--lake LAKE]        or: make pictures [LAKE=lake]
 
@@ -34,13 +34,13 @@ ROOT = Path(__file__).resolve().parent.parent
 DRAWING, REPORT = ROOT / "docs" / "pictures" / "chain.svg", ROOT / "docs" / "pictures" / "report.png"
 #: The first model of the sample data.
 MODEL_DATE = "2026-02-23"
-#: What of the report is shown, in pixels: the verdict, the gates and the curves.
+#: Width and height of the part of the report that is shown, in pixels: the verdict, the gates and the curves.
 WINDOW = (1000, 1045)
 COLOURS = 128
 
 _BOX, _GAP, _HEIGHT, _MARGIN, _TOP, _BELOW = 142, 20, 66, 8, 66, 30
 _ARC = 12  # an arrow above the boxes is so much higher for each box that it passes
-#: How often, by the number of days of four weeks.
+#: How often a stage is due, by its number of days in four weeks.
 _EVERY = {28: "every day", 4: "every week", 1: "every month", 0: "when asked for"}
 _STYLE = """
   rect { fill: #f4f6f8; stroke: #5a6168; }
@@ -83,7 +83,7 @@ def report_of(lake: str) -> str:
 
 
 def daystone(*arguments: str) -> str:
-    """What a verb prints. Ends the process with the verb's exit code where it fails; the verb has said why."""
+    """Run a verb, and return what it prints. Where it fails, this process ends with its exit code."""
     done = subprocess.run([sys.executable, str(ROOT / "run.py"), *arguments], stdout=subprocess.PIPE, text=True)
     if done.returncode:
         sys.exit(done.returncode)
@@ -121,7 +121,7 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
 def chain() -> str:
     """The stages in their order as SVG, each with its dataset and its days, and an arrow from whatever it is built from.
 
-    Stages that no other one asks for and that no day is due of stand below the others.
+    The stages that no day of the chain asks for stand below the others.
     """
     row: list[type[Dated]] = [tasks.RawPartition, *(stage for stage in CHAIN if days_due(stage))]
     aside = [stage for stage in CHAIN if not days_due(stage)]
@@ -159,7 +159,7 @@ def sources(task: type[Dated]) -> Iterator[type[Dated]]:
 
 
 def days_due(stage: type[Stage]) -> int:
-    """On how many days of four weeks, late enough, the chain asks for a stage when nothing is configured."""
+    """The number of days, in four weeks after the first model, on which the chain asks for a stage by default."""
     settings = SimpleNamespace(first_date=date(2026, 1, 1), training=SimpleNamespace(**dict(_defaults())))
     days = [date(2027, 1, 1) + timedelta(days=number) for number in range(28)]
     return sum(stage.is_due(day, settings) for day in days)

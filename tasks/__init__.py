@@ -1,4 +1,5 @@
-"""The stages of the chain: when each is built, and from what. How is in the module of the same noun in ``spark_lib``.
+"""The stages of the chain. A stage says when it is built, and from what; the module of the same noun in
+``spark_lib.stages`` says how.
 
     RawPartition -> FeatureEngineering -> Balancing -> Training -> ModelSelection -> BatchInference
           \\-> ServingFeatures
@@ -10,10 +11,10 @@ import sys
 
 from tasks.config import files as config_files
 
-if "luigi" not in sys.modules:  # else it has read its files already
+if "luigi" not in sys.modules:  # otherwise Luigi has read its files already
     config_files.check_before_luigi()
 
-from tasks.config import defaults  # it imports Luigi, which reads its files at once
+from tasks.config import defaults  # this imports Luigi, which reads its files at once
 
 defaults.install()
 

@@ -1,4 +1,6 @@
-"""The training set of a day: features of a window whose outcomes have landed, split by entity, balanced after."""
+"""The training set of a day: the features of a window of days whose outcomes have landed. The rows are split first, and
+the training rows alone are balanced after that.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ class Balancing(Stage):
     """Sections ``train`` (balanced), ``calibration`` and ``validation/unbalanced`` (natural prevalence), and
     ``validation/balanced``.
 
-    Of T: rows landed in [T - delay - window, T - delay), outcomes landed by T.
+    The training set of day T holds the rows that landed in [T - delay - window, T - delay), with the outcomes that
+    landed by T.
     """
 
     dataset = "balanced"
@@ -45,10 +48,10 @@ class Balancing(Stage):
 
     def requires(self) -> list[FeatureEngineering | RawPartition]:
         if self.begins_too_early:
-            return []  # run() says so: Luigi would call an error raised here a scheduling error
+            return []  # run() raises the error: Luigi would call one that is raised here a scheduling error
         features = [self.clone(FeatureEngineering, date=day) for day in days(*self.window)]
         awaited = self.awaited(features)
-        if awaited:  # for the features of later days it would be a hole in history, which is an error
+        if awaited:  # features of later days would take the awaited day for a hole in history, which is an error
             features = [stage for stage in features if stage.date < awaited[0].date]
         return [*features, *awaited, self.clone(RawPartition, feed=self.case.label.feed)]
 

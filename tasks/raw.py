@@ -30,7 +30,7 @@ class RawPartition(Dated, luigi.ExternalTask):
 
 @RawPartition.event_handler(luigi.Event.DEPENDENCY_MISSING)
 def _say_what_is_awaited(task: RawPartition) -> None:
-    """Luigi itself only warns that some data do not exist, and ends with a summary."""
-    with suppress(DaystoneError):  # Luigi calls this too where the flag cannot be asked for: that was said already
+    """Log which raw day is awaited. Luigi itself only warns that some data do not exist, and ends with a summary."""
+    with suppress(DaystoneError):  # Luigi also calls this where the flag cannot be read, which was reported already
         task.output().exists()
         task.refuse(task.settings.feed(task.lake, task.feed).waiting(task.date), retcode().missing_data)

@@ -19,12 +19,12 @@ from tasks.graph.log import logger
 from tasks.graph.stage import Awaited, Description, Stage, previous
 from tasks.training import Training
 
-_AROUND = 7  # days whose comparisons are taken over
+_AROUND = 7  # days before and after, whose comparisons are used again
 
 
 class ModelSelection(Stage):
-    """The document ``selection.json``: of the approved models among the candidates of the calendar, from the oldest on, each
-    takes over from the one in force unless it loses to it.
+    """Writes the document ``selection.json``, which pins the model in force. The approved models among the candidates
+    of the calendar are gone through from the oldest on: each takes over from the one in force unless it loses to it.
 
     Trainings are asked for one at a time, newest first; one that fails or waits stops the walk, so that the model in
     force depends on the data and not on the moment.
@@ -49,7 +49,9 @@ class ModelSelection(Stage):
 
     @classmethod
     def damage_behind(cls, lake: Lake, partition: Partition) -> list[DamagedPartition]:
-        """A selection is whole while the model run that it pins is, which need not be the published one any more."""
+        """A selection is whole only while the model run that it pins is whole. That run may no longer be the published
+        one.
+        """
         from spark_lib.stages.selection import pinned
 
         try:
@@ -61,15 +63,18 @@ class ModelSelection(Stage):
 
     @property
     def priority(self) -> int:  # type: ignore[override]  # Luigi asks tasks, and never sets it
-        """Before the other stages of the day: what it asks for is of older days, which come first then."""
+        """A selection comes before the other stages of its day. What it asks for is of older days, which come first
+        then.
+        """
         return super().priority + 1
 
     def requires(self) -> list[Stage]:
         return []
 
     def complete(self) -> bool:
-        """Also raises DamagedPartition where the model that it pins is no longer the one that was chosen: found here,
-        it is a damaged partition to Luigi and not a scoring that failed."""
+        """Whether the day is published and whole. Also raises DamagedPartition where the pinned model is no longer the
+        one that was chosen. Luigi then sees a damaged partition, and not a scoring that failed.
+        """
         if not super().complete():
             return False
         from spark_lib.stages.selection import pinned
@@ -90,7 +95,7 @@ class ModelSelection(Stage):
         return True
 
     def run(self) -> Iterator[luigi.DynamicRequirements]:
-        compared = self.settings.training.champion_margin < 1  # no area is a whole 1 below another
+        compared = self.settings.training.champion_margin < 1  # no area can be lower than another by more than 1
         considered: list[Partition] = []
         for day in self.candidates():
             # Luigi begins run() again after each training that it has to build first.
@@ -112,13 +117,13 @@ class ModelSelection(Stage):
             for challenger, balanced in zip(approved[1:], rows, strict=True):
                 challenges.append(self.challenge(challenger, in_force, balanced, known))
                 in_force = in_force if challenges[-1].loses else challenger
-            selection.approved_model(self.partitions, in_force)  # raises where it is damaged: nobody is to pin that
+            selection.approved_model(self.partitions, in_force)  # raises for a damaged model, which must not be pinned
             self.publish(attempt, selection.build(in_force, considered, challenges))
 
     def challenge(
         self, challenger: Partition, champion: Partition, balanced: Partition, known: list[Challenge]
     ) -> Challenge:
-        """The comparison of a model with the one in force before it: a ``known`` one, where that compared the same."""
+        """Compare a model with the one in force before it. A ``known`` comparison of the same runs is used again."""
         runs = (challenger.manifest.run, champion.manifest.run, balanced.manifest.run)
         for comparison in known:
             if comparison.runs == runs:
@@ -131,9 +136,10 @@ class ModelSelection(Stage):
         return replace(found, runs=runs)
 
     def known_challenges(self) -> list[Challenge]:
-        """Those of the selections of the days around, made by the same code and settings; none where this day is built anew.
+        """The comparisons of selections of the days around that were made by the same code and settings. Empty where
+        this day is rebuilt.
 
-        Of both sides, for a backfill may go from the newest day to the oldest.
+        Days before and after are searched, because a backfill may go from the newest day to the oldest.
         """
         from spark_lib.use_case.fingerprint import code
 

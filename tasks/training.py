@@ -19,11 +19,11 @@ from tasks.graph.stage import Awaited, Description, Stage, previous
 
 
 class Training(Stage):
-    """Documents ``card.json``, ``report.html`` and, when approved, ``model.onnx``. A rejected training is published and
-    complete too.
+    """Writes the documents ``card.json``, ``report.html`` and, when approved, ``model.onnx``. A rejected training is
+    published and complete too.
 
-    Where a column is null in every row, and ``[training] constant_columns`` leaves it to the training before, that one's rows
-    are asked for.
+    Where a column is null in every row, the verdict may depend on the training before (``[training] constant_columns =
+    auto``). Then the balanced set of that training is required too.
     """
 
     dataset = "model"
@@ -70,7 +70,7 @@ class Training(Stage):
             settings = {
                 **balanced.manifest.settings,
                 **self.recorded_settings(),
-            }  # those that its rows were made by, too
+            }  # the settings that its rows were made by, too
             written = training.build(
                 self.spark(),
                 self.case,
@@ -90,8 +90,9 @@ class Training(Stage):
         return self.settings.training.constant_columns == "auto" and bool(nulls) and not unfilled
 
     def training_before(self) -> list[date]:
-        """The cadence date before this one, where its window lies within the data: a matter of the calendar, so that the
-        result does not depend on what has been built."""
+        """The cadence date before this one, where its window lies within the data. The calendar alone decides, so that
+        the result does not depend on what has been built.
+        """
         values = self.settings.training
         return candidates(
             values.cadence,

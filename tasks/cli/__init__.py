@@ -1,1 +1,3 @@
-"""The command `daystone`: one module a verb (run, sample, status, files, doctor), and what they share."""
+"""The command `daystone`. Each verb (run, rebuild, gc, sample, status, files, doctor) has a module of its name; the
+other modules are what the verbs share.
+"""

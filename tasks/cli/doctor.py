@@ -1,5 +1,6 @@
-"""What a machine, a configuration and a lake must have before the chain can run, looked at one by one. Without a JVM,
-unless executors are to be asked as well."""
+"""Checks, one by one, what a machine, a configuration and a lake must have before the chain can run. Spark is started
+only where executors are to be asked too.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +44,9 @@ class Finding:
 
 
 def examine(spark: bool = False) -> Iterator[Finding]:
-    """Every finding, in the order in which one would mend them. ``spark`` starts a session, and asks executors too."""
+    """Yield every finding, in the order in which one would repair them. With ``spark`` a session is started, and its
+    executors are asked too.
+    """
     yield _python()
     yield from _told("java", _java)
     yield from _packages()
@@ -51,7 +54,7 @@ def examine(spark: bool = False) -> Iterator[Finding]:
     yield from _configuration({error.where for error in refused})
     yield from (Finding("configuration", False, str(error)) for error in refused)
     if refused:
-        return  # what follows depends on it
+        return  # the checks below need a usable configuration
     yield from _told("log", lambda: [Finding("log", True, str(resolve.log_file()))])
     yield from _told("scheduler", _scheduler)
     try:
@@ -69,7 +72,7 @@ def examine(spark: bool = False) -> Iterator[Finding]:
     server = _told("s3", lambda: _server(place))
     yield from server
     if not all(finding.ok for finding in server):
-        return  # what follows would ask it
+        return  # the checks below would ask the same server
     yield from _told("lake", lambda: _lake(place))
     if spark:
         yield from _told("executors", lambda: _executors(place))
@@ -78,7 +81,7 @@ def examine(spark: bool = False) -> Iterator[Finding]:
 
 
 def _told(what: str, look: Callable[[], list[Finding]]) -> list[Finding]:
-    """What was found; an error as what is to be done."""
+    """What ``look`` finds. An error of ours becomes a finding that says what is to be done."""
     try:
         return look()
     except DaystoneError as error:
@@ -123,7 +126,7 @@ def _packages() -> Iterator[Finding]:
 
 
 def _configuration(refused: set[str]) -> Iterator[Finding]:
-    """The files that were read, and what they set, but for values that are ``refused``."""
+    """Yield the files that were read, and every value that is not a default. The places in ``refused`` are left out."""
     files = defaults.read_files()
     later = " (later ones win)" if len(files) > 1 else ""
     yield Finding("configuration", True, ", ".join(files) + later if files else "no file, defaults only")
@@ -143,7 +146,7 @@ def _configuration(refused: set[str]) -> Iterator[Finding]:
 
 
 def _refused() -> list[ConfigurationError]:
-    """What is wrong with files, and with values of ours and of Luigi's by themselves: all of it at once."""
+    """All that is wrong with the files, and with each value of ours or of Luigi's taken alone."""
     files = config_files.refusals(defaults.files())
     return [*files, *check.refused_values(), *luigi_settings.refusals()]
 
@@ -163,7 +166,7 @@ def _is_default(section: str, key: str, value: str) -> bool:
 
 
 def _shown(section: str, key: str, value: str) -> str:
-    """A value as it may be shown: of Spark's settings, which others may have put a secret into, the names only."""
+    """A value as it may be shown. Of ``[spark] conf`` only the names are shown, because a value may be a secret."""
     if section.partition(".")[0] != "spark" or key != "conf":
         return runner.without_password(value)
     try:
@@ -173,13 +176,13 @@ def _shown(section: str, key: str, value: str) -> str:
 
 
 def _origin(files: list[str], section: str, key: str) -> str:
-    """Who said a value: an option, or the last file that has it."""
+    """Where a value comes from: an option of the command line, the last file that has it, or code."""
     if resolve.given(section, key):
         return "the command line"
     found = ""
     for file in files:
         parser = configparser.RawConfigParser()
-        parser.optionxform = str  # type: ignore[assignment, method-assign]  # as its own documentation has it
+        parser.optionxform = str  # type: ignore[assignment, method-assign]  # as configparser documents it
         parser.read(file)
         if parser.has_option(section, key) or parser.has_option(section, key.replace("_", "-")):
             found = file
@@ -194,7 +197,9 @@ def _scheduler() -> list[Finding]:
 
 
 def _environment(place: Place) -> list[Finding]:
-    """What of the environment would break or change a Spark session, and what it holds that no session sees."""
+    """Raise for a variable that would break a Spark session or change it. Otherwise say which variables a session does
+    not see.
+    """
     master = place.settings.spark.master
     environment.check(master)
     kept = environment.kept_from(master)
@@ -205,7 +210,7 @@ def _environment(place: Place) -> list[Finding]:
 
 
 def _server(place: Place) -> list[Finding]:
-    """The S3 server that would be asked, and who named it; nothing where no data lie on S3."""
+    """The S3 server that would be asked, and what named it. Empty where no data lie on S3."""
     if not place.settings.on_s3(place.partitions.root):
         return []
     server = s3_client.server()

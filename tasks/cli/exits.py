@@ -1,4 +1,4 @@
-"""What run.py exits with: one code a cause, each an error class that says when."""
+"""The exit codes of run.py. Each cause has a code and an error class, whose docstring says when it is used."""
 
 from __future__ import annotations
 

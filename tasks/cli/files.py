@@ -20,5 +20,5 @@ def sections(found: Partition) -> list[str]:
 
 
 def files(found: Partition, section: str | None = None) -> list[str]:
-    """The paths of a section's files, or of all: exactly these are the partition."""
+    """The paths of a section's files, or of all files. Exactly these files are the partition."""
     return found.files(section)

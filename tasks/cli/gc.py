@@ -1,4 +1,4 @@
-"""What can be removed from a lake without anybody missing it."""
+"""Finds and removes what nobody will miss in a lake."""
 
 from __future__ import annotations
 
@@ -15,20 +15,23 @@ from tasks.planning.chain import CHAIN
 
 @dataclass(frozen=True)
 class Found:
-    """Garbage of a lake that has been so for longer than ``older_than_hours``."""
+    """The garbage of a lake that has been garbage for longer than ``older_than_hours``."""
 
     garbage: list[gc.Garbage]
     older_than_hours: float
 
     def removable(self, unpublished: bool) -> list[gc.Garbage]:
-        """What ``--yes`` removes. A run whose day has no manifest at all may be a crashed attempt's, or a published one whose
-        manifest somebody has removed: which, only a person knows."""
+        """What ``--yes`` removes. A run whose day has no manifest is among it only where ``unpublished`` is True: it
+        may be a crashed attempt's, or a published one whose manifest somebody has removed, and only a person knows
+        which.
+        """
         return [garbage for garbage in self.garbage if unpublished or garbage.why is not gc.Why.ABANDONED]
 
 
 def look(place: Place, older_than_hours: float | None) -> Found:
-    """What has been garbage for longer than ``older_than_hours``; by default twice ``[lake] max_attempt_hours``, which is
-    also the least. Raises ConfigurationError for less, DamagedPartition where a manifest cannot be read."""
+    """Find what has been garbage for longer than ``older_than_hours``. The default, twice ``[lake] max_attempt_hours``,
+    is also the least. Raises ConfigurationError for fewer hours, DamagedPartition where a manifest cannot be read.
+    """
     least = 2 * place.settings.lake.max_attempt_hours
     hours = least if older_than_hours is None else older_than_hours
     if hours < least:
@@ -46,14 +49,14 @@ def look(place: Place, older_than_hours: float | None) -> Found:
 
 
 def remove(place: Place, garbage: Iterable[gc.Garbage]) -> Iterator[gc.Garbage]:
-    """Remove it, one after the other."""
+    """Remove the garbage piece by piece, and yield each piece that is gone."""
     for each in garbage:
         gc.remove(place.partitions, each)
         yield each
 
 
 def line(place: Place, garbage: gc.Garbage) -> str:
-    """One find in words."""
+    """One piece of garbage in a line of words."""
     since = datetime.fromtimestamp(garbage.since, UTC)
     parts = [render.count(len(garbage.entries), "file"), f"{garbage.size:,} bytes"]
     parts += [render.count(len(garbage.uploads), "unfinished upload")] if garbage.uploads else []
@@ -62,7 +65,9 @@ def line(place: Place, garbage: gc.Garbage) -> str:
 
 
 def _rested_on(place: Place) -> Iterator[gc.Kept]:
-    """The model runs that published selections were made from: the pinned one of each, and the rejected before it."""
+    """The model runs that published selections were made from: the pinned run of each, and all others that it
+    considered.
+    """
     lake = place.partitions
     for selection in lake.require_whole(lake.find("selection", date.min, date.max)).values():
         for given in selection.manifest.inputs:

@@ -1,4 +1,6 @@
-"""The verbs of ``daystone``, as click has them; each is done by the module of its name, which is imported when it is called."""
+"""The verbs of ``daystone`` as commands of click. The module of a verb's name does the work; it is imported when the
+verb is called.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What verbs take: days, stages, and the options of every verb that touches a lake."""
+"""The arguments and options of verbs: days, stages, and the options of every verb that touches a lake."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Day(click.ParamType):  # type: ignore[type-arg]  # generic in newer versio
 
 
 class StageOrDataset(click.ParamType):  # type: ignore[type-arg]  # as above
-    """A stage by the name of its class or of what it writes."""
+    """A stage, by the name of its class or of its dataset."""
 
     name = "stage"
 

@@ -27,7 +27,7 @@ class Place:
 
 
 def configured() -> Place:
-    """Raises ConfigurationError where the configuration names nothing that can be used."""
+    """The use case and the lake that the configuration names. Raises ConfigurationError where they cannot be used."""
     check.configuration_files()
     luigi_settings.check()
     name = use_cases.normalise(resolve.default_use_case())

@@ -1,4 +1,4 @@
-"""Builds a day anew, in place of what is published for it."""
+"""Builds a day again, in place of what is published for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from tasks.planning.chain import CHAIN
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """``old`` and ``new`` are runs; ``old`` is empty where nothing that could be read was published."""
+    """``old`` and ``new`` are ids of runs. ``old`` is empty where no readable manifest was published, ``new`` where the
+    rebuild failed.
+    """
 
     outcome: Outcome
     old: str = ""
@@ -21,7 +23,7 @@ class Rebuilt:
 
 
 def rebuild(stage: Stage, watcher: Watcher) -> Rebuilt:
-    """Build a stage, complete or damaged or not there, and what is missing of its inputs."""
+    """Build a stage again, whether it is complete, damaged or missing, and those of its inputs that are missing."""
     lake = stage.partitions
     old = lake.published_run(stage.dataset, stage.date)
     stage.force = True

@@ -1,4 +1,4 @@
-"""What a person sees of a verb: bars and tables on a terminal, plain lines elsewhere."""
+"""Shows a verb's work to a person: bars and tables on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def count(number: int, noun: str) -> str:
 
 
 def terminal(err: bool = False) -> Console:
-    """Standard output (or error) as it is now, whatever it is replaced by during a run. Never wraps into a pipe."""
+    """A console on standard output (or error) as it is now: a run that redirects the output later does not change it.
+    For a pipe its width is ``WIDE``.
+    """
     from rich.console import Console
 
     stream = sys.stderr if err else sys.stdout
@@ -70,8 +72,9 @@ def run() -> Iterator[runner.Watcher]:
 
 
 class Course:
-    """How far a run is with each dataset: the days that it has found to be missing, and how long those took that it has
-    built."""
+    """How far a run is with each dataset: the number of days that it has found to be missing, and the seconds that each
+    built day took.
+    """
 
     def __init__(self) -> None:
         self._due: dict[str, int] = {}
@@ -84,18 +87,19 @@ class Course:
         self._seconds.setdefault(dataset, []).append(seconds)
 
     def datasets(self) -> Set[str]:
-        """Those that the run has found days missing of."""
+        """The datasets of which the run has found missing days."""
         return self._due.keys()
 
     def place(self, dataset: str) -> tuple[int, int]:
-        """How many days are built, of how many. What is found to be missing only later on is not among them yet."""
+        """How many days are built, and how many there are to build, as far as the run knows yet."""
         done = len(self._seconds.get(dataset, []))
         return done, max(done, self._due.get(dataset, 0))
 
     def left(self, dataset: str) -> str:
-        """The time that the dataset's other days will take, in words: each as long as the median of those that were built.
+        """The time that the rest of the dataset will take, in words. Each day is taken to last as long as the median
+        day that was built.
 
-        Empty before two were, for in the first one Spark starts, and where none is left.
+        Empty where no day is left, and before two days are built, because Spark starts during the first one.
         """
         done, total = self.place(dataset)
         if done < _LEAST_TO_ESTIMATE or done == total:
@@ -182,12 +186,12 @@ def duration(seconds: float) -> str:
 
 
 def refusal(error: exits.DaystoneError) -> str:
-    """In two words; the whole reason is said at the end."""
+    """An error in a few words. The whole reason is printed at the end of the run."""
     return "failed" if type(error) is exits.DaystoneError else f"not done: {type(error).__name__}"
 
 
 def name_of(task: Any) -> str:
-    """What a task is about: its dataset, or the raw feed."""
+    """The name that a task is shown by: its dataset, or its raw feed."""
     return str(getattr(task, "dataset", "") or f"raw {getattr(task, 'feed', '')}".strip())
 
 

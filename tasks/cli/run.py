@@ -44,14 +44,14 @@ __all__ = [
     "without_password",
 ]
 
-# What is refused before a run has its log file is an error that run.py prints: no need for Python's last resort.
+# run.py prints an error that comes before a run has its log file. Without a handler, Python would print it again.
 logger.addHandler(logging.NullHandler())
 # Luigi warns of its own documented spelling of keys ([core] default-scheduler-url); ours are checked by name.
 warnings.filterwarnings("ignore", category=UnconsumedParameterWarning)
 
 
 class Watcher:
-    """What happens during a run, for whoever shows it to a person. Every method may be overridden."""
+    """Receives the events of a run, to show them to a person. Every method may be overridden."""
 
     def due(self, stage: Stage) -> None:
         """A stage was found to be missing, and will be built."""
@@ -74,7 +74,7 @@ class Outcome:
     built: list[Stage]
     seconds: float = 0.0
     error: DaystoneError | None = None
-    #: What else was refused on the way.
+    #: The other errors of the run.
     further: list[DaystoneError] = field(default_factory=list)
 
     @property
@@ -98,7 +98,7 @@ def make(stage: type[Stage], day: date) -> Stage:
 def run(stage: Stage, watcher: Watcher) -> Outcome:
     """Build what is missing of a stage. Raises DamagedPartition for one that is there and not whole.
 
-    Nothing but its manifest and files' sizes is looked at where it is complete.
+    Of a complete stage only the manifest and the sizes of the files are looked at.
     """
     if stage.complete():
         return Outcome(stage, [])
@@ -114,7 +114,9 @@ def run(stage: Stage, watcher: Watcher) -> Outcome:
 
 
 def changed_settings() -> str:
-    """What a run has found that was made by other settings than today's, with the commands; empty for nothing."""
+    """The partitions that a run has met and that were made by other settings than today's, with the commands that
+    rebuild them. Empty where there are none.
+    """
     return changed.note()
 
 
@@ -125,8 +127,8 @@ def message_of(summary: str) -> str:
 
 @contextmanager
 def chatter_in(log_file: Path) -> Iterator[None]:
-    """Everything that Luigi, libraries and use cases log or print goes to a file."""
-    # Luigi would add a handler for the terminal of its own.
+    """Send everything that Luigi, libraries and use cases log or print to a file."""
+    # Otherwise Luigi would add its own handler for the terminal.
     get_config().set("core", "no_configure_logging", "true")
     with log_file.open("a", buffering=1) as log:
         handler = logging.StreamHandler(log)
@@ -197,7 +199,7 @@ class _Seen:
     def _on_refused(self, task: luigi.Task, error: DaystoneError) -> None:
         same = [place for place, other in enumerate(self.errors) if _is_same(other, error)]
         if same:
-            self.errors[same[0]] = error  # which counts those before
+            self.errors[same[0]] = error  # the later one counts the stages that were refused
         else:
             self.errors.append(error)
             self._watcher.refused(task, error)
@@ -228,7 +230,7 @@ def _is_whole(stage: Stage) -> bool:
 
 
 def _unexplained(stage: Stage, result: LuigiRunResult) -> DaystoneError:
-    """Why nothing was refused and the partition is not there all the same: as far as Luigi knows."""
+    """The error for a partition that is missing although nothing was refused, as far as Luigi knows the reason."""
     where = f"{stage.task_family} of {stage.date}"
     if stage.force and stage.partitions.published_run(stage.dataset, stage.date):
         next_step = "look at the task on luigid's page, then rebuild again"
@@ -245,21 +247,22 @@ def _unexplained(stage: Stage, result: LuigiRunResult) -> DaystoneError:
 
 
 def scheduler_url() -> str:
-    """Where luigid is, if it is to be used."""
+    """The address of luigid, if it is to be used, without a password."""
     core = luigi.interface.core()
     url = core.scheduler_url or f"http://{core.scheduler_host}:{core.scheduler_port}/"
     return without_password(url)
 
 
 def find_scheduler() -> None:
-    """Ask luigid, if it is to be used, for its page: Luigi itself would try for minutes before it says that nobody is
-    there. Raises SchedulerUnreachable."""
+    """Ask luigid for its page, if it is to be used. Luigi itself would try for minutes before it says that nobody
+    answers. Raises SchedulerUnreachable.
+    """
     core = luigi.interface.core()
     url = scheduler_url()
     if core.local_scheduler or not url.startswith(("http://", "https://")):
         return
     try:
-        urlopen(url, timeout=_ANSWER_SECONDS).close()  # noqa: S310  (of http, as was just seen)
+        urlopen(url, timeout=_ANSWER_SECONDS).close()  # noqa: S310  (the address was just seen to be one of http)
     except HTTPError as error:
         logger.info("luigid at %s answers %s", url, error)  # somebody is there: Luigi's own calls decide
     except (URLError, OSError, ValueError) as error:

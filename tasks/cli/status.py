@@ -1,4 +1,6 @@
-"""What there is, day by day: raw days, and what the chain made of them. Reads listings and manifests only."""
+"""What a lake holds, day by day: the raw days that landed, and the datasets that were built. Only listings and
+manifests are read, unless files are to be verified.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ DAYS_SHOWN = 14
 
 
 class State(enum.Enum):
-    """What a cell of the table says."""
+    """The states of a day of a feed or a dataset, as the table shows them."""
 
     LANDED = "landed"
     WAITING = "waiting"
@@ -39,7 +41,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Report:
-    """``cells`` by day, and by feed or dataset."""
+    """The report on a lake. ``cells`` are by day, then by feed or dataset."""
 
     lake: str
     use_case: str
@@ -65,9 +67,10 @@ class Report:
 
 
 def report(place: Place, first: date | None, last: date | None, verify: bool = False) -> Report:
-    """The days of ``[first, last]``: by default the last fourteen up to the newest in the lake, not to the clock's.
+    """Report on the days from ``first`` to ``last``. By default these are the fourteen days up to the newest day of the
+    lake, whatever the clock says.
 
-    With ``verify`` every file is read. A report without days is one of a lake that holds nothing. Raises
+    With ``verify`` every file of these days is read. A report without days means that the lake holds nothing. Raises
     ConfigurationError where ``first`` is after ``last``.
     """
     if last is None:
@@ -138,7 +141,7 @@ def _cell(stage: type[Stage], day: date, found: Partition | DamagedPartition | N
 
 
 def _rejection(stage: type[Stage], found: Partition | DamagedPartition) -> str:
-    """Why what a day holds is not to be used; empty where it may be."""
+    """Why the partition of a day is not to be used; empty where it may be."""
     if not isinstance(found, Partition) or not (rejection := stage.describe(found.manifest).rejection):
         return ""
     return f"{found.dataset} of {found.date} was rejected: {rejection}"

@@ -1,4 +1,4 @@
-"""What cannot work: values, sections and keys that are refused before anything runs, each by its name."""
+"""Refuses values, sections and keys that cannot work, each by its name, before anything runs."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 #: Proportions of [training] that may be 0 and 1.
 _SHARES = ("min_area_under_roc", "min_area_under_pr", "max_calibration_error", "max_unlabelled", "champion_margin")
-#: A hundred years.
+#: The most days that a setting may say: a hundred years.
 MOST_DAYS = 36_500
 #: Spark's own limit of a tree's depth.
 DEEPEST = 30
 
 
 def values(settings: Settings) -> None:
-    """Raise ConfigurationError for the first value, but those of feeds, that cannot work."""
+    """Raise ConfigurationError for the first value that cannot work. Values of feeds are left to ``feed``."""
     training, lake, spark = settings.training, settings.lake, settings.spark
     for name, choices in (
         ("cadence", CADENCES),
@@ -83,7 +83,7 @@ def values(settings: Settings) -> None:
 
 
 def feed(where: RawFeed, declared: Feed) -> None:
-    """Raise ConfigurationError for a feed whose settings, or the columns of which, cannot work."""
+    """Raise ConfigurationError for a feed whose settings or columns cannot work."""
     _at_least(f"raw.{where.name}", "min_rows", where.min_rows, 0)
     for column in ddl.columns(declared.schema) if where.format == "csv" else ():
         if not is_held(column.kind):
@@ -97,7 +97,7 @@ def configuration_files() -> None:
 
 
 def refused_values() -> Iterator[ConfigurationError]:
-    """Each value of our sections that is refused for how it is written, whether it is the one that holds or not."""
+    """Yield an error for each value of our sections that is badly written, also where another value outranks it."""
     parser = get_config()
     for section in parser.sections():
         if section.partition(".")[0] in SECTIONS:
@@ -108,7 +108,7 @@ def refused_values() -> Iterator[ConfigurationError]:
 
 
 def refused_value(section: str, key: str) -> ConfigurationError | None:
-    """Why a value of any section is refused for how it is written, or cannot be expanded; else None."""
+    """The error for a value of any section that is badly written or cannot be expanded; None for other values."""
     place = f"--set {section}.{key}" if resolve.given(section, key) else f"[{section}] {key}"
     try:
         return value_rules.refusal(
@@ -183,7 +183,9 @@ def _of_another_use_case(family: str, suffix: str) -> bool:
 
 
 def _refuse_near_miss(section: str, known: list[str]) -> None:
-    """A section of something else is none of our business; one that differs from ours by a letter is a slip."""
+    """Raise ConfigurationError for a section whose name is nearly one of ours, which is a slip. Any other unknown
+    section belongs to something else, and is left alone.
+    """
     close = difflib.get_close_matches(section.lower(), known, n=1, cutoff=0.8)
     if close:
         raise ConfigurationError(

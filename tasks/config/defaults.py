@@ -1,4 +1,5 @@
-"""Luigi's own defaults that would let a failure pass as success, replaced; a file of the user wins over all of them.
+"""Replaces those of Luigi's defaults that would let a failure pass as success. A file of the user wins over all of
+them.
 
 They live in code, so that they hold from any directory and in an installed wheel. In a checkout, ``config/luigi.cfg``
 is read before every file of the user.
@@ -21,11 +22,12 @@ from luigi.configuration import LuigiConfigParser, get_config
 
 from tasks.config import files as config_files
 
-_logger = logging.getLogger("luigi-interface.daystone")  # that of tasks.graph.log, which lies above
+#: The logger of tasks.graph.log, a layer above that cannot be imported here.
+_logger = logging.getLogger("luigi-interface.daystone")
 CHECKOUT_FILE = Path(__file__).resolve().parents[2] / "config" / "luigi.cfg"
 
 DEFAULTS = {
-    # Luigi takes the maximum of those that apply: their order matters.
+    # Luigi takes the greatest of the codes that apply, so their order matters.
     "retcode": {
         "already_running": "10",
         "not_run": "15",
@@ -43,8 +45,8 @@ DEFAULTS = {
 }
 
 
-#: Values of files that would stop Luigi's command before a stage of ours can refuse them, or hide a failure, by section
-#: and key. The default holds in their place until a stage is made, which refuses them.
+#: Values of files, by section and key, that would hide a failure, or would stop Luigi's command before a stage of ours
+#: can refuse them. The default is used in their place until a stage is made, which refuses them.
 REPLACED: dict[tuple[str, str], str] = {}
 
 LARGEST_CODE = 255
@@ -68,7 +70,9 @@ def install() -> None:
 
 
 def files() -> list[str]:
-    """Where Luigi looks for files, there or not, in the order in which it reads them: a later one wins."""
+    """The paths at which Luigi looks for files, in the order in which it reads them. A later file wins; any may be
+    missing.
+    """
     return list(LuigiConfigParser._config_paths)
 
 
@@ -78,7 +82,7 @@ def read_files() -> list[str]:
 
 
 def is_code(text: str) -> bool:
-    """Whether a process can exit with it and be taken for failed."""
+    """Whether a text is a code with which a process can exit and be taken for failed."""
     try:
         return 0 < int(text) <= LARGEST_CODE
     except ValueError:
@@ -86,7 +90,9 @@ def is_code(text: str) -> bool:
 
 
 def _replace_codes_that_are_none(config: LuigiConfigParser) -> None:
-    """Luigi reads [retcode] before it makes a task, and ends with a traceback and 1 for what is no number."""
+    """Put the default in place of a value that is no exit code. Luigi reads [retcode] before it makes a task, and ends
+    with a traceback and 1 where a value is no number.
+    """
     for name, code in DEFAULTS["retcode"].items():
         try:
             found = config.get("retcode", name)
@@ -98,7 +104,9 @@ def _replace_codes_that_are_none(config: LuigiConfigParser) -> None:
 
 
 def _outlive_mail() -> None:
-    """Let a mail that cannot be sent be a warning: Luigi would end the run on it, or log an ERROR behind the reason."""
+    """Make a mail that cannot be sent a warning. Luigi would end the run because of it, or log an ERROR after the one
+    that gives the reason of a failure.
+    """
     for module, name in ((notifications, "send_error_email"), (batch_notifier, "send_email")):
         send = getattr(module, name)
         if not hasattr(send, "__wrapped__"):
@@ -126,7 +134,9 @@ def _as_warning(record: logging.LogRecord) -> bool:
 
 
 def _take_whole_options_only() -> None:
-    """Let Luigi's parser guess no option from its first letters: a slip would pass, and ``--lake`` be ambiguous."""
+    """Keep Luigi's parser from guessing an option by its first letters. A slip would pass unseen, and ``--lake`` would
+    be ambiguous.
+    """
     build = CmdlineParser._build_parser
 
     def without_guesses(*args: Any, **kwargs: Any) -> ArgumentParser:

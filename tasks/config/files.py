@@ -1,7 +1,8 @@
 """The configuration files of Luigi: one that is there is read whole, or refused by name.
 
-Luigi itself passes over a file that it may not open, and goes on with the defaults; one that it cannot parse ends it with a
-traceback while it is imported. This module does not import Luigi, so that it can look at the files before Luigi does.
+Luigi itself passes over a file that it may not open, and goes on with the defaults. A file that it cannot parse ends it
+with a traceback while it is imported. This module does not import Luigi, so that it can look at the files before Luigi
+does.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from spark_lib.errors import ConfigurationError
 
 #: Where Luigi looks by itself; a later file wins.
 PLACES = ("/etc/luigi/client.cfg", "/etc/luigi/luigi.cfg", "client.cfg", "luigi.cfg")
-#: The parsers of Luigi that read the format of luigi.cfg. They are one.
+#: The names that Luigi has for its one parser of the format of luigi.cfg.
 FORMATS = ("cfg", "conf", "ini")
-#: What Luigi reads in place of luigi.cfg where LUIGI_CONFIG_PARSER says toml.
+#: The files that Luigi reads in place of luigi.cfg where LUIGI_CONFIG_PARSER says toml.
 TOML_PLACES = ("/etc/luigi/luigi.toml", "luigi.toml")
 
 _WANTED = "a configuration file that can be read"
@@ -47,7 +48,7 @@ def check(paths: Iterable[str]) -> None:
 
 
 def refusals(paths: Iterable[str]) -> Iterator[ConfigurationError]:
-    """What is wrong with the variables that choose the files, and with each file of ``paths`` that is there."""
+    """Yield an error for each variable that chooses files badly, and for each file of ``paths`` that is not readable."""
     yield from _of_format()
     yield from _of_toml_files()
     yield from _of_path()
@@ -58,8 +59,9 @@ def refusals(paths: Iterable[str]) -> Iterator[ConfigurationError]:
 
 
 def check_before_luigi() -> None:
-    """Raise ConfigurationError where Luigi could not be imported: for a file that it would open and not understand, or
-    that it would wait for. What it passes over is left to ``check``, so that ``daystone doctor`` can show the rest as well.
+    """Raise ConfigurationError for a file with which Luigi cannot be imported: one that it would open and not
+    understand, or a pipe, for which it would wait. A file that Luigi passes over is left to ``check``, so that
+    ``daystone doctor`` can show the rest as well.
     """
     for refused in _of_format():
         raise refused
@@ -71,7 +73,9 @@ def check_before_luigi() -> None:
 
 
 def refusal(path: str, what: str = "") -> ConfigurationError | None:
-    """Why a file cannot be read whole. None for one that can, and where there is none. ``what`` names it in the error."""
+    """The error for a file that cannot be read whole. None where it can be, and where there is no file. ``what`` names
+    the file in the error.
+    """
     where = what or _absolute(path)
     body, unreadable = _read(where, path)
     return unreadable if body is None else _of_content(where, path, body)
@@ -83,7 +87,7 @@ def readable(paths: Iterable[str]) -> list[str]:
 
 
 def _read(where: str, path: str) -> tuple[bytes | None, ConfigurationError | None]:
-    """The bytes of a file, or why there are none; neither where nothing is there."""
+    """The bytes of a file, or the error that says why it cannot be read. Both are None where there is no file."""
     try:
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -102,7 +106,9 @@ def _read(where: str, path: str) -> tuple[bytes | None, ConfigurationError | Non
 
 
 def _of_format() -> Iterator[ConfigurationError]:
-    """Luigi takes an unknown parser for its default, with a warning."""
+    """Refuse variables that choose another format than luigi.cfg's. Luigi itself takes its default in place of a parser
+    that it does not know, with a warning only.
+    """
     parser = os.environ.get("LUIGI_CONFIG_PARSER")
     if parser is not None and parser not in FORMATS:
         found = "toml, which Daystone does not read" if parser == "toml" else repr(parser)
@@ -121,7 +127,9 @@ def _of_format() -> Iterator[ConfigurationError]:
 
 
 def _of_path() -> Iterator[ConfigurationError]:
-    """Luigi goes on with the defaults, and would build in another lake."""
+    """Refuse a LUIGI_CONFIG_PATH that names no file. Luigi itself would go on with the defaults, and build in another
+    lake.
+    """
     for path in _asked_for_as_cfg():
         if not os.path.lexists(path) and refusal(path) is None:
             yield ConfigurationError(
@@ -130,7 +138,9 @@ def _of_path() -> Iterator[ConfigurationError]:
 
 
 def _of_toml_files() -> Iterator[ConfigurationError]:
-    """Luigi reads no luigi.toml unless it is told to. Who wrote one expects that it is read."""
+    """Refuse a luigi.toml. Whoever wrote it expects that it is read, and Luigi reads it only where LUIGI_CONFIG_PARSER
+    says so.
+    """
     for path in TOML_PLACES if "LUIGI_CONFIG_PARSER" not in os.environ else ():
         if os.path.lexists(path):
             yield ConfigurationError(
@@ -164,9 +174,9 @@ def _of_content(where: str, path: str, body: bytes) -> ConfigurationError | None
 
 def _of_syntax(where: str, path: str, text: str) -> ConfigurationError | None:
     parser = configparser.RawConfigParser()
-    parser.optionxform = str  # type: ignore[assignment, method-assign]  # as its own documentation has it
+    parser.optionxform = str  # type: ignore[assignment, method-assign]  # as configparser documents it
     try:
-        parser.read_file(io.StringIO(text, newline=None), source=path)  # of any line ends, as an opened file
+        parser.read_file(io.StringIO(text, newline=None), source=path)  # any line ends will do, as in an opened file
     except configparser.Error as error:
         return ConfigurationError(where, _WANTED, " ".join(str(error).split()), "correct it")
     for section in parser.sections():
@@ -197,7 +207,7 @@ def _asked_for_as_cfg() -> list[str]:
 
 
 def _is_cfg(path: str) -> bool:
-    """Luigi chooses a parser by the end of a file's name, where it knows that."""
+    """Whether Luigi reads a file in the format of luigi.cfg. It chooses a parser by the end of the file's name."""
     return os.path.splitext(path)[1] != ".toml"
 
 

@@ -1,5 +1,6 @@
-"""What of Luigi's own configuration a run can have. Where a setting would change the words or the exit code of a failure, or
-keep a run from ending, it is refused by name; docs/operations.md has the whole table."""
+"""Which of Luigi's own settings a run can have. A setting that would change the words or the exit code of a failure, or
+keep a run from ending, is refused by name. docs/operations.md has the whole table.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ from tasks.config import files as config_files
 from tasks.config.check import refused_value
 
 _SECTIONS: tuple[type[luigi.Config], ...] = (core, worker, retcode, scheduler, execution_summary)
-#: Sections whose values are looked at for how they are written: those above, and those of Luigi's ranges.
+#: The sections in which badly written values are refused: those above, and those of Luigi's ranges.
 _WRITTEN = (*(section.get_task_family() for section in _SECTIONS), "RangeDaily", "RangeDailyBase")
 
 _LOGGING_FILE = "a file that Python's logging can read (logging.config.fileConfig)"
@@ -40,7 +41,7 @@ _LIMIT_ALL = "leave it out, and limit the whole command: timeout 3600 daystone r
 
 @dataclass(frozen=True)
 class _Rule:
-    """What a run can have in one of Luigi's settings. ``wanted`` says it, and why."""
+    """The values that a run can have in one of Luigi's settings. ``wanted`` says which, and why."""
 
     section: str
     name: str
@@ -159,7 +160,7 @@ def check() -> None:
 
 
 def check_class(task: type[luigi.Task]) -> None:
-    """Raise ConfigurationError for a task that sets by itself what ``[worker] timeout`` sets for all."""
+    """Raise ConfigurationError for a task with its own timeout, which does what ``[worker] timeout`` does for all."""
     if task.worker_timeout:
         raise ConfigurationError(
             f"{task.__name__}.worker_timeout", f"None: {_TIMED}", str(task.worker_timeout), _LIMIT_ALL
@@ -167,11 +168,13 @@ def check_class(task: type[luigi.Task]) -> None:
 
 
 def refusals() -> Iterator[ConfigurationError]:
-    """Each value of Luigi's own sections that is written as none should be, has not its type, or that a run cannot have."""
+    """Yield an error for each value of Luigi's own sections that is badly written, is not of its type, or is one that a
+    run cannot have.
+    """
     badly_written = list(_badly_written())
     yield from badly_written
     if badly_written:
-        return  # Luigi cannot be asked
+        return  # Luigi could not read its settings
     unreadable = set()
     for section in _SECTIONS:
         for name, parameter in section.get_params():
@@ -223,7 +226,7 @@ def _value(section: type[luigi.Config], name: str, parameter: luigi.Parameter[An
 
 
 def _said(section: type[luigi.Config], name: str) -> tuple[str, str]:
-    """Where a value was said, and what. A parameter may have an older name in [core]."""
+    """The place that sets a value, and its text. A parameter may have an older name in [core]."""
     family, parameter = section.get_task_family(), dict(section.get_params())[name]
     command_line = CmdlineParser.get_instance()
     given = command_line and getattr(command_line.known_args, f"{family}_{name}", None)
@@ -238,7 +241,9 @@ def _said(section: type[luigi.Config], name: str) -> tuple[str, str]:
 
 
 def _of_context() -> Iterator[ConfigurationError]:
-    """A class of the user's around each run: Luigi would end on one that is not there."""
+    """Refuse a ``task_process_context`` that cannot be imported. It is a class of the user's around each run(), and
+    Luigi would end where it is not there.
+    """
     name = worker().task_process_context
     if not name:
         return
@@ -273,7 +278,7 @@ def _of_logging_file() -> Iterator[ConfigurationError]:
 
 
 def _set_up_logging() -> None:
-    """What Luigi does when it begins to schedule; what fails there has no exit code of its own."""
+    """Set up logging, as Luigi does when it begins to schedule. A failure there would have no exit code of its own."""
     try:
         InterfaceLogging.setup(core())
     except Exception as error:
@@ -287,7 +292,9 @@ def _set_up_logging() -> None:
 
 
 def _make_place_of_locks() -> None:
-    """What Luigi does before it schedules. Below the temporary directory, the default may be another user's."""
+    """Make the directory of Luigi's locks, as Luigi does before it schedules. The default is below the temporary
+    directory, and may belong to another user.
+    """
     values = core()
     if values.no_lock:
         return

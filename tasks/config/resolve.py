@@ -1,5 +1,5 @@
-"""Which value holds. Precedence: command line, ``[section.<use_case>]``, ``[section]``, the use case's ``settings``, the
-defaults of ``sections``.
+"""Finds the value of a setting. The first of these that has it wins: the command line, ``[section.<use_case>]``,
+``[section]``, the use case's ``settings``, the defaults of ``sections``.
 
 A feed's section is ``[raw.<feed>.<use_case>]``, then ``[raw.<feed>]``, then ``[raw]`` for what all feeds share.
 """
@@ -22,7 +22,7 @@ from spark_lib.errors import ConfigurationError, did_you_mean
 from tasks.config import value_rules
 from tasks.config.sections import SECTIONS, lake, log, pipeline
 
-#: What run.py's options say, by section and key.
+#: The values that options of run.py have set, by section and key.
 _GIVEN: dict[tuple[str, str], str] = {}
 Section = TypeVar("Section", bound=luigi.Config)
 
@@ -30,7 +30,9 @@ Section = TypeVar("Section", bound=luigi.Config)
 def values(
     section: type[luigi.Config], sections: Sequence[str], defaults: Mapping[str, Any]
 ) -> Iterator[tuple[str, Any]]:
-    """What is set for each parameter, by precedence; one that is set nowhere is left to the class's default."""
+    """Yield the value of each parameter that is set somewhere, by precedence. The others have the defaults of the
+    class.
+    """
     for name, parameter in section.get_params():
         for place, text in texts(section.__name__, name, sections, defaults):
             yield name, parsed(parameter, place, text)
@@ -38,7 +40,7 @@ def values(
 
 
 def parsed(parameter: luigi.Parameter[Any], place: str, text: str) -> Any:
-    """The value of a parameter. Raises ConfigurationError, naming ``place``, for what is none of its type."""
+    """The value of a parameter. Raises ConfigurationError, naming ``place``, for a text that is not of its type."""
     is_json = isinstance(parameter, luigi.DictParameter)
     value_rules.check(place, str(text), is_json)
     try:
@@ -57,7 +59,7 @@ def _kind(parameter: luigi.Parameter[Any]) -> str:
 
 
 def texts(family: str, name: str, sections: Sequence[str], defaults: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The places that set a value, and what they say, the one that holds first."""
+    """Yield the places that set a value, each with its text. The first one wins."""
     command_line = CmdlineParser.get_instance()
     given = command_line and getattr(command_line.known_args, f"{family}_{name}", None)
     if given is not None:
@@ -76,7 +78,7 @@ def texts(family: str, name: str, sections: Sequence[str], defaults: Mapping[str
 
 
 def in_files(section: str, name: str) -> str | None:
-    """What the files say. Raises ConfigurationError for what Luigi cannot expand."""
+    """The text of the files for a key, or None. Raises ConfigurationError for a text that Luigi cannot expand."""
     try:
         text: str | None = get_config().get(section, name, None)
     except configparser.Error as error:
@@ -100,7 +102,8 @@ def give(section: str, key: str, value: str) -> None:
     if section.partition(".")[0] in SECTIONS:
         key = key.replace("-", "_")
     _GIVEN[section, key] = value
-    get_config().set(section, key, value.replace("%", "%%"))  # for what is read through Luigi, which interpolates
+    # This is for values that are read through Luigi, which interpolates.
+    get_config().set(section, key, value.replace("%", "%%"))
 
 
 def given(section: str, key: str) -> bool:
@@ -109,7 +112,7 @@ def given(section: str, key: str) -> bool:
 
 
 def all_given() -> dict[tuple[str, str], str]:
-    """What options of run.py have set, by section and key."""
+    """The values that options of run.py have set, by section and key."""
     return dict(_GIVEN)
 
 

@@ -1,4 +1,7 @@
-"""What can be set: one class a section, so that Luigi's own command line overrides every value (``--training-cadence``)."""
+"""All that can be set. Each section is a class of Luigi's, so that its own command line overrides every value
+(``--training-cadence``). The descriptions are shown by ``luigi --help-all``,
+where ``%%`` is one percent sign.
+"""
 
 from __future__ import annotations
 
@@ -13,107 +16,165 @@ CADENCES = ("daily", "weekly", "monthly")
 
 
 class lake(luigi.Config):
-    root = luigi.Parameter(default="lake", description="where the lake is: a local directory or s3://bucket/prefix")
-    endpoint = luigi.Parameter(default="", description="of S3, unless S3_ENDPOINT or AWS_ENDPOINT_URL_S3 is set")
+    root = luigi.Parameter(default="lake", description="root of the lake: a local directory or s3://bucket/prefix")
+    endpoint = luigi.Parameter(
+        default="",
+        description="URL of the S3 server, unless S3_ENDPOINT or AWS_ENDPOINT_URL_S3 names one; default: AWS's",
+    )
     trust_unconditional_puts = luigi.BoolParameter(
         default=False,
         parsing=luigi.BoolParameter.EXPLICIT_PARSING,
-        description="use an S3 server that ignores conditions",
+        description="whether to use an S3 server that ignores the conditions of puts; default: false",
     )
-    cache = luigi.Parameter(default="", description="where manifests from S3 are kept; default: the user's cache")
-    max_records_per_file = luigi.IntParameter(default=5_000_000, description="rows of a Parquet file, at most")
-    max_attempt_hours = luigi.FloatParameter(default=24.0, description="an older attempt refuses to publish")
+    cache = luigi.Parameter(
+        default="", description="directory for copies of manifests from S3; default: the user's cache directory"
+    )
+    max_records_per_file = luigi.IntParameter(
+        default=5_000_000, description="greatest number of rows in a Parquet file; default: 5000000"
+    )
+    max_attempt_hours = luigi.FloatParameter(
+        default=24.0, description="hours after which an attempt may no longer publish; default: 24"
+    )
 
 
 class pipeline(luigi.Config):
-    use_case = luigi.Parameter(default="credit_risk", description="a shipped use case or module:Class")
-    # Luigi declares no None for a default, and takes one.
-    first_date: date | None = luigi.DateParameter(default=None, description="the first landed day: history begins here")  # type: ignore[arg-type]
+    use_case = luigi.Parameter(
+        default="credit_risk", description="name of a shipped use case, or module:Class; default: credit_risk"
+    )
+    # The types of Luigi do not allow None as a default, but Luigi does.
+    first_date: date | None = luigi.DateParameter(
+        default=None,  # type: ignore[arg-type]
+        description="first day that has landed, on which history begins; default: the use case's",
+    )
 
 
 class training(luigi.Config):
-    cadence = luigi.Parameter(default="weekly", description="when a model is trained: " + ", ".join(CADENCES))
-    window_days = luigi.IntParameter(default=28, description="landed days in a training set")
-    label_delay_days = luigi.IntParameter(default=21, description="days until an outcome is taken as landed")
-    max_unlabelled = luigi.FloatParameter(default=0.01, description="rows of the window without an outcome, at most")
-    split = luigi.Parameter(default="entity", description="what keeps the splits apart: entity or time")
+    cadence = luigi.Parameter(default="weekly", description="how often a model is trained: " + ", ".join(CADENCES))
+    window_days = luigi.IntParameter(default=28, description="number of landed days in a training set; default: 28")
+    label_delay_days = luigi.IntParameter(
+        default=21, description="days that an outcome has time to land before its row is trained on; default: 21"
+    )
+    max_unlabelled = luigi.FloatParameter(
+        default=0.01,
+        description="greatest share of the window's rows that may have no outcome, from 0 to 1; default: 0.01",
+    )
+    split = luigi.Parameter(default="entity", description="how rows are split: by entity (the default) or by time")
     train_validation_split_proportion = luigi.FloatParameter(
-        default=0.8, description="share of rows for training and calibration; the rest is for validation"
+        default=0.8,
+        description="proportion of rows for training and calibration, the rest being for validation; default: 0.8",
     )
     calibration_proportion = luigi.FloatParameter(
-        default=0.1, description="share of rows for calibration, taken from those for training"
+        default=0.1, description="proportion of all rows for calibration, taken from those for training; default: 0.1"
     )
-    balancing = luigi.Parameter(default="undersample", description="of the training rows: " + ", ".join(BALANCING))
+    balancing = luigi.Parameter(
+        default="undersample", description="strategy of balancing the training rows: " + ", ".join(BALANCING)
+    )
     target_ratio = luigi.FloatParameter(
-        default=1.0, description="rows of the rarer class over the other's, after balancing"
+        default=1.0,
+        description="rows of the smaller class divided by rows of the larger one, after balancing; default: 1",
     )
-    smote_neighbours = luigi.IntParameter(default=5, description="nearest neighbours that SMOTE picks from")
-    calibration = luigi.Parameter(default="auto", description="of the scores: " + ", ".join(CALIBRATION))
+    smote_neighbours = luigi.IntParameter(
+        default=5, description="number of nearest neighbours that SMOTE picks from; default: 5"
+    )
+    calibration = luigi.Parameter(
+        default="auto", description="method that calibrates the scores: " + ", ".join(CALIBRATION)
+    )
     constant_columns = luigi.Parameter(
-        default="auto", description="what columns with one value or none are: " + ", ".join(CONSTANT_COLUMNS)
+        default="auto",
+        description="what to do about columns with one value or none in training: " + ", ".join(CONSTANT_COLUMNS),
     )
-    min_area_under_roc = luigi.FloatParameter(default=0.6, description="gate, lower end, on natural validation rows")
-    min_area_under_pr = luigi.FloatParameter(default=0.0, description="gate, lower end, on natural validation rows")
-    max_calibration_error = luigi.FloatParameter(default=0.1, description="gate, upper end, on natural validation rows")
-    min_positives = luigi.IntParameter(default=200, description="fewer labelled positives are inconclusive")
-    bootstrap_replicates = luigi.IntParameter(default=500, description="draws behind each interval")
-    confidence = luigi.FloatParameter(default=0.95, description="of the intervals")
+    min_area_under_roc = luigi.FloatParameter(
+        default=0.6, description="gate: least area under ROC, at the lower end of its interval; default: 0.6"
+    )
+    min_area_under_pr = luigi.FloatParameter(
+        default=0.0,
+        description="gate: least area under precision-recall, at the lower end of its interval; default: 0, no gate",
+    )
+    max_calibration_error = luigi.FloatParameter(
+        default=0.1, description="gate: greatest calibration error, at the upper end of its interval; default: 0.1"
+    )
+    min_positives = luigi.IntParameter(
+        default=200, description="number of labelled positives below which a training is inconclusive; default: 200"
+    )
+    bootstrap_replicates = luigi.IntParameter(
+        default=500, description="number of bootstrap draws for each interval; default: 500"
+    )
+    confidence = luigi.FloatParameter(
+        default=0.95, description="confidence level of the intervals, between 0 and 1; default: 0.95"
+    )
     champion_margin = luigi.FloatParameter(
-        default=0.05, description="area under ROC that a model may lose against the one before it; 1: not compared"
+        default=0.05,
+        description="area under ROC that a model may lose to the one before it, 1 to compare none; default: 0.05",
     )
-    max_candidates = luigi.IntParameter(default=8, description="trainings that a selection looks back on")
-    trees = luigi.IntParameter(default=20, description="trees of the random forest")
-    depth = luigi.IntParameter(default=5, description="depth of each tree")
-    seed = luigi.IntParameter(default=0, description="seed of balancing and of the estimator")
+    max_candidates = luigi.IntParameter(
+        default=8, description="greatest number of trainings that a selection looks back on; default: 8"
+    )
+    trees = luigi.IntParameter(default=20, description="number of trees of the forest; default: 20")
+    depth = luigi.IntParameter(default=5, description="greatest depth of a tree; default: 5")
+    seed = luigi.IntParameter(default=0, description="seed of balancing and of the estimator; default: 0")
 
 
 class raw(luigi.Config):
-    path = luigi.Parameter(default=DEFAULT_PATH, description="a day's directory, with {date:%Y-%m-%d}")
-    format = luigi.Parameter(default="parquet", description="parquet or csv")
-    flag = luigi.Parameter(default="_SUCCESS", description="the file that lands last")
-    min_rows = luigi.IntParameter(default=0, description="fewer rows in a landed day are an error")
-    separator = luigi.Parameter(default=",", description="of CSV: the sign between values, or tab")
-    decimal_mark = luigi.Parameter(default=".", description="of CSV: the sign before a number's fraction, . or ,")
-    encoding = luigi.Parameter(
-        default="utf-8", description="of CSV: as Python names it, like latin-1, cp1252 or utf-16"
+    path = luigi.Parameter(default=DEFAULT_PATH, description="pattern of a day's directory, with {date:%%Y-%%m-%%d}")
+    format = luigi.Parameter(default="parquet", description="format of the files: parquet (the default) or csv")
+    flag = luigi.Parameter(
+        default="_SUCCESS",
+        description="name of the file that lands last and says that the day is whole; default: _SUCCESS",
     )
-    null_text = luigi.Parameter(default="", description="of CSV: what stands, without quotes, for no value")
+    min_rows = luigi.IntParameter(
+        default=0, description="least number of rows of a landed day, fewer being an error; default: 0"
+    )
+    separator = luigi.Parameter(
+        default=",", description="CSV: sign between two values, or the word tab or space; default: a comma"
+    )
+    decimal_mark = luigi.Parameter(
+        default=".", description="CSV: sign before the fraction of a number, a point (the default) or a comma"
+    )
+    encoding = luigi.Parameter(
+        default="utf-8", description="CSV: encoding as Python names it, such as latin-1 or cp1252; default: utf-8"
+    )
+    null_text = luigi.Parameter(
+        default="", description="CSV: text that means null where it stands without quotes; default: the empty text"
+    )
     header = luigi.BoolParameter(
         default=True,
         parsing=luigi.BoolParameter.EXPLICIT_PARSING,
-        description="of CSV: whether the first line names the columns; else they are the schema's, in its order",
+        description="CSV: whether the first line names the columns (the default); if not, the schema's order holds",
     )
-    date_pattern = luigi.Parameter(default="", description="of CSV: how dates are written; default: 2026-01-31")
+    date_pattern = luigi.Parameter(
+        default="", description="CSV: pattern of dates; default: ISO 8601, such as 2026-01-31"
+    )
     timestamp_pattern = luigi.Parameter(
-        default="", description="of CSV: how times are written; default: 2026-01-31T09:30:00Z"
+        default="", description="CSV: pattern of timestamps; default: ISO 8601, such as 2026-01-31T09:30:00Z"
     )
     timezone = luigi.Parameter(
-        default="", description="of CSV: of timestamps without a zone, like UTC or Europe/Berlin"
+        default="",
+        description="CSV: zone of timestamps that are written without one, such as Europe/Berlin; default: none",
     )
 
 
 class spark(luigi.Config):
-    master = luigi.Parameter(default="local[*]", description="any Spark master")
-    driver_memory = luigi.Parameter(default="2g", description="heap of the driver's JVM")
+    master = luigi.Parameter(default="local[*]", description="URL of the Spark master; default: local[*]")
+    driver_memory = luigi.Parameter(default="2g", description="heap of the driver's JVM; default: 2g")
     shuffle_partitions = luigi.OptionalIntParameter(
         default=None,
-        description="before adaptive execution merges small ones; default: from the bytes that a stage reads",
+        description="number of partitions of a shuffle; default: computed from the bytes that a stage reads",
     )
     quick_start = luigi.BoolParameter(
         default=True,
         parsing=luigi.BoolParameter.EXPLICIT_PARSING,
-        description="on local masters: a class-data archive where one was made, and the serial collector",
+        description="whether a local driver uses an archive of classes and the serial collector; default: true",
     )
-    conf: dict[str, str] = luigi.DictParameter(default={}, description="further Spark settings, as JSON")
+    conf: dict[str, str] = luigi.DictParameter(default={}, description="further settings of Spark, as a JSON object")
 
 
 class log(luigi.Config):
     directory = luigi.Parameter(
-        default="", description="where Spark's and run.py's log goes; default: the state directory"
+        default="", description="directory of the logs of Spark and of daystone; default: the user's state directory"
     )
 
 
-#: What is asked before the use case is known, so that no section of one use case can say it.
+#: Keys that are read before the use case is known, so that no section of one use case can set them.
 SHARED = {("lake", "root"), ("pipeline", "use_case"), ("log", "directory")}
 SECTIONS: dict[str, type[luigi.Config]] = {
     section.__name__: section for section in (lake, pipeline, training, raw, spark, log)

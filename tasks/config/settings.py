@@ -41,7 +41,7 @@ class Settings:
 
     @property
     def first_date(self) -> date:
-        """The day on which history begins. Raises ConfigurationError where nobody has said it."""
+        """The day on which history begins. Raises ConfigurationError where it is set nowhere."""
         first: date | None = self.pipeline.first_date
         if first is None:
             raise ConfigurationError(
@@ -79,14 +79,14 @@ class Settings:
         return any(map(is_s3, [root, *(self.feed(root, feed).directory(date.min) for feed in self._case.feeds)]))
 
     def connect(self) -> None:
-        """Tell this process how its configuration reaches S3."""
+        """Set up how this process reaches S3, as its configuration says."""
         values = self.lake
         s3_client.configure(
             values.endpoint, values.trust_unconditional_puts, values.cache, endpoint_by=self.said_by("lake", "endpoint")
         )
 
     def check_server(self, root: str) -> None:
-        """See, where the lake or a feed lies on S3, that its server is named so that it can be asked.
+        """Check what names the S3 server, where the lake or a feed lies on S3.
 
         Raises ConfigurationError for a variable, a setting or a file of AWS's tools that cannot be used.
         """

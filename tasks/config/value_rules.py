@@ -1,7 +1,7 @@
-"""What a value of the configuration may not look like, whoever says it: one rule for text, numbers and dates.
+"""How a value of the configuration must be written: one rule for text, numbers and dates, wherever the value is set.
 
-A file in the format of luigi.cfg knows neither quotes nor comments behind a value. Both become part of it, and a path or a
-flag with them is one that is nowhere.
+The format of luigi.cfg knows no quotes around a value and no comment behind it. Both become part of the value, and then
+it is a path that does not exist, or a flag that never lands.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from spark_lib.errors import ConfigurationError
 _QUOTES = "\"'`´“”„‟‘’‚‛«»‹›「」『』＂＇"
 _COMMENT = re.compile(r"(^|\s)[#;]|\s//(\s|$)")
 _COMMENT_BEHIND_JSON = re.compile(r"^[#;]|[}\]]\s*(#|;|//)[^}\]]*$")
-#: Alone they are values, such as the separator of a CSV file.
+#: These begin a comment. Alone they are values, such as the separator of a CSV file.
 _SIGNS = ("#", ";")
-#: Between the letters of some scripts they are spelling.
+#: These are invisible, but between the letters of some scripts they belong to the spelling.
 _JOINERS = "\u200c\u200d"
 _INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 def check(place: str, text: str, json: bool = False) -> None:
     """Raise ConfigurationError for a value with quotes around it, a comment behind it, a line break, an invisible
-    character, or white space around it. ``place`` names it. ``json``: it is JSON, which may have all of them inside, and
-    is not shown, since it may hold a secret."""
+    character, or white space around it. ``place`` names it. With ``json`` the value is JSON: it may have all of these
+    inside, and it is not shown, because it may hold a secret.
+    """
     error = refusal(place, text, json)
     if error:
         raise error
@@ -41,7 +42,7 @@ def refusal(place: str, text: str, json: bool = False) -> ConfigurationError | N
 
 
 def comment(place: str, text: str) -> ConfigurationError | None:
-    """The refusal of what should be a number or a date, and has a comment right behind it; None for other faults."""
+    """The error for a number or a date that has a comment right behind it; None for other faults."""
     if not re.search(r"[#;]|//", text):
         return None
     return ConfigurationError(
@@ -50,7 +51,7 @@ def comment(place: str, text: str) -> ConfigurationError | None:
 
 
 def without_password(url: str) -> str:
-    """A value without what stands between the slashes and the @ of a URL."""
+    """A value without the user and the password of a URL, which stand between its slashes and its @."""
     return re.sub("//[^/@]*@", "//", url)
 
 
@@ -59,7 +60,7 @@ def _flaws(place: str, text: str, json: bool) -> list[tuple[str, str]]:
     if not bare:
         return []
     flaws = []
-    if bare in _SIGNS or place.endswith("null_text"):  # which may be any text, as #N/A is
+    if bare in _SIGNS or place.endswith("null_text"):  # null_text may be any text, such as #N/A
         return []
     comment = (_COMMENT_BEHIND_JSON if json else _COMMENT).search(bare)
     value = bare[: comment.start()].strip() if comment and not json else bare

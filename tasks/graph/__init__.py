@@ -1,1 +1,1 @@
-"""What makes a Luigi task a stage of the chain."""
+"""The parts that make a Luigi task a stage of the chain."""

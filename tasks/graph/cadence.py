@@ -1,4 +1,4 @@
-"""Which days have a training: a matter of the calendar alone, so that a backfill chooses as the day itself would."""
+"""Says which days have a training. The calendar alone decides, so a backfill chooses as the day itself would have."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def first_training(cadence: str, first: date, window_days: int, label_delay_days
 
 
 def has_model(day: date, settings: Settings) -> bool:
-    """Whether there may be a model in force on a day: one was trained on it or before."""
+    """Whether there can be a model in force on a day, because a training is due on it or before it."""
     values = settings.training
     first = first_training(values.cadence, settings.first_date, values.window_days, values.label_delay_days)
     return day >= first

@@ -1,4 +1,4 @@
-"""The logger of the tasks, what of Luigi's chatter is left out, and the reason for an exit code on the last ERROR line."""
+"""The logger of the tasks. It leaves out what Luigi repeats, and ends with the reason for the exit code."""
 
 import atexit
 import logging
@@ -9,7 +9,7 @@ LUIGI = "luigi-interface"
 # A child of Luigi's, so that Luigi's logging configuration holds for it.
 logger = logging.getLogger(f"{LUIGI}.daystone")
 
-#: Luigi repeats this for every task that it has ever looked at whenever one more is asked for.
+#: Luigi logs such a line again for every task that it has ever looked at, whenever one more is asked for.
 _REPEATED = "Informed scheduler that task "
 
 _said: list[tuple[int, str]] = []
@@ -18,7 +18,7 @@ _said: list[tuple[int, str]] = []
 class WithoutRepetitions(logging.Filter):
     """Leaves out what Luigi repeats for every task in every round of scheduling, unless DEBUG is asked for.
 
-    On the logger and not on a handler: a logger keeps its filters whichever way Luigi sets up logging.
+    It is a filter of the logger and not of a handler, because a logger keeps its filters however Luigi sets up logging.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -37,8 +37,8 @@ def install() -> None:
 def say_why(code: int, reason: str) -> None:
     """Log an ERROR that Luigi's command line answers with an exit code.
 
-    Of several codes Luigi exits with the highest. Where a lower one's reason was logged after it, the highest one's is
-    logged once more when the process ends.
+    Luigi exits with the highest of several codes. Where the reason of a lower code was logged last, the reason of the
+    highest is logged once more when the process ends.
     """
     logger.error(reason)
     if CmdlineParser.get_instance() is not None:

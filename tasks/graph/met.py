@@ -1,4 +1,4 @@
-"""The complete partitions that a run has met, for what is to be said of them at its end."""
+"""Remembers the complete partitions that a run has met, for the note at the end of the run."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any
 
 @dataclass
 class Met:
-    """Complete days by dataset, of one use case in one lake; ``stage`` is the stage of one of them (of any kind: stages import
-    this module)."""
+    """The complete days of one use case in one lake, by dataset. ``stage`` is one of its stages; it has no type here,
+    because stages import this module.
+    """
 
     stage: Any
     days: dict[str, set[date]] = field(default_factory=dict)
@@ -31,7 +32,7 @@ def complete(stage: Any, days: Iterable[date]) -> None:
 
 
 def forget() -> None:
-    """A new run begins."""
+    """Forget everything, because a new run begins."""
     global _changes
     _MET.clear()
     _changes += 1
@@ -43,5 +44,5 @@ def partitions() -> list[Met]:
 
 
 def changes() -> int:
-    """A number that grows with everything that is met: what was made of the same number is still true."""
+    """A number that grows whenever something new is met. What was computed at the same number is still true."""
     return _changes

@@ -65,7 +65,7 @@ class LakeParameter(luigi.Parameter):
 
 @contextmanager
 def refusal_as_exit_code() -> Iterator[None]:
-    """On Luigi's command line, what refuses to make a task ends the process with one ERROR line and a true code.
+    """On Luigi's command line, an error while a task is made ends the process with one ERROR line and its exit code.
 
     Luigi itself would print a traceback and call it an unhandled exception. In a Python program it stays an exception.
     """
@@ -88,13 +88,13 @@ def _as_written(option: str, text: str) -> str:
 
 
 def _failed() -> int:
-    """The exit code of what failed; the default one where the user's is refused."""
+    """The exit code for a failure. It is the default one where the user's is refused."""
     code: int = retcode().task_failed
     return code if defaults.is_code(str(code)) else int(defaults.DEFAULTS["retcode"]["task_failed"])
 
 
 def _exit(code: int, reason: str) -> None:
-    with suppress(Exception):  # of a value or a logging file of the user's, which is what is refused
+    with suppress(Exception):  # the user's logging file may be what is refused
         InterfaceLogging.setup(luigi.interface.core())
     if not logger.hasHandlers():
         logging.basicConfig(format="%(levelname)s: %(message)s")

@@ -1,4 +1,4 @@
-"""Luigi's RangeDaily over our stages, without the ways in which it gives up on a whole range."""
+"""Makes Luigi's RangeDaily work on our stages, so that one damaged day does not stop a whole range."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from tasks.graph.parameters import DayParameter, refusal_as_exit_code
 def install() -> None:
     """Wrap ``complete`` of Luigi's daily ranges once, and check the configuration before it makes one.
 
-    A damaged day raises in its own ``complete()``, which is right: once it is scheduled, it reports its own error, and the other days run.
-    Asked by the range first, it would fail the range and build nothing. An open end, without the limit in days that
-    our defaults take away, would be a hundred years.
+    A damaged day raises in its own ``complete()``. Where the range asks it, the range would fail and build nothing. So
+    the range takes the day for incomplete: once the day is scheduled, it reports its own error, and the other days run.
+
+    An open end is refused. Our defaults take away Luigi's limit in days, so such a range would have a hundred years.
     """
     if isinstance(RangeDailyBase.start, DayParameter):
         return

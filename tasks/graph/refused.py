@@ -1,6 +1,7 @@
-"""Raw files that a stage of this process was refused for: the next one that needs them fails at once, for the same reason.
+"""Remembers the raw files that made a stage of this process fail. The next stage that needs one fails at once, for the
+same reason.
 
-Without this a single bad value would let a run read on through every later day of a window, only to meet it again.
+Without this, a run with a single bad value would read on through every later day of a window, only to find it again.
 """
 
 from __future__ import annotations
@@ -18,18 +19,18 @@ class _Refusal:
     stages: int = 1
 
 
-#: By the landed day as it was listed: one that is landed again is looked at again.
+#: Refusals by the landed day as it was listed. A day that is landed again has another listing, and is read again.
 _refusals: dict[RawDay, _Refusal] = {}
 
 
 def remember(error: BadData, read: Iterable[RawDays]) -> None:
-    """Keep what a stage that ``read`` these days was refused for, where it is one of their files."""
+    """Remember the error of a stage that ``read`` these days, where it names one of their files."""
     for day in (day for days in read for day in days.days if error.file in day.files):
         _refusals.setdefault(day, _Refusal(error))
 
 
 def check(raw: RawDays) -> None:
-    """Raise BadData where one of the days has a file that a stage was refused for; it counts the stages."""
+    """Raise BadData where one of the days has a file that made an earlier stage fail. The message counts the stages."""
     for day in raw.days:
         if day in _refusals:
             refusal = _refusals[day]

@@ -1,4 +1,4 @@
-"""The Spark session as configuration wants it."""
+"""Starts the Spark session that the configuration asks for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def start(settings: Settings, root: str, reads: Iterable[Sized] = ()) -> SparkSession:
-    """The process's session for a lake, started on first use, fit for what is read. Raises ConfigurationError, JavaMissing."""
+    """The process's session for a lake, started on first use. Its numbers of partitions are set to what is read.
+
+    Raises ConfigurationError, JavaMissing.
+    """
     from spark_lib.session import sizes
     from spark_lib.session.session import session
 

@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
     from spark_lib.session.sizes import Sized
 
-#: Luigi events for whoever shows a run to a person: (task, percent, message) and (task, error).
+#: Luigi events for code that shows a run to a person, with the arguments (task, percent, message) and (task, error).
 PROGRESS = "daystone.progress"
 REFUSED = "daystone.refused"
 
 
 @dataclass(frozen=True)
 class Description:
-    """A published day in a word; ``rejection`` says why what it holds is not to be used, and is empty where it may be."""
+    """A published day in a word. ``rejection`` says why the day is not to be used, and is empty where it may be."""
 
     text: str
     rejection: str = ""
@@ -52,7 +52,7 @@ class Dated(luigi.Task):
     def get_param_values(cls, params: Any, args: Any, kwargs: Any) -> Any:
         with refusal_as_exit_code():
             luigi_settings.check_class(cls)
-            # A clone brings both: the configuration is read for a task that is asked for by name alone.
+            # A clone brings both. The configuration is read only for a task that does not.
             if "use_case" not in kwargs:
                 kwargs = kwargs | {"use_case": resolve.default_use_case()}
             if "lake" not in kwargs:
@@ -81,7 +81,7 @@ class Dated(luigi.Task):
 
     @contextmanager
     def refusal_said(self) -> Iterator[None]:
-        """Around what Luigi asks when it schedules: it would log a traceback as a warning, and no ERROR."""
+        """Report a refusal while Luigi schedules. Luigi itself would log a traceback as a warning, and no ERROR."""
         try:
             yield
         except DaystoneError as error:
@@ -89,7 +89,7 @@ class Dated(luigi.Task):
             raise
 
     def refuse(self, error: DaystoneError, code: int) -> None:
-        """Say why, in one line that a person finds as the last ERROR where Luigi exits with ``code``."""
+        """Log the reason in one line, which is the last ERROR where Luigi exits with ``code``."""
         say_why(code, f"{self.task_family} of {self.date}: {error}")
         self.trigger_event(REFUSED, self, error)
 
@@ -97,13 +97,13 @@ class Dated(luigi.Task):
 class Stage(Dated):
     """Builds one day of ``dataset``.
 
-    Subclasses say what they require and what their ``run()`` calls: open an attempt, call one function of the module of
-    the same noun in ``spark_lib``, publish. A stage is complete when its partition is published and whole.
+    Subclasses say what they require. Their ``run()`` opens an attempt, calls one function of the module of the same
+    noun in ``spark_lib.stages``, and publishes. A stage is complete when its partition is published and whole.
     """
 
-    #: What the stage writes.
+    #: The name of the dataset that the stage writes.
     dataset: ClassVar[str]
-    #: Raised where the stage would give other rows or documents from the same inputs and settings than before.
+    #: A number to increase when the stage gives other rows or documents than before from the same inputs and settings.
     RESULT: ClassVar[int]
     #: The values of ``[training]`` that affect the result; the manifest records them.
     settings_used: ClassVar[Sequence[str]] = ()
@@ -122,7 +122,7 @@ class Stage(Dated):
 
     @classmethod
     def damage_behind(cls, lake: Lake, partition: Partition) -> list[DamagedPartition]:
-        """What is damaged outside of a whole partition without which it is of no use; by default nothing."""
+        """Damage outside of a whole partition that makes the partition useless; by default none."""
         return []
 
     def complete(self) -> bool:
@@ -133,10 +133,11 @@ class Stage(Dated):
 
     @property
     def priority(self) -> int:  # type: ignore[override]  # Luigi asks tasks, and never sets it
-        """Of what can be built, Luigi takes the highest first: that of the oldest day. Even, to leave room between days.
+        """Luigi builds what has the highest priority first, so the oldest day has the highest. The numbers are even, to
+        leave room between two days.
 
-        Never below 0, which is what Luigi's own reports of a task say: its scheduler raises whatever a task needs to the
-        priority of the task, and never lowers it. What a stage needs is of its day or an older one.
+        A priority is never below 0, which Luigi's own reports of a task say. Luigi's scheduler raises whatever a task
+        needs to the priority of the task, and never lowers it. What a stage needs is of its day or an older one.
         """
         return 2 * (date.max - self.date).days
 
@@ -145,7 +146,7 @@ class Stage(Dated):
 
     @classmethod
     def bulk_complete(cls, parameter_tuples: Iterable[date]) -> list[date]:
-        """The complete ones of many days, by one listing. A damaged day is left out: its own ``complete()`` names it."""
+        """The complete days among many, by one listing. A damaged day is left out; its own ``complete()`` raises."""
         days = list(parameter_tuples)
         if not days:
             return []
@@ -178,7 +179,7 @@ class Stage(Dated):
 
     @property
     def file_rows(self) -> int:
-        """Rows of a Parquet file, at most."""
+        """The greatest number of rows in a Parquet file."""
         return self.settings.lake.max_records_per_file
 
     def recorded_settings(self) -> Mapping[str, Any]:
@@ -194,7 +195,7 @@ class Stage(Dated):
         return ()
 
     def publish(self, attempt: Attempt, written: Rows | Documents) -> None:
-        """Commit, and say in words what now stands."""
+        """Commit, and report in words what is now published."""
         self.progress(90, "publishing")
         stands = attempt.commit(written)[self.date]
         self.force = False
@@ -205,7 +206,7 @@ class Stage(Dated):
         return f"{self.dataset}: {manifest.rows():,} rows"
 
     def progress(self, percent: int, message: str) -> None:
-        """Tell the scheduler's page, and whoever listens, how far the run is."""
+        """Show on the scheduler's page, and to all listeners, how far the run is."""
         # Luigi's worker sets both, around run().
         if self.set_progress_percentage is not None and self.set_status_message is not None:
             self.set_progress_percentage(percent)
@@ -269,7 +270,9 @@ class Stage(Dated):
 
 
 class Awaited(luigi.DynamicRequirements):
-    """Requirements of which a damaged one is scheduled, so that it reports its own error, instead of failing the task that asks."""
+    """Requirements that take a damaged partition for incomplete. It is then scheduled and reports its own error,
+    instead of failing the task that asks.
+    """
 
     def complete(self, complete_fn: Callable[[luigi.Task], bool] | None = None) -> bool:
         try:
@@ -300,7 +303,7 @@ def _check_once(use_case: str) -> None:
 
 
 def _check_server_once(use_case: str, lake: str) -> None:
-    """Check what names the S3 server of a lake when its first task is made: before a process asks anything of it."""
+    """Check what names the S3 server of a lake when the first task of the lake is made, before any request is sent."""
     if (use_case, lake) in _CHECKED_SERVERS:
         return
     Settings(use_case, use_cases.load(use_case)).check_server(lake)

@@ -1,4 +1,4 @@
-"""Luigi targets whose existence means what it says."""
+"""The targets of Luigi for partitions and raw days."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from spark_lib.lake import Lake, RawFeed
 
 
 class PartitionTarget(luigi.Target):
-    """A partition: it exists when its manifest does and every file that it names is there as it says."""
+    """A partition. It exists when its manifest does, and every file is there as the manifest says."""
 
     def __init__(self, lake: Lake, dataset: str, day: date) -> None:
         self._lake = lake
@@ -26,7 +26,7 @@ class PartitionTarget(luigi.Target):
 
 
 class RawTarget(luigi.Target):
-    """A raw day: it exists when its flag does, asked afresh every time."""
+    """A raw day. It exists when its flag does, which is looked for again every time."""
 
     def __init__(self, feed: RawFeed, day: date) -> None:
         self._feed = feed

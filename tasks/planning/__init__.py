@@ -1,1 +1,1 @@
-"""What a run is going to meet, and what it has met."""
+"""The order of the chain, and what a run says of the partitions that it has met."""

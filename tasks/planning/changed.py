@@ -1,8 +1,8 @@
-"""Settings that were changed after a partition was built have no effect on it: a run that finds such partitions says so, in
-one line at its end.
+"""Reports partitions that were made by other settings than today's. A setting that is changed has no effect on what is
+already built, so a run that finds such partitions says so in one line at its end.
 
-A run looks no further than what is complete, so that the way back is taken by manifests: from each complete stage that
-the run has met over the inputs that its manifest names, one listing a dataset.
+A run asks nothing of the inputs of a complete stage, so the way back is taken by manifests: from each complete stage
+that the run has met to the inputs that its manifest names, with one listing for each dataset.
 """
 
 from __future__ import annotations
@@ -29,15 +29,18 @@ from tasks.graph.stage import Stage
 from tasks.planning.chain import CHAIN
 from tasks.serving import ServingFeatures
 
-#: The datasets with settings, and those that are built from some: each before what it is built from.
+#: The datasets that have settings, or are built from one that has. Each stands before what it is built from.
 _BACK = tuple(stage.dataset for stage in reversed(CHAIN) if stage not in (FeatureEngineering, ServingFeatures))
 _STAGES = {stage.dataset: stage for stage in CHAIN}
 _KINDS_SHOWN, _DAYS_SHOWN = 4, 3
 
 
 def note() -> str:
-    """What was made by other settings than today's of all that the run has met, in one line with the commands; empty for
-    nothing. Never raises for a lake that cannot be read: that is for those to report who need it."""
+    """A line that names the partitions that the run has met and that were made by other settings than today's, and the
+    commands that rebuild them. Empty where there are none.
+
+    Never raises for a lake that cannot be read: the stages that need the lake report that.
+    """
     return _note_of(met.changes())
 
 
@@ -95,7 +98,7 @@ def _note(found: met.Met) -> str:
 
 
 def _back_from(found: met.Met) -> Iterator[Partition]:
-    """The partitions that were met, and those with settings that they were built from. What is damaged is left out."""
+    """The partitions that were met, and those with settings that they were built from. Damaged ones are left out."""
     wanted = {
         dataset: set(days)
         for dataset, days in found.days.items()
@@ -123,8 +126,9 @@ def _built_from(partition: Partition) -> Iterator[tuple[str, date]]:
 
 
 def _made_otherwise(stage: Stage, partition: Partition) -> dict[str, tuple[Any, Any]]:
-    """Then and now of each setting that a partition was made by and that is another one today. What its manifest does not
-    record, as one of an older version may not, is no reason."""
+    """The settings that have changed since a partition was made: the value then, and the value now. A setting that the
+    manifest does not record, as one of an older version may not, is left out.
+    """
     then, now = partition.manifest.settings, _settings_of(stage, partition.dataset)
     if not isinstance(then, Mapping):
         return {}
@@ -137,7 +141,7 @@ def _settings_of(stage: Stage, dataset: str) -> Mapping[str, Any]:
 
 
 def _next(found: met.Met, partitions: list[Partition], changes: list[_Change]) -> str:
-    """The commands that make the partitions, and what was built from them, anew: first what others are built from."""
+    """The commands that rebuild the partitions and what was built from them, in the order in which they work."""
     affected = {(change.dataset, day) for change in changes for day in change.days}
     for partition in sorted(partitions, key=lambda partition: _rank(partition.dataset)):
         if affected & set(_built_from(partition)):
@@ -159,7 +163,9 @@ def _rank(dataset: str) -> int:
 
 
 def _options(stage: Stage) -> str:
-    """What has to be said again for a command to mean the same: what a command line said, and whose lake it is."""
+    """The options with which a command means the same as this run: those of its command line, and the lake and the use
+    case where they are not the default.
+    """
     said = {("lake", "root"): stage.lake} if stage.lake != normalise_root(resolve.default_lake()) else {}
     if stage.use_case != use_cases.normalise(resolve.default_use_case()):
         said["pipeline", "use_case"] = stage.use_case
@@ -174,7 +180,7 @@ def _options(stage: Stage) -> str:
 
 
 def _typed() -> dict[tuple[str, str], str]:
-    """What a command line, Luigi's or that of ``daystone``, says of our sections."""
+    """The values of our sections that a command line has set, Luigi's or that of ``daystone``."""
     found = resolve.all_given()
     parser = CmdlineParser.get_instance()
     for family, section in sections.SECTIONS.items() if parser is not None else ():

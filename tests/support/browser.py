@@ -1,4 +1,4 @@
-"""A real browser without a window, on pages of tests: their DOM, their pixels, their paper. It reaches no network."""
+"""A real browser without a window. It shows pages of tests as DOM, pixels or paper, and reaches no network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).parents[2]
-#: The first is for root and for containers without user namespaces: the pages are our own.
+#: The sandbox is off: it does not work for root or without user namespaces, and the pages are our own.
 _FLAGS = [
     "--no-sandbox",
     "--headless",
@@ -38,7 +38,7 @@ class Browser:
     program: str
 
     def dom(self, page: Path, *flags: str) -> str:
-        """The page as HTML, once it has loaded. What it says on the console is an error of the test."""
+        """The page as HTML, once it has loaded. Whatever it writes to the console fails the test."""
         return self._run(page, "--dump-dom", *flags)
 
     def pixels(self, page: Path, width: int, height: int, *flags: str) -> np.ndarray:
@@ -67,7 +67,7 @@ class Browser:
 
 
 def find() -> Browser:
-    """The machine's own, or Debian's, which is then installed."""
+    """The browser of the machine, or Debian's, which is installed first."""
     result = subprocess.run(
         ["sh", str(ROOT / "scripts" / "chromium.sh")], capture_output=True, text=True, timeout=600, check=False
     )
@@ -120,7 +120,7 @@ def pages(pdf: bytes) -> int:
 
 
 def drawn(pdf: bytes) -> bytes:
-    """What the pages are drawn with, unpacked."""
+    """The drawing commands of the pages, unpacked."""
     found = []
     for stream in re.findall(rb"stream\r?\n(.*?)\r?\nendstream", pdf, re.DOTALL):
         try:

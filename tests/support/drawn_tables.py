@@ -1,5 +1,6 @@
-"""Tables that hypothesis draws, written as CSV in any dialect that a feed can declare, each value in any form that the rules
-allow."""
+"""Tables that hypothesis draws. They are written as CSV in any dialect that a feed can declare, with each value in any
+form that the rules allow.
+"""
 
 from __future__ import annotations
 
@@ -131,7 +132,7 @@ class _Writer:
 
     def _quoted(self, text: str) -> str:
         must = text == self._options["null_text"] or any(sign in text for sign in f'"\r\n{self._separator}')
-        must = must or text.startswith("\ufeff")  # which at the beginning of a file would be its mark
+        must = must or text.startswith("\ufeff")  # at the beginning of a file it would be a byte order mark
         if must or not self._chance.randrange(4):
             doubled = text.replace('"', '""')
             return f'"{doubled}"'

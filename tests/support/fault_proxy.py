@@ -25,10 +25,17 @@ _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding"}
 class Fault:
     """What happens to the first ``times`` requests of ``kind`` whose key matches ``key``, after ``skip`` of them.
 
-    ``deed``: ``answer`` (``status`` and ``code`` instead of the server), ``delay`` (by ``seconds``, then as ever), ``cut``
-    (half the body of the answer), ``alter`` (its last byte), ``drop before`` (nothing reaches the server), ``drop after`` (executed, no answer),
-    ``unconditional`` (its conditions do not reach the server). With ``seconds``, dropping takes as long: a client that
-    dies meanwhile has got no answer yet.
+    ``deed`` is one of these:
+
+    - ``answer``: the proxy answers with ``status`` and ``code`` in place of the server;
+    - ``delay``: the request is passed on after ``seconds``;
+    - ``cut``: the client gets half of the answer's body;
+    - ``alter``: the last byte of the answer's body is another one;
+    - ``drop before``: the request does not reach the server, and the connection ends;
+    - ``drop after``: the server executes the request, and the connection ends without an answer;
+    - ``unconditional``: the conditions of the request do not reach the server.
+
+    A drop happens after ``seconds``: a client that dies meanwhile has got no answer yet.
     """
 
     deed: str
@@ -58,7 +65,7 @@ class FaultProxy:
     server: Server
     counted: Counter[str] = field(default_factory=Counter)
     log: list[tuple[str, str]] = field(default_factory=list)
-    #: As they came: method, path with its query, and the body of a delete of many objects.
+    #: The requests as they came: method, path with its query, and the body of a delete of many objects.
     requests: list[tuple[str, str, bytes]] = field(default_factory=list)
     _faults: list[Fault] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -70,7 +77,7 @@ class FaultProxy:
         return fault
 
     def heal(self) -> None:
-        """No more faults."""
+        """Take all faults away."""
         with self._lock:
             self._faults.clear()
 
@@ -184,7 +191,7 @@ class _Handler(BaseHTTPRequestHandler):
         return kind, unquote(url.path if kind != "LIST" else query.get("prefix", [""])[0])
 
     def _ask(self, body: bytes, conditions: bool) -> tuple[int, list[tuple[str, str]], bytes]:
-        # One upstream connection for one client's: a proxy that connects anew costs more than the server.
+        # Each client's connection has one to the server. A new one for each request would cost more than the server.
         connection = self._upstream_connection
         try:
             connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)

@@ -1,5 +1,6 @@
-"""Which tests stay in one worker of xdist, under ``--dist loadscope``: those of a file, and those of files that share a lake
-which takes long to build."""
+"""Says which tests stay in one worker of xdist, under ``--dist loadscope``: the tests of a file, and the tests of all
+files that share a lake which takes long to build.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ FILES = {
         "tests/spark/stages/test_training.py",
     ),
 }
-#: The fixtures with which those lakes are built, by directory, and the group whose they are.
+#: The fixtures that build those lakes, each with the name of its group, by directory.
 LAKES = {
     "tests/chain/": {"sample_lake": "sample lake", "lakes": "lakes of 26 days", "observed": "lakes of 26 days"},
     "tests/spark/": {"chain": "lake of parcels"},
@@ -40,7 +41,7 @@ LAKES = {
 
 
 class LakeScheduling(LoadScopeScheduling):
-    """A group at a time to each worker."""
+    """Gives each worker one group at a time."""
 
     def _split_scope(self, nodeid: str) -> str:
         return group_of(nodeid.partition("::")[0])

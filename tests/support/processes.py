@@ -16,13 +16,13 @@ from time import monotonic, sleep
 
 ROOT = Path(__file__).parents[2]
 
-#: What a developer's shell may hold that would reach the commands.
+#: Variables that a developer's shell may hold, and that would change what the commands do.
 _NOT_PASSED_ON = ("LUIGI_CONFIG_PATH", "LUIGI_CONFIG_PARSER", "PYTHONPATH", "VIRTUAL_ENV", "XDG_STATE_HOME")
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a process left behind."""
+    """The exit code and the output of a process that has ended."""
 
     code: int
     stdout: str
@@ -82,7 +82,7 @@ class Commands:
     def environment(self, config: str = "", env: Mapping[str, str] | None = None) -> dict[str, str]:
         passed_on = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON}
         passed_on["PYTHONPATH"] = os.pathsep.join([str(self.packages), str(ROOT)])
-        # Luigi's lock lies among the temporary files, one a command line: equal ones of two tests are none of its business.
+        # Luigi keeps a lock for each command line among the temporary files. Two tests may run equal ones at once.
         temporary = self.cwd / "tmp"
         temporary.mkdir(parents=True, exist_ok=True)
         passed_on["TMPDIR"] = str(temporary)

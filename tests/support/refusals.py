@@ -13,7 +13,7 @@ MADE_OF_THESE = "let the use case's estimator be made of these"
 
 
 def refusal(action: Callable[..., Any], *arguments: Any) -> tuple[str, str, str]:
-    """What was wanted, what was found and what is to be done, of the error that the action raises."""
+    """Run the action, which must raise, and return the error's parts: wanted, found and next step."""
     with pytest.raises(ModelError) as caught:
         action(*arguments)
     assert caught.value.where == "export to ONNX"

@@ -1,4 +1,4 @@
-"""Real S3 servers for tests, on 127.0.0.1, each with keys of its own and a bucket for whoever asks."""
+"""Real S3 servers for tests, on 127.0.0.1. A test asks a server for a bucket of its own."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ import boto3
 from botocore.config import Config
 
 ROOT = Path(__file__).parents[2]
-#: Marked, so that a search of logs and pages for them finds nothing by chance.
+#: The keys are marked, so that a search for them in logs and pages finds nothing by chance.
 ACCESS_KEY, SECRET_KEY = "DAYSTONETESTKEY", "daystone-test-secret-8c1f"
-#: What a developer's shell may hold that would reach another S3.
+#: Variables that a developer's shell may hold, and that would lead to another S3.
 _NOT_PASSED_ON = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_DEFAULT_REGION")
 _START_SECONDS = 30
 
@@ -36,7 +36,7 @@ class Server:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a process needs to find it."""
+        """The variables with which a process finds the server."""
         return {
             "S3_ENDPOINT": self.endpoint,
             "AWS_ACCESS_KEY_ID": ACCESS_KEY,
@@ -53,7 +53,7 @@ class Server:
             environment.setenv(name, value)
 
     def client(self) -> Any:
-        """A client of somebody else's, without Daystone's settings."""
+        """A client as anybody would make it, without Daystone's settings."""
         return boto3.client(
             "s3",
             endpoint_url=self.endpoint,
@@ -64,7 +64,7 @@ class Server:
         )
 
     def fill(self, bucket: str, keys: Iterable[str]) -> None:
-        """Objects of nothing, at once: behind the back of a server that keeps them in a directory."""
+        """Make empty objects quickly, as files in the directory in which the server keeps its objects."""
         assert self.directory is not None
         for key in keys:
             path = self.directory / bucket / key
@@ -87,7 +87,7 @@ class Server:
 
 @contextmanager
 def versitygw(directory: Path, *options: str) -> Iterator[Server]:
-    """versitygw on ``directory``, installed where it is missing. ``options`` are its own, as in ``--region``."""
+    """versitygw on ``directory``, built first where it is missing. ``options`` are its own, as in ``--region``."""
     buckets = directory / "buckets"
     buckets.mkdir()
     port = free_port()
@@ -107,7 +107,7 @@ def versitygw(directory: Path, *options: str) -> Iterator[Server]:
 
 
 def program() -> str:
-    """versitygw itself."""
+    """The path of versitygw, which is built first where it is missing."""
     script = ROOT / "scripts" / "versitygw.sh"
     installed = subprocess.run(
         ["sh", str(script)], check=True, text=True, stdout=subprocess.PIPE, env=os.environ | {"PYTHON": sys.executable}

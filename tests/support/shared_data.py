@@ -1,4 +1,4 @@
-"""Real, public data that is never part of this repository: where it is, and what becomes of a test without it."""
+"""Finds real, public data that is never part of this repository, and decides what happens to a test without it."""
 
 from __future__ import annotations
 
