@@ -1,10 +1,10 @@
-"""Daystone's helper library: files and DataFrames in, files and DataFrames out. It knows nothing of Luigi.
+"""Daystone's helper library: it reads files and DataFrames, and writes files and DataFrames. It does not know Luigi.
 
 A use case is written with ``UseCase``, ``Feed``, ``Label`` and ``Feature``:
 
     from spark_lib import Feature, Feed, Label, UseCase
 
-``read`` gives the rows of published partitions to Spark; ``read_arrow`` and ``read_pandas`` do so without it.
+``read`` gives the rows of published partitions to Spark; ``read_arrow`` and ``read_pandas`` read them without Spark.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name):
-        # Looked up on first use, so that importing the package costs nothing. Hidden from type checkers, which would take
-        # every misspelt name for one that is found here.
+        # Names are imported on first use, so that importing the package costs nothing. Type checkers do not see this
+        # function: they would take every misspelt name for one that it finds.
         if name in __all__:
             import importlib
 

@@ -1,7 +1,8 @@
-"""The errors that Daystone raises: one small tree, each with where, wanted, found and the next step.
+"""The errors that Daystone raises. They are one small tree; each says where it happened, what was wanted, what was
+found, and the next step.
 
-``exit_code`` is what ``run.py`` (and the ``daystone`` command) exits with when that error is the reason;
-Luigi's own command line knows six codes only and maps the tree onto them (see ``tasks/graph/stage.py``).
+``exit_code`` is the code that ``run.py`` (and the ``daystone`` command) exits with when that error is the reason.
+Luigi's own command line knows only six codes, so the tree is mapped onto them (see ``tasks/graph/stage.py``).
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from collections.abc import Iterable
 class DaystoneError(Exception):
     """Something that a person has to act on.
 
-    Attributes are kept as given, and every argument reaches ``Exception.__init__``, so that errors pickle.
+    The attributes hold the arguments unchanged, and every argument reaches ``Exception.__init__``, so that errors can
+    be pickled.
     """
 
     exit_code = 30
@@ -36,13 +38,13 @@ class WaitingForData(DaystoneError):
 
 
 class NotPublished(DaystoneError):
-    """A partition was asked for that nobody has built."""
+    """A requested partition has not been built."""
 
     exit_code = 21
 
 
 class ConfigurationError(DaystoneError):
-    """A configuration value, a use case or a combination of options that cannot work."""
+    """A configuration value, a use case or a combination of options cannot work."""
 
     exit_code = 31
 
@@ -54,8 +56,8 @@ class HoleInHistory(DaystoneError):
 
 
 class BadData(DaystoneError):
-    """Landed data that breaks its declared schema, key or size. ``file`` is the raw file that nothing can be read of, where
-    it is one: whoever reads its day meets the same."""
+    """Landed data breaks its declared schema, key or size. ``file`` is the raw file that cannot be read, where there is
+    one: every reader of its day fails at this file."""
 
     exit_code = 33
 
@@ -71,7 +73,7 @@ class NoApprovedModel(DaystoneError):
 
 
 class DamagedPartition(DaystoneError):
-    """A published manifest names files that are not there as it says."""
+    """A published manifest cannot be read, or its files are missing or differ from what it says."""
 
     exit_code = 35
 
@@ -83,7 +85,7 @@ class LakeError(DaystoneError):
 
 
 class PublishError(DaystoneError):
-    """A publish was lost to another attempt, refused or left unsettled."""
+    """A publish lost against another attempt, was refused, or had no clear result."""
 
     exit_code = 37
 
@@ -95,7 +97,7 @@ class UseCaseError(DaystoneError):
 
 
 class ModelError(DaystoneError):
-    """A model that cannot be exported, differs from what was trained, or differs from its checksum."""
+    """A model cannot be exported, differs from what was trained, or differs from its checksum."""
 
     exit_code = 39
 

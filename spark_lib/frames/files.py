@@ -1,4 +1,5 @@
-"""Parquet files by name: in, exactly those that are named; out, with the rows that the job saw."""
+"""Reads and writes Parquet files. A read takes exactly the files that are named; a write returns the rows that the job
+counted."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def read_parquet(spark: SparkSession, files: Sequence[str], schema: str, **dates: Column) -> DataFrame:
-    """The rows of named files by a DDL schema, and by name ``dates``, which may use ``_metadata``."""
+    """Read the named files with a DDL schema, and add a column for each of ``dates``, which may use ``_metadata``."""
     from pyspark.sql import functions as F
 
     if not files:
@@ -32,7 +33,7 @@ def read_parquet(spark: SparkSession, files: Sequence[str], schema: str, **dates
 def write_parquet(
     frame: DataFrame, url: str, file_rows: int, observed: Sequence[Column] = (), drop: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Write all rows below ``url``, without the columns to ``drop``, at most ``file_rows`` rows a file.
+    """Write all rows below ``url``, without the columns in ``drop`` and with at most ``file_rows`` rows in a file.
 
     Returns what the job observed: ``rows``, and each aliased aggregate of ``observed``.
     """
@@ -54,12 +55,12 @@ def remove(spark: SparkSession, url: str) -> None:
 
 
 def schema_of(frame: DataFrame) -> Schema:
-    """The manifest's schema of a frame."""
+    """The schema of a frame, as a manifest holds it."""
     return tuple((field.name, field.dataType.simpleString()) for field in frame.schema.fields)
 
 
 def columns_of(ddl: str) -> dict[str, str]:
-    """The names and types of DDL text, each type in the one spelling that manifests use (``INTEGER`` is ``int``)."""
+    """The names and types in DDL text. Each type has the one spelling that manifests use (``INTEGER`` is ``int``)."""
     from pyspark.sql.types import StructType
 
     parsed = StructType.fromDDL(ddl)
@@ -69,10 +70,10 @@ def columns_of(ddl: str) -> dict[str, str]:
 
 @contextmanager
 def unreadable_files_named() -> Iterator[None]:
-    """Around (or as a decorator of) what runs Spark jobs: a file that Spark fails to read is named, and a refusal of S3;
-    what a Python worker refused is raised in its own words.
+    """Turn a failure of Spark jobs in the block into an error that names its cause. This also works as a decorator.
 
-    Raises BadData for a file that others landed, DamagedPartition for one of the lake's own, LakeError where S3 refuses.
+    An error that a Python worker raised is raised again in its own words. Raises BadData for a file that others landed,
+    DamagedPartition for a file of the lake, and LakeError where S3 refuses.
     """
     from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException

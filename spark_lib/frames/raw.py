@@ -1,5 +1,8 @@
-"""Raw feeds as DataFrames. Every Parquet file is checked against the declared schema before Spark reads it, since Spark itself
-takes a missing column for nulls; CSV files are read by ``spark_lib.frames.delimited``, since Spark itself guesses."""
+"""Reads raw feeds as DataFrames.
+
+Every Parquet file is checked against the declared schema before Spark reads it, because Spark would take a missing
+column for nulls. CSV files are read by ``spark_lib.frames.delimited``, because Spark would guess.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +25,17 @@ if TYPE_CHECKING:
     from spark_lib.use_case import Feed
 
 _CHECKED: set[tuple[str, RawDay]] = set()  # days of Parquet whose files this process has found to fit their schema
-_TIMES = "_times"  # no key's name: the library keeps names with an underscore in front
-#: Bytes of CSV that a task reads at the least: reading is soon done, a task costs Spark 0.1 s.
+_TIMES = "_times"  # cannot be the name of a key: names that begin with an underscore are Daystone's own
+#: The least bytes of CSV for one task. Reading them is quick, and each task costs Spark 0.1 s.
 _TASK_BYTES = 2**24
 
 
 def read(spark: SparkSession, raw: RawDays, feed: Feed) -> DataFrame:
     """The declared columns of all days, and the day on which each row ``landed``.
 
-    Raises BadData for a Parquet file that is corrupt, lacks a column or has one of another type, ConfigurationError for a type
-    that CSV cannot hold. What is wrong with a CSV file is found by the jobs that read it (``unreadable_files_named``).
+    Raises BadData for a Parquet file that is corrupt, lacks a column or has a column of another type, and
+    ConfigurationError for a type that CSV cannot hold. Faults of a CSV file are found later, by the jobs that read it
+    (see ``unreadable_files_named``).
     """
     from pyspark.sql import functions as F
 
@@ -49,10 +53,10 @@ def read(spark: SparkSession, raw: RawDays, feed: Feed) -> DataFrame:
 
 
 def check(raw: RawDays, feed: Feed, frame: DataFrame, never_null: Sequence[str] = ()) -> dict[date, int]:
-    """The rows of each day of ``frame``, read from ``raw``, once every day has at least ``min_rows``, no null where
-    none may be, and each key once.
+    """Check the rows of each day of ``frame``, which was read from ``raw``, and return their number by day.
 
-    Raises BadData that names the feed, the day and what was found.
+    Every day must have at least ``min_rows`` rows, each key once, and no null in the key and in ``never_null``. Raises
+    BadData that names the feed, the day and what was found.
     """
     from pyspark.sql import functions as F
 
@@ -93,7 +97,7 @@ def _check_columns(raw: RawDays, file: str, columns: Mapping[str, str]) -> None:
 
 
 def _readable_as(kind: str) -> set[str]:
-    """The types of a file that Spark reads as a declared one without loss."""
+    """The column types that Spark reads as the declared type ``kind`` without loss."""
     wider = {"bigint": {"int", "smallint", "tinyint"}, "int": {"smallint", "tinyint"}, "double": {"float"}}
     return {kind} | wider.get(kind, set())
 
@@ -108,13 +112,13 @@ def _footer(raw: RawDays, file: str) -> dict[str, str]:
     except (pa.ArrowException, OSError) as error:
         raise _not_a(raw, file, "a Parquet file", str(error).splitlines()[0]) from error
     kinds = {field.name: _spark_name(field.type) for field in schema.to_arrow_schema()}
-    # Spark's own files may hold INT96, which is nothing but a timestamp of Spark's; Arrow takes it for one without zone.
+    # Spark may write a timestamp as INT96. Arrow would take it for a timestamp without a zone.
     leaves = map(schema.column, range(len(schema)))
     return kinds | {leaf.path: "timestamp" for leaf in leaves if leaf.physical_type == "INT96" and leaf.path in kinds}
 
 
 def _spark_name(kind: pa.DataType) -> str:
-    """The Spark SQL name of a Parquet column's type; what Spark cannot read keeps Arrow's name."""
+    """The Spark SQL name of a Parquet column's type; Arrow's name where Spark cannot read the type."""
     import pyarrow as pa
     from pyspark.errors import PySparkTypeError
     from pyspark.sql.pandas.types import from_arrow_type
@@ -137,7 +141,7 @@ def _not_a(raw: RawDays, file: str, wanted: str, found: str) -> BadData:
 
 @dataclass(frozen=True)
 class _CsvJob:
-    """What a task that reads CSV is told."""
+    """All that a task needs to read CSV files."""
 
     feed: RawFeed
     columns: Mapping[str, str]
@@ -175,7 +179,8 @@ def _reading(job: _CsvJob) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.R
 
 
 def _shares(raw: RawDays, cores: int) -> list[list[tuple[str, date]]]:
-    """The files with the days on which they landed, in as many shares of equal bytes as there are cores, or fewer."""
+    """Divide the files, each with its landing day, into shares of about equal bytes: at most one share for each
+    core."""
     share_bytes = max(_TASK_BYTES, -(-raw.size // cores))
     shares: list[list[tuple[str, date]]] = [[]]
     size = 0.0

@@ -3,7 +3,7 @@
     spark_lib.read(spark, "lake", "credit_risk", "predictions", date(2026, 3, 1))
     spark_lib.read_pandas("lake", "credit_risk", "predictions", date(2026, 3, 1), date(2026, 3, 7))
 
-Each gives exactly the rows that manifests name, whatever else lies in a directory.
+Each returns exactly the rows that manifests name. Other files in a directory are ignored.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ def read(
 ) -> DataFrame:
     """Rows of every day of ``[first, last]`` (one day without ``last``), with their ``date`` as the last column.
 
-    ``use_case`` is its short name or ``module:Class``; ``section`` names a group of files where a dataset has them
-    (``train``, ``validation/unbalanced``). Raises NotPublished where a day is missing, DamagedPartition where one is
-    not whole, LakeError where the days' schemas differ.
+    ``use_case`` is a short name or ``module:Class``. ``section`` names a group of files where a dataset has them
+    (``train``, ``validation/unbalanced``). Raises NotPublished where a day is missing, DamagedPartition where a day is
+    not whole, and LakeError where the days' schemas differ.
     """
     return read_partitions(spark, _lake(root, use_case).require(dataset, first, last), section)
 
@@ -43,14 +43,14 @@ def read(
 def read_arrow(
     root: str, use_case: str, dataset: str, first: date, last: date | None = None, section: str = ""
 ) -> pa.Table:
-    """As ``read``, without Spark: an Arrow table."""
+    """Like ``read``, but without Spark. Returns an Arrow table."""
     return tables.read_arrow(_lake(root, use_case), dataset, first, last, section)
 
 
 def read_pandas(
     root: str, use_case: str, dataset: str, first: date, last: date | None = None, section: str = ""
 ) -> pd.DataFrame:
-    """As ``read``, without Spark: a pandas frame."""
+    """Like ``read``, but without Spark. Returns a pandas frame."""
     return tables.read_pandas(_lake(root, use_case), dataset, first, last, section)
 
 

@@ -1,4 +1,4 @@
-"""The lake: partitions published by manifests, on any store. Free of Spark, Luigi and the stages."""
+"""The lake: partitions published by manifests, on any store. Nothing here imports Spark, Luigi or the stages."""
 
 from spark_lib.lake.attempt import Attempt, Documents, Resolved, Rows, resolved
 from spark_lib.lake.feeds import landed

@@ -1,10 +1,10 @@
-"""An attempt: one process's try at building one day of a dataset, or many, each published by one conditional put.
+"""An attempt is one process's try to build one day of a dataset, or many. Each day is published by one conditional put.
 
     with lake_attempt as attempt:
         written = write_files_below(attempt.destination)
         attempt.commit(written)
 
-What an attempt writes lies in a ``run=`` directory that no other attempt ever writes, and is invisible until its
+What an attempt writes lies in a ``run=`` directory that no other attempt ever writes to. It is invisible until its
 manifest names it.
 """
 
@@ -32,15 +32,16 @@ logger = logging.getLogger("daystone.lake")
 
 _SETTLE_SECONDS = 60.0
 _LONGEST_PAUSE_SECONDS = 5.0
-#: Of a local file all bytes are read, of one on S3 the footer, which is two requests.
+#: Files that are looked at together. A local file is read whole. Of a file on S3 the footer is read, by two requests.
 _FILES_AT_ONCE = 8
 _PROBED: set[str] = set()
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Parquet files that a job wrote: the rows that it observed by section, their schema, and figures about them. Where the
-    job says which ``files`` of the run it wrote, any other there is nobody's."""
+    """Parquet files that a job wrote: the rows that it ``observed`` by section, their ``schema``, and ``metrics``
+    about them. ``files`` are the files of the run that the job wrote, where it names them; any other file there is
+    ignored."""
 
     observed: Mapping[str, int]
     schema: Schema
@@ -50,7 +51,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Documents:
-    """Small files, written by ``Attempt.commit`` itself: name to content."""
+    """Small files, by name and content. ``Attempt.commit`` writes them itself."""
 
     files: Mapping[str, bytes]
     metrics: Mapping[str, Any] = field(default_factory=dict)
@@ -66,13 +67,13 @@ class Resolved(Protocol):
     def input(self) -> Input: ...
 
     def verify(self) -> None:
-        """Raise BadData where it is no longer what it was."""
+        """Raise BadData where the input has changed since then."""
 
 
 class Attempt:
-    """One attempt at ``days`` of ``dataset``. It holds the run id, and settles who published.
+    """One attempt at ``days`` of ``dataset``. It has the run id, and finds out whose run was published.
 
-    ``rebuild`` swaps the manifest that is there now for the new run's; without it the first publisher wins.
+    With ``rebuild`` the new manifest takes the place of the one that is there now. Without it the first publisher wins.
     Raises LakeError when opened on a place that cannot hold a lake.
     """
 
@@ -109,7 +110,7 @@ class Attempt:
 
     @property
     def destination(self) -> str:
-        """The url below which the job writes: the run's directory, or for many days a place partitioned by
+        """The url below which the job writes. It is the run's directory, or for many days a place partitioned by
         ``partition_by``."""
         return self._staging.url if self._staging else self._store.url(self.prefix(self.days[0]))
 
@@ -125,8 +126,9 @@ class Attempt:
     def commit(self, written: Written | Mapping[date, Written]) -> dict[date, Manifest]:
         """Publish what was written, a day at a time, and return the manifest that now stands for each day.
 
-        Another attempt's, where that was faster: what this one wrote is then discarded. Raises BadData where files
-        and observed rows differ or a raw input changed meanwhile, PublishError where a put stayed unsettled.
+        Where another attempt was faster, that is its manifest, and what this one wrote is discarded. Raises BadData
+        where files and observed rows differ, or where a raw input has changed meanwhile. Raises PublishError where a
+        put stayed unsettled.
         """
         by_day = written if isinstance(written, Mapping) else {self.days[0]: written}
         if sorted(by_day) != sorted(self.days):
@@ -162,8 +164,8 @@ class Attempt:
         return self._publish(day, manifest)
 
     def _listed(self, day: date, written: Written) -> list[Entry]:
-        """The run's files of a day: those that the writer named; where it named none, all but hidden ones (Hadoop's
-        checksums, what a task that was given up left in ``_temporary``), which are nobody's rows."""
+        """The run's files of a day: those that the writer named. Where it named none, they are all files except hidden
+        ones, which hold no rows (Hadoop's checksums, and what an abandoned task left in ``_temporary``)."""
         start = len(self.prefix(day)) + 1
         found = self._store.list(self.prefix(day))
         if written.files is not None:
@@ -175,7 +177,7 @@ class Attempt:
         if isinstance(written, Documents):
             body = written.files[path.partition("/")[2]]
             kind, _, value = self._store.checksum(entry).partition(":")
-            etag = value if kind == "etag" else ""  # so that a listing tells an altered document, as it does rows
+            etag = value if kind == "etag" else ""  # so a listing shows an altered document, as it does for rows
             return File(path, len(body), f"sha256:{hashlib.sha256(body).hexdigest()}", etag=etag)
         section = path.partition("/")[2].rpartition("/")[0]
         rows, footer = self._footer(entry)
@@ -210,7 +212,7 @@ class Attempt:
             )
 
     def _check_still_valid(self, day: date, written: Written, listed: list[Entry]) -> None:
-        """Right before the put: the time is not up, inputs and files are what they were."""
+        """Check, right before the put, that the time is not up, and that inputs and files have not changed."""
         if time.monotonic() - self._began > self._max_seconds:
             raise PublishError(
                 f"{self.dataset} of {day}",
@@ -233,7 +235,8 @@ class Attempt:
             )
 
     def _check_inputs_stand(self, day: date) -> None:
-        """A rebuild takes the place of what may have been built from newer inputs than its own."""
+        """Check that newer runs of the inputs were not published meanwhile. A rebuild must not replace what may have
+        been built from newer inputs than its own."""
         for given in self._inputs:
             if not isinstance(given, Input):
                 continue
@@ -251,8 +254,8 @@ class Attempt:
     def _publish(self, day: date, manifest: Manifest) -> Manifest:
         """Put the manifest, and return the one that stands for the day from now on.
 
-        Another run's, where that was published first; a rebuild from other inputs, settings or code starts again from
-        that one, once.
+        That is another run's manifest where that run was published first. A rebuild from other inputs, settings or code
+        then tries once more, to replace that manifest.
         """
         key = f"{self.lake.prefix(self.dataset, day)}/{manifests.NAME}"
         body = manifest.to_json()
@@ -277,11 +280,11 @@ class Attempt:
         )
 
     def _put(self, key: str, body: bytes, expected: str | None) -> tuple[bytes, str]:
-        """Put ``body`` in place of the object with the etag ``expected`` (None: of nothing), and return what is there:
-        that body, or what another put there before, with its etag.
+        """Put ``body`` in place of the object with the etag ``expected`` (None: where there is no object). Return what
+        is there with its etag: that body, or what another put there before.
 
-        Only a plain success is believed. Any other answer, a refusal too, may come from a client that retried after
-        its own success, so that reading back decides, and an object that has not changed means the same put again.
+        Only a plain success is believed. Any other answer, even a refusal, may come from a client that repeated a put
+        after its own success. So the object is read back. Where it has not changed, the same put is sent again.
         """
         deadline = time.monotonic() + _SETTLE_SECONDS
         pause = 0.01
@@ -296,7 +299,7 @@ class Attempt:
                 logger.info("%s: %s; reading it back", self._store.url(key), type(answer).__name__)
             there = self._store.read(key)
             if there is None:
-                expected = None  # for a rebuild: somebody removed the manifest, and this is a first publish now
+                expected = None  # for a rebuild: the manifest was removed, so this is a first publish now
             elif there[1] != expected:
                 return there
             if time.monotonic() > deadline:

@@ -1,5 +1,8 @@
-"""The footer of a Parquet file: where its pages are and how they are to be read. Pages have checksums of the format's own, the
-footer has none: with a bit of it flipped, other numbers are read and nothing says so. A manifest keeps its SHA-256."""
+"""The footer of a Parquet file says where its pages are and how to read them.
+
+The format has checksums for pages, but none for the footer. With one flipped bit in the footer, other numbers are read
+without any error. So a manifest has the SHA-256 of each footer.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,8 @@ _END = 4 + len(_MAGIC)
 
 
 def read(file: Any) -> bytes:
-    """The footer of an open, seekable file, with its length and the mark at its end. Raises pyarrow.ArrowInvalid where there is
-    none."""
+    """The footer of an open, seekable file, with its length and the mark at its end. Raises pyarrow.ArrowInvalid where
+    there is none."""
     import pyarrow.parquet as pq
 
     file.seek(0, io.SEEK_END)
@@ -38,7 +41,7 @@ def checksum(footer: bytes) -> str:
 
 
 def parsed(footer: bytes) -> pq.FileMetaData:
-    """What a footer says. Raises pyarrow.ArrowException where that is nothing."""
+    """The metadata in a footer. Raises pyarrow.ArrowException where it cannot be read."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,7 +1,9 @@
-"""What lies in the lake and belongs to no partition: runs that were superseded or abandoned, what crashed jobs left
-beside them, and unfinished uploads. All that decides is read from the store: manifests, and times by its own clock.
+"""Finds and removes what lies in the lake but belongs to no partition: runs that were superseded or abandoned, what
+crashed jobs left beside them, and unfinished uploads. Only what the store says counts: manifests, and times by its own
+clock.
 
-An attempt that is older than ``max_attempt_hours`` refuses to publish: what has not changed for twice as long is nobody's.
+An attempt that is older than ``max_attempt_hours`` refuses to publish. So a file that has not changed for twice as long
+is not needed.
 """
 
 from __future__ import annotations
@@ -31,8 +33,8 @@ class Why(Enum):
 
 @dataclass
 class Garbage:
-    """``entries`` and ``uploads`` that nobody needs, at or below ``key``; ``since`` (POSIX seconds of the store's clock) is
-    when they stopped being needed, or were last written."""
+    """``entries`` and ``uploads`` that nobody needs, at or below ``key``. ``since`` (POSIX seconds of the store's
+    clock) is when they stopped being needed, or were last written."""
 
     key: str
     entries: list[Entry] = field(default_factory=list)
@@ -42,7 +44,7 @@ class Garbage:
 
     @property
     def size(self) -> int:
-        """Bytes, without those of unfinished uploads, which no listing tells."""
+        """Bytes of the entries. Those of unfinished uploads are unknown, because no listing has them."""
         return sum(entry.size for entry in self.entries)
 
     @property
@@ -52,16 +54,16 @@ class Garbage:
 
 
 def find(lake: Lake, dataset: str, older_than: float, keep: Collection[Kept] = ()) -> list[Garbage]:
-    """The garbage of a dataset that has been so for more than ``older_than`` seconds.
+    """The parts of a dataset that have been garbage for more than ``older_than`` seconds.
 
-    Raises DamagedPartition for a manifest that cannot be read: which run is published is not known then.
+    Raises DamagedPartition for a manifest that cannot be read, because it is then not known which run is published.
     """
     now = lake.store.now()
     return [garbage for garbage in _all(lake, dataset, keep) if now - garbage.since > older_than]
 
 
 def find_probes(lake: Lake, older_than: float) -> list[Garbage]:
-    """What probes of the store have left at the root of the lake, older than so many seconds."""
+    """What probes of the store have left at the root of the lake, where it is older than ``older_than`` seconds."""
     now = lake.store.now()
     entries = lake.store.list("", ".probe-", ".probe-~")
     return [Garbage(each.key, [each], since=each.modified) for each in entries if now - each.modified > older_than]
@@ -110,7 +112,7 @@ def _all(lake: Lake, dataset: str, keep: Collection[Kept]) -> Iterator[Garbage]:
 
 
 def _judge(garbage: Garbage, run: str, manifest: Manifest | None, listed: Entry | None) -> None:
-    """Say what a run is to its day, and leave out of it what the manifest names."""
+    """Say why a run is garbage, and take out of ``garbage`` the files that the day's manifest names."""
     if manifest is None or listed is None:
         garbage.why = Why.ABANDONED
     elif manifest.run == run:
@@ -123,8 +125,9 @@ def _judge(garbage: Garbage, run: str, manifest: Manifest | None, listed: Entry 
 
 
 _DAY = re.compile(r"date=(\d{4}-\d\d-\d\d)", re.ASCII)
-#: What is judged as one, relative to the dataset: a run; what a swap of a manifest left beside it; the directory of a job
-#: of many days; what committers leave at a dataset's root. (Not a lock: another process may be about to take it.)
+#: The paths that are judged as one, relative to the dataset: a run; what a swap of a manifest left beside it; the
+#: directory of a job of many days; what committers leave at a dataset's root. A lock is not among them, because another
+#: process may be about to take it.
 _GROUP = re.compile(
     rf"date=\d{{4}}-\d\d-\d\d/(run=[0-9a-f]{{16}}(?=/)|\.{manifests.NAME}-[0-9a-f]{{16}}$)"
     r"|\.staging/[^/]+(?=/)|__magic[^/]*(?=/)|_temporary(?=/)|\.spark-staging-[^/]*(?=/)",

@@ -3,7 +3,7 @@
     {root}/{use_case}/{dataset}/date=2026-11-20/run=<64 random bits>/part-*.parquet
     {root}/{use_case}/{dataset}/date=2026-11-20/_SUCCESS
 
-Only manifests are believed: what else lies in a directory does not exist for a reader.
+Readers believe only manifests. Whatever else lies in a directory does not exist for them.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class Partition:
     manifest: Manifest
 
     def files(self, section: str | None = None) -> list[str]:
-        """The urls of the partition's files, or of one section's: exactly these are its rows.
+        """The urls of the partition's files, or of one section's files. Exactly these hold its rows.
 
-        Raises LakeError for a section that the partition has not.
+        Raises LakeError for a section that the partition does not have.
         """
         found = self.manifest.files if section is None else self.section(section)
         return [self.store.url(f"{self.prefix}/{file.path}") for file in found]
@@ -50,7 +50,7 @@ class Partition:
         return sum(file.size for file in self.manifest.files)
 
     def section(self, name: str) -> list[File]:
-        """The files of a section. Raises LakeError for one that the partition has not."""
+        """The files of a section. Raises LakeError for a section that the partition does not have."""
         if name not in self.manifest.sections:
             there = ", ".join(repr(section) for section in self.manifest.sections)
             raise LakeError(
@@ -62,15 +62,15 @@ class Partition:
         return [file for file in self.manifest.files if file.section == name]
 
     def verify(self) -> tuple[list[DamagedPartition], int]:
-        """Read every file and hold its content against its checksum: the damaged ones, and how many files there are of
-        which cannot be checked, because the store keeps no checksum of them."""
+        """Read every file and compare its content with its checksum. Returns the damaged files, and how many files
+        cannot be checked because the store has no checksum of their content."""
         found, unverifiable = [], 0
         for file in self.manifest.files:
             key = f"{self.prefix}/{file.path}"
             try:
                 there = self.store.content_checksum(key, file.checksum)
             except DamagedPartition as error:
-                there = error.found  # a store that keeps checksums of its own
+                there = error.found  # the store has checksums of its own, and found the damage
             unverifiable += not there
             if there and there != file.checksum:
                 where = f"{self.dataset} of {self.date}: {self.store.url(key)}"
@@ -78,8 +78,8 @@ class Partition:
         return found, unverifiable
 
     def document(self, name: str) -> bytes:
-        """A document of the run, its checksum verified. Raises DamagedPartition where it differs, LakeError where the
-        run has none of that name."""
+        """A document of the run, its checksum verified. Raises DamagedPartition where the checksum differs, and
+        LakeError where the run has no document of that name."""
         path = f"run={self.manifest.run}/{name}"
         for file in self.manifest.files:
             if file.path == path:
@@ -110,11 +110,12 @@ class Lake:
         return f"{self.use_case}/{dataset}/date={day}"
 
     def is_published(self, dataset: str, day: date) -> bool:
-        """Whether the day is there and whole. Raises DamagedPartition where it is there and not whole."""
+        """Whether the day is there and whole. Raises DamagedPartition where it is there but not whole."""
         return day in self.require_whole(self.find(dataset, day, day))
 
     def find(self, dataset: str, first: date, last: date) -> dict[date, Partition | DamagedPartition]:
-        """The published days of ``[first, last]``, by one listing bounded to them; a damaged one as its error."""
+        """The published days of ``[first, last]``, by one listing bounded to them. A damaged day has its error in place
+        of the partition."""
         found: dict[date, Partition | DamagedPartition] = {}
         entries = self.store.list(f"{self.use_case}/{dataset}", f"date={first}", f"date={last}")
         for day, listed in _by_day(entries, f"{self.use_case}/{dataset}/"):
@@ -124,7 +125,8 @@ class Lake:
         return found
 
     def published_run(self, dataset: str, day: date) -> str:
-        """The run that the day's manifest names, whole or damaged; empty where there is no manifest that can be read."""
+        """The run that the day's manifest names, whether it is whole or damaged. Empty where there is no manifest that
+        can be read."""
         content = self.store.read(f"{self.prefix(dataset, day)}/{manifests.NAME}")
         try:
             return manifests.parse(content[0], "").run if content else ""
@@ -138,7 +140,8 @@ class Lake:
         return max(published, default=None)
 
     def require(self, dataset: str, first: date, last: date | None = None) -> list[Partition]:
-        """Every day of ``[first, last]``. Raises NotPublished for a missing one, DamagedPartition for a damaged."""
+        """Every day of ``[first, last]``. Raises NotPublished for a missing day, and DamagedPartition for a damaged
+        one."""
         last = last or first
         if last < first:
             raise LakeError(
@@ -177,7 +180,8 @@ class Lake:
                 return Partition(self.store, dataset, day, prefix, manifest)
             if etag == judged:
                 return damage
-            # A rebuild that swapped the manifest after the listing looks like damage: one more look tells them apart.
+            # A rebuild that swapped the manifest after the listing looks like damage. A second listing tells the two
+            # apart.
             judged, listed = etag, {entry.key: entry for entry in self.store.list(prefix)}
         return None
 
@@ -190,7 +194,7 @@ class Lake:
 
     def manifest(self, entry: Entry) -> Manifest | None:
         """The manifest that was listed as ``entry``, or the one in its place now; None where it is gone. Raises
-        DamagedPartition for what is none."""
+        DamagedPartition where the object is not a manifest."""
         return self._read_manifest(entry)[0]
 
     def _read_manifest(self, entry: Entry) -> tuple[Manifest | None, str]:
@@ -226,7 +230,8 @@ def damaged(where: str, wanted: str, found: str) -> DamagedPartition:
 
 
 def unreadable(where: str, error: Exception) -> DamagedPartition:
-    """A file of rows that Arrow cannot read: the last line of its message says what was read, those before it where."""
+    """The error for a file of rows that Arrow cannot read. The last line of Arrow's message says what is wrong, the
+    lines before it say where."""
     lines = str(error).splitlines() or [type(error).__name__]
     return damaged(where, "a Parquet file that can be read", lines[-1].rstrip("."))
 
@@ -244,7 +249,7 @@ def some(found: Iterable[date], at_most: int = 5) -> str:
 
 
 def common_schema(partitions: list[Partition]) -> Schema:
-    """The schema that all share. Raises LakeError naming two days that differ."""
+    """The schema that all partitions share. Raises LakeError that names two days that differ."""
     first = partitions[0]
     for other in partitions[1:]:
         if other.manifest.schema != first.manifest.schema:

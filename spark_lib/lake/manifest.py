@@ -11,7 +11,8 @@ from typing import Any
 
 from spark_lib.errors import DamagedPartition, LakeError
 
-#: Raised only where a reader of the number before would be wrong: fields that it does not know it ignores.
+#: Raise this number only where a reader of the format before would go wrong. A reader ignores fields that it does not
+#: know.
 FORMAT = 1
 NAME = "_SUCCESS"
 
@@ -21,9 +22,9 @@ Schema = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class File:
-    """A file of a run: ``path`` relative to the partition, ``size`` in bytes, ``rows`` from its footer (None for a
-    document), ``etag`` of a document whose store's listings bring one that depends on its content, ``footer``, the checksum
-    of a Parquet file's footer."""
+    """A file of a run: its ``path`` relative to the partition, its ``size`` in bytes, and its ``rows`` by its footer
+    (None for a document). ``etag`` is that of a document, where the store's listings have one that depends on the
+    content. ``footer`` is the checksum of a Parquet file's footer."""
 
     path: str
     size: int
@@ -36,8 +37,8 @@ class File:
 
 @dataclass(frozen=True)
 class Input:
-    """What a run was built from: a dataset or a feed over days, and the identity of each day (a run id of the lake,
-    a fingerprint of a raw listing)."""
+    """What a run was built from: a dataset or a feed over days, and the identity of each day. That is a run id of the
+    lake, or a fingerprint of a raw listing."""
 
     name: str
     first: date
@@ -50,7 +51,7 @@ class Manifest:
     run: str
     stage: str
     files: tuple[File, ...]
-    #: The groups of files that a run of rows has, also those without a row; none for documents.
+    #: The groups of files that a run of rows has, also those without a row. Documents have none.
     sections: tuple[str, ...] = ()
     schema: Schema = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -69,7 +70,8 @@ class Manifest:
         return _work(self) == _work(other)
 
     def to_json(self) -> bytes:
-        """Raises ValueError for a NaN or an infinity among settings or metrics, which JSON has not."""
+        """The manifest as JSON. Raises ValueError for a NaN or an infinity among settings or metrics, which JSON cannot
+        hold."""
         document = asdict(self)
         document["inputs"] = [{**asdict(i), "first": str(i.first), "last": str(i.last)} for i in self.inputs]
         document |= {"format": FORMAT, "schema_hash": schema_hash(self.schema)}
@@ -77,8 +79,8 @@ class Manifest:
 
 
 def parse(body: bytes, where: str) -> Manifest:
-    """The manifest in ``body``, without the fields that this version does not know. Raises DamagedPartition, naming ``where``,
-    for what is none, and LakeError for one of a later format."""
+    """The manifest in ``body``, without the fields that this version does not know. Raises DamagedPartition, naming
+    ``where``, for a body that is not a manifest, and LakeError for one of a later format."""
     try:
         document = json.loads(body)
         found = document["format"]
@@ -111,13 +113,14 @@ def parse(body: bytes, where: str) -> Manifest:
 
 
 def _known(kind: type, document: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that a type has."""
+    """The fields of ``document`` that a type has."""
     names = [one.name for one in fields(kind)]
     return {name: document[name] for name in names if name in document}
 
 
 def _work(manifest: Manifest) -> tuple[Any, Any, Any]:
-    """What decides a result, as JSON has it: of a run that was read back, tuples have become lists."""
+    """What decides a result, in the form of JSON. A run that was read back has lists where a new one has tuples; as
+    JSON the two are alike."""
     document = json.loads(manifest.to_json())
     return document["inputs"], document["settings"], document["code"]
 

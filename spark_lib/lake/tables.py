@@ -1,4 +1,4 @@
-"""Reading the lake without Spark: the rows that manifests name, as Arrow tables and pandas frames."""
+"""Reads the lake without Spark: the rows that manifests name, as Arrow tables and pandas frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fits a calibration on rows that were neither trained nor judged on."""
+"""Fits a calibration on rows that are used neither to train the model nor to judge it."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from spark_lib.learning.options import DRAWN_AT_RANDOM
 from spark_lib.models.calibration import NONE, Calibration, apply, log_odds
 from spark_lib.problems.metrics import Scored, by_score
 
-#: Those that need scores of rows of their own.
+#: The kinds that are fitted to scores, and so need rows of their own.
 FITTED = ("platt", "isotonic")
 
 
 def kind(choice: str, balancing: str) -> str:
-    """The kind that ``[training] calibration`` asks for: ``auto`` is the exact one where the training rows of each class were
-    drawn at random, else Platt's."""
+    """The kind that ``[training] calibration`` asks for. ``auto`` is the exact correction where the training rows of
+    each class were drawn at random, and Platt's curve elsewhere."""
     if choice != "auto":
         return choice
     return "prior" if balancing in DRAWN_AT_RANDOM else "platt"
 
 
 def fitted(kind: str, found: Scored, natural: Mapping[str, float], trained: Mapping[str, float]) -> Calibration:
-    """The calibration of that kind. ``found`` are the scores of the calibration split, ``natural`` and ``trained`` what the
-    ``positive`` and ``negative`` rows of the training split weigh before and after balancing."""
+    """The calibration of that kind. ``found`` are the scores of the calibration split. ``natural`` and ``trained`` say
+    what the ``positive`` and ``negative`` rows of the training split weigh before and after balancing."""
     if kind == "prior":
         return prior(natural, trained)
     if kind == "platt":
@@ -40,8 +40,9 @@ def prior(natural: Mapping[str, float], trained: Mapping[str, float]) -> Calibra
 
 
 def platt(found: Scored) -> Calibration:
-    """A logistic curve on the log-odds of the score, ``slope`` and ``intercept``, of greatest likelihood on targets that
-    leave room for doubt (Platt 1999, section 2.2: (P + 1) / (P + 2) for positives, 1 / (N + 2) for negatives).
+    """A logistic curve on the log-odds of the score, ``slope`` and ``intercept``. It has the greatest likelihood on
+    targets that leave room for doubt (Platt 1999, section 2.2: (P + 1) / (P + 2) for positives, 1 / (N + 2) for
+    negatives).
 
     A model that ranks the wrong way round is not turned over: its slope is 0, and everybody gets the prevalence.
     """
@@ -63,11 +64,11 @@ def platt(found: Scored) -> Calibration:
 
 
 def isotonic(found: Scored) -> Calibration:
-    """The rising step curve of least squares (Zadrozny and Elkan 2002, by scikit-learn), linear between its points ``x``,
-    ``y`` and level beyond them.
+    """The rising step curve of least squares (Zadrozny and Elkan 2002, by scikit-learn), linear between its points
+    ``x``, ``y`` and level beyond them.
 
-    A made-up positive at score 0 and a negative at score 1 leave room for doubt: without them the ends of the curve are 0 and
-    1, however few rows are there, and a certainty that is wrong costs an infinite log loss.
+    A made-up positive at score 0 and a made-up negative at score 1 leave room for doubt. Without them the ends of the
+    curve are 0 and 1, however few rows are there, and a wrong certainty costs an infinite log loss.
     """
     from sklearn.isotonic import IsotonicRegression
 
@@ -80,7 +81,7 @@ def isotonic(found: Scored) -> Calibration:
 
 
 def calibrated(calibration: Calibration, found: Scored) -> Scored:
-    """The same rows by their probabilities; scores that get the same one are counted as one."""
+    """The same rows by their probabilities. Scores that get the same probability are counted as one."""
     probabilities = apply(calibration, found.scores)
     by = found.grouped
     if by is None:

@@ -1,5 +1,5 @@
-"""Estimators of two kinds behind one face: Spark ML's, which never bring a row to the driver, and scikit-learn's, which are
-fitted there and scored where the rows are."""
+"""Fits estimators of two kinds behind one interface. Those of Spark ML never bring a row to the driver. Those of
+scikit-learn are fitted on the driver, and score where the rows are."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 PARITY_ROWS = 10_000
-#: The column of scores, named so that no feature is.
+#: The column of scores. No feature can have this name.
 SCORE = "_score"
 #: Spark's transformers that keep each feature in its place, so that what a model says of a place is about that feature.
 _KEEP_PLACES = ("StandardScalerModel", "MinMaxScalerModel", "MaxAbsScalerModel")
@@ -32,9 +32,11 @@ _KEEP_PLACES = ("StandardScalerModel", "MinMaxScalerModel", "MaxAbsScalerModel")
 def fit(
     estimator: Any, rows: DataFrame, features: Mapping[str, Feature], use_weights: bool
 ) -> SparkModel | SklearnModel:
-    """The estimator fitted to ``rows``: the float ``features`` by name and as the vector ``features``, ``label`` and weight,
-    in the order of their key. Raises ModelError for an estimator that ONNX cannot carry, and for one that takes no
-    weights where they are wanted."""
+    """Fit the estimator to ``rows``: the float ``features`` by name and as the vector ``features``, the ``label`` and
+    the weight, in the order of their key.
+
+    Raises ModelError for an estimator that ONNX cannot carry, and for one that takes no weights where they are wanted.
+    """
     from pyspark.ml import Estimator
 
     export.check_estimator(estimator)
@@ -56,7 +58,7 @@ class SparkModel:
         export.check(self.fitted, len(self.features))
 
     def scored(self, rows: DataFrame) -> DataFrame:
-        """``rows`` with ``SCORE``, the positive class's, uncalibrated."""
+        """Add ``SCORE`` to ``rows``: the uncalibrated probability of the positive class."""
         from pyspark.ml.functions import vector_to_array
         from pyspark.sql import functions as F
 
@@ -64,7 +66,8 @@ class SparkModel:
         return found.withColumn(SCORE, vector_to_array(F.col("probability"), "float64")[1])
 
     def export(self, rows: DataFrame, key: str, scratch: str) -> bytes:
-        """The model as ONNX, once its scores of ``rows`` were compared with Spark's. Of many rows, an evenly drawn sample is compared."""
+        """The model as ONNX, after its scores of ``rows`` were compared with Spark's on at most 10,000 rows, sampled
+        evenly. Raises ModelError where they differ."""
         path = spark_path(scratch)
         spark = rows.sparkSession
         try:
@@ -77,8 +80,8 @@ class SparkModel:
 
     @property
     def importance(self) -> dict[str, float]:
-        """What each feature contributes, adding up to 1: a forest's impurity decrease, or the size of a coefficient on the
-        scale that the last stage sees. Empty where the model does not say it feature by feature."""
+        """What each feature contributes, adding up to 1: the decrease of impurity in a forest, or the size of a
+        coefficient on the scale that the last stage sees. Empty where the model does not give it feature by feature."""
         *before, last = getattr(self.fitted, "stages", [self.fitted])
         found = getattr(last, "featureImportances", None)
         if found is None:
@@ -100,19 +103,20 @@ class SklearnModel:
         return export.export_sklearn(self.fitted, len(self.features))
 
     def scored(self, rows: DataFrame) -> DataFrame:
-        """``rows`` with ``SCORE``, the positive class's, uncalibrated."""
+        """Add ``SCORE`` to ``rows``: the uncalibrated probability of the positive class."""
         others = [name for name in rows.columns if name not in self.features and name != "features"]
         return scored_by(self.exported, rows.drop("features"), others, self.features, name=SCORE)
 
     def export(self, rows: DataFrame, key: str, scratch: str) -> bytes:
-        """The model as ONNX, once its scores of ``rows`` were compared with scikit-learn's. Of many rows, an evenly drawn sample is compared."""
+        """The model as ONNX, after its scores of ``rows`` were compared with scikit-learn's on at most 10,000 rows,
+        sampled evenly. Raises ModelError where they differ."""
         sample = matrix.from_arrow(_sample(rows, key).select(*self.features).toArrow(), self.features)
         check_parity(self.exported, sample, self.fitted.predict_proba(sample)[:, 1])
         return self.exported
 
     @property
     def importance(self) -> dict[str, float]:
-        """What each feature contributes, adding up to 1, as the last step says it; empty where it does not."""
+        """What each feature contributes, adding up to 1, as the last step gives it; empty where it gives none."""
         last = _last(self.fitted)
         found = getattr(last, "feature_importances_", getattr(last, "coef_", None))
         return _shares(None if found is None else np.ravel(found), self.features)

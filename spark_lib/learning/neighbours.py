@@ -1,5 +1,8 @@
-"""Nearest neighbours: exact by scikit-learn, and approximate by faiss where that would take too long. On one thread, a few
-thousand rows at a time: answers depend on the points alone. Each library is imported where it searches."""
+"""Finds nearest neighbours: exactly with scikit-learn, and approximately with faiss where that would take too long.
+
+The search runs on one thread and for a few thousand rows at a time, so that the answers depend on the points alone.
+Each library is imported only where it searches.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,19 @@ from collections.abc import Callable
 
 import numpy as np
 
-#: Rows up to which neighbours are exact: two cores need 3 minutes for so many of 20 columns, and four times that for twice.
+#: Up to this number of rows neighbours are exact. For this many rows of 20 columns two cores need 3 minutes, and four
+#: times as long for twice as many rows.
 EXACT_UP_TO = 200_000
-#: Of the 4 sqrt(points) lists of an approximate search, those that each row looks through.
+#: An approximate search divides the points into 4 sqrt(points) lists. Each row looks through this many of them.
 PROBES = 64
-_TRAINING_POINTS = 64  # for each list
+_TRAINING_POINTS = 64  # points for each list
 
 Search = Callable[[np.ndarray], np.ndarray]
 
 
 def nearest(points: np.ndarray, k: int, exact_up_to: int) -> Search:
-    """The search for the ``k`` nearest of points float32 [n, d], other than itself, of each of some rows [m]: [m, k]."""
+    """A search among ``points``, float32 [n, d]. For the numbers [m] of some rows it returns the numbers [m, k] of the
+    ``k`` other points that are nearest to each row. Up to ``exact_up_to`` points it is exact."""
     from threadpoolctl import threadpool_limits
 
     search = _exact(points, k + 1) if len(points) <= exact_up_to else _approximate(points, k + 1)
@@ -48,7 +53,7 @@ def _approximate(points: np.ndarray, k: int) -> Search:
     quantizer = faiss.IndexFlatL2(points.shape[1])
     index = faiss.IndexIVFFlat(quantizer, points.shape[1], lists)
     sample = np.random.default_rng(0).choice(len(points), min(len(points), lists * _TRAINING_POINTS), replace=False)
-    with threadpool_limits(1):  # only counts for libraries that are loaded, as faiss is by now
+    with threadpool_limits(1):  # limits only libraries that are loaded, as faiss is by now
         index.train(points[np.sort(sample)])
         index.add(points)
     index.nprobe = PROBES

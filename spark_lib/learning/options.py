@@ -1,5 +1,5 @@
-"""What may be chosen in ``[training]``: here, and not where it is done, so that checking a configuration imports neither
-Spark nor numpy."""
+"""The values that may be chosen in ``[training]``. They are in a module of their own, so that checking a configuration
+imports neither Spark nor numpy."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from spark_lib.models.card import CALIBRATIONS
 
 SPLITS = ("entity", "time")
 BALANCING = ("none", "class_weight", "undersample", "oversample", "smote")
-#: Those that draw whole rows at random within each class, which is what the exact correction of the prior undoes.
+#: The strategies that draw whole rows at random within each class. The exact correction of the prior undoes just that.
 DRAWN_AT_RANDOM = ("undersample", "oversample")
 #: ``auto`` is ``prior`` where rows were drawn at random, else ``platt``.
 CALIBRATION = ("auto", *CALIBRATIONS)
-#: What a column with one value, or none, in all training rows is. ``auto``: a warning, and a rejection where it has none, and
-#: had some in the training before.
+#: What to do with a column that has one value, or none, in all training rows. ``auto`` rejects a model for a column
+#: without a value, unless it had none in the training before either. ``auto`` warns about all others.
 CONSTANT_COLUMNS = ("auto", "warn", "reject")
 
 

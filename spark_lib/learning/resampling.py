@@ -1,5 +1,5 @@
-"""A training split whose classes have the ratio that is wanted: five strategies, each the same rows for the same seed,
-however they are partitioned."""
+"""Brings the classes of a training split to the wanted ratio. There are five strategies. Each gives the same rows for
+the same seed, however the rows are partitioned."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from spark_lib.use_case import UseCase
 
-#: The column of weights, named so that no feature is.
+#: The column of weights. No feature can have this name.
 WEIGHT = "_weight"
-_DIGITS = 3  # hexadecimal, of a digest: 4,096 places
+_DIGITS = 3  # hexadecimal digits of a digest that are counted: 4,096 places
 #: Weights are whole multiples of one over this, so that their sums are exact in any order.
 _WEIGHTS = 2**10
 LABELS = {"negative": 0, "positive": 1}
@@ -24,7 +24,7 @@ LABELS = {"negative": 0, "positive": 1}
 
 @dataclass(frozen=True)
 class Plan:
-    """What a strategy does to so many rows: how many of each class it leaves, and the weight of one."""
+    """What a strategy does with the rows: how many of each class it leaves, and what one row of each class weighs."""
 
     minority: str
     rows: Mapping[str, int]
@@ -36,8 +36,8 @@ class Plan:
 
 
 def plan(counts: Mapping[str, int], strategy: str, target_ratio: float) -> Plan:
-    """``counts`` of ``positive`` and ``negative`` rows brought to ``target_ratio``, the rows of the smaller class over those
-    of the larger one. Where they are there already, or where a class has no row at all, nothing changes."""
+    """Bring ``counts`` of ``positive`` and ``negative`` rows to ``target_ratio``, the rows of the smaller class over
+    those of the larger one. Nothing changes where the ratio is reached already, or where a class has no row at all."""
     minority, majority = sorted(LABELS, key=lambda name: (counts[name], name == "negative"))
     few, many = counts[minority], counts[majority]
     rows, weights = {name: counts[name] for name in LABELS}, dict.fromkeys(LABELS, 1.0)
@@ -54,8 +54,11 @@ def plan(counts: Mapping[str, int], strategy: str, target_ratio: float) -> Plan:
 def resampled(
     frame: DataFrame, case: UseCase, counts: Mapping[str, int], wanted: Plan, strategy: str, neighbours: int, seed: int
 ) -> DataFrame:
-    """``frame`` as ``wanted``, with the column ``copy``: 0 for a row that landed, 1 for the first row that was made from it, 2 for
-    the second, and so on. ``oversample`` repeats a row, ``smote`` makes rows between it and its neighbours. One Spark job, or none."""
+    """``frame`` as ``wanted``, with the column ``copy``: 0 for a row that landed, 1 for the first row that was made
+    from it, 2 for the second, and so on.
+
+    ``oversample`` repeats a row, ``smote`` makes rows between it and its neighbours. This takes one Spark job, or none.
+    """
     from pyspark.sql import functions as F
 
     of_class = {name: frame.where(F.col("label") == label) for name, label in LABELS.items()}
@@ -81,8 +84,8 @@ def undersampled(frame: DataFrame, case: UseCase, counts: Mapping[str, int], see
 def drawn(frame: DataFrame, key: str, size: int, seed: int) -> DataFrame:
     """``size`` rows without replacement: the first by SHA-256(seed ":" key).
 
-    The digests' first digits are counted, so that only rows of the place where the cut falls have to be sorted. One Spark
-    job, or none.
+    Rows are counted by the first digits of their digests, so that only the rows at the place of the cut have to be
+    sorted. This takes one Spark job, or none.
     """
     from pyspark.sql import functions as F
 
@@ -98,8 +101,8 @@ def drawn(frame: DataFrame, key: str, size: int, seed: int) -> DataFrame:
 
 
 def repeated(frame: DataFrame, key: str, more: int, rows: int, seed: int) -> DataFrame:
-    """``more`` copies of ``rows`` rows: as many of each, and the rest of rows that are drawn. Less varied sampling with
-    replacement, with the same expectation."""
+    """Make ``more`` copies of the ``rows`` rows of ``frame``: equally many of each row, and one more of some rows that
+    are drawn. The expectation is the same as for sampling with replacement, but the result varies less."""
     from pyspark.sql import functions as F
 
     each, rest = divmod(more, rows)
@@ -116,7 +119,7 @@ def _original(frame: DataFrame) -> DataFrame:
 
 
 def weighted(frame: DataFrame, weights: Mapping[str, float]) -> DataFrame:
-    """``frame`` with the weight of each row, by its label."""
+    """``frame`` with the weight of each row, which depends on its label."""
     from pyspark.sql import functions as F
 
     positive = F.col("label") == LABELS["positive"]

@@ -1,10 +1,11 @@
-"""Synthetic minority rows by SMOTE-NC (Chawla et al. 2002, section 6.1): between a row and one of its nearest neighbours.
+"""Makes synthetic minority rows by SMOTE-NC (Chawla et al. 2002, section 6.1): each lies between a row and one of its
+nearest neighbours.
 
-Every task of Spark holds the whole minority, in the order of its keys, and makes the rows of some of its chunks: rows go
-from executor to executor, never to the driver. What is drawn, searched and summed is drawn, searched and summed by chunk
-or over the whole in the order of keys, on one thread, so that the same rows and seed give the same synthetic rows,
-however the rows are partitioned and whatever the number of tasks. Workers import this module: pyspark is imported inside
-the function that needs it.
+Every task of Spark holds the whole minority, in the order of its keys, and makes the rows of some of its chunks. Rows
+go from executor to executor, never to the driver. Everything is drawn, searched and summed on one thread, by chunk or
+over the whole minority in the order of keys. So the same rows and seed give the same synthetic rows, however the rows
+are partitioned and however many tasks there are. Workers import this module, so pyspark is imported inside the function
+that needs it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 _CHUNK = 4096  # rows whose neighbours are searched at once
-_CODES = 256  # of a nominal feature
+_CODES = 256  # the most values of a nominal feature
 _BATCH = 65_536  # synthetic rows at once
 _TASK = "_task"
 
@@ -39,13 +40,15 @@ def synthesised(
     neighbours: int = 5,
     exact_up_to: int = EXACT_UP_TO,
 ) -> DataFrame:
-    """``count`` synthetic rows: the columns of ``minority``, and ``copy`` INT: 1, 2, ... for the rows made from one row.
+    """``count`` synthetic rows: the columns of ``minority``, and ``copy`` INT: 1, 2, ... for the rows made from one
+    row.
 
-    ``key`` is unique. Every row makes ``count // rows``, and as many as are lacking, drawn, one more. Columns that are no
-    feature are those of the row it was made from; features are made as ``synthesise`` says. No rows make none.
+    ``key`` is unique. Every row makes ``count // rows`` synthetic rows; the rest is made by rows that are drawn, one
+    each. Features are made as ``synthesise`` says. Other columns are those of the row that a synthetic row was made
+    from. No rows make no synthetic rows.
 
-    Above ``exact_up_to`` rows neighbours are approximate. Raises ConfigurationError where that needs faiss and it is not
-    installed.
+    Above ``exact_up_to`` rows neighbours are approximate. Raises ConfigurationError where that needs faiss and it is
+    not installed.
     """
     from pyspark.sql import functions as F
     from pyspark.sql.types import IntegerType, StructType
@@ -82,12 +85,14 @@ def synthesise(
     exact_up_to: int,
     chunks: Iterable[int],
 ) -> Iterator[pa.RecordBatch]:
-    """Those of the ``count`` synthetic rows of a table, sorted by key, that these chunks of it make.
+    """Make the synthetic rows of some ``chunks`` of a table, which is sorted by key. All its chunks together make
+    ``count``.
 
-    A number is uniform between the row's own and that of one of its ``neighbours`` nearest, by one gap for all columns; an
-    integer is rounded to the nearest, half to even, and keeps all its digits. A nominal feature or a boolean is the most
-    frequent of all those neighbours, ties drawn; in the search it costs a column for each of its values. Where one of two numbers is null, NaN or infinite nothing lies
-    between: the synthetic row has the nearer of the two whole.
+    A number is uniform between the row's own and that of one of its ``neighbours`` nearest rows, by one gap for all
+    columns. An integer is rounded to the nearest, half to even, and has all its digits. A nominal feature or a boolean
+    is the most frequent value of all these neighbours; ties are drawn. In the search it takes a column for each of its
+    values, but one column for two values. Where one of two numbers is null, NaN or infinite, nothing lies between them:
+    the synthetic row takes the nearer of the two unchanged.
     """
     k = min(neighbours, table.num_rows - 1)
     repeats = np.full(table.num_rows, count // table.num_rows)
@@ -113,7 +118,7 @@ def synthesise(
 
 
 def _kinds(column: pa.Array) -> tuple[pa.Array, np.ndarray]:
-    """The distinct values of a column, ascending, null last, and the place [n] of each row's among them."""
+    """The distinct values of a column, ascending with null last, and the place [n] of each row's value among them."""
     found = pc.unique(column)
     found = found.take(pc.sort_indices(found))
     return found, pc.index_in(column, found).to_numpy()
@@ -122,9 +127,12 @@ def _kinds(column: pa.Array) -> tuple[pa.Array, np.ndarray]:
 def _points(
     table: pa.RecordBatch, features: Mapping[str, Feature], kinds: Mapping[str, tuple[pa.Array, np.ndarray]]
 ) -> np.ndarray:
-    """Where rows lie, float32 [n, d]: numbers over their standard deviation; nominal features so that two values are 1
-    apart, which is the median of those deviations, by the paper. What is no finite number lies at the feature's ``fill``,
-    or at the mean; a null among nominal values is a value of its own."""
+    """The coordinates of the rows, float32 [n, d].
+
+    Numbers are divided by their standard deviation. Two values of a nominal feature are 1 apart, which is the median of
+    these deviations, as in the paper. A number that is not finite lies at the feature's ``fill``, or at the mean. A
+    null of a nominal feature is a value of its own.
+    """
     found: list[np.ndarray] = []
     for name, feature in features.items():
         if name in kinds:
@@ -144,7 +152,7 @@ def _points(
         fill = numbers[there].mean() if feature.fill is None and there.any() else feature.fill or 0.0
         numbers = np.where(there, numbers, fill)
         numbers -= numbers.mean()
-        with np.errstate(over="ignore"):  # a deviation beyond all doubles: the column counts nothing
+        with np.errstate(over="ignore"):  # where the deviation is infinite, all numbers become 0 and do not count
             found.append(numbers / (numbers.std() or 1.0))
     return np.ascontiguousarray(np.array(found, np.float32).T)
 
@@ -175,14 +183,15 @@ def _batch(
 
 
 def _voted(codes: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """The most frequent of each row [m] of codes [m, k]; one of several, each as likely."""
+    """The most frequent code of each row of codes [m, k]: [m]. Of several that are equally frequent one is drawn."""
     votes = (codes[:, :, None] == codes[:, None, :]).sum(axis=2)
     voted: np.ndarray = codes[np.arange(len(codes)), (votes + random.random(votes.shape)).argmax(axis=1)]
     return voted
 
 
 def _between(own: pa.Array, other: pa.Array, gap: np.ndarray) -> pa.Array:
-    """A value between two of one type, at ``gap`` [m] in [0, 1) from the first to the second."""
+    """Values between ``own`` and ``other``, of the same type: ``gap`` [m] in [0, 1) is the part of the way from the
+    first."""
     a, b = _numbers(own), _numbers(other)
     if pa.types.is_integer(own.type):
         start, end = (column.fill_null(0).cast(pa.int64()).to_numpy() for column in (own, other))
@@ -203,7 +212,8 @@ def _between(own: pa.Array, other: pa.Array, gap: np.ndarray) -> pa.Array:
 
 
 def _between_integers(own: np.ndarray, other: np.ndarray, gap: np.ndarray) -> np.ndarray:
-    """The same of int64, exact over the whole of their range: the way is unsigned, and wraps around as they do."""
+    """The same for int64, exact over the whole range: the way from one to the other is a uint64, which can always hold
+    it."""
     up = other >= own
     start, end = own.view(np.uint64), other.view(np.uint64)
     way = np.where(up, end - start, start - end)

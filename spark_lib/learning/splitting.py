@@ -1,5 +1,8 @@
-"""Which side of a split a row is on. By entity it is a pure function of the entity's name, so that nobody ever moves when
-rows are added; by time it is the place of the landing day in the window."""
+"""Decides on which side of a split a row is.
+
+By entity, the side depends only on the name of the entity, so that no entity moves when rows are added. By time, it
+depends on the place of the landing day in the window.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 GROUP, GROUPS = "_group", 200
-_BITS = 52  # of SHA-256, as many as a double holds exactly: 13 hexadecimal digits
+_BITS = 52  # bits of SHA-256, as many as a double holds exactly: 13 hexadecimal digits
 
 
 def unit_interval(salt: str, entity: str) -> Column:
@@ -26,7 +29,7 @@ def unit_interval(salt: str, entity: str) -> Column:
 
 def group(entity: str) -> Column:
     """Which of ``GROUPS`` groups an entity is in, as ``GROUP``. The bootstrap resamples whole groups of entities,
-    because the rows of an entity are alike. By another hash than the split's."""
+    because the rows of an entity are alike. The hash is another one than that of the split."""
     from pyspark.sql import functions as F
 
     return F.pmod(F.xxhash64(F.col(entity).cast("string")), F.lit(GROUPS)).alias(GROUP)
@@ -40,16 +43,16 @@ def side(place: Column, settings: Mapping[str, Any]) -> Column:
     from pyspark.sql import functions as F
 
     p, c = settings["train_validation_split_proportion"], settings["calibration_proportion"]
-    trained = round(p - c, 12)  # 0.8 - 0.1 is not 0.7, which the seventh day of ten has
+    trained = round(p - c, 12)  # in doubles 0.8 - 0.1 is not 0.7, which is the place of day 7 of 10
     return F.when(place >= p, VALIDATION).when(place >= trained, CALIBRATION).otherwise(TRAIN)
 
 
 def split(rows: DataFrame, salt: str, entity: str, settings: Mapping[str, Any], first: date, days: int) -> DataFrame:
-    """``rows`` with their ``side``, no entity on two of them.
+    """Add their ``side`` to ``rows``, so that no entity is on two sides.
 
-    ``split`` of the settings is ``entity`` or ``time``; then a row's place is that of its ``landed`` day in the window of
-    ``days`` from ``first`` on, and an entity that is on several sides stays on the latest only: the earlier rows of it get
-    no side (null), so that the validation rows are still everybody who landed then.
+    ``split`` of the settings is ``entity`` or ``time``. By time, the place of a row is that of its ``landed`` day in
+    the window of ``days`` days from ``first`` on. An entity with rows on several sides stays on the latest one only:
+    its earlier rows get no side (null). So the validation rows are still those of everybody who landed then.
     """
     from pyspark.sql import Window
     from pyspark.sql import functions as F

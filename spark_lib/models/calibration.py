@@ -1,5 +1,8 @@
-"""From a model's score to a probability at the natural prevalence: a calibration is kept in the card, and applied by one
-function after whatever engine scored. ``spark_lib.learning.calibration_fit`` fits it."""
+"""Turns a model's score into a probability at the natural prevalence.
+
+The card holds the calibration. One function applies it, whichever engine has scored.
+``spark_lib.learning.calibration_fit`` fits it.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,9 @@ from spark_lib.errors import ModelError
 from spark_lib.models.card import CALIBRATIONS
 from spark_lib.models.model import is_probability, within_rounding
 
-#: The cells of [0, 1] by which scores are counted where a calibration is fitted and where it is measured.
+#: The number of cells of [0, 1] by which scores are counted, to fit a calibration and to measure it.
 GRID = 2**20
-_SMALLEST = 0.5 / GRID  # of a score whose odds are taken: half a cell
+_SMALLEST = 0.5 / GRID  # the smallest score whose odds are taken: half a cell
 
 #: ``kind``, and the parameters of that kind.
 Calibration = Mapping[str, Any]
@@ -23,9 +26,11 @@ NONE: Calibration = {"kind": "none"}
 
 
 def apply(calibration: Calibration, scores: np.ndarray) -> np.ndarray:
-    """Probabilities float64 [n] of scores [n] in [0, 1]. A score that is no probability, rounding aside, gets none: it stays
-    as it is, or becomes NaN where a curve would make a probability of it. Raises ModelError for a kind that this version
-    does not know."""
+    """Probabilities float64 [n] of scores [n] in [0, 1].
+
+    A score that is outside of [0, 1] by more than rounding gets no probability: it stays as it is with the kind
+    ``none``, and becomes NaN with every other kind. Raises ModelError for a kind that this version does not know.
+    """
     scores = within_rounding(np.asarray(scores, np.float64))
     kind = calibration["kind"]
     if kind == "none":
@@ -50,7 +55,7 @@ def apply(calibration: Calibration, scores: np.ndarray) -> np.ndarray:
 
 
 def log_odds(scores: np.ndarray) -> np.ndarray:
-    """Float64 [n] of scores [n]; a score of 0 or 1 is taken for half a cell of the grid from it."""
+    """Log-odds, float64 [n], of scores [n]. A score of 0 or 1 counts as half a cell of the grid away from it."""
     kept = np.clip(scores, _SMALLEST, 1 - _SMALLEST)
     return np.asarray(np.log(kept) - np.log1p(-kept))
 

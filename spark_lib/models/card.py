@@ -1,6 +1,8 @@
-"""What a model is and what was found of it: the document ``card.json`` that a training publishes, and its verdict.
+"""The card of a model, ``card.json``, which a training publishes: what the model is, how it measured, and the verdict
+on it.
 
-Free of Spark and numpy. A reader ignores what it does not know, and refuses a format number above its own.
+Nothing here imports Spark or numpy. A reader ignores fields that it does not know, and refuses a format number above
+its own.
 """
 
 from __future__ import annotations
@@ -18,13 +20,15 @@ from spark_lib.use_case import Feature
 MODEL, CARD, REPORT = "model.onnx", "card.json", "report.html"
 #: The kinds of calibration that a card may have.
 CALIBRATIONS = ("none", "prior", "platt", "isotonic")
-#: Raised only where a reader of the number before would be wrong. A card without a number is of the first format.
+#: Raise this number only where a reader of the format before would go wrong. A card without a number has the first
+#: format.
 FORMAT = 1
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a training, or a comparison, says of a model: the ``reason`` of a rejection in a word, ``detail`` for a person."""
+    """The verdict of a training, or of a comparison, on a model. ``reason`` names the cause of a rejection in a word,
+    ``detail`` explains it to a person."""
 
     approved: bool
     reason: str = ""
@@ -53,7 +57,7 @@ def rejected(reason: str, detail: str) -> Verdict:
 
 @dataclass(frozen=True)
 class Classes:
-    """The outcomes: the one that the model gives the probability of, and the others."""
+    """The outcomes: ``positive`` is the one that the model gives the probability of, ``negative`` are the others."""
 
     positive: str | int
     negative: tuple[str | int, ...]
@@ -73,8 +77,9 @@ class ModelFile:
 
 @dataclass(frozen=True)
 class Card:
-    """``rows`` are the figures of the training set, ``metrics`` those on natural validation rows, ``gates`` what was held
-    against them, ``importance`` the share of each feature; ``model`` is None where nothing was approved."""
+    """``rows`` are the figures of the training set, and ``metrics`` those on natural validation rows. ``gates`` say
+    how the metrics were judged. ``importance`` is the share of each feature. ``model`` is None where nothing was
+    approved."""
 
     features: Mapping[str, Feature]
     classes: Classes
@@ -92,7 +97,7 @@ class Card:
 
     @property
     def is_pickled(self) -> bool:
-        """Whether the model is a pickle of joblib's, and not ONNX."""
+        """Whether the model is a pickle by joblib, and not ONNX."""
         return self.model is not None and self.model.file.endswith(".joblib")
 
     def document(self) -> dict[str, Any]:

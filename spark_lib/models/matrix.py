@@ -48,8 +48,9 @@ def from_arrow(rows: pa.RecordBatch | pa.Table, features: Mapping[str, Feature])
 
 
 def by_column(rows: pa.RecordBatch | pa.Table, features: Mapping[str, Feature]) -> tuple[np.ndarray, dict[str, int]]:
-    """As ``from_arrow``, by column: float32 [k, n], and how many values are null or NaN of each feature without a ``fill``
-    that has any. Raises BadData for a feature that is absent or not a number or boolean."""
+    """Like ``from_arrow``, but by column: float32 [k, n]. The second result says how many values are null or NaN, for
+    each feature without a ``fill`` that has any. Raises BadData for a feature that is absent or not a number or
+    boolean."""
     columns = np.empty((len(features), rows.num_rows), dtype=np.float32)
     missing = {}
     for values, (name, feature) in zip(columns, features.items(), strict=True):
@@ -63,8 +64,8 @@ def by_column(rows: pa.RecordBatch | pa.Table, features: Mapping[str, Feature]) 
 
 
 def not_finite(rows: pa.RecordBatch, features: Mapping[str, Feature]) -> dict[str, int]:
-    """In how many rows a feature is infinite (as a float32) or NaN once it is filled, of each feature that ever is. What is no
-    number is left out."""
+    """In how many rows each feature is infinite (as a float32), or NaN after it is filled. Features without such rows,
+    and columns that are not numbers, are left out."""
     found = {}
     for name, feature in features.items():
         if _is_number(rows.schema.field(name).type):
@@ -103,14 +104,14 @@ def _floats(rows: pa.RecordBatch | pa.Table, name: str) -> np.ndarray:
         )
     values = rows.column(name)
     if pa.types.is_decimal(found):
-        values = values.cast(pa.string())  # Arrow's decimal to float is not the nearest float; its parser's result is
+        values = values.cast(pa.string())  # Arrow's cast of a decimal is not the nearest float; its parser's result is
     # safe=False: an integer beyond 2^24 becomes the nearest float32 and is not an error.
     floats: np.ndarray = values.cast(pa.float32(), safe=False).to_numpy(zero_copy_only=False)
     return floats
 
 
 def _is_number(kind: pa.DataType) -> bool:
-    """Whether float32 can be made of a type: of numbers and booleans."""
+    """Whether a type can become float32: numbers and booleans can."""
     return (pa.types.is_primitive(kind) or pa.types.is_decimal(kind)) and not pa.types.is_temporal(kind)
 
 

@@ -1,6 +1,6 @@
-"""A model's bytes as something that scores: ONNX Runtime, one thread, one load a process.
+"""Checks and loads a model's bytes, and scores with ONNX Runtime, on one thread. A process loads a model once.
 
-Workers import this module: no pyspark here.
+Workers import this module, so it does not import pyspark.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from spark_lib.errors import ModelError
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-#: The names of the graph's ends: float32 [n, k] in, float32 [n, 2] out.
+#: The names of the graph's input, float32 [n, k], and of its output, float32 [n, 2].
 INPUT = "features"
 OUTPUT = "probabilities"
 
-#: How far outside of [0, 1] rounding may put a probability. Each of n float32 additions errs by at most 2^-24 of a sum that
-#: stays near 1, and so does the rounding of what is added (Higham 2002, section 4.2): together n * 2^-24, of 512 trees this.
+#: How far outside of [0, 1] rounding may put a probability. Each of n float32 additions errs by at most 2^-24 of a sum
+#: that stays near 1, and so does the rounding of what is added (Higham 2002, section 4.2). Together this is n * 2^-24.
+#: The value here is that of 512 trees.
 ROUNDING = 2.0**-15
 
-#: Loaded models by digest. A backfill that walks past many models keeps the last few.
+#: Loaded models by digest. Only the last few stay loaded, because a backfill may use many models.
 _sessions: dict[str, InferenceSession] = {}
 _KEPT = 4
 
@@ -56,11 +57,11 @@ def check_safe(model_bytes: bytes) -> None:
     than ONNX's operators, from float32 ``features`` [n, k] to float32 ``probabilities`` [n, 2]."""
     import onnx
 
-    if model_bytes[:1] == b"\x80":  # no field of ONNX starts so
+    if model_bytes[:1] == b"\x80":  # a pickle begins with this byte, and no ONNX model does
         raise _unsafe("an ONNX model", "a Python pickle, as joblib writes them, which runs code when it is loaded")
     try:
         model = onnx.load_model_from_string(model_bytes)
-    except Exception as error:  # protobuf's, which comes with onnx and is no dependency of ours
+    except Exception as error:  # an error of protobuf, which comes with onnx and is not our dependency
         raise _unsafe("an ONNX model", f"{len(model_bytes):,} bytes that are none, or a part of one") from error
     if model.functions or model.training_info:
         raise _unsafe("a graph of operators alone", "functions or training graphs")
@@ -75,16 +76,17 @@ def check_safe(model_bytes: bytes) -> None:
                 )
     try:
         onnx.checker.check_model(model, full_check=True)
-    except Exception as error:  # of the checker and of the inference of shapes, which have no common base
+    except Exception as error:  # errors of the checker and of the inference of shapes have no common base
         raise _unsafe("a valid ONNX model", str(error).strip().partition("\n")[0].rstrip(".")) from error
     _check_ends(model.graph)
 
 
 def load(model_bytes: bytes, sha256: str | None = None) -> InferenceSession:
-    """A session for the model, the one of this process if it has loaded these bytes before.
+    """A session for the model. It is the session of this process where that has loaded these bytes before.
 
-    It computes on the calling thread alone: Spark already runs a task a core. Raises ModelError, before anything is
-    parsed, where ``sha256`` is given and is not the digest of the bytes, and where ONNX Runtime refuses them.
+    It computes on the calling thread alone, because Spark already runs a task on each core. Raises ModelError where
+    ``sha256`` is given and is not the digest of the bytes (before anything is parsed), and where ONNX Runtime refuses
+    the bytes.
     """
     found = digest(model_bytes)
     if sha256 is not None:
@@ -120,10 +122,11 @@ def positive(session: InferenceSession, name: str, values: np.ndarray) -> np.nda
 
 
 def within_rounding(scores: np.ndarray) -> np.ndarray:
-    """The scores, float [n], those that only rounding has put outside of [0, 1] brought back to 0 or 1.
+    """The scores, float [n], with those that only rounding has put outside of [0, 1] brought back to 0 or 1.
 
-    Twenty float32 additions of 1/20, the votes of twenty trees that are all certain, give 1.0000001. Whatever is further
-    outside than ``ROUNDING``, or is not a number, stays as it is: it is no probability, and is refused where it is found.
+    For example, twenty float32 additions of 1/20, the votes of twenty trees that are all certain, give 1.0000001. A
+    score that is further outside than ``ROUNDING``, or is not a number, stays as it is. It is not a probability, and is
+    refused where it is found.
     """
     if not len(scores) or (scores.min() >= 0 and scores.max() <= 1):
         return scores
@@ -142,8 +145,8 @@ def is_probability(scores: np.ndarray) -> np.ndarray:
 def check_parity(model_bytes: bytes, matrix: np.ndarray, probabilities: np.ndarray, limit: float = 1e-6) -> None:
     """Raise ModelError unless the exported model and its estimator agree within ``limit`` on every row.
 
-    ``matrix`` is float32 [n, k], ``probabilities`` [n] the estimator's of the positive class, of the same rows in the
-    same order. A NaN on either side is a difference; no rows at all prove nothing and are refused.
+    ``matrix`` is float32 [n, k]. ``probabilities`` [n] are the estimator's of the positive class, of the same rows in
+    the same order. A NaN on either side is a difference. No rows at all prove nothing, and are refused.
     """
     scores = score(load(model_bytes), matrix)
     if not len(scores) or scores.shape != np.shape(probabilities):
@@ -165,7 +168,8 @@ def check_parity(model_bytes: bytes, matrix: np.ndarray, probabilities: np.ndarr
 
 
 def _contents(graph: Any) -> Iterator[tuple[Any, list[Any]]]:
-    """Every node, with the tensors among its attributes, of a graph and of the graphs within it; and their constants."""
+    """Every node of a graph and of the graphs inside it, with the tensors among its attributes. The constants of a
+    graph come with None in place of a node."""
     sparse = list(graph.sparse_initializer)
     yield None, [*graph.initializer, *(part for tensor in sparse for part in (tensor.values, tensor.indices))]
     for node in graph.node:
@@ -214,7 +218,8 @@ def _unsafe(wanted: str, found: str) -> ModelError:
 
 
 def _new_session(model_bytes: bytes) -> InferenceSession:
-    # Its wheels, from 1.29 on, tell Microsoft about each session over the network, and keep an identifier of the machine.
+    # From 1.29 on, the wheels of ONNX Runtime report each session to Microsoft over the network, and store an
+    # identifier of the machine.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime as ort
 

@@ -1,8 +1,9 @@
-"""scikit-learn pipelines that ONNX serves badly, such as those of texts, run as they are: on one thread, and once for rows
-that are alike.
+"""Runs scikit-learn pipelines that ONNX serves badly, such as those of texts, as they are: on one thread, and only once
+for rows that are alike.
 
-Such a model is a pickle, as joblib writes it, which runs code when it is loaded: it is loaded by a worker alone, and only
-where its bytes have the digest that was pinned. Workers import this module: scikit-learn is imported where a model is loaded.
+Such a model is a pickle, as joblib writes it. A pickle runs code when it is loaded, so only a worker loads it, and only
+where its bytes have the pinned digest. Workers import this module, so scikit-learn is imported only where a model is
+loaded.
 """
 
 from __future__ import annotations
@@ -31,19 +32,20 @@ _loaded: dict[str, Any] = {}
 
 @dataclass(frozen=True)
 class PythonModel:
-    """A fitted pipeline with ``predict_proba`` on a table of features by name, as joblib pickled it [bytes], and the SHA-256
-    that its card names."""
+    """A fitted pipeline with ``predict_proba`` on a table of features by name: the bytes that joblib pickled, and the
+    SHA-256 that its card names."""
 
     model: bytes
     digest: str
 
-    #: Rows among which those that are alike are looked for; a worker holds so many.
+    #: Rows among which equal ones are looked for. A worker holds this many at a time.
     rows_at_once = 2**20
     name = "scikit-learn"
 
     def of_rows(self, rows: pa.RecordBatch, features: Mapping[str, Feature]) -> tuple[np.ndarray, dict[str, int], int]:
-        """The positive class's uncalibrated probability of each row, float64 [n]; how many values are null of each feature
-        without a ``fill``; and how many rows had the features of an earlier one."""
+        """The positive class's uncalibrated probability of each row, float64 [n]. The second result says how many
+        values are null, for each feature without a ``fill``; the third, how many rows had the features of an earlier
+        row."""
         import pyarrow as pa
 
         columns = {name: _filled(rows.column(name), feature) for name, feature in features.items()}
@@ -58,7 +60,7 @@ class PythonModel:
 
         pipeline = load(self.model, self.digest)
         found = np.empty(rows.num_rows)
-        with threadpool_limits(1):  # Spark already runs a task a core
+        with threadpool_limits(1):  # Spark already runs a task on each core
             for start in range(0, rows.num_rows, _BLOCK_ROWS):
                 block = rows.slice(start, _BLOCK_ROWS).to_pandas()
                 found[start : start + len(block)] = pipeline.predict_proba(block)[:, 1]
@@ -66,8 +68,11 @@ class PythonModel:
 
 
 def load(model: bytes, digest: str) -> Any:
-    """The pipeline, the one of this process if it has loaded these bytes before. Raises ModelError, before anything is
-    unpickled, where ``digest`` is not that of the bytes; and where another version of scikit-learn wrote them."""
+    """The pipeline. It is the one of this process where that has loaded these bytes before.
+
+    Raises ModelError where ``digest`` is not that of the bytes (before anything is unpickled), and where another
+    version of scikit-learn wrote them.
+    """
     check_digest(model, digest, "model.joblib")
     if digest not in _loaded:
         _loaded.clear()
@@ -91,7 +96,7 @@ def _unpickled(model: bytes) -> Any:
                 f"one of {error.original_sklearn_version}",
                 "score with the version that the model was trained with, or train again",
             ) from error
-        except (ImportError, AttributeError) as error:  # what it was pickled from is a module's
+        except (ImportError, AttributeError) as error:  # a module, or a name in it, that the pickle needs is not there
             raise ModelError(
                 "model.joblib",
                 "a model whose parts can be imported where it scores",
@@ -115,13 +120,13 @@ def _filled(column: pa.Array, feature: Feature) -> pa.Array:
 
 
 def _distinct(columns: Sequence[pa.Array]) -> tuple[np.ndarray, np.ndarray]:
-    """Of rows without nulls, by column, the numbers of those that are like no earlier one, [d], and which of these each row is
-    like, [n]."""
+    """Find rows that are alike, in columns without nulls: the numbers [d] of the rows that are like no earlier one, and
+    for every row which of these it is like, [n]."""
     first = np.zeros(1, np.intp)
     same = np.zeros(len(columns[0]), np.int64)
     for column in columns:
         encoded = column.dictionary_encode()
         codes = same * len(encoded.dictionary) + encoded.indices.to_numpy()
-        # Numbered anew, from 0, for the next column.
+        # Number the codes from 0 again, for the next column.
         _, first, same = np.unique(codes, return_index=True, return_inverse=True)
     return first, same

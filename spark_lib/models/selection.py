@@ -1,7 +1,8 @@
-"""Which model is in force on a day, and what was compared to say so: the document ``selection.json`` and the figures of its
-manifest. Free of Spark and numpy: whether a selection is complete is asked without them.
+"""The model in force on a day, and the comparisons that led to it: the document ``selection.json``, and the figures of
+its manifest.
 
-A reader ignores what it does not know, and refuses a format number above its own.
+Nothing here imports Spark or numpy, because the question whether a selection is complete is asked without them. A
+reader ignores fields that it does not know, and refuses a format number above its own.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from spark_lib.models.card import Verdict
 
 #: The name of the document.
 SELECTION = "selection.json"
-#: Raised only where a reader of the number before would be wrong. A selection without a number is of the first format.
+#: Raise this number only where a reader of the format before would go wrong. A selection without a number has the first
+#: format.
 FORMAT = 1
 
 
@@ -25,8 +27,9 @@ FORMAT = 1
 class Challenge:
     """A newer model, the ``challenger``, against the ``champion`` that was in force before it.
 
-    ``difference`` is the challenger's area under ROC less the champion's, with the ends of its ``interval``; both are None
-    where the two could not be compared. ``detail`` is for a person. ``runs`` are those of the two models and of the rows.
+    ``difference`` is the challenger's area under ROC less the champion's, and ``interval`` has its ends; both are None
+    where the two could not be compared. ``detail`` is for a person. ``runs`` are the runs of the two models and of the
+    rows.
     """
 
     challenger: date
@@ -75,8 +78,8 @@ class Pin:
 
 @dataclass(frozen=True)
 class Selection:
-    """The model in force, by its date, the digest of its file, its run and its files. ``rejected`` are the newer trainings that
-    are not in force, by date, and why; ``challenges`` the comparisons that were made, oldest first."""
+    """The model in force: its date, the digest of its file, its run and its files. ``rejected`` says, by date, why
+    newer trainings are not in force. ``challenges`` are the comparisons that were made, oldest first."""
 
     model_date: date
     model_digest: str
@@ -101,8 +104,8 @@ class Selection:
 
 
 def of(document: Mapping[str, Any], where: str = SELECTION) -> Selection:
-    """A selection as its document, or the figures of its manifest, have it. Raises LakeError, naming ``where``, for one of a
-    later format."""
+    """A selection from its document, or from the figures of its manifest. Raises LakeError, naming ``where``, for one
+    of a later format."""
     number = document.get("format", FORMAT)
     if number > FORMAT:
         raise LakeError(

@@ -1,7 +1,7 @@
-"""A training set: the sides of its split, the sections of its partition, and the figures that its manifest and a model's card
-have of it. Free of Spark and numpy.
+"""A training set: the sides of its split, the sections of its partition, and the figures about it in its manifest and
+in a model's card. Nothing here imports Spark or numpy.
 
-Rows are counted by class: ``positive`` and ``negative``. A reader of figures ignores what it does not know.
+Rows are counted by class: ``positive`` and ``negative``. A reader ignores figures that it does not know.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ ByClass = Mapping[str, int]
 
 @dataclass(frozen=True)
 class Spread:
-    """A feature in the training split, as a model gets it: how many rows had a value, the ``least`` and the ``greatest`` finite
-    value of all rows, None where there is none, and how many are ``infinite``."""
+    """A feature in the training split, as a model gets it: in how many rows a value is ``there``, the ``least`` and the
+    ``greatest`` finite value (None where there is none), and how many values are ``infinite``."""
 
     there: int
     least: float | None
@@ -38,11 +38,12 @@ class Spread:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """``sides`` are the rows with an outcome by side and class, before balancing; ``balanced`` the rows of the training side
-    after it, and ``weights`` what one of each class counts in training.
+    """``sides`` are the rows with an outcome by side and class, before balancing. ``balanced`` are the rows of the
+    training side after it, and ``weights`` say what one row of each class counts in training.
 
-    ``labelled`` and ``unlabelled`` are the rows of the window with and without an outcome, and ``by_day`` the same two by
-    landing day; ``on_two_sides`` those that a split by time leaves out. ``spread`` is by feature.
+    ``labelled`` and ``unlabelled`` are the rows of the window with and without an outcome, and ``by_day`` the same two
+    by landing day. ``on_two_sides`` are the rows with an outcome that a split by time leaves out. ``spread`` is by
+    feature.
     """
 
     sides: Mapping[str, ByClass] = field(default_factory=dict)
@@ -72,7 +73,7 @@ class TrainingSet:
         )
 
     def summary(self) -> dict[str, Any]:
-        """The figures as a card has them: without those of days and of features."""
+        """The figures as a card has them, without those of days and of features."""
         found: dict[str, Any] = {side: dict(rows) for side, rows in self.sides.items()}
         found |= {"labelled": self.labelled, "unlabelled": self.unlabelled, "on_two_sides": self.on_two_sides}
         if self.balanced:
@@ -93,7 +94,7 @@ class TrainingSet:
 
     @property
     def trained_on(self) -> dict[str, float]:
-        """What the rows of each class weigh together in training."""
+        """The weight of all rows of each class together, in training."""
         return {name: rows * self.weights[name] for name, rows in self.balanced.items()}
 
     @property

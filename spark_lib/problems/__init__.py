@@ -1,1 +1,1 @@
-"""How good a model has to be: metrics with intervals, and gates."""
+"""Decides whether a model is good enough: metrics with intervals, and gates."""

@@ -1,4 +1,5 @@
-"""Verdicts: what has to hold before a model is used, judged at the unfavourable end of what chance allows."""
+"""Verdicts on models: what has to hold before a model is used. Each metric is judged at the unfavourable end of its
+interval."""
 
 from __future__ import annotations
 
@@ -9,19 +10,21 @@ from typing import Any
 from spark_lib.models.card import APPROVED, Verdict, rejected
 from spark_lib.models.training_set import CALIBRATION, SIDES, TRAIN, VALIDATION, TrainingSet
 
-#: In the order in which a card shows them: metric, its words, and whether its bound is the least that is allowed.
+#: The gates in the order in which a card shows them: the metric, its words, and whether its bound is the least that is
+#: allowed.
 _GATES = (
     ("area_under_roc", "area under ROC", True),
     ("area_under_pr", "area under PR", True),
     ("calibration_error", "calibration error", False),
 )
 
-#: Rows of a class to judge or to calibrate by, at the least: what fewer say may be a certainty by chance.
+#: The least rows of each class to judge or to calibrate by. With fewer rows, a certainty may be due to chance.
 LEAST_JUDGED = 10
 
 
 def on_labels(counts: TrainingSet, settings: Mapping[str, Any], sides: Sequence[str], day: date) -> Verdict:
-    """Whether the labelled rows of a balanced set can train and judge a model of ``day``, for which ``sides`` are needed."""
+    """Whether the labelled rows of a balanced set can train and judge a model of ``day``. ``sides`` are the sides of
+    the split that this needs."""
     late = unlabelled(counts, settings["max_unlabelled"], day)
     if late:
         return rejected("unlabelled", late)
@@ -30,7 +33,7 @@ def on_labels(counts: TrainingSet, settings: Mapping[str, Any], sides: Sequence[
 
 
 def inconclusive(counts: TrainingSet, sides: Sequence[str], min_positives: int) -> str:
-    """Why so few rows prove nothing; empty where they may."""
+    """The reason why there are too few rows to prove anything; empty where there are enough."""
     for side in sides:
         for label in ("positive", "negative"):
             if not counts.sides[side][label]:
@@ -48,10 +51,12 @@ def inconclusive(counts: TrainingSet, sides: Sequence[str], min_positives: int) 
 
 
 def unlabelled(counts: TrainingSet, limit: float, day: date) -> str:
-    """Why too many rows have no outcome, and the delay that would do; empty where they are few enough.
+    """The reason why too many rows have no outcome, with the delay that would be enough; empty where they are few
+    enough.
 
-    Outcomes that land late are not like the others, so that leaving them out would bias what is learnt. ``by_day`` of the
-    counts has the rows with and without an outcome by landing day; a delay of d leaves those that landed before day - d.
+    Outcomes that land late are not like the others, so that leaving them out would bias what is learnt. ``by_day`` of
+    the counts has the rows with and without an outcome by landing day. With a delay of d, only rows that landed before
+    day - d are used.
     """
     known, unknown = counts.labelled, counts.unlabelled
     if unknown <= limit * (known + unknown):
@@ -71,11 +76,11 @@ def unlabelled(counts: TrainingSet, limit: float, day: date) -> str:
 def on_columns(
     counts: TrainingSet, choice: str = "auto", null_before: Collection[str] | None = None
 ) -> tuple[Verdict, list[str]]:
-    """The verdict on the columns of the training split before balancing that have one value, or none, in all of its rows; and
-    warnings, in words, of those of them that it does not reject.
+    """Judge the columns that have one value, or none, in all rows of the training split before balancing. Returns the
+    verdict, and warnings in words about those columns that it does not reject.
 
-    ``choice`` is ``[training] constant_columns``. ``null_before`` are the features that were null in all rows of the training
-    before; None where there was none.
+    ``choice`` is ``[training] constant_columns``. ``null_before`` are the features that were null in all rows of the
+    training before, or None where there was none.
     """
     found = dict.fromkeys(counts.null_features, "null")
     new = [name for name in found if name not in (null_before or ())]
@@ -113,8 +118,8 @@ def _it(names: Collection[str]) -> str:
 
 
 def judged(measured: Mapping[str, Any], settings: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Every gate: its metric on the natural validation rows, the end of the interval that counts, its bound, and whether it
-    is passed. Areas are judged by the lower end, errors by the upper one."""
+    """Every gate: its metric on the natural validation rows, the end of the interval that counts, its bound, and
+    whether it is passed. Areas are judged by the lower end, errors by the upper one."""
     found = []
     for name, words, at_least in _GATES:
         low, high = measured["intervals"][name]

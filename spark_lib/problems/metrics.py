@@ -1,7 +1,8 @@
-"""How good scores are, with intervals: from counts by score, so that neither the order of rows nor their number matters.
+"""Measures how good scores are, with intervals. It works on counts by score, so that neither the order of rows nor
+their number matters.
 
-Scores are put on a grid of 2^-20 before they are counted: a million cells at most, whatever the number of rows, and
-areas that differ from those of the exact scores by less than a millionth of the ties that this makes.
+Scores are put on a grid of 2^-20 before they are counted. So there are a million cells at most, whatever the number of
+rows, and areas differ from those of the exact scores by less than a millionth of the ties that this makes.
 """
 
 from __future__ import annotations
@@ -14,15 +15,18 @@ import numpy as np
 
 from spark_lib.models.calibration import GRID
 
-_SMALLEST = 1e-15  # of a probability in a logarithm
+_SMALLEST = 1e-15  # the smallest probability that a logarithm is taken of
 BINS = 10
 _ENOUGH = 20_000
 
 
 @dataclass(frozen=True)
 class Grouped:
-    """The same rows once more, by what is drawn as one: the ``groups`` [m] of entities, numbered from 0, the place of the
-    score [m], and how many ``positives`` [m] and ``negatives`` [m] of the group have it."""
+    """The same rows by group, because the bootstrap resamples whole groups of entities.
+
+    ``groups`` [m] are numbers of groups, from 0. ``places`` [m] are the places of scores. ``positives`` [m] and
+    ``negatives`` [m] count the rows of the group that have this score.
+    """
 
     groups: np.ndarray
     places: np.ndarray
@@ -32,12 +36,13 @@ class Grouped:
 
 @dataclass(frozen=True)
 class Scored:
-    """Rows by score: distinct ``scores`` [n], ascending, with how many ``positives`` [n] and ``negatives`` [n] have each."""
+    """Rows by score: distinct ``scores`` [n], ascending, and how many ``positives`` [n] and ``negatives`` [n] have each
+    of them."""
 
     scores: np.ndarray
     positives: np.ndarray
     negatives: np.ndarray
-    #: Without it every row is drawn by itself.
+    #: Without it the bootstrap resamples single rows.
     grouped: Grouped | None = None
 
     @property
@@ -59,7 +64,8 @@ NOTHING = Scored(*np.zeros((3, 0)))
 def by_score(
     scores: np.ndarray, positives: np.ndarray, negatives: np.ndarray, groups: np.ndarray | None = None
 ) -> Scored:
-    """Counts of rows with scores [m], each of a group [m] where there are ``groups``, as counts of the distinct scores."""
+    """Counts of rows with scores [m] as counts by distinct score. ``groups`` [m], where they are given, are the groups
+    of the rows."""
     distinct, places = np.unique(scores, return_inverse=True)
     one, other = (np.bincount(places, counts, len(distinct)).astype(np.int64) for counts in (positives, negatives))
     if groups is None:
@@ -69,15 +75,16 @@ def by_score(
 
 
 def counted(scores: np.ndarray, labels: np.ndarray, groups: np.ndarray | None = None) -> Scored:
-    """Rows with float scores [n] in [0, 1] and labels [n] of 0 and 1, by score on the grid; ``groups`` [n] are those of
-    their entities."""
+    """Rows with float scores [n] in [0, 1] and labels [n] of 0 and 1, counted by score on the grid. ``groups`` [n] are
+    the groups of their entities."""
     positive = np.asarray(labels) == 1
     cells = np.round(np.asarray(scores, np.float64) * GRID) / GRID
     return by_score(cells, positive.astype(np.int64), (~positive).astype(np.int64), groups)
 
 
 def area_under_roc(found: Scored) -> float:
-    """By the trapezoidal rule over every distinct score, so that ties count half. NaN without both classes."""
+    """The area under ROC, by the trapezoidal rule over every distinct score, so that ties count half. NaN without both
+    classes."""
     true, false = from_above(found)
     if not true[-1] or not false[-1]:
         return math.nan
@@ -85,8 +92,9 @@ def area_under_roc(found: Scored) -> float:
 
 
 def area_under_pr(found: Scored) -> float:
-    """Under precision by recall, in steps: the mean precision at each positive (average precision). A straight line
-    between two points would promise precisions that no threshold has (Davis and Goadrich 2006). NaN without both classes."""
+    """The area under precision by recall, in steps: the mean precision at each positive (average precision). A straight
+    line between two points would promise precisions that no threshold has (Davis and Goadrich 2006). NaN without both
+    classes."""
     true, false = from_above(found)
     if not true[-1] or not false[-1]:
         return math.nan
@@ -100,20 +108,21 @@ def brier(found: Scored) -> float:
 
 
 def log_loss(found: Scored) -> float:
-    """The mean negative logarithm of the probability given to what happened; scores are kept 1e-15 from 0 and 1."""
+    """The mean negative logarithm of the probability given to what happened. Scores are moved 1e-15 away from 0 and
+    1."""
     kept = np.clip(found.scores, _SMALLEST, 1 - _SMALLEST)
     return -math.fsum(found.positives * np.log(kept) + found.negatives * np.log1p(-kept)) / float(found.rows.sum())
 
 
 def calibration_error(found: Scored) -> float:
-    """The expected calibration error over ten bins of equally many rows: the mean over rows of |mean score - proportion of
-    positives| of the row's bin (Naeini et al. 2015, with equal mass)."""
+    """The expected calibration error over ten bins of equally many rows: the mean over rows of |mean score - proportion
+    of positives| of the row's bin (Naeini et al. 2015, with equal mass)."""
     return math.fsum(size * abs(mean - share) for size, mean, share in reliability(found)) / float(found.rows.sum())
 
 
 def reliability(found: Scored, bins: int = BINS) -> list[tuple[float, float, float]]:
-    """Bins of equally many rows, by ascending score: rows, mean score, proportion of positives. Rows of one score share a
-    bin, so that there may be fewer bins."""
+    """Bins of equally many rows, by ascending score: rows, mean score, proportion of positives. Rows of one score share
+    a bin, so that there may be fewer bins."""
     rows = found.rows
     upto = np.cumsum(rows)
     place = np.minimum(((upto - rows / 2) * bins / upto[-1]).astype(int), bins - 1)
@@ -141,14 +150,16 @@ def measured(found: Scored) -> dict[str, float]:
 def intervals(
     found: Scored, replicates: int, confidence: float, seed: int, names: Sequence[str] = tuple(METRICS)
 ) -> dict[str, tuple[float, float]]:
-    """Percentile intervals of metrics by the bootstrap (Efron and Tibshirani 1993, chapter 13): as many groups of entities
-    drawn with replacement, ``replicates`` times, for rows of one entity are alike (Davison and Hinkley 1997, section
-    3.8); where rows have no groups, as many rows. A draw without one of the classes is drawn again.
+    """Percentile intervals of metrics by the bootstrap (Efron and Tibshirani 1993, chapter 13).
 
-    Drawing adds to a calibration error, which is never negative, as much again as chance added to it already: its interval
-    is the basic one (Davison and Hinkley 1997, section 5.2), which takes that back, and never leaves out the error itself.
-    Neighbouring scores are merged into at most 20,000 first, which moves an interval by less than its replicates do.
-    Raises ValueError without both classes.
+    Each of the ``replicates`` draws as many groups of entities as there are, with replacement, because rows of one
+    entity are alike (Davison and Hinkley 1997, section 3.8). Where rows have no groups, it draws as many rows. A draw
+    without one of the classes is drawn again.
+
+    A calibration error is never negative, and chance adds to it. Drawing adds as much again. So its interval is the
+    basic one (Davison and Hinkley 1997, section 5.2), which takes that back, and which always contains the error
+    itself. Neighbouring scores are first merged into at most 20,000, which moves an interval by less than its
+    replicates do. Raises ValueError without both classes.
     """
     drawn = [[METRICS[name](sample) for name in names] for sample in resampled(found, replicates, seed)]
     low, high = np.quantile(np.array(drawn), tails(confidence), axis=0)
@@ -161,8 +172,9 @@ def intervals(
 
 @dataclass(frozen=True)
 class ScoredTwice:
-    """The same rows by two scores: pairs ``one`` [n] and ``other`` [n], with how many ``positives`` [n] and ``negatives``
-    [n] have each, and the group of entities [n] of each, numbered from 0; without groups every row is drawn by itself."""
+    """The same rows by two scores: pairs ``one`` [n] and ``other`` [n], and how many ``positives`` [n] and
+    ``negatives`` [n] have each pair. ``groups`` [n] are the groups of entities, numbered from 0; without them the
+    bootstrap resamples single rows."""
 
     one: np.ndarray
     other: np.ndarray
@@ -174,8 +186,8 @@ class ScoredTwice:
 def difference(
     found: ScoredTwice, name: str, replicates: int, confidence: float, seed: int
 ) -> tuple[float, tuple[float, float]]:
-    """A metric by the score ``one`` less that by the ``other``, and its percentile interval by the paired bootstrap: in every
-    replicate both are measured on the same drawn rows. Raises ValueError without both classes."""
+    """A metric by the score ``one`` less that by the ``other``, and its percentile interval by the paired bootstrap:
+    every replicate measures both on the same drawn rows. Raises ValueError without both classes."""
     metric = METRICS[name]
     sides = [np.unique(scores, return_inverse=True) for scores in (found.one, found.other)]
 
@@ -209,7 +221,7 @@ def resampled(found: Scored, replicates: int, seed: int) -> Iterator[Scored]:
 
 
 def _of_cells(scores: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> Scored:
-    """Without the cells that have no row."""
+    """Counts by score, without the scores that have no row."""
     there = positives + negatives > 0
     return Scored(scores[there], positives[there], negatives[there])
 
@@ -217,8 +229,8 @@ def _of_cells(scores: np.ndarray, positives: np.ndarray, negatives: np.ndarray) 
 def _redrawn(
     positives: np.ndarray, negatives: np.ndarray, groups: np.ndarray | None, replicates: int, seed: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """As many rows, or groups of them, drawn with replacement, as counts of the same cells; a draw without one of the
-    classes is drawn again."""
+    """Draw as many rows, or groups of rows, with replacement, and give them as counts of the same cells. A draw without
+    one of the classes is drawn again."""
     _need_both(int(positives.sum()), int(negatives.sum()))
     random = np.random.default_rng(seed)
     cells = np.concatenate([positives, negatives])
@@ -236,7 +248,7 @@ def _redrawn(
 
 
 def _merged(found: Scored) -> Scored:
-    """Neighbouring scores as one, their mean, where there are more than enough."""
+    """Merge neighbouring scores into their mean, where there are more than ``_ENOUGH``."""
     if len(found.scores) <= _ENOUGH:
         return found
     rows = found.rows
@@ -266,4 +278,4 @@ def from_above(found: Scored) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _trapezoids(x: np.ndarray, y: np.ndarray) -> float:
-    return math.fsum(np.diff(x) * (y[1:] + y[:-1]) / 2)  # the exact sum, rounded once: on any machine the same
+    return math.fsum(np.diff(x) * (y[1:] + y[:-1]) / 2)  # the exact sum, rounded once: the same on any machine

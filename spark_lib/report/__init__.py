@@ -1,7 +1,7 @@
 """The report of a training: one page of HTML with its charts, for whoever answers for the model.
 
-The page holds all that it needs and runs nothing: it reads the same on a screen, on a phone, on paper and in ten years.
-The same training gives the same bytes.
+The page contains all that it needs and runs nothing: it reads the same on a screen, on a phone, on paper and in ten
+years. The same training gives the same bytes.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def render(
     calibrated: Scored | None,
     uncalibrated: Scored | None,
 ) -> str:
-    """The page. ``inputs`` are what the training read, by name; ``calibrated`` and
-    ``uncalibrated`` are the natural validation rows by score, None where no model was measured."""
+    """The page as HTML. ``inputs`` are what the training read, by name. ``calibrated`` and ``uncalibrated`` are the
+    natural validation rows by score, or None where no model was measured."""
     confidence = card.settings["confidence"]
     parts = [_verdict(title, card.verdict), _warnings(card.warnings), _gates(card.gates)]
     if calibrated is not None and calibrated.positives.any() and calibrated.negatives.any():
@@ -133,7 +133,7 @@ def _verdict(title: str, verdict: Verdict) -> Markup:
 
 
 def _warnings(warnings: Sequence[str]) -> Markup:
-    """What does not stop a model, and is to be seen all the same."""
+    """Warnings do not stop a model, but have to be seen."""
     return joined(
         *(tag("p", tag("strong", "Warning: "), f"{words}.", class_="warning", role="note") for words in warnings)
     )

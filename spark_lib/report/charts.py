@@ -1,4 +1,5 @@
-"""Charts as SVG: lines told apart by their dashes and by words beside them, colours left to the page's style sheet."""
+"""Draws charts as SVG. Lines differ by their dashes and by the words beside them. Colours come from the page's style
+sheet."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from spark_lib.report.markup import Markup, joined, tag
 
 Values = Sequence[float] | np.ndarray
 
-#: Of every chart; the page scales it.
+#: The width of every chart; the page scales it.
 WIDTH = 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 68, 22, 12, 50
 _SQUARE = WIDTH - _LEFT - _RIGHT
@@ -25,7 +26,7 @@ _UNIT = "\N{NO-BREAK SPACE}%"
 
 @dataclass(frozen=True)
 class Axis:
-    """From 0 ``upto`` a proportion, written in percent."""
+    """An axis of proportions from 0 to ``upto``, written in percent."""
 
     label: str
     upto: float = 1.0
@@ -46,7 +47,7 @@ class Plot:
     top: int = _TOP
 
     def at(self, x: float, y: float) -> tuple[float, float]:
-        """Where a point is, held inside the frame."""
+        """The place of a point; one outside of the frame is moved to its edge."""
         across = min(max(x / self.x.upto, 0), 1)
         up = min(max(y / self.y.upto, 0), 1)
         return _LEFT + across * _SQUARE, self.top + (1 - up) * self.height
@@ -170,20 +171,20 @@ def histogram(panels: Sequence[tuple[str, Values]], upto: float, axes: tuple[str
 
 
 def bar(share: float) -> Markup:
-    """A bar of a table's row, which says its number beside it."""
+    """A bar in a row of a table, which has the number beside it."""
     drawn = tag("rect", x=0, y=1, width=100 * min(max(share, 0.0), 1.0), height=_BAR - 2, class_="bar panel0")
     size = {"viewBox": f"0 0 100 {_BAR}", "preserveAspectRatio": "none"}
     return tag("svg", drawn, **size, class_="share", aria_hidden="true", focusable="false")
 
 
 def percent(value: float) -> str:
-    """To three digits."""
+    """A proportion in percent, to three digits."""
     digits = f"{100 * value:#.3g}".rstrip(".")
     return f"{digits if value else 0}{_UNIT}"
 
 
 def whole_percent(value: float) -> str:
-    """Of a number that somebody chose, with no more digits than it has."""
+    """A proportion that somebody chose, in percent, with no more digits than it has."""
     return f"{round(100 * value, 6):g}{_UNIT}"
 
 
@@ -197,7 +198,7 @@ def rounded_up(value: float) -> float:
 
 
 def _step(upto: float) -> float:
-    """Between ticks, so that there are three to six of them."""
+    """The distance of ticks, such that there are three to six of them."""
     power = 10.0 ** math.floor(math.log10(upto))
     return next(step * power for step in (0.2, 0.25, 0.5, 1, 2) if upto / (step * power) <= 6)
 

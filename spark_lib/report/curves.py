@@ -1,4 +1,4 @@
-"""What a report draws of scores: curves with bands, bins with intervals, and what each threshold would flag."""
+"""Computes what a report draws: curves with bands, bins with intervals, and which rows each threshold would flag."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from spark_lib.problems.metrics import Scored, from_above, reliability, resampled, tails
 
-_POINTS = 1000  # of a drawn curve: more than a chart has pixels in either direction
+_POINTS = 1000  # points of a drawn curve: more than a chart has pixels in either direction
 _GRID = np.linspace(0, 1, 101)
 TOP_SHARES = (0.01, 0.05, 0.10)
 
@@ -40,7 +40,8 @@ class Bin:
 
 @dataclass(frozen=True)
 class Operating:
-    """Rows with at least ``threshold`` are flagged: how many of them and of the others are positive."""
+    """Rows with at least ``threshold`` are flagged. The counts say how many of these rows and of the others are
+    positive."""
 
     name: str
     threshold: float
@@ -109,7 +110,7 @@ def wilson(positives: int, rows: int, confidence: float) -> tuple[float, float]:
     share = positives / rows
     middle = (share + z * z / (2 * rows)) / (1 + z * z / rows)
     half = z / (1 + z * z / rows) * math.sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows))
-    # Exact where none and all are positive: rounding would leave a hair.
+    # Exactly 0 or 1 where no row or every row is positive: rounding would come close to it only.
     return middle - half if positives else 0.0, middle + half if positives < rows else 1.0
 
 
@@ -122,8 +123,8 @@ def histogram(found: Scored, upto: float, number: int) -> tuple[np.ndarray, np.n
 
 
 def operating_points(found: Scored) -> list[Operating]:
-    """At a probability of one half, at the prevalence, at the best F1 of these rows, and at the highest scored 1, 5 and
-    10 %: rows of one score are flagged together, so that these may be more."""
+    """What is flagged at a probability of one half, at the prevalence, at the best F1 of these rows, and at the highest
+    scored 1, 5 and 10 %. Rows of one score are flagged together, so that the last three may flag more."""
     true, false = from_above(found)
     f1 = 2 * true / (true + false + true[-1])
     thresholds = [
@@ -146,7 +147,8 @@ def _flagged(found: Scored, name: str, threshold: float) -> Operating:
 
 
 def _thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """At most 1,000 of the points, evenly along the curve as a chart of its range shows it, with the first and the last."""
+    """At most 1,000 of the points, with the first and the last. They are spaced evenly along the curve, as a chart of
+    its range shows it."""
     if len(x) <= _POINTS:
         return x, y
     steps = sum(np.abs(np.diff(axis)) / (np.ptp(axis) or 1) for axis in (x, y))

@@ -1,4 +1,4 @@
-"""HTML and SVG whose text is escaped by construction: only what ``tag`` made is taken as it is."""
+"""HTML and SVG whose text is always escaped: only what ``tag`` made is taken as it is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class Markup(str):
 
 
 def tag(name: str, *children: object, **attributes: object) -> Markup:
-    """An element. Children that are not markup are escaped, None is left out, and so is an attribute that is None.
+    """An element. Children that are not markup are escaped. A child or an attribute that is None is left out.
 
     Attributes are named as in Python: ``class_``, ``aria_hidden``. A float among them is a length, to a tenth.
     """

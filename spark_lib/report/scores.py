@@ -1,4 +1,4 @@
-"""What a report says of scores: the sections with the charts."""
+"""The sections of a report about scores, with their charts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spark_lib.report.charts import percent, whole_percent
 from spark_lib.report.markup import Markup, tag
 from spark_lib.report.tables import NUMBER, TEXT, Column, figures, number, section, table
 
-#: Of the bands around curves.
+#: The resamplings for the bands around curves.
 REPLICATES = 200
 HISTOGRAM_BINS = 25
 _ROOM = 16  # letters of a class's name in a chart

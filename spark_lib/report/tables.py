@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from spark_lib.report.markup import Markup, tag
 
-#: Of words, of somebody's names, which may break anywhere, and of numbers.
+#: The kinds of cells: words, names that somebody chose (which may break anywhere), and numbers.
 TEXT, NAME, NUMBER = None, "name", "number"
 
 
 @dataclass(frozen=True)
 class Column:
-    """Its heading, and the class of its cells."""
+    """A column: its heading, and the class of its cells."""
 
     heading: str
     kind: str | None
@@ -27,7 +27,7 @@ def section(title: str, *children: Markup | None) -> Markup:
 def table(
     columns: Sequence[Column], rows: Sequence[Sequence[object]], caption: str | None = None, wide: bool = False
 ) -> Markup:
-    """The first cell of a row is its heading. A ``wide`` table keeps its width, and is moved under a narrow window."""
+    """A table whose rows begin with their heading. A ``wide`` table keeps its width, and scrolls in a narrow window."""
     head = tag("tr", *(tag("th", column.heading, scope="col", class_=column.kind) for column in columns))
     body = [
         tag(

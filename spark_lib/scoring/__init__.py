@@ -1,1 +1,1 @@
-"""Scores: of a partition file by file, and of the rows of a DataFrame."""
+"""Scores the files of a partition, and the rows of a DataFrame."""

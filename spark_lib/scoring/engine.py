@@ -1,7 +1,7 @@
-"""What runs a model: its trees as a compiled forest where they fit one, and ONNX Runtime for everything else.
+"""Runs a model: its trees as a compiled forest where they fit one, and ONNX Runtime for everything else.
 
-An `Engine` is made once, on the driver, and shipped to workers as it is, which import neither onnx nor, for a forest alone,
-ONNX Runtime.
+An `Engine` is made once, on the driver, and sent to the workers. A worker never imports onnx, and it imports ONNX
+Runtime only where a forest alone is not enough.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from spark_lib.use_case import Feature
 
-#: Fewer have been scored by ONNX Runtime before numba is imported.
+#: Below this number of rows ONNX Runtime is done before numba has loaded.
 LEAST_ROWS = 500_000
 _SUMS = "sums"
 _ENSEMBLES = {"TreeEnsembleClassifier": 1, "TreeEnsembleRegressor": 0, "TreeEnsemble": 0}  # which result is the sum
@@ -30,15 +30,16 @@ _ENSEMBLES = {"TreeEnsembleClassifier": 1, "TreeEnsembleRegressor": 0, "TreeEnse
 
 @dataclass(frozen=True)
 class Engine:
-    """The ``model`` [bytes]; where its trees fit one, the ``forest`` that gives the sums, and ``rest``, the model that makes
-    probabilities of them (none where they are the probabilities of the positive class already); else ``why`` not."""
+    """``model`` is the ONNX model. Where its trees fit a ``forest``, this gives their sums, and ``rest`` is the model
+    that turns the sums into probabilities. ``rest`` is empty where the sum is the probability of the positive class
+    already. Where the trees do not fit, ``why`` gives the reason."""
 
     model: bytes
     forest: Forest | None = None
     rest: bytes = b""
     why: str = ""
 
-    #: Rows that are scored at a time; a worker holds so many.
+    #: Rows that are scored at a time. A worker holds this many.
     rows_at_once = 2**16
 
     @property
@@ -46,15 +47,16 @@ class Engine:
         return "forest" if self.forest else "onnxruntime"
 
     def of_rows(self, rows: pa.RecordBatch, features: Mapping[str, Feature]) -> tuple[np.ndarray, dict[str, int], int]:
-        """The positive class's uncalibrated probability of each row, float32 [n]; how many values are null or NaN of each
-        feature without a ``fill``; and how many rows were not looked at because an earlier one is like them: none."""
+        """The positive class's uncalibrated probability of each row, float32 [n]. The second result says how many
+        values are null or NaN, for each feature without a ``fill``; the third, how many rows took the score of an
+        earlier one, which is always 0 here."""
         columns, missing = matrix.by_column(rows, features)
         return (np.zeros(0) if missing else self.scores(columns)), missing, 0
 
     def scores(self, columns: np.ndarray) -> np.ndarray:
         """The positive class's uncalibrated probability, float32 [n], for float32 features by column [k, n].
 
-        Whatever scores, the last step is ``model.within_rounding``: so the forest's scores stay ONNX Runtime's to the bit.
+        The last step is always ``model.within_rounding``, so that a forest gives the same bits as ONNX Runtime.
         """
         if (
             self.forest is None
@@ -69,7 +71,7 @@ class Engine:
 
 
 def of(model_bytes: bytes, rows: int = LEAST_ROWS) -> Engine:
-    """The engine of a model that is safe to load, for so many rows."""
+    """The engine for ``rows`` rows of a model that is safe to load."""
     if rows < LEAST_ROWS:
         return Engine(model_bytes, why=f"fewer than {LEAST_ROWS:,} rows")
     return _for_many_rows(model_bytes)
@@ -113,7 +115,7 @@ def _with_forest(model_bytes: bytes) -> Engine:
 
 
 def _model_of_sums(loaded: Any, nodes: list[Any], sums: str, width: int) -> bytes:
-    """The nodes behind the ensemble as a model of their own."""
+    """The nodes that follow the ensemble, as a model of their own."""
     from onnx import TensorProto, helper
 
     nodes = [helper.make_node("Identity", [_SUMS], [sums]), *nodes]

@@ -1,8 +1,10 @@
-"""Tree ensembles of ONNX as arrays that run several times as fast as in ONNX Runtime, on one thread, with the same sums.
+"""Lays out tree ensembles of ONNX as arrays that run several times as fast as ONNX Runtime, on one thread, with the
+same sums.
 
-A tree is laid out as a complete one, in heap order with its root at 1: one step down is ``2 * place`` or ``2 * place + 1``,
-and no row ever branches. `of_node` reads an ensemble of ONNX, or says what of it does not fit; `spark_lib.scoring.forest_kernel` is the
-loop. Workers import this module: numba is imported where something is summed up.
+Every tree becomes a complete one, in heap order with its root at 1: one step down is ``2 * place`` or
+``2 * place + 1``, so that the code never branches. `of_node` reads an ensemble of ONNX, or raises Unfit.
+`spark_lib.scoring.forest_kernel` has the loop. Workers import this module, so numba is imported only where something is
+summed up.
 """
 
 from __future__ import annotations
@@ -19,26 +21,30 @@ import numpy as np
 from spark_lib.lake.stores.cache import user_directory
 from spark_lib.models.matrix import round_down
 
-#: A complete tree of depth d has 2^d leaves, deeper ones little but padding; and all of them should stay in a core's caches.
+#: A complete tree of depth d has 2^d leaves. A deeper one would be mostly padding, and all leaves should fit into the
+#: caches of a core.
 MOST_DEPTH = 12
 MOST_LEAVES = 2**21
-#: Levels that `spark_lib.scoring.forest_kernel` does at once.
+#: The levels that `spark_lib.scoring.forest_kernel` goes down at once.
 LEAST_DEPTH = 4
 _LEAF, _AT_MOST, _BELOW = "LEAF", "BRANCH_LEQ", "BRANCH_LT"
-#: Of ai.onnx.ml's operator 5, by number.
+#: The kinds of nodes in version 5 of ai.onnx.ml, by number.
 _MODES = [_AT_MOST, _BELOW, "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", "BRANCH_NEQ", "BRANCH_MEMBER"]
 
 
 class Unfit(Exception):
-    """What a model has that a `Forest` has not."""
+    """A model has something that a `Forest` cannot have; the message says what."""
 
 
 @dataclass(frozen=True)
 class Forest:
-    """Complete trees of one depth, their inner nodes by heap place: the ``features`` that are compared, uint64
-    [trees, 2^depth], and the ``thresholds``, float32 [trees, 2^depth] (place 0 is nobody's); and ``leaves``
-    [trees, m, 2^depth], what each adds to each of the m sums, float32 or float64 as the sums are. The sums of rows with NaN
-    are others than ONNX's where some node ``sends_nan_left``, as those of scikit-learn's trees do."""
+    """Complete trees of one depth. Places of inner nodes are in heap order; place 0 is not used.
+
+    ``features`` are the features that nodes compare, uint64 [trees, 2^depth], and ``thresholds`` what they compare
+    with, float32 [trees, 2^depth]. ``leaves`` [trees, m, 2^depth] is what each leaf adds to each of the m sums, float32
+    or float64 as the sums are. Where a node ``sends_nan_left``, as in trees of scikit-learn, the sums of rows with NaN
+    differ from those of ONNX.
+    """
 
     features: np.ndarray
     thresholds: np.ndarray
@@ -52,11 +58,11 @@ class Forest:
         return found
 
     def why_not_compiled(self) -> str:
-        """Why this process cannot run it; empty where it can."""
+        """The reason why this process cannot run it; empty where it can."""
         return _why_not_compiled(self.leaves.dtype.str)
 
     def only(self, one: int) -> Forest:
-        """The forest that gives one of the sums."""
+        """The forest that gives just one of the sums."""
         return replace(self, leaves=np.ascontiguousarray(self.leaves[:, one : one + 1]))
 
 
@@ -64,27 +70,30 @@ class Forest:
 def _why_not_compiled(sums: str) -> str:
     try:
         _loop(sums)
-    except Exception as error:  # numba's and LLVM's: whatever it is, ONNX Runtime scores
+    except Exception as error:  # an error of numba or LLVM: whatever it is, ONNX Runtime scores
         return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
     return ""
 
 
 @cache
 def _loop(sums: str) -> Any:
-    """The loop for sums of this type, compiled once a machine: what numba compiled is kept below the user's cache, which nobody
-    else writes. Where it cannot be read again it is compiled again, and where it cannot be kept in every process."""
+    """The loop for sums of this type, compiled once on each machine.
+
+    What numba compiled is stored below the user's cache, where nobody else writes. Where it cannot be read again, it is
+    compiled again. Where it cannot be stored, it is compiled in every process.
+    """
     kept = user_directory() / "compiled"
     os.environ.setdefault("NUMBA_CACHE_DIR", str(kept))
     import numba
 
     from spark_lib.scoring.forest_kernel import add
 
-    if getattr(numba.config, "DISABLE_JIT", 0):  # numba would let Python do it, a thousand times slower
+    if getattr(numba.config, "DISABLE_JIT", 0):  # numba would run the loop in Python, a thousand times slower
         raise RuntimeError("NUMBA_DISABLE_JIT is set")
     for keep in (True, True, False):
         try:
             return _tried(numba.njit(nogil=True, error_model="numpy", cache=keep)(add), sums)
-        except Exception:  # numba's, pickle's and the disk's
+        except Exception:  # errors of numba, of pickle and of the disk
             if not keep:
                 raise
             shutil.rmtree(kept, ignore_errors=True)
@@ -92,7 +101,7 @@ def _loop(sums: str) -> Any:
 
 
 def _tried(loop: Any, sums: str) -> Any:
-    """The loop, once it has run."""
+    """Run the loop once, and return it."""
     none = np.zeros((1, 2**LEAST_DEPTH))
     loop(
         np.zeros((1, 1), np.float32),
@@ -105,8 +114,8 @@ def _tried(loop: Any, sums: str) -> Any:
 
 
 def of_node(kind: str, attributes: Mapping[str, Any], doubles: bool) -> Forest:
-    """The forest of a node ``TreeEnsembleClassifier``, ``TreeEnsembleRegressor`` or ``TreeEnsemble`` of ONNX, whose input
-    is ``doubles`` or float32. Raises Unfit."""
+    """The forest of a node ``TreeEnsembleClassifier``, ``TreeEnsembleRegressor`` or ``TreeEnsemble`` of ONNX, whose
+    input is ``doubles`` or float32. Raises Unfit for a node that does not fit."""
     read = _classic if kind != "TreeEnsemble" else _of_version_5
     nodes = read(attributes)
     if nodes.trees * 2**nodes.depth > MOST_LEAVES:
@@ -117,8 +126,9 @@ def of_node(kind: str, attributes: Mapping[str, Any], doubles: bool) -> Forest:
 
 @dataclass(frozen=True)
 class _Nodes:
-    """All nodes of all trees: ``feature`` and ``threshold``, ``left`` and ``right`` as rows of this table (of a leaf:
-    itself), and the ``weights`` [rows, m] of a leaf. ``roots`` [trees] are rows, too."""
+    """All nodes of all trees. ``feature`` and ``threshold`` are what a node compares. ``left`` and ``right`` are its
+    children as rows of this table; a leaf has itself as both. ``weights`` [rows, m] are those of leaves. ``roots``
+    [trees] are rows of this table, too."""
 
     feature: np.ndarray
     threshold: np.ndarray
@@ -133,7 +143,7 @@ class _Nodes:
 
     @property
     def depth(self) -> int:
-        """Levels below the roots, ``LEAST_DEPTH`` at least: a leaf leads to itself."""
+        """The number of levels below the roots, at least ``LEAST_DEPTH``. Raises Unfit for a tree that is too deep."""
         found, level = 0, self.roots
         while found < LEAST_DEPTH or (self.left[level] != level).any():
             level = np.unique(np.concatenate([self.left[level], self.right[level]]))
@@ -143,7 +153,7 @@ class _Nodes:
         return found
 
     def completed(self, sums: type) -> Forest:
-        levels = [np.zeros((self.trees, 1), np.intp)]  # of place 0
+        levels = [np.zeros((self.trees, 1), np.intp)]  # the unused place 0
         level = self.roots[:, None]
         for _ in range(self.depth):
             levels.append(level)
@@ -188,7 +198,7 @@ def _classic(given: Mapping[str, Any]) -> _Nodes:
 
 
 def _of_version_5(given: Mapping[str, Any]) -> _Nodes:
-    """Inner nodes and leaves in lists of their own: the leaves are put behind the nodes."""
+    """Inner nodes and leaves come in lists of their own. Here the leaves are put after the inner nodes."""
     modes = np.array([_MODES[mode] for mode in given["nodes_modes"]])
     _refuse_others(modes)
     if given.get("post_transform", 0) != 0 or given.get("aggregate_function", 1) != 1:
@@ -230,7 +240,8 @@ def _refuse_others(modes: np.ndarray) -> None:
 
 
 def _thresholds(values: np.ndarray, modes: np.ndarray) -> np.ndarray:
-    """By which ``x <= threshold`` says of a float32 x what the node says: below t is at most the float32 before it."""
+    """Thresholds by which ``x <= threshold`` decides as the node does, for every float32 x. ``x < t`` becomes ``x <=``
+    the greatest float32 below t."""
     found = round_down(values.astype(np.float64))
     before = np.nextafter(found, np.float32(-np.inf))
     below = np.where(found.astype(np.float64) < values, found, before)

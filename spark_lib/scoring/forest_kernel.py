@@ -1,9 +1,9 @@
 """The loop of ``spark_lib.scoring.forest``, which compiles it with numba.
 
-The first four levels of a tree are fifteen comparisons of every row, whose nodes are the same for all of them: the compiler
-does them for many rows at once. From there eight rows go down together, each while the others wait for memory, their places in
-eight local variables, which the compiler keeps in registers; it does so for no array. Unsigned numbers, for of signed ones
-numba asks at every access whether they count from the end.
+The first four levels of a tree are fifteen comparisons of every row. Their nodes are the same for all rows, so the
+compiler compares many rows at once. From there eight rows go down together: one moves while the others wait for memory.
+Their places are in eight local variables, because the compiler puts these in registers, and does not do so for an
+array. All numbers are unsigned, because for signed ones numba asks at every access whether they count from the end.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ _LEFT, _RIGHT = _I(0), _I(1)
 
 @numba.njit(inline="always")
 def _down(place, of, at, x, row):  # type: ignore[no-untyped-def]
-    """The place one level below. Not ``x > at``: a comparison with NaN fails, and goes to the second child."""
+    """The place one level below. The comparison is not ``x > at``: a comparison with NaN is false, and so goes to the
+    second child."""
     return _2 * place + (_0 if x[of[place] + row] <= at[place] else _1)
 
 
@@ -32,8 +33,8 @@ def _side(value, at):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, error_model="numpy")
 def _four_down(of, at, x, places):  # type: ignore[no-untyped-def]
-    """The places of a block's rows four levels below the root. All fifteen comparisons are made, for nothing may branch; then
-    each node says, from the lowest up, which way a row goes from there."""
+    """The places of a block's rows four levels below the root. All fifteen comparisons are made, because nothing may
+    branch. Then each node, from the lowest level up, says which way a row goes from there."""
     of1, of2, of3, of4, of5, of6, of7 = of[1], of[2], of[3], of[4], of[5], of[6], of[7]
     of8, of9, of10, of11, of12, of13, of14, of15 = of[8], of[9], of[10], of[11], of[12], of[13], of[14], of[15]
     at1, at2, at3, at4, at5, at6, at7 = at[1], at[2], at[3], at[4], at[5], at[6], at[7]
@@ -84,7 +85,7 @@ def add(columns, features, thresholds, leaves, found):  # type: ignore[no-untype
             _four_down(of, at, x, places)
             for base in range(0, many, 8):
                 r0 = _U(base)
-                here = x[base:]  # the eight rows are then known when this is compiled, and need no register each
+                here = x[base:]  # so the eight rows are known when this is compiled, and need no register each
                 a = _U(places[r0 + _0])
                 b = _U(places[r0 + _1])
                 c = _U(places[r0 + _2])

@@ -1,9 +1,9 @@
-"""Scores of a partition, file by file: Spark hands out slices of its files, and Python workers read, score and write them
-without a row going through the JVM.
+"""Scores a partition, file by file. Spark hands out slices of its files. Python workers read, score and write them, and
+no row goes through the JVM.
 
-A task returns the names of the files that it wrote. Only those of tasks that Spark took enter a manifest: what an attempt
-that died, a speculative twin or a zombie left is nobody's. Workers import this module: pyspark is imported on the driver
-only.
+A task returns the names of the files that it wrote. Only files of tasks whose result Spark took enter a manifest. Files
+of an attempt that died, of a speculative twin or of a zombie are ignored. Workers import this module, so pyspark is
+imported on the driver only.
 """
 
 from __future__ import annotations
@@ -41,20 +41,21 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
     from pyspark.sql import SparkSession
 
-#: A task costs Spark 50 to 150 ms: one a core, and more only where a lost task would cost minutes.
+#: The most bytes for one task. A task costs Spark 50 to 150 ms, so there is one for each core, and there are more only
+#: where a lost task would cost minutes.
 TASK_BYTES = 2**31
-#: Rows of a row group of the scores; a worker holds so many.
+#: The rows of a row group of the scores. A worker holds this many at a time.
 _GROUP_ROWS = 2**19
 BINS = 20
-#: The columns that are added to those of the identity.
+#: The columns that are added to key, entity and event time.
 SCORED: Schema = tuple(zip(PREDICTED, ("double", "date", "string"), strict=True))
 _MEAN_GRID = 2**32
 
 
 @dataclass(frozen=True)
 class Slice:
-    """The row groups of a file whose middle lies in its bytes [start, stop), the footer left out of account; and the checksum
-    of that ``footer``, empty where it is not known."""
+    """The row groups of a file whose middle lies in its bytes [start, stop), counted without the footer. ``footer`` is
+    the checksum of the file's footer, or empty where it is not known."""
 
     key: str
     start: int
@@ -64,9 +65,9 @@ class Slice:
 
 @dataclass(frozen=True)
 class Job:
-    """What every task is told: the lake that it reads and how to reach it, the columns that are copied and those that make the
-    matrix, all of the types that the manifest has, how scores come of it, and where they go, ``rows_a_file`` at most into one
-    file."""
+    """All that a task needs: the lake that it reads and how to reach it, the columns that are copied (``identity``) and
+    those of the matrix (``features``) with the types in the manifest, what makes the scores, and where they go, at most
+    ``rows_a_file`` rows into one file."""
 
     source: str
     connection: s3_client.Connection
@@ -83,8 +84,8 @@ class Job:
 
 @dataclass
 class Scores:
-    """What a manifest says of scores, and what parts of it add up to, in whatever order: the least and the greatest, how many
-    lie in each of ``BINS`` equal bins of [0, 1], and their sum in units of 2^-32."""
+    """What a manifest says about scores: the least and the greatest, how many lie in each of ``BINS`` equal bins
+    between 0 and 1, and their sum in units of 2^-32. Parts may be merged in any order with the same result."""
 
     rows: int = 0
     least: float = 1.0
@@ -113,9 +114,13 @@ class Scores:
 
 @dataclass
 class Done:
-    """What a task wrote, the rows of each file by name, and what it saw: scores, nulls by column of the identity, values
-    missing without a fill by feature, rows with the features of an earlier one, rows whose score is no probability, how many of
-    these have an infinity or NaN by feature, and why no forest was compiled."""
+    """What a task wrote and saw.
+
+    ``files`` are the rows of each file by name. ``nulls`` are counted by column of the identity, ``missing`` values by
+    feature without a fill. ``repeated`` rows have the features of an earlier one. ``senseless`` rows have a score that
+    is not a probability; ``not_finite`` says, by feature, how many of these have an infinity or NaN. ``slow`` is the
+    reason why no forest was compiled.
+    """
 
     files: dict[str, int] = field(default_factory=dict)
     scores: Scores = field(default_factory=Scores)
@@ -138,7 +143,7 @@ class Done:
 
 
 def shared(files: Sequence[File], prefix: str, tasks: int) -> list[list[Slice]]:
-    """The files' bytes in equal shares, one a task, in their order."""
+    """Divide the bytes of the files, in their order, into equal shares, one for each task."""
     total = sum(file.size for file in files)
     bounds = [total * task // tasks for task in range(tasks + 1)]
     shares: list[list[Slice]] = [[] for _ in range(tasks)]
@@ -153,7 +158,7 @@ def shared(files: Sequence[File], prefix: str, tasks: int) -> list[list[Slice]]:
 
 
 def run(spark: SparkSession, job: Job, files: Sequence[File], prefix: str) -> Done:
-    """Score all rows of a partition's files; what the tasks did together. Raises what a task raised."""
+    """Score all rows of a partition's files, and return what the tasks did together. Raises what a task raised."""
     cores = spark.sparkContext.defaultParallelism
     tasks = max(cores, -(-sum(file.size for file in files) // TASK_BYTES))
     shares = shared(files, prefix, tasks)
@@ -170,7 +175,8 @@ def run(spark: SparkSession, job: Job, files: Sequence[File], prefix: str) -> Do
 
 
 def attempted(job: Job, share: Sequence[Slice], task: int) -> Done | DaystoneError:
-    """What a task did; an error of ours as it is, for the driver to raise: trying it again would not help."""
+    """Score a share. An error of ours is returned, so that the driver raises it: if the task raised it, Spark would try
+    the task again, which would not help."""
     try:
         return scored(job, share, task)
     except DaystoneError as error:
@@ -180,8 +186,11 @@ def attempted(job: Job, share: Sequence[Slice], task: int) -> Done | DaystoneErr
 
 
 def _forget_archives() -> None:
-    """Spark's worker lets every importer look at its place anew before a task, and those of archives (pyspark.zip) read them
-    from one end to the other: 0.1 s a task. An importer that is gone comes back when something is imported."""
+    """Drop the importers of archives (pyspark.zip), which would cost 0.1 s a task.
+
+    Before a task, Spark's worker lets every importer look at its place again, and those of archives read them from one
+    end to the other. A dropped importer comes back when something is imported.
+    """
     for place, importer in list(sys.path_importer_cache.items()):
         if isinstance(importer, zipimport.zipimporter):
             del sys.path_importer_cache[place]
@@ -199,7 +208,7 @@ def scored(job: Job, share: Sequence[Slice], task: int) -> Done:
             done.missing.update(missing)
             done.repeated += repeated
             done.nulls += Counter({name: rows.column(name).null_count for name, _ in job.identity})
-            if done.nulls or done.missing:  # nothing will be published, and what is left is to count
+            if done.nulls or done.missing:  # nothing will be published: from here on rows are only counted
                 continue
             scores = calibration.apply(job.back, uncalibrated)
             senseless = np.flatnonzero(~is_probability(scores))
@@ -215,8 +224,8 @@ def scored(job: Job, share: Sequence[Slice], task: int) -> Done:
 
 
 def _rows(job: Job, share: Sequence[Slice]) -> Iterator[pa.RecordBatch]:
-    """The rows of slices, the columns of the identity first. Raises DamagedPartition for a file that cannot be read whole, or
-    has not the footer or the columns that the manifest says; others are left out."""
+    """The rows of slices, with the columns of the identity first; columns that are not needed are left out. Raises
+    DamagedPartition for a file that cannot be read whole, or whose footer or columns are not those of the manifest."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -226,8 +235,9 @@ def _rows(job: Job, share: Sequence[Slice]) -> Iterator[pa.RecordBatch]:
     for part in share:
         try:
             with _opened(store, part.key) as opened:
-                # Spark writes a checksum into every page: without it a flipped bit would be scored as another number.
-                # The columns of a row group are asked for together: on S3 each request costs as much as many megabytes.
+                # Spark writes a checksum into every page. Without this check a flipped bit would be scored as another
+                # number. The columns of a row group are asked for together: on S3 each request costs as much as many
+                # megabytes.
                 footer = footers.read(opened)
                 metadata = footers.parsed(footer)
                 file = pq.ParquetFile(opened, metadata=metadata, pre_buffer=True, page_checksum_verification=True)
@@ -247,7 +257,7 @@ def _rows(job: Job, share: Sequence[Slice]) -> Iterator[pa.RecordBatch]:
 
 
 def _opened(store: Store, key: str) -> Any:
-    """A file for Arrow: a local one by its own input, which is a quarter faster than through Python's."""
+    """A file for Arrow. Arrow opens a local file by itself, which is a quarter faster than through Python."""
     import pyarrow as pa
 
     return pa.OSFile(store.url(key)) if isinstance(store, LocalStore) else store.open(key)
@@ -255,7 +265,7 @@ def _opened(store: Store, key: str) -> Any:
 
 def _check_columns(url: str, wanted: pa.Schema, found: pa.Schema) -> None:
     for column in wanted:
-        place = found.get_field_index(column.name)  # none of a name that is there twice, too
+        place = found.get_field_index(column.name)  # negative also for a name that is there twice
         there = found.field(place).type if place >= 0 else None
         if there != column.type:
             raise damaged(
@@ -266,7 +276,8 @@ def _check_columns(url: str, wanted: pa.Schema, found: pa.Schema) -> None:
 
 
 def _groups(metadata: pq.FileMetaData, part: Slice) -> Iterator[int]:
-    """Of each row group exactly one of the slices that make up a file has the middle."""
+    """The row groups whose middle lies in the slice. So each row group is in exactly one of the slices that make up a
+    file."""
     begin = 0
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
@@ -282,13 +293,14 @@ def _output(job: Job, rows: pa.RecordBatch, scores: np.ndarray) -> pa.RecordBatc
     kinds = arrow_schema(job.identity)
     columns = [rows.column(column.name).cast(column.type) for column in kinds]
     columns.append(pa.array(scores))
-    for value in (job.model_date, job.model_digest):  # the same in every row: kept once
+    for value in (job.model_date, job.model_digest):  # the same in every row: stored once
         columns.append(pa.DictionaryArray.from_arrays(np.zeros(rows.num_rows, np.int32), pa.array([value])))
     return pa.RecordBatch.from_arrays(columns, names=[*kinds.names, *(name for name, _ in SCORED)])
 
 
 def _written(job: Job, name: str, batches: Iterator[pa.RecordBatch]) -> dict[str, int]:
-    """Write batches into as few files as ``rows_a_file`` allows; the rows of each by name. A file is named once it is whole."""
+    """Write batches into as few files as ``rows_a_file`` allows, and return the rows of each by name. The result names
+    only files that are whole."""
     import pyarrow.parquet as pq
 
     store = open_store(job.target)
@@ -317,7 +329,7 @@ def _written(job: Job, name: str, batches: Iterator[pa.RecordBatch]) -> dict[str
 
 
 def _groups_of(rows: int, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """The same rows, so many at a time."""
+    """The same rows in tables of ``rows`` rows; the last one may have fewer."""
     import pyarrow as pa
 
     held: list[pa.RecordBatch] = []

@@ -23,8 +23,8 @@ def scored_by(
     digest: str | None = None,
     name: str = "score",
 ) -> DataFrame:
-    """``identity`` columns with the score of an ONNX model as ``name``, calibrated by ``back``. A worker refuses bytes of
-    another ``digest``."""
+    """The ``identity`` columns with the score of an ONNX model as ``name``, calibrated by ``back``. A worker refuses a
+    model with another ``digest``."""
     shipped = rows.sparkSession.sparkContext.broadcast(model)
 
     def scores(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

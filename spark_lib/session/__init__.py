@@ -1,1 +1,1 @@
-"""Spark: its session, what that needs of the machine, and what its executors can do."""
+"""Spark: its session, what the session needs of the machine, and what its executors can do."""

@@ -1,6 +1,7 @@
-"""Errors of ours that a Python worker raises, carried through Spark to the driver, which raises them in their own words.
+"""Carries Daystone's errors from a Python worker through Spark to the driver, which raises them in their own words.
 
-Of what a worker raises Spark passes on a traceback as text. Workers import this module: no pyspark here.
+Of an error in a worker, Spark passes on only a traceback as text. Workers import this module, so it does not import
+pyspark.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class CarriedError(Exception):
 
 @contextmanager
 def as_text() -> Iterator[None]:
-    """In a worker, around what may raise an error of ours."""
+    """Use this in a worker, around code that may raise an error of ours."""
     try:
         yield
     except DaystoneError as error:
@@ -31,7 +32,7 @@ def as_text() -> Iterator[None]:
 
 
 def of_text(text: str) -> DaystoneError | None:
-    """On the driver, the error of ours that the text of Spark's error carries; None where there is none."""
+    """Use this on the driver: the error of ours that the text of Spark's error carries, or None where there is none."""
     found = re.search(rf"{_MARK} (\{{.*\}})", text)
     if found is None:
         return None

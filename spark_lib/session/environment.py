@@ -1,7 +1,8 @@
-"""What the environment of a process would do to its Spark session. A notebook, a scheduler or another Spark leaves variables
-that break a session, or change it: those that Spark can start without are kept from it, the others are refused by name.
+"""Protects a Spark session from the environment of its process.
 
-docs/operations.md has the table. What a session is to have is configuration (``[spark]``).
+A notebook, a scheduler or another Spark leaves variables that break a session, or change it. Those that Spark can start
+without are hidden from it. The others are refused by name. docs/operations.md has the table. What a session should have
+belongs into the configuration (``[spark]``).
 """
 
 from __future__ import annotations
@@ -21,32 +22,32 @@ from typing import Any
 from spark_lib.errors import ConfigurationError
 from spark_lib.session import java
 
-#: Of other sessions, and of Spark's own tests: no session sees them.
+#: Variables of other sessions, and of Spark's own tests. No session sees them.
 KEPT_FROM_SPARK = (
     "MASTER", "PYSPARK_DRIVER_PYTHON", "PYSPARK_DRIVER_PYTHON_OPTS", "PYSPARK_GATEWAY_PORT", "PYSPARK_GATEWAY_SECRET",
     "PYSPARK_PIN_THREAD", "PYSPARK_SUBMIT_ARGS", "SPARK_API_MODE", "SPARK_CONNECT_MODE", "SPARK_LAUNCHER_OPTS",
     "SPARK_PREPEND_CLASSES", "SPARK_SUBMIT_OPTS", "SPARK_TESTING",
 )  # fmt: skip
-#: Of a cluster: a session on this machine alone sees none of it.
+#: Variables of a cluster. A session on this machine alone does not see them.
 KEPT_FROM_LOCAL_SPARK = (
     "HADOOP_CONF_DIR", "PYSPARK_PYTHON", "SPARK_CONF_DIR", "SPARK_DIST_CLASSPATH", "SPARK_LOCAL_HOSTNAME",
     "SPARK_PUBLIC_DNS", "YARN_CONF_DIR",
 )  # fmt: skip
-#: PySpark looks at them all through a session, so that they cannot be kept from it: what each would do.
+#: PySpark reads these as long as a session lives, so they cannot be hidden from it.
 _OF_SPARK_CONNECT = ("SPARK_CONNECT_MODE_ENABLED", "SPARK_REMOTE", "SPARK_SKIP_CONNECT_COMPAT_TESTS")
-#: What outranks Daystone's own options of the JVM, and would change what a text or a time is.
+#: Options that outrank Daystone's own options of the JVM, and would change what a text or a time is.
 _CHANGES_RESULTS = (
     r"-D(user\.(?:timezone|language|country|region|script|variant)[.\w]*|file\.encoding|sun\.jnu\.encoding)="
 )
-#: The same of options that outrank nothing: what Daystone's own do not name.
+#: The same for options that outrank nothing. Only options that Daystone does not set itself are among them.
 _BESIDE_OURS = r"-D(user\.(?:language|country|script|variant)\.\w+|user\.(?:region|script|variant)|sun\.jnu\.encoding)="
 _UTF_8_LOCALES = ("C.UTF-8", "C.utf8", "en_US.UTF-8", "en_US.utf8")
-#: What may lie in a directory of settings and be none.
+#: The suffix of files in a directory of settings that are not settings.
 _NO_SETTINGS = ".template"
 
 
 def check(master: str) -> None:
-    """Raises ConfigurationError for the first variable with which no session, or another one, would start."""
+    """Raises ConfigurationError for the first variable with which no session would start, or a different one."""
     _check_packages()
     _check_spark_home()
     for name in _OF_SPARK_CONNECT:
@@ -60,7 +61,7 @@ def check(master: str) -> None:
 
 
 def kept_from(master: str) -> list[str]:
-    """The variables that are set, and that a session does not see."""
+    """The variables that are set and that a session does not see."""
     names = KEPT_FROM_SPARK + (KEPT_FROM_LOCAL_SPARK if is_local(master) else ())
     return sorted(name for name in names if os.environ.get(name))
 
@@ -72,7 +73,8 @@ def is_local(master: str) -> bool:
 
 @contextmanager
 def of_spark(master: str) -> Iterator[None]:
-    """This process's environment as a session is to find it: while one starts, for its JVM keeps what it was started with."""
+    """Give this process, inside the block, the environment that a session should find. Only the start of a session
+    needs the block, because the JVM keeps the environment that it was started with."""
     before = dict(os.environ)
     _replace(for_spark(master))
     try:
@@ -117,7 +119,8 @@ def _check_spark_home() -> None:
 
 
 def _check_packages() -> None:
-    """Another Spark's Python on PYTHONPATH comes before the installed packages."""
+    """Raises ConfigurationError where PYTHONPATH has another Spark's Python, which would be used in place of the
+    installed one."""
     for name in ("pyspark", "py4j"):
         wanted, spec = _installed(name), importlib.util.find_spec(name)
         if wanted and spec and spec.submodule_search_locations:
@@ -140,12 +143,13 @@ def _installed(name: str) -> str:
 
 
 def _is_version(found: str, wanted: str) -> bool:
-    """A vendor's build of a version has something behind it, as in 4.1.2-amzn-0."""
+    """Whether ``found`` is the version ``wanted``, or a vendor's build of it, such as 4.1.2-amzn-0."""
     return re.fullmatch(re.escape(wanted) + r"([-+.]\D.*)?", found) is not None
 
 
 def _version_in(place: str, loader: Any) -> str:
-    """What a package's version.py says, without importing it: of a directory, or of an archive (py4j-*-src.zip)."""
+    """What a package's version.py says, without importing it. The package lies in a directory, or in an archive
+    (py4j-*-src.zip)."""
     try:
         text = loader.get_data(os.path.join(place, "version.py")).decode()
     except (OSError, AttributeError):
@@ -163,7 +167,8 @@ def _check_java_options() -> None:
 
 
 def _check_address(master: str) -> None:
-    """Spark tries a page's address on 16 ports, and then says that a port is taken."""
+    """Raises ConfigurationError for a SPARK_LOCAL_IP that is not of this machine. Spark would try it on 16 ports, and
+    then say that a port is taken."""
     address = os.environ.get("SPARK_LOCAL_IP")
     if not address:
         return
@@ -178,7 +183,8 @@ def _check_address(master: str) -> None:
 
 
 def _check_file_names() -> None:
-    """Python and the JVM have to call a file by one name."""
+    """Raises ConfigurationError where Python does not write names of files in UTF-8. Python and the JVM have to use the
+    same name for a file."""
     encoding = sys.getfilesystemencoding()
     if encoding.lower().replace("-", "") != "utf8":
         said = next(
@@ -193,7 +199,8 @@ def _check_file_names() -> None:
 
 
 def _utf_8_locale() -> str:
-    """A locale of UTF-8 that is there: Java takes from it how names of files are written. Empty where none is found."""
+    """A locale of UTF-8 that is there, or empty where none is found. Java takes from it how names of files are
+    written."""
     before = locale.setlocale(locale.LC_CTYPE)
     try:
         for name in _UTF_8_LOCALES:
@@ -206,8 +213,8 @@ def _utf_8_locale() -> str:
 
 
 def _without_settings(home: str) -> str:
-    """A directory of settings without any. Spark's own is one where nobody has put any into it: the class path, by which
-    Java knows its archive of classes again, stays what it is."""
+    """A directory of settings that has none. It is Spark's own where nobody has put any into it: so the class path
+    stays as it is, by which Java recognises its archive of classes."""
     own = Path(home, "conf")
     with suppress(OSError):
         if any(path.suffix != _NO_SETTINGS for path in own.iterdir()):

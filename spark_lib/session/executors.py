@@ -1,4 +1,5 @@
-"""What executors can do with a lake, proved where they run: their disks, environments and rights are not the driver's."""
+"""Tests what executors can do with a lake, by tasks that run there: their disks, environments and rights are not the
+driver's."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ _HERE = "of the executors: this process reaches the lake"
 
 @dataclass(frozen=True)
 class Seen:
-    """What one Python worker found where it runs; ``refused`` where it cannot use the lake."""
+    """What one Python worker found where it runs. ``refused`` is the error where it cannot use the lake."""
 
     host: str
     python: str
@@ -130,6 +131,6 @@ def _elsewhere(root: str, host: str) -> LakeError:
 
 
 def _last_line_of_python(text: str) -> str:
-    """The error of a Python worker, which Spark passes on amid two traces."""
+    """The error of a Python worker, which Spark passes on between two traces."""
     found = re.findall(r"^(\w+(?:Error|Exception): .*)$", text, flags=re.MULTILINE)
     return found[-1] if found else s3a.cause(text)

@@ -10,10 +10,10 @@ from typing import Any
 
 @contextmanager
 def kept() -> Iterator[None]:
-    """Let no library take SIGINT meanwhile.
+    """Let no library replace the handler of SIGINT inside the block.
 
-    PySpark's own handler first asks the JVM to cancel its jobs; in the middle of another call to the JVM that fails,
-    and Luigi takes the error for one of the task and goes on with the next.
+    PySpark's own handler first asks the JVM to cancel its jobs. That fails in the middle of another call to the JVM.
+    Luigi then takes the failure for one of the task, and goes on with the next task.
     """
     original = signal.signal
 

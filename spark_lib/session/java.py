@@ -1,4 +1,5 @@
-"""The Java that Spark would start: looked for where Spark looks, before Spark does and fails with a riddle."""
+"""Finds the Java that Spark would start, where Spark looks for it. It does so before Spark does, whose own message is
+hard to understand."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from functools import cache
 from spark_lib.errors import ConfigurationError, JavaMissing
 
 VERSIONS = (17, 21)
-#: As scripts/prerequisites.sh has it, which cannot ask Python.
+#: The same as in scripts/prerequisites.sh, which cannot ask Python.
 INSTALL = (
     "Debian: sudo apt-get install default-jre-headless | macOS: brew install openjdk@17"
     " | Red Hat: sudo dnf install java-21-openjdk-headless"
@@ -30,19 +31,19 @@ class Java:
     version: int
     #: "JAVA_HOME" or "PATH"
     found_by: str
-    #: All that it says of itself, and not of the options that it was given.
+    #: All that Java says about itself, without the lines about options that it was given.
     build: str
 
 
 @cache
 def require() -> Java:
-    """``find``, once a process."""
+    """Like ``find``, but Java is looked for only once in a process."""
     return find()
 
 
 def find() -> Java:
-    """The Java of JAVA_HOME, else of PATH. Raises JavaMissing where there is none, or one that Spark 4 refuses, and
-    ConfigurationError for options of the environment with which it does not start."""
+    """The Java of JAVA_HOME, else of PATH. Raises JavaMissing where there is none, or one that Spark 4 refuses. Raises
+    ConfigurationError where Java does not start with the options of the environment."""
     home = os.environ.get("JAVA_HOME")
     name = os.path.join(home, "bin", "java") if home else "java"
     path = shutil.which(name)

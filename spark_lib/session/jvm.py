@@ -1,8 +1,8 @@
-"""What the driver's JVM is started with: an archive of Spark's classes, which it maps instead of parsing them again (JEP 350), and
-a collector of garbage that has no threads of its own to start.
+"""Options for the driver's JVM: an archive of Spark's classes, which the JVM maps instead of parsing them again (JEP
+350), and a garbage collector that has no threads of its own to start.
 
-``spark_lib.session.startup`` makes the archive. Java looks by itself whether it fits the jars and the JVM; where it does not, classes
-are parsed as ever.
+``spark_lib.session.startup`` makes the archive. Java checks by itself whether the archive fits the jars and the JVM.
+Where it does not fit, classes are parsed as usual.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from spark_lib.session.java import OPTIONS
 _COLLECTOR = re.compile(r"-XX:\+Use\w*GC\b")
 _ARCHIVE = re.compile(r"-XX:(SharedArchiveFile|ArchiveClassesAtExit)=")
 OPTION = "-XX:SharedArchiveFile="
-#: Java crashes over an archive whose content is damaged, and does not look for that.
+#: Java does not check the content of an archive, and crashes where it is damaged.
 SUSPECT = (
     "should Java itself have crashed, make the archive of Spark's classes again (python -m spark_lib.session.startup)"
 )
 
 
 def options(master: str, given: str = "") -> str:
-    """What to add to the options ``given`` to the driver's JVM: what was chosen there is not chosen again, for two
-    collectors would keep it from starting."""
+    """The options to add to those ``given`` to the driver's JVM. What ``given`` or the environment chooses is not
+    chosen again, because the JVM does not start with two collectors."""
     if not re.match(r"local(\[|$)", master):
         return ""  # a driver of executors elsewhere lives long
     chosen = " ".join([given, *(os.environ.get(name, "") for name in OPTIONS)])
@@ -41,17 +41,17 @@ def options(master: str, given: str = "") -> str:
 
 
 def options_of_environment() -> str:
-    """What to look at as well where a JVM does not start; empty where nobody gives it options of his own."""
+    """A hint at the variables that give options to a JVM, for a JVM that does not start; empty where none is set."""
     given = java.options_given()
     return f", or unset {' and '.join(given)}" if given else ""
 
 
 def archive(build: str) -> Path | None:
-    """The archive for this Spark and a build of Java, one a user, where it is there and whole: a JVM that maps a part of one
-    crashes, so that the name has the size."""
+    """The archive for this Spark and a build of Java, where it is there and whole. There is one for each user. The name
+    contains the size, because a JVM that maps a part of an archive crashes."""
     whole = []
     for kept in archives(build):
-        with suppress(FileNotFoundError):  # somebody has just made it anew
+        with suppress(FileNotFoundError):  # another process has just replaced it
             there = kept.stat()
             if kept.name == f"{name(build)}-{there.st_size}.jsa":
                 whole.append((there.st_mtime, kept))
@@ -59,11 +59,11 @@ def archive(build: str) -> Path | None:
 
 
 def archives(build: str) -> list[Path]:
-    """All that are there, whole or not."""
+    """All archives that are there, whole or not."""
     return list(user_directory().glob(f"{name(build)}-*.jsa"))
 
 
 def name(build: str) -> str:
-    """What the files of this Spark and a build of Java begin with."""
+    """The beginning of the names of archives for this Spark and a build of Java."""
     of = "\n".join([build, java.spark_home(), importlib.metadata.version("pyspark")])
     return f"classes-{hashlib.sha256(of.encode()).hexdigest()[:12]}"

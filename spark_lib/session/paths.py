@@ -6,15 +6,16 @@ import re
 
 
 def spark_path(url: str) -> str:
-    """A url of the lake as Spark wants it, whatever its default file system is; S3A is Hadoop's way to S3."""
+    """A url of the lake as Spark wants it, whatever its default file system is. S3A is Hadoop's way to S3."""
     if url.startswith("s3://"):
         return f"s3a://{url.removeprefix('s3://')}"
     return f"file://{url}" if url.startswith("/") else url
 
 
 def reader_path(url: str) -> str:
-    """As ``spark_path``, for a reader of Spark's, which would take some signs of a name for a pattern.
+    """Like ``spark_path``, but for Spark's readers, which would take some characters of a name for a pattern.
 
-    Its option to read without patterns (``__globPaths__``) reads every file as often as there are such names.
+    Spark has an option to read without patterns (``__globPaths__``), but with it every file is read as often as there
+    are such names.
     """
     return re.sub(r"[]{}*?\\[]", r"\\\g<0>", spark_path(url))

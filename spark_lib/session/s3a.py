@@ -1,7 +1,7 @@
 """Spark on S3: the jars that it needs, and the settings by which it writes whole files or none.
 
-The jars are resolved once by Spark's own resolver and then passed by path: ``python -m spark_lib.session.s3a``, ``make jars``,
-or the first session that needs them.
+Spark's own resolver finds the jars once, and after that they are passed by path. They are resolved by ``make jars``, by
+``python -m spark_lib.session.s3a``, or by the first session that needs them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PACKAGES = (
     "software.amazon.awssdk:s3-transfer-manager:2.29.52",
     "software.amazon.awssdk:sts:2.29.52",
 )
-#: AWS's SDK as one jar of 600 MB, what Spark brings itself, and the clients of other clouds.
+#: Jars that are not needed: AWS's SDK as one jar of 600 MB, what Spark brings itself, and the clients of other clouds.
 EXCLUDED = (
     "software.amazon.awssdk:bundle",
     "org.apache.hadoop:hadoop-client-api",
@@ -45,9 +45,10 @@ _LISTED = "jars.txt"
 
 
 def jars(directory: Path | None = None) -> list[str]:
-    """The paths of the jars, resolved into ``directory`` (default: below the user's cache) where they are not there yet.
+    """The paths of the jars. They are resolved into ``directory`` (default: below the user's cache) where they are not
+    there yet.
 
-    Raises ConfigurationError where they cannot be had.
+    Raises ConfigurationError where the jars are not to be had.
     """
     found = directory or default_directory()
     if not (found / _LISTED).is_file():
@@ -62,7 +63,7 @@ def jars(directory: Path | None = None) -> list[str]:
 
 
 def default_directory() -> Path:
-    """Where the jars of these very versions are kept, one place a user."""
+    """The directory for the jars of exactly these versions, one for each user."""
     version = hashlib.sha256("\n".join([*PACKAGES, *EXCLUDED]).encode()).hexdigest()[:12]
     return user_directory() / f"jars-{version}"
 
@@ -83,13 +84,13 @@ def settings(paths: Iterable[str]) -> dict[str, str]:
         "spark.hadoop.mapreduce.outputcommitter.factory.scheme.s3a": committed,
         "spark.sql.sources.commitProtocolClass": "org.apache.spark.internal.io.cloud.PathOutputCommitProtocol",
         "spark.sql.parquet.output.committer.class": "org.apache.spark.internal.io.cloud.BindingParquetOutputCommitter",
-        # Hadoop's own figures make one unanswered request last for minutes: with these, 45 seconds.
+        # With Hadoop's own figures one unanswered request lasts for minutes; with these it lasts 45 seconds.
         "spark.hadoop.fs.s3a.attempts.maximum": "3",
         "spark.hadoop.fs.s3a.retry.limit": "4",
         "spark.hadoop.fs.s3a.connection.establish.timeout": "5s",
-        # A second job below the same dataset keeps its uploads; what is left over belongs to gc.
+        # A second job below the same dataset must not abort the uploads of the first; gc removes what is left over.
         "spark.hadoop.fs.s3a.committer.abort.pending.uploads": "false",
-        # Known, so that a file's etag can be told from its content again.
+        # With a known size of parts, a file's etag can be computed again from its content.
         "spark.hadoop.fs.s3a.multipart.size": str(PART_BYTES),
     }
     endpoint = s3_client.endpoint()
@@ -101,15 +102,15 @@ def settings(paths: Iterable[str]) -> dict[str, str]:
         }
     elif (
         "fips" not in s3_client.address()
-    ):  # which AWS's SDK for Java finds by itself, and takes with no other endpoint
-        # In words: by itself it would follow AWS_ENDPOINT_URL, of an executor's environment too, even where that is to be
-        # ignored.
+    ):  # AWS's SDK for Java finds an endpoint of FIPS by itself, and accepts no other one beside it
+        # Set explicitly: S3A would otherwise follow AWS_ENDPOINT_URL, also that of an executor's environment, even
+        # where that is to be ignored.
         found["spark.hadoop.fs.s3a.endpoint"] = s3_client.address()
     return found
 
 
 def refusal(text: str) -> LakeError | None:
-    """What S3 refused Spark, from the text of Spark's error: who was refused, and what to do. None for anything else."""
+    """The refusal of S3 in the text of Spark's error, with who was refused and what to do. None for any other error."""
     status = re.search(r"S3Exception: (.*?) \(Service: S3, Status Code: (\d+)[^)]*\)(?::(\w+))?", text)
     alone = "NoAuthWithAWSException" in text or "Unable to load credentials from any of the providers" in text
     unreachable = re.search(r"Unable to execute HTTP request: ([^\n]*?)(?:: {2,}software\.|\n|$)", text)
@@ -131,11 +132,11 @@ def refusal(text: str) -> LakeError | None:
 
 
 def _who(text: str) -> tuple[str, str]:
-    """Whose request failed, and where to act: executors have credentials and a network of their own."""
+    """Whose request failed, and where to act. Executors have credentials and a network of their own."""
     task = re.search(r"\(TID \d+\) \((\S+) executor (\d+)\)", text)
     if task:
         return f"Spark, executor {task[2]} on {task[1]}", ", where executors run"
-    # Of a file that a task failed to read Spark tells without naming the executor.
+    # Where a task failed to read a file, Spark does not name the executor.
     return ("Spark, in a task", ", where executors run") if "Executor$TaskRunner" in text else ("Spark, the driver", "")
 
 
@@ -151,7 +152,8 @@ def _resolve(directory: Path) -> None:
     sys.stderr.write("Resolving Spark's jars for S3 (22 MB, once): about half a minute\n")
     sys.stderr.flush()
     directory.parent.mkdir(parents=True, exist_ok=True)
-    # A directory of its own and one rename: two processes may resolve at once, and none is found half-way.
+    # The jars come into a directory of their own, which is then renamed once. So two processes may resolve at the same
+    # time, and neither finds only a part of the jars.
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".resolving-") as scratch:
         nothing = Path(scratch, "nothing.py")
         nothing.write_text("")

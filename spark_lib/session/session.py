@@ -1,5 +1,5 @@
-"""One Spark session a process, started when first needed, quiet on the terminal, with nothing left to the machine's
-defaults that could change a result."""
+"""Starts the one Spark session of a process, when it is first needed. It is quiet on the terminal, and takes no default
+of the machine that could change a result."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def session(
     on_s3: bool = False,
     quick_start: bool = True,
 ) -> SparkSession:
-    """The session of this process; the arguments count when it is started. ``on_s3`` says that it will read or write there;
-    ``quick_start`` gives the JVM of a local master what a short life wants (``spark_lib.session.jvm``).
+    """The session of this process. The arguments count only when it is started. ``on_s3`` says that it will read or
+    write on S3. ``quick_start`` gives the JVM of a local master options for a quick start (``spark_lib.session.jvm``).
 
-    Raises ConfigurationError where it does not start, or would be another one by the environment; and in a process that was
-    forked after the start: a JVM does not survive a fork.
+    Raises ConfigurationError where the session does not start, where the environment would make it another one, and in
+    a process that was forked after the start, because a JVM does not survive a fork.
     """
     global _started
     if _started is not None:
@@ -66,11 +66,12 @@ def _start(
     from pyspark.logger import PySparkLogger
     from pyspark.sql import SparkSession
 
-    # What Java would else take from the machine: how a time, a number and a capital letter are written, and how a text is kept.
+    # Java would otherwise take these from the machine: how times, numbers and capital letters are written, and how
+    # texts are encoded.
     everywhere = "-Duser.timezone=UTC -Duser.language=en -Duser.country=US -Dfile.encoding=UTF-8"
     settings = {
         "spark.driver.memory": driver_memory,
-        # Of Spark's two settings the one that leaves `extraJavaOptions` to the user.
+        # Spark has two settings for this. This one leaves `extraJavaOptions` to the user.
         "spark.driver.defaultJavaOptions": (
             f'{everywhere} -Dlog4j2.configurationFile={LOG4J.as_uri()} "-Ddaystone.log={log_file}" {quick}'
         ),
@@ -81,11 +82,11 @@ def _start(
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
-        # The manifest says what is done.
+        # The manifest says what is done, so Hadoop need not write its own mark.
         "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
-        # Files are named, not discovered: a stat of each needs no Spark job.
+        # Every file is given by name, so no Spark job has to look for files.
         "spark.sql.sources.parallelPartitionDiscovery.threshold": "10000",
-        # Scoring moves columns: large enough to pay, small enough to stay in a cache.
+        # The rows that scoring moves at a time: enough to pay, and few enough to stay in a cache.
         "spark.sql.execution.arrow.maxRecordsPerBatch": "65536",
     }
     settings |= _within_reach(master)
@@ -106,15 +107,18 @@ def _start(
             + (f"; {jvm.SUSPECT}" if jvm.OPTION in quick else ""),
         ) from error
     _write_no_checksum_files(spark)
-    # PySpark prints what it raises, with its trace as JSON: the exception is enough.
+    # PySpark also prints what it raises, with its trace as JSON. The exception is enough.
     for name in ("DataFrameQueryContextLogger", "SQLQueryContextLogger"):
         PySparkLogger.getLogger(name).disabled = True
     return spark
 
 
 def _within_reach(master: str) -> dict[str, str]:
-    """Who can connect. Spark's page has no password and binds where SPARK_LOCAL_IP says, else on every interface; a driver
-    whose executors are on other machines cannot hide, but its page can."""
+    """The settings that limit who can connect.
+
+    Spark's page has no password. It binds to the address in SPARK_LOCAL_IP, or to every interface. A driver whose
+    executors are on other machines has to be reachable, but its page can be switched off.
+    """
     if master.startswith("local"):
         os.environ.setdefault("SPARK_LOCAL_IP", LOOPBACK)
         return {"spark.driver.host": LOOPBACK, "spark.driver.bindAddress": LOOPBACK}
@@ -123,7 +127,8 @@ def _within_reach(master: str) -> dict[str, str]:
 
 @contextmanager
 def _terminal_spared(log_file: str) -> Iterator[None]:
-    """The JVM, and the Python workers that it starts, inherit the log file as their standard output and error."""
+    """Send standard output and error to the log file inside the block. The JVM, and the Python workers that it starts,
+    inherit that."""
     log = os.open(log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -142,7 +147,7 @@ def _terminal_spared(log_file: str) -> Iterator[None]:
 
 
 def _reason(error: Exception, log_file: str, begun: int) -> str:
-    """Why Spark did not start, in a line. A JVM that gives up at once says so on its own standard error only."""
+    """Why Spark did not start, in one line. A JVM that gives up at once says so only on its own standard error."""
     said = ""
     if os.path.isfile(log_file):
         with open(log_file, encoding="utf-8", errors="replace") as log:
@@ -155,7 +160,7 @@ def _reason(error: Exception, log_file: str, begun: int) -> str:
 
 
 def _write_no_checksum_files(spark: SparkSession) -> None:
-    """Hadoop's ``.part-*.crc`` twins: manifests carry SHA-256."""
+    """Let Hadoop write no ``.part-*.crc`` files beside its own, because manifests have checksums."""
     jvm, context = spark.sparkContext._jvm, spark.sparkContext._jsc
     if jvm is None or context is None:
         return

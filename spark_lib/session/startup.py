@@ -1,6 +1,5 @@
-"""Makes the archive of Spark's classes with which a driver starts in half the time: ``python -m spark_lib.session.startup``, which
-``make`` does for a checkout.
-"""
+"""Makes the archive of Spark's classes with which a driver starts in half the time:
+``python -m spark_lib.session.startup``. In a checkout ``make`` does so."""
 
 from __future__ import annotations
 
@@ -22,9 +21,10 @@ _END_SECONDS = 300
 
 
 def make() -> Path:
-    """Start Spark, do once what a chain does, and keep what it loaded. Another process may do the same at the same time.
+    """Start Spark, do once what a chain does, and store the classes that were loaded. Another process may do the same
+    at the same time.
 
-    Raises ConfigurationError where no archive comes of it.
+    Raises ConfigurationError where this makes no archive.
     """
     build = java.require().build
     user_directory().mkdir(parents=True, exist_ok=True)
@@ -44,12 +44,12 @@ def make() -> Path:
         made = new.rename(user_directory() / f"{jvm.name(build)}-{new.stat().st_size}.jsa")
     for kept in older:
         if kept != made:
-            kept.unlink(missing_ok=True)  # who has it mapped keeps it
+            kept.unlink(missing_ok=True)  # a JVM that has mapped it can still use it
     return made
 
 
 def _record(scratch: str, new: Path, log: Path) -> None:
-    """Run this module's work in a process of its own, for a session is one a process."""
+    """Run this module's work in a process of its own, because a process has only one session."""
     work = [sys.executable, "-m", "spark_lib.session.startup", "--record", str(new), str(log), scratch]
     try:
         ended = subprocess.run(work, capture_output=True, text=True, timeout=_END_SECONDS, check=False)
@@ -78,7 +78,7 @@ def _recorded(new: str, log: str, scratch: str) -> None:
 
 
 def _work(spark: SparkSession, path: str) -> None:
-    """A little of each thing that a chain does, so that its classes are loaded."""
+    """Do a little of each thing that a chain does, so that its classes are loaded."""
     from pyspark.ml.classification import RandomForestClassifier
     from pyspark.ml.feature import VectorAssembler
     from pyspark.sql import Window

@@ -1,1 +1,1 @@
-"""How each stage of the chain builds its rows or documents; `tasks` says when, and from what."""
+"""How each stage of the chain builds its rows or documents. `tasks` says when a stage runs, and from what."""

@@ -1,4 +1,5 @@
-"""The training set: features joined to outcomes in time, split by entity first, and only then balanced."""
+"""Builds the training set: joins features to outcomes in time, splits the rows with no entity on two sides, and only
+then balances them."""
 
 from __future__ import annotations
 
@@ -34,13 +35,16 @@ def build(
     url: str,
     file_rows: int,
 ) -> Rows:
-    """Write the sections ``train``, ``calibration``, ``validation/unbalanced`` and ``validation/balanced`` below ``url``.
+    """Write the sections ``train``, ``calibration``, ``validation/unbalanced`` and ``validation/balanced`` below
+    ``url``.
 
-    ``features`` are the days of the window, ``outcomes`` the label feed from the window's first day to the training
-    date, ``salt`` the use case's directory name, ``settings`` those of the stage. A row is a row of ``features`` with the
-    day it ``landed``, its ``label``, 1 for the positive outcome, and ``copy``, above 0 for a row that was made of it. Only
-    ``train`` and ``validation/balanced`` are balanced. Rows without an outcome are counted, never taken for either.
-    Raises BadData for an outcome outside its set or a key that landed on two days of the window.
+    ``features`` are the days of the window. ``outcomes`` is the label feed from the window's first day to the training
+    date. ``salt`` is the use case's directory name. ``settings`` are those of the stage.
+
+    A row is a row of ``features`` with the day it ``landed``, its ``label`` (1 for the positive outcome), and ``copy``,
+    which is above 0 for a row that balancing made. Only ``train`` and ``validation/balanced`` are balanced. Rows
+    without an outcome are counted, but belong to neither class. Raises BadData for an outcome outside its set, and for
+    a key that landed on two days of the window.
     """
     from pyspark.sql import functions as F
 
@@ -68,8 +72,8 @@ def build(
 
 
 def _spread(case: UseCase, rows: DataFrame) -> dict[str, Spread]:
-    """Of each feature, as a model gets it: how many rows had a value, the least and the greatest finite one, and how many
-    are infinite."""
+    """For each feature, as a model gets it: how many rows had a value, the least and the greatest finite value, and how
+    many values are infinite."""
     from pyspark.sql import functions as F
 
     def of(name: str, value: Column) -> Column:
@@ -87,7 +91,7 @@ def _spread(case: UseCase, rows: DataFrame) -> dict[str, Spread]:
 
 
 def _with_label(spark: SparkSession, case: UseCase, rows: DataFrame, outcomes: RawDays) -> DataFrame:
-    """``rows`` with ``label``: of several outcomes of a key the latest that landed, null where none has."""
+    """Add ``label`` to ``rows``: the outcome of a key that landed last, or null where none has landed."""
     from pyspark.sql import functions as F
 
     label, feed = case.label, case.feeds[case.label.feed]
@@ -115,7 +119,8 @@ def _check_outcomes(case: UseCase, landed: DataFrame) -> None:
 
 
 def _counted(case: UseCase, sides: DataFrame) -> TrainingSet:
-    """Rows of the window by side and class; with and without an outcome, in all and by landing day; without a side.
+    """Count the rows of the window by side and class, and those with and without an outcome, in all and by landing day.
+    Rows with an outcome but without a side are counted, too.
 
     Raises BadData for a key that landed on two days.
     """

@@ -1,4 +1,4 @@
-"""A new model against the one before it, on the same rows: those that neither was trained on."""
+"""Compares a new model with the one before it, on the same rows. Neither of the two was trained on these rows."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from spark_lib.use_case import UseCase
 
 METRIC = "area_under_roc"
-#: Validation rows that are compared, at most: of more, a draw.
+#: The most validation rows that are compared. Of more rows, a sample is drawn.
 ROWS = 100_000
-#: What has to be equal for no row that one validates on to have been trained on by the other.
+#: These settings have to be equal. Otherwise one model may have been trained on rows that the other validates on.
 _OF_THE_SPLIT = ("split", "train_validation_split_proportion", "calibration_proportion")
 _REBUILT = "the balanced rows were rebuilt after the newer model was trained; rebuild that training, too"
 
@@ -45,9 +45,11 @@ def compare(
     balanced: Partition,
     settings: Mapping[str, Any],
 ) -> Challenge:
-    """How the model ``challenger`` does against the ``champion`` on the natural validation rows of ``balanced``, its own:
-    what ``compare_models`` finds, unless those are no longer the rows that it was trained beside. ``spark`` starts Spark,
-    where it is needed."""
+    """Compare the model ``challenger`` with the ``champion``, on the natural validation rows of ``balanced``.
+
+    ``balanced`` has to be the run that the challenger was trained on. Otherwise the two are not compared. The rest is
+    as in ``compare_models``. ``spark`` starts Spark, and is called only where Spark is needed.
+    """
     trained_on = [run for given in challenger.manifest.inputs if given.name == "balanced" for run in given.ids]
     hindrance = "" if balanced.manifest.run in trained_on else _REBUILT
     new, old = approved_model(lake, challenger), approved_model(lake, champion)
@@ -63,11 +65,12 @@ def compare_models(
     settings: Mapping[str, Any],
     hindrance: str = "",
 ) -> Challenge:
-    """How ``new`` does against ``old`` on the natural validation rows of ``balanced``.
+    """Compare ``new`` with ``old`` on the natural validation rows of ``balanced``.
 
-    It ``loses`` where the lower end of the interval of the difference of the areas under ROC, by the paired bootstrap, is
-    further below 0 than ``champion_margin``: it has to show that it does not lose more. Where the two cannot be compared
-    it does not lose, and ``detail`` says why.
+    The difference is the area under ROC of ``new`` less that of ``old``, with an interval by the paired bootstrap.
+    ``new`` loses where the lower end of the interval is further below 0 than ``champion_margin``: it has to show that
+    it is not worse by more than the margin. Where the two cannot be compared ``new`` does not lose, and ``detail`` says
+    why.
     """
     unknown = Challenge(new.date, old.date, loses=False, detail=f"not compared with the model of {old.date}: ")
     hindrance = hindrance or incomparable(new, old, balanced)
@@ -96,7 +99,8 @@ def compare_models(
 
 
 def incomparable(challenger: Pinned, champion: Pinned, balanced: Partition) -> str:
-    """Why a champion cannot be judged on the challenger's validation rows, by their cards; empty where it can."""
+    """The reason, by the two cards, why a champion cannot be judged on the challenger's validation rows; empty where it
+    can."""
     new, old = challenger.card, champion.card
     for name in _OF_THE_SPLIT:
         ours, theirs = (card.settings.get(name) for card in (new, old))

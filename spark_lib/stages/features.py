@@ -1,4 +1,5 @@
-"""Features of the rows that landed on a day: what the use case engineers, and a check that it did so row for row."""
+"""Builds the features of the rows that landed on a day, and checks that the use case returned one row for each of
+them."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from spark_lib.use_case import UseCase
 
-# Marks of the two sides of the check's join, never written.
+# Columns that mark the two sides of the join in the check. They are never written.
 _ASKED, _RETURNED = "_asked", "_returned"
 
 
@@ -24,7 +25,7 @@ def build(spark: SparkSession, case: UseCase, raw: Mapping[str, RawDays], url: s
     """Write the features of the newest day of ``raw`` below ``url``.
 
     ``raw`` holds, by feed, every landed day up to that one. Raises BadData where the day breaks its feed's declaration,
-    UseCaseError where ``engineer`` does not return exactly one row for each key of the day.
+    and UseCaseError where ``engineer`` does not return exactly one row for each key of the day.
     """
     history, day, rows = read_landed(spark, case, raw)
     return write_engineered(case, day, rows, history, url, file_rows)
@@ -33,9 +34,11 @@ def build(spark: SparkSession, case: UseCase, raw: Mapping[str, RawDays], url: s
 def read_landed(
     spark: SparkSession, case: UseCase, raw: Mapping[str, RawDays]
 ) -> tuple[dict[str, DataFrame], DataFrame, int]:
-    """Every landed row by feed (with the day on which it ``landed``), the newest day's rows to be scored, and how many.
+    """All landed rows by feed (with the day on which each ``landed``), the newest day's rows to be scored, and their
+    number.
 
-    Only the newest day is checked for keys, nulls and size: each earlier one is, when its own features are built.
+    Only the newest day is checked for keys, nulls and size. Each earlier day is checked when its own features are
+    built.
     """
     for feed in raw:
         newest = raw_feeds.read(spark, raw[feed].newest, case.feeds[feed])
@@ -50,10 +53,11 @@ def read_landed(
 def write_engineered(
     case: UseCase, day: DataFrame, rows: int, history: Mapping[str, DataFrame], url: str, file_rows: int
 ) -> Rows:
-    """Engineer ``day`` (of so many ``rows``, each key once), write key, entity, event time and features.
+    """Engineer the features of ``day``, and write them with key, entity and event time. ``day`` has ``rows`` rows, each
+    key once.
 
-    The rows asked for and the rows returned meet in a full outer join, so that a lost, a foreign and a doubled row
-    all show in what the write observes.
+    A full outer join brings together the rows asked for and the rows returned. So the write can count rows that are
+    lost, foreign or doubled.
     """
     from pyspark.sql import functions as F
 
@@ -92,7 +96,8 @@ def _check_columns(case: UseCase, returned: DataFrame) -> None:
 
 
 def _check_asks_no_clock(case: UseCase, returned: DataFrame) -> None:
-    """Refuse Spark's functions of the moment, as ``current_date``. What Python asks for is a constant in the plan."""
+    """Refuse Spark's functions of the current time, such as ``current_date``. A time that Python reads is not found,
+    because it is a constant in the plan."""
     jvm = returned.sparkSession.sparkContext._jvm
     assert jvm is not None  # a running session has one
     patterns = getattr(getattr(jvm.org.apache.spark.sql.catalyst.trees, "TreePattern$"), "MODULE$")

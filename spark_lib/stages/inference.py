@@ -1,4 +1,4 @@
-"""Scores of a day, calibrated: one for each row of its features."""
+"""Scores a day: one calibrated score for each row of its features."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def build(
     """Write one row for each row of ``features`` into the run of ``attempt``: key, entity, event time, ``score`` (the
     probability of the positive outcome, by the calibration of the model's card), ``model_date`` and ``model_digest``.
 
-    Columns that the card does not name are left out. An infinity is scored as it is: trees compare it as any other number.
-    Raises BadData where the columns are not those of the model's card, a value without a fill is missing, a key, an entity
-    or an event time is null, or a score is no probability; DamagedPartition where a file of ``features`` cannot be read or
-    has not the columns of its manifest; ModelError where the model is not the one that its card names, or is not safe to
-    load.
+    Columns that the card does not name are left out. An infinity is scored as it is: trees compare it like any other
+    number. Raises BadData where the columns are not those of the model's card, where a value without a fill is missing,
+    where a key, an entity or an event time is null, and where a score is not a probability. Raises DamagedPartition
+    where a file of ``features`` cannot be read, or does not have the columns of its manifest. Raises ModelError where
+    the model is not the one that its card names, or is not safe to load.
     """
     wanted = model.card.features
     check_columns(features, wanted)
@@ -86,7 +86,8 @@ def build(
 
 
 def runner(model: Pinned, rows: int) -> Engine | PythonModel:
-    """What scores so many rows: an engine of ONNX, or the pickled pipeline of a card whose file is one of joblib's."""
+    """What scores ``rows`` rows: an engine for ONNX, or the pickled pipeline where the card's model is a file of
+    joblib."""
     if model.card.is_pickled:
         check_digest(model.model, model.digest, "model.joblib")
         return PythonModel(model.model, model.digest)

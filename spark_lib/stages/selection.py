@@ -1,6 +1,6 @@
-"""Pins the model in force, and reads what is pinned, its files verified.
+"""Pins the model in force, and reads a pinned model with its files verified.
 
-Free of Spark and numpy: whether a selection is complete is asked without them.
+Nothing here imports Spark or numpy, because the question whether a selection is complete is asked without them.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Pinned:
 
 
 def build(chosen: Partition, considered: Sequence[Partition], challenges: Sequence[Challenge] = ()) -> Documents:
-    """Pin ``chosen``, one of the candidates that were ``considered``; ``challenges`` are the comparisons that it won, and
-    those that newer ones lost."""
+    """Pin ``chosen``, one of the candidates in ``considered``. ``challenges`` are the comparisons that ``chosen`` won,
+    and those that newer models lost."""
     lost = {found.challenger: rejected("champion", found.detail) for found in challenges if found.loses}
     newer = {
         model.date: Verdict.of(model.manifest.metrics["verdict"]) for model in considered if model.date > chosen.date
@@ -50,13 +50,14 @@ def approved_model(lake: Lake, model: Partition) -> Pinned:
 
 
 def pinned(lake: Lake, selection: Partition) -> Pinned:
-    """The model that a selection pins, its files verified. Raises DamagedPartition where one is not what was chosen."""
+    """The model that a selection pins, its files verified. Raises DamagedPartition where a file is not what was
+    chosen."""
     found = documents.parse(selection.document(SELECTION), f"{SELECTION} of {selection.date}")
     return _pinned(lake, found.model_date, found.model_digest, found.files)
 
 
 def _pins(model: Partition) -> tuple[Pin, ...]:
-    """What is needed to score, and to know that it is still the same."""
+    """The files that scoring needs, with the checksums that show whether they have changed."""
     return tuple(
         Pin(file.path, file.size, file.checksum.removeprefix("sha256:"))
         for file in model.manifest.files

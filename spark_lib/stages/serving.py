@@ -1,4 +1,5 @@
-"""Features of every entity as of the next midnight: the same ``engineer``, asked about an event that is still to come."""
+"""Builds the features of every entity as of the next midnight, by the same ``engineer``, for an event that is still to
+come."""
 
 from __future__ import annotations
 
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
 
 @unreadable_files_named()
 def build(spark: SparkSession, case: UseCase, raw: Mapping[str, RawDays], url: str, file_rows: int) -> Rows:
-    """Write one row for each entity that has landed: its latest row, its event time set to the next midnight.
+    """Write one row for each entity that has landed: its latest row, with its event time set to the next midnight.
 
-    The latest row has the greatest event time, of equal ones the greatest key, and of one key the last that landed. Raises as ``features.build`` does.
+    The latest row is the one with the greatest event time. Of rows with the same event time it is the one with the
+    greatest key, and of rows with the same key the last that landed. Raises what ``features.build`` raises.
     """
     from pyspark.sql import Window
     from pyspark.sql import functions as F

@@ -1,4 +1,5 @@
-"""A model from a training set: fit, calibrated, measured on rows it never saw, judged by its gates, and exported."""
+"""Trains a model: fits and calibrates it, measures it on rows that it never saw, judges it by its gates, and exports
+it."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
     from spark_lib.use_case import UseCase
 
-#: Of more rows intervals are narrow in any case: rows are drawn singly, and the driver is spared a count for each.
+#: Up to this number of rows the bootstrap draws groups of entities. Intervals of more rows are narrow in any case, so
+#: single rows are drawn, and the driver does not get a count for each group.
 GROUPED_ROWS = 1_000_000
 _ROWS_OF_A_TASK = 50_000
 
@@ -46,10 +48,13 @@ def build(
     progress: Progress,
     null_before: Collection[str] | None = None,
 ) -> Documents:
-    """Train on ``balanced`` and return ``card.json``, ``report.html`` and, where the verdict is approved, ``model.onnx``.
+    """Train on ``balanced`` and return ``card.json``, ``report.html`` and, where the verdict is approved,
+    ``model.onnx``.
 
-    ``settings`` are those of ``[training]``; ``url`` is a place for scratch files, which are removed; ``null_before`` are
-    the features that were null in all rows of the training before, None where there was none. Raises BadData for a null without a fill, ModelError for a model that ONNX cannot carry or that scores otherwise than its estimator.
+    ``settings`` are those of ``[training]``. ``url`` is a place for scratch files, which are removed. ``null_before``
+    are the features that were null in all rows of the training before, or None where there was none. Raises BadData for
+    a null without a fill, and ModelError for a model that ONNX cannot carry or whose scores in ONNX differ from its
+    estimator's.
     """
     counts = TrainingSet.of(balanced.manifest.metrics)
     card = _card(case, counts, settings)
@@ -76,7 +81,7 @@ def build(
 
     def scored(section: str) -> metrics.Scored:
         rows = read_partitions(spark, [balanced], section)
-        if section != BALANCED:  # which is a part of the natural ones
+        if section != BALANCED:  # the balanced rows are a part of the natural ones
             matrix.check_filled(rows, case.features)
         few = balanced.manifest.rows(section) <= GROUPED_ROWS
         return counted(model.scored(matrix_rows(case, rows)), grouped=few)
@@ -131,8 +136,12 @@ def _check_finite(spread: Mapping[str, Spread]) -> None:
 
 
 def counted(rows: DataFrame, grouped: bool = True) -> metrics.Scored:
-    """Rows with ``estimators.SCORE``, the ``label`` and ``GROUP``, counted by score where they are, and by group where that
-    is wanted: the driver gets counts, and the order of rows, which Spark's own evaluator sums by, makes no difference."""
+    """Count rows by score and, where ``grouped``, by group. ``rows`` have ``estimators.SCORE``, the ``label`` and
+    ``GROUP``.
+
+    Rows are counted where they are, so the driver gets only counts. The counts do not depend on the order of rows, as
+    the sums of Spark's own evaluator do.
+    """
     from pyspark.sql import functions as F
 
     score = F.round(F.col(estimators.SCORE) * GRID) / GRID
@@ -147,7 +156,8 @@ def counted(rows: DataFrame, grouped: bool = True) -> metrics.Scored:
 
 
 def _laid_out(rows: DataFrame, key: str, count: int) -> DataFrame:
-    """Partitions and an order that depend on the rows alone: a forest draws its samples by partition and position."""
+    """Give the rows partitions and an order that depend on the rows alone, because a forest draws its samples by
+    partition and position."""
     order = (key, "copy")
     return rows.repartition(max(1, math.ceil(count / _ROWS_OF_A_TASK)), *order).sortWithinPartitions(*order)
 
@@ -155,7 +165,7 @@ def _laid_out(rows: DataFrame, key: str, count: int) -> DataFrame:
 def _measured(
     calibrated: metrics.Scored, found: metrics.Scored, of_drawn: metrics.Scored, settings: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Metrics of the calibrated natural rows, with what they were before calibration, and areas on the balanced rows."""
+    """Metrics of the calibrated natural rows, the same before calibration, and areas on the balanced rows."""
     measured: dict[str, Any] = dict(metrics.measured(calibrated))
     measured["uncalibrated"] = metrics.measured(found)
     measured |= {f"balanced_{name}": metrics.METRICS[name](of_drawn) for name in ("area_under_roc", "area_under_pr")}
@@ -166,7 +176,7 @@ def _measured(
 
 
 def _card(case: UseCase, counts: TrainingSet, settings: Mapping[str, Any]) -> Card:
-    """What is known before anything is fitted."""
+    """The card with what is known before a model is fitted."""
     label = case.label
     return Card(
         features=case.features,

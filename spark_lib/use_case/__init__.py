@@ -1,4 +1,5 @@
-"""What an adopter writes against, how Daystone finds it, checks it, and tells one version of it from another.
+"""The interface of a use case for those who write one. Here Daystone also finds a use case, checks it, and identifies
+its version.
 
 Nothing here imports pyspark, so that planning and a run with nothing to do stay cheap.
 """

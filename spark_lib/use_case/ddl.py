@@ -1,4 +1,4 @@
-"""The columns that DDL text declares, found without Spark, by the rules of its parser."""
+"""Finds the columns that DDL text declares, without Spark but by the rules of its parser."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _SPELLINGS = {
 _NESTED = ("array", "map", "struct")
 #: Types that may have a number in brackets, and those that must have one.
 _SIZED, _ALWAYS_SIZED = ("decimal", "time", "geography", "geometry"), ("geography", "geometry")
-#: CHAR and VARCHAR are none: Spark refuses to read a file by them.
+#: CHAR and VARCHAR are missing here, because Spark refuses to read a file by them.
 _TYPES = (*_SPELLINGS, *WHOLE, *_NESTED, *_SIZED, "binary", "boolean", "date", "double", "float", "interval", "string",
           "timestamp", "timestamp_ntz", "variant", "void")  # fmt: skip
-_DIGITS = 38  # of a decimal, at most
+_DIGITS = 38  # the most digits of a decimal
 _AFTER_A_TYPE = re.compile(
     r"((WITH|WITHOUT)( LOCAL)? TIME ZONE ?|(YEAR|MONTH|DAY|HOUR|MINUTE|SECOND)( TO (MONTH|HOUR|MINUTE|SECOND))? ?|COLLATE \S+ ?)?"
     r"(NOT NULL ?)?(COMMENT( '')+)?",
@@ -42,19 +42,21 @@ _Token = tuple[str, str]  # the group of the expression above, and the text
 
 
 class NotDDL(ValueError):
-    """Text that is no list of columns; its message is what was found, in words."""
+    """Text is not a list of columns. The message says in words what was found."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column as it is declared. ``kind`` is its type as Spark shows it; of a nested one, the first word."""
+    """A column as it is declared. ``kind`` is its type as Spark shows it; for a nested type it is the first word
+    alone."""
 
     name: str
     kind: str
 
 
 def columns(schema: str) -> list[Column]:
-    """The columns of DDL text, as ``"loan_id STRING, `job-start` DATE NOT NULL COMMENT 'the first day'"``. Raises NotDDL."""
+    """The columns of DDL text, such as ``"loan_id STRING, `job-start` DATE NOT NULL COMMENT 'the first day'"``. Raises
+    NotDDL."""
     tokens = [(match.lastgroup, match[match.lastgroup]) for match in _TOKEN.finditer(schema) if match.lastgroup]
     if not tokens:
         raise NotDDL("an empty text")
@@ -62,12 +64,12 @@ def columns(schema: str) -> list[Column]:
 
 
 def is_plain(name: str) -> bool:
-    """Whether Spark's functions take a name for that of a column: a dot would be taken for a field of a struct."""
+    """Whether Spark's functions take a name for that of a column. They would take a dot for a field of a struct."""
     return bool(name.strip()) and name != "*" and not re.search("[.`]", name)
 
 
 def _parts(tokens: list[_Token]) -> Iterator[list[_Token]]:
-    """What stands between the commas that are not inside of a type."""
+    """The parts of a text between commas. Commas inside of a type do not count."""
     part: list[_Token] = []
     awaited: list[str] = []
     for token in tokens:
@@ -113,7 +115,7 @@ def _column(tokens: list[_Token], colon: bool = False) -> Column:
 
 
 def _filled(kind: str, column: str, inside: list[_Token]) -> str:
-    """The type with what stands in its brackets. Raises NotDDL where that cannot be."""
+    """The type with what stands in its brackets. Raises NotDDL where it cannot have this."""
     whole = f"{kind.upper()}{''.join(text for _, text in inside)}"
     wrong = NotDDL(f"{whole} as the type of the column {column!r}")
     numbers = [text for _, text in inside if text.isdecimal()]

@@ -1,4 +1,5 @@
-"""What a use case declares, checked before anything runs: the kind of each declaration, names, and what has to fit together.
+"""Checks what a use case declares before anything runs: the kind of each declaration, names, and what has to fit
+together.
 
 Every fault is a ConfigurationError that names the declaration. Nothing here needs Spark.
 """
@@ -15,18 +16,19 @@ from spark_lib.errors import did_you_mean
 from spark_lib.use_case import ddl
 from spark_lib.use_case.protocol import PREDICTED, Feature, Feed, Label, UseCase, refuse
 
-#: What a float32 matrix can be made of.
+#: The types that a float32 matrix can be made of.
 NUMERIC = ("boolean", "tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
 #: Columns that Daystone or a model of Spark ML adds to rows of features, and those that it adds to raw rows.
 RESERVED = ("copy", "date", "features", "label", "landed", "side", "prediction", "probability", "rawPrediction")
 ON_RAW_ROWS = ("landed", "_metadata", "_rank")
-#: What says which row it is: of a type that scores can be kept beside.
+#: The types of columns that identify a row. Scores can be stored beside columns of these types.
 _PLAIN = (*NUMERIC, "string", "date", "timestamp", "timestamp_ntz", "binary")
 _INSTANTS = ("timestamp", "timestamp_ntz", "date")
 
 
 def made(name: str, kind: type[UseCase]) -> UseCase:
-    """An instance of a use case's class. Raises ConfigurationError for one that is not made without arguments."""
+    """An instance of a use case's class. Raises ConfigurationError for a class that cannot be made without
+    arguments."""
     try:
         inspect.signature(kind).bind()
     except TypeError as error:
@@ -181,7 +183,8 @@ class _Declarations:
                 refuse(self._name, f"{what} once, in upper or lower case", found)
 
     def _check_roles(self) -> None:
-        """Columns that have a role are declared by their feeds, and of a type that can be told apart, or compared."""
+        """Columns that have a role are declared by their feeds, with a type whose values can be told apart, or
+        compared."""
         case, label = self._case, self._case.label
         roles = [
             *((feed, f"the key of feed {feed!r}", declared.key, _PLAIN) for feed, declared in case.feeds.items()),
@@ -199,14 +202,15 @@ class _Declarations:
             self._need(fit, f"{role} of one of the types {', '.join(kinds)}", f"{column!r} of type {there[column]}")
 
     def _check_label_key(self) -> None:
-        """Spark would take text for numbers where the two keys are compared, and ``01`` for ``1``."""
+        """The two keys have the same type. Otherwise Spark would take text for numbers where it compares them, and
+        ``01`` for ``1``."""
         case, label = self._case, self._case.label
         key, refers = self._columns(case.rows)[case.key], self._columns(label.feed)[label.key]
         fit = key == refers or (key in ddl.WHOLE and refers in ddl.WHOLE)
         self._need(fit, f"the label's key {label.key!r} of the type of the key {case.key!r}: {key}", refers)
 
     def _check_outcomes(self) -> None:
-        """The outcomes are values that the label's column can hold: others would fail Spark's cast, at the first training."""
+        """The label's column can hold the outcomes. Others would fail Spark's cast, at the first training."""
         label = self._case.label
         kind = self._columns(label.feed)[label.column]
         for value in label.allowed:
@@ -245,7 +249,8 @@ class _Declarations:
 
 
 def _columns_of_label(case: UseCase) -> dict[str, str]:
-    """What lands with the outcome and nowhere else, the outcome itself in any case: columns, as Spark compares them."""
+    """The columns that land with the outcome and nowhere else, and in any case the outcome itself: lower-case names, as
+    Spark compares them, with words for a message."""
     before = {name for feed in case.feature_feeds for name in _lower_names(case.feeds[feed].schema)}
     after = _lower_names(case.feeds[case.label.feed].schema)
     found = {
@@ -276,7 +281,7 @@ def _shown(value: object) -> str:
 
 
 def _hint(column: str, there: Iterable[str]) -> str:
-    """A name that is not there, with the nearest that is: another case is nearer than another letter."""
+    """A name that is not there, with the nearest name that is. A name that differs only by case is the nearest."""
     same = [name for name in there if name.lower() == column.lower()]
     return f"{column!r}{f' (did you mean {same[0]!r}?)' if same else did_you_mean(column, there)}"
 

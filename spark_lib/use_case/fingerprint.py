@@ -1,7 +1,8 @@
-"""Which code made a result: a number that the stage declares, and a fingerprint of the use case that survives reformatting.
+"""Identifies the code that made a result: by a number that the stage declares, and by a fingerprint of the use case,
+which reformatting does not change.
 
-The fingerprint ends at the library: what Daystone itself contributes is the number, so that an upgrade that changes no result
-is no other code.
+The fingerprint leaves out Daystone's own code, for which the number stands. So an upgrade that changes no result does
+not count as other code.
 """
 
 from __future__ import annotations
@@ -23,12 +24,13 @@ _RECORDED = ("pyspark", "pyarrow", "numpy", "onnx", "onnxmltools", "onnxruntime"
 
 
 def code(case: UseCase, result: int) -> dict[str, str]:
-    """The number ``RESULT`` of a stage, and the fingerprint of the use case's module and what it imports of its own package."""
+    """The number ``RESULT`` of a stage, and the fingerprint of the use case's module with all that it imports from its
+    own package."""
     return {"result": str(result), "use_case": _of_loaded(type(case).__module__)}
 
 
 def versions() -> dict[str, str]:
-    """What else could make a difference: Daystone, Python and the libraries that compute."""
+    """The versions of what else could make a difference: Daystone, Python and the libraries that compute."""
     return dict(_versions())
 
 
@@ -39,13 +41,13 @@ def _versions() -> Mapping[str, str]:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
-            continue  # an optional one: that it is not there is recorded by its absence
+            continue  # an optional package that is not installed is left out
     return found
 
 
 def of_module(name: str) -> str:
-    """SHA-256 over the canonical syntax trees of a module and of what it imports, directly or not, of its own top-level
-    package. Of Daystone's own modules only use cases count."""
+    """SHA-256 over the canonical syntax trees of a module and of what it imports, directly or not, from its own
+    top-level package. Of Daystone's own modules only use cases count."""
     sources: dict[str, str] = {}
     _collect(name, name.partition(".")[0], sources)
     lines = [f"{module} {digest}" for module, digest in sorted(sources.items())]
@@ -57,8 +59,8 @@ _of_loaded = functools.cache(of_module)
 
 
 def of_source(source: str) -> str:
-    """SHA-256 over the canonical form of a module's syntax tree: without comments, docstrings and positions, and the
-    same on every supported Python."""
+    """SHA-256 over the canonical form of a module's syntax tree. It leaves out comments, docstrings and positions, and
+    is the same on every supported Python."""
     return hashlib.sha256(_canonical(ast.parse(source)).encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""How Daystone finds a use case: a shipped one by its short name, an adopter's by module and class."""
+"""Finds a use case: a shipped one by its short name, any other by module and class."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ def normalise(name: str) -> str:
 
 
 def directory(name: str) -> str:
-    """The name of a use case's directory in the lake, of its sections of configuration and the salt of its split."""
+    """The name of a use case's directory in the lake and of its sections of configuration. It is also the salt of the
+    split."""
     return name.replace(":", ".")
 
 

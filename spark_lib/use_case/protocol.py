@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Feed:
-    """Raw data that others land: ``schema`` as DDL text (``"loan_id STRING, amount DOUBLE"``), ``key`` a column
+    """Raw data that others land. ``schema`` is DDL text (``"loan_id STRING, amount DOUBLE"``), and ``key`` is a column
     that is never null and unique within a day.
 
-    A name with other signs than letters, digits and ``_`` stands in backticks in the schema, and without them everywhere
-    else: ``Feed("`loan-id` STRING, `amount eur` DOUBLE", key="loan-id")``. Columns of the key, the entity, the event time,
-    the label and features have no dot and no backtick in their names. No column of a feed is called ``landed``,
-    ``_metadata`` or ``_rank``, which Daystone adds to raw rows; names that differ by upper and lower case only are one name
-    to Spark.
+    A name with other characters than letters, digits and ``_`` stands in backticks in the schema, and without them
+    everywhere else: ``Feed("`loan-id` STRING, `amount eur` DOUBLE", key="loan-id")``. Columns of the key, the entity,
+    the event time, the label and features have no dot and no backtick in their names. No column of a feed is called
+    ``landed``, ``_metadata`` or ``_rank``, because Daystone adds these to raw rows. To Spark, names that differ only in
+    upper and lower case are one name.
     """
 
     schema: str
@@ -47,9 +47,10 @@ class Feed:
 class Label:
     """Where the outcome of a row lands. ``key`` in the label feed refers to the key of the scored feed.
 
-    ``column`` holds one of ``allowed``; ``positive`` is the one that the model gives the probability of. Of several
-    outcomes of a key, the latest that landed by the training date counts. Outcomes that are whole numbers, in a column as
-    ``sold INT``, are declared as numbers or as text: ``positive=1, allowed=(0, 1)`` or ``positive="1", allowed=("0", "1")``.
+    ``column`` holds one of ``allowed``. ``positive`` is the one that the model gives the probability of. Where a key
+    has several outcomes, the latest that landed by the training date counts. Outcomes that are whole numbers, in a
+    column such as ``sold INT``, are declared as numbers or as text: ``positive=1, allowed=(0, 1)`` or
+    ``positive="1", allowed=("0", "1")``.
     """
 
     feed: str
@@ -61,10 +62,10 @@ class Label:
 
 @dataclass(frozen=True)
 class Feature:
-    """A column of the model's input: its Spark SQL type, and the ``fill`` that null and NaN become in the matrix.
+    """A column of the model's input: its Spark SQL ``type``, and the ``fill`` that null and NaN become in the matrix.
 
-    Without a ``fill`` a null is an error at training and at scoring. ``nominal`` says that a number is a code, whose values
-    have no order: nothing lies between two of them. A boolean always is.
+    Without a ``fill`` a null is an error at training and at scoring. ``nominal`` says that a number is a code: its
+    values have no order, and nothing lies between two of them. A boolean is always nominal.
     """
 
     type: str
@@ -73,8 +74,8 @@ class Feature:
 
 
 class UseCase(ABC):
-    """What Daystone needs to know about a problem. Subclass it, set the attributes, and write ``engineer`` where features
-    are more than columns of the scored feed.
+    """What Daystone needs to know about a problem. Subclass it, set the attributes, and write ``engineer`` where
+    features are more than columns of the scored feed.
 
     Declarations that cannot work are refused by name before anything runs (``spark_lib.use_case.declarations``).
     """
@@ -83,8 +84,8 @@ class UseCase(ABC):
     feeds: ClassVar[Mapping[str, Feed]]
     #: The feed whose rows are scored.
     rows: ClassVar[str]
-    #: The column of ``rows`` that says whom a row is about (the split never puts one entity on two sides). It may be the
-    #: key, where every row is about somebody else.
+    #: The column of ``rows`` that says whom a row is about. The split never puts one entity on two sides. The entity
+    #: may be the key, where every row is about somebody else.
     entity: ClassVar[str]
     #: The column of ``rows`` with the instant at which a row's features are known: TIMESTAMP, TIMESTAMP_NTZ or DATE.
     event_time: ClassVar[str]
@@ -95,21 +96,23 @@ class UseCase(ABC):
     settings: ClassVar[Mapping[str, Any]] = {}
 
     def engineer(self, day: DataFrame, history: Mapping[str, DataFrame]) -> DataFrame:
-        """The features of ``day``: exactly one row for each key of it, with the key and ``features``, no more.
+        """The features of ``day``: exactly one row for each of its keys, with the key and ``features``, and no more
+        columns.
 
-        ``day`` holds rows of the scored feed. ``history`` maps each feed but the label's to its rows landed up to
-        and including that day, with a ``landed`` date column. To be point-in-time, only look at rows of ``history``
+        ``day`` holds rows of the scored feed. ``history`` maps each feed except the label's to its rows that landed up
+        to and including that day, with a ``landed`` date column. To be point-in-time, look only at rows of ``history``
         whose event time is strictly earlier than the row's own.
 
-        The default takes features as they land: each is a column of the scored feed, by the same name and type.
+        The default takes features as they land: each is a column of the scored feed, with the same name and type.
         """
         return day.select(self.key, *self.features)
 
     def estimator(self, settings: Mapping[str, Any]) -> Estimator[Any]:
-        """The unfitted classifier: of Spark ML, on a vector column ``features`` and a double column ``label``; or one of
-        scikit-learn, alone or at the end of a pipeline, which is fitted on the driver and scored where the rows are.
+        """The unfitted classifier. One of Spark ML works on a vector column ``features`` and a double column ``label``.
+        One of scikit-learn, alone or at the end of a pipeline, is fitted on the driver, and scores where the rows are.
 
-        ``settings`` are those of ``[training]``: ``trees``, ``depth``, ``seed``. The default is a random forest of Spark's.
+        ``settings`` are those of ``[training]``: ``trees``, ``depth``, ``seed``. The default is a random forest of
+        Spark.
         """
         from pyspark.ml.classification import RandomForestClassifier
 
@@ -128,11 +131,11 @@ class UseCase(ABC):
 
     @property
     def feature_feeds(self) -> list[str]:
-        """The feeds that features may see: every one but the label's."""
+        """The feeds that features may see: all except the label's."""
         return [feed for feed in self.feeds if feed != self.label.feed]
 
 
-#: Columns that scoring adds to those that say which row a score is of.
+#: The columns that scoring adds to key, entity and event time.
 PREDICTED = ("score", "model_date", "model_digest")
 
 

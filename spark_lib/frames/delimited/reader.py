@@ -1,5 +1,8 @@
-"""One CSV file as batches of values: its header against the declared columns, its records against the header's width, its
-texts against the columns' types. What does not fit is refused with file, row, column and text."""
+"""Reads one CSV file as batches of values.
+
+The header is checked against the declared columns, each record against the width of the header, and each text against
+the type of its column. What does not fit is refused, with file, row, column and text.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +25,9 @@ if TYPE_CHECKING:
     from spark_lib.lake import RawFeed
 
 LAND_AGAIN = "land the file again"
-#: What Arrow leaves out at the beginning of a text: of a block in the middle of a file it belongs to a value.
+#: Arrow drops a byte order mark at the beginning of a text. In the middle of a file it belongs to a value.
 _BOM = "\ufeff".encode()
-#: Signs of the names of a file's columns in a message, at most.
+#: The most characters of a file's column names that a message shows.
 _NAMES_SHOWN = 500
 
 
@@ -40,10 +43,10 @@ def kinds(feed: RawFeed, columns: Mapping[str, str]) -> dict[str, Kind]:
 
 
 def read(feed: RawFeed, file: str, columns: Mapping[str, str], landed: date) -> Iterator[pa.RecordBatch]:
-    """The rows of a file of ``feed`` as batches of the declared ``columns``, names and Spark's types, and the day on which
-    they ``landed``.
+    """Read a file of ``feed`` as batches of the declared ``columns`` (names with Spark's types) and the day it
+    ``landed``.
 
-    Raises BadData for whatever is not exactly a row of these columns.
+    Raises BadData for a record that is not exactly a row of these columns.
     """
     import pyarrow as pa
 
@@ -66,8 +69,11 @@ def read(feed: RawFeed, file: str, columns: Mapping[str, str], landed: date) -> 
 
 
 def check_names(where: str, file: str, found: Sequence[str], declared: Mapping[str, str]) -> None:
-    """Raise BadData where a declared column is not among the names that were ``found``, or two of them fit one: names that
-    differ by case alone are one to Spark. Other columns may have any names."""
+    """Raise BadData where a declared column is not among the names ``found``, or where two of these names fit it.
+
+    To Spark, names that differ only in upper and lower case are the same. Columns that are not declared may have any
+    name.
+    """
     by_case = Counter(name.casefold() for name in found)
     for name, kind in declared.items():
         wanted = f"a column {name!r} of type {kind}"
@@ -82,12 +88,12 @@ def check_names(where: str, file: str, found: Sequence[str], declared: Mapping[s
 
 
 def _named(name: str) -> str:
-    """A name as it is, or in quotes where it would hide something."""
+    """A name as it is; in quotes where it is empty, or has blanks at its ends or signs that cannot be seen."""
     return name if name.isprintable() and name == name.strip() and name else repr(name)
 
 
 class _Reading:
-    """What is known of a file while it is read: its columns by place."""
+    """A file that is being read, with the names of its columns in order."""
 
     def __init__(self, feed: RawFeed, file: str, columns: Mapping[str, str]) -> None:
         self._feed, self._file, self._columns = feed, file, columns
@@ -95,7 +101,7 @@ class _Reading:
         self.names = list(columns)
 
     def set_header(self, header: bytes) -> None:
-        """The file's own columns. Raises BadData where they are not those of the feed."""
+        """Take the names of the columns from the header. Raises BadData where they are not those of the feed."""
         try:
             self.names = next(csv.reader([header.decode().rstrip("\r\n")], delimiter=self._feed.dialect.delimiter), [])
         except csv.Error as error:
@@ -197,7 +203,7 @@ class _Reading:
     def refusal(
         self, wanted: str, found: str, next_step: str = LAND_AGAIN, row: int = 0, line: int = 0, name: str = ""
     ) -> BadData:
-        """The error for a place in the file; ``row`` 0 is the header, ``line`` 0 the file as a whole."""
+        """The error for a place in the file. ``row`` 0 is the header, ``line`` 0 is the file as a whole."""
         place = f", row {row:,} (line {line:,})" if row else f", line {line:,}" if line else ""
         column = f", column {name!r}" if name else ""
         return BadData(f"{self._where}{place}{column}", wanted, found, next_step, self._file)

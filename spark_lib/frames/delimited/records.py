@@ -1,8 +1,9 @@
-"""The text of a CSV file, cut into blocks of whole records that keep the rules of RFC 4180.
+"""Cuts the text of a CSV file into blocks of whole records, by the rules of RFC 4180.
 
-A value is quoted from its first sign to its last or holds no quote at all, a quote inside is doubled, and a record ends with
-LF or CR LF outside of quotes. What breaks a rule is refused with its place, for any reader would have to guess there. The
-checks are made on numpy arrays of the positions of quotes, and so cost little where there are few.
+A value is quoted from its first character to its last, or it has no quotes. A quote inside a quoted value is doubled. A
+record ends with LF or CR LF outside of quotes. Text that breaks a rule is refused with its place, because every reader
+would have to guess its meaning. The checks work on numpy arrays of the places of quotes, so they cost little where
+there are few quotes.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _QUOTE, _LF, _CR = b'"'[0], b"\n"[0], b"\r"[0]
 
 @dataclass(frozen=True)
 class Block:
-    """Whole records in UTF-8; the ``rows`` and the ``lines`` of the file that lie before them."""
+    """Whole records in UTF-8. ``rows`` and ``lines`` are the numbers of rows and lines of the file before them."""
 
     text: bytes
     rows: int
@@ -30,8 +31,8 @@ class Block:
 
 
 class BrokenText(Exception):
-    """Text that breaks a rule: what was ``wanted`` and ``found``, and its place: ``row`` (of values, from 1), ``line`` (from
-    1) and ``column`` (from 0)."""
+    """Text that breaks a rule: what was ``wanted``, what was ``found``, and its place. ``row`` (of values) and ``line``
+    count from 1, ``column`` counts from 0."""
 
     def __init__(self, wanted: str, found: str, row: int, line: int, column: int) -> None:
         super().__init__(wanted, found, row, line, column)
@@ -39,7 +40,7 @@ class BrokenText(Exception):
 
 
 class Undecodable(BrokenText):
-    """Bytes that are no text of the declared encoding."""
+    """Bytes that are not text in the declared encoding."""
 
 
 class Records:
@@ -51,7 +52,7 @@ class Records:
         self._head = self._rest = b""
 
     def header(self) -> bytes:
-        """The first record, to be asked for before the others where it is no row."""
+        """The first record. Where the file has a header, call this before ``blocks``."""
         first = next(self._texts, b"")
         ends = _ends(first)
         begin = int(ends[0]) + 1 if len(ends) else len(first)
@@ -60,8 +61,11 @@ class Records:
         return self._head
 
     def blocks(self, one_column: bool) -> Iterator[Block]:
-        """The rows. ``one_column`` says that an empty line is one, since a row of one null looks like that. Whoever reads a
-        block says how many rows it has, by ``pass_over``, before the next one."""
+        """The rows, block by block. With ``one_column`` an empty line is a row, because a row of one null looks like
+        that.
+
+        The caller tells the number of rows of each block to ``pass_over`` before it takes the next one.
+        """
         self._place.one_column = one_column
         if self._rest:
             yield Block(self._rest, 0, self._head.count(b"\n"))
@@ -69,7 +73,7 @@ class Records:
             yield Block(text, self._place.rows, self._place.lines)
 
     def pass_over(self, rows: int) -> None:
-        """Count the rows of a block, which a parser has counted already."""
+        """Add the rows of a block, as a parser has counted them."""
         self._place.rows += rows
 
 
@@ -89,7 +93,8 @@ def row_starts(text: bytes, one_column: bool) -> np.ndarray:
 
 
 def _texts(file: BinaryIO, encoding: str) -> Iterator[tuple[bytes, str]]:
-    """The file in UTF-8, block by block, without a byte order mark; with the bytes behind a block that are no text."""
+    """Yield the file block by block, in UTF-8 and without a byte order mark. The second text shows the bytes after the
+    block that cannot be decoded; it is empty where there are none."""
     decoder = codecs.getincrementaldecoder(encoding)("strict")
     begun = False
     while True:
@@ -105,7 +110,7 @@ def _texts(file: BinaryIO, encoding: str) -> Iterator[tuple[bytes, str]]:
             broken = repr(error.object[error.start : error.end])[2:-1]
             decoder.setstate(before)
             text = decoder.decode(read[: max(0, error.start - len(before[0]))])
-        except UnicodeError:  # of UTF-16 and UTF-32, whose mark says which byte comes first
+        except UnicodeError:  # UTF-16 or UTF-32 without the mark that says which byte comes first
             text, broken = "", repr(read[:4])[2:-1]
         if text and not begun:
             text, begun = text.removeprefix("\ufeff"), True
@@ -116,7 +121,8 @@ def _texts(file: BinaryIO, encoding: str) -> Iterator[tuple[bytes, str]]:
 
 
 def _checked(texts: Iterator[tuple[bytes, str]], place: _Place) -> Iterator[bytes]:
-    """The same text, cut after line ends outside of quotes; ``place`` is where the last piece begins. Raises BrokenText."""
+    """Yield the same text, cut after line ends outside of quotes. ``place`` says where the last yielded piece begins.
+    Raises BrokenText."""
     held = b""
     for text, undecodable in texts:
         held += text
@@ -135,11 +141,11 @@ def _checked(texts: Iterator[tuple[bytes, str]], place: _Place) -> Iterator[byte
             raise place.broken(held, int(_quotes(held)[-1]) if b'"' in held else 0, wanted)
     if held:
         _check(held, place)
-        yield held + b"\n"  # so that every record ends alike, whatever a parser makes of the end of a file
+        yield held + b"\n"  # every record then ends with a line end, so no parser needs a rule for the end of a file
 
 
 class _Place:
-    """Where in the file a text lies: how many ``rows`` (-1 before a header) and ``lines`` were passed over."""
+    """The place of a text in the file: how many ``rows`` (-1 before a header) and ``lines`` come before it."""
 
     def __init__(self, separator: int, rows: int) -> None:
         self.separator = separator
@@ -155,7 +161,7 @@ class _Place:
         return BrokenText(wanted, shortened(found), *self._of(text, at))
 
     def undecodable(self, text: bytes, found: str) -> Undecodable:
-        """The error for bytes that follow ``text`` and are none."""
+        """The error for bytes after ``text`` that cannot be decoded."""
         return Undecodable("", found, *self._of(text, len(text)))
 
     def _of(self, text: bytes, at: int) -> tuple[int, int, int]:
@@ -183,7 +189,7 @@ def _quotes(text: bytes) -> np.ndarray:
 
 
 def _ends(text: bytes) -> np.ndarray:
-    """The line ends outside of quotes: where an even number of quotes lies before."""
+    """The places of line ends outside of quotes. The number of quotes before each of them is even."""
     found = np.flatnonzero(np.frombuffer(text, np.uint8) == _LF)
     quotes = _quotes(text)
     return np.asarray(found[np.searchsorted(quotes, found) % 2 == 0]) if len(quotes) else found
@@ -197,12 +203,12 @@ def _last_end(text: bytes) -> int:
         before = int(np.searchsorted(quotes, end))
         if before % 2 == 0:
             return end + 1
-        end = text.rfind(b"\n", 0, quotes[before - 1])  # before the quote that it is inside of
+        end = text.rfind(b"\n", 0, quotes[before - 1])  # go on before the quote that opens around it
     return 0
 
 
 def _check(text: bytes, place: _Place) -> None:
-    """Raise BrokenText for the first quote or carriage return in whole records that no rule has a meaning for."""
+    """Raise BrokenText for the first quote or carriage return that no rule allows. ``text`` holds whole records."""
     data = np.frombuffer(text, np.uint8)
     quotes = _quotes(text)
     at = np.concatenate([_broken_quotes(data, quotes, place.separator), _lone_returns(text, data, quotes)])
@@ -216,7 +222,7 @@ def _check(text: bytes, place: _Place) -> None:
 
 
 def _broken_quotes(data: np.ndarray, quotes: np.ndarray, separator: int) -> np.ndarray:
-    """Opening quotes in the middle of a value, and closing ones that are followed by more of it."""
+    """The places of opening quotes in the middle of a value, and of closing quotes before its end."""
     if not len(quotes):
         return quotes
     opening, closing = quotes[::2], quotes[1::2]
@@ -230,7 +236,7 @@ def _broken_quotes(data: np.ndarray, quotes: np.ndarray, separator: int) -> np.n
 
 
 def _lone_returns(text: bytes, data: np.ndarray, quotes: np.ndarray) -> np.ndarray:
-    """Carriage returns outside of quotes that no line feed follows."""
+    """The places of carriage returns outside of quotes that no line feed follows."""
     if b"\r" not in text:
         return np.zeros(0, np.int64)
     found = np.flatnonzero(data == _CR)

@@ -1,7 +1,7 @@
-"""Texts of a CSV file as values: one strict pattern a type, which the whole text has to match. Nothing is rounded, completed
-or guessed.
+"""Turns the texts of a CSV file into values. Each type has one strict pattern, which the whole text has to match.
+Nothing is rounded, completed or guessed.
 
-docs/feeds.md shows every pattern. Patterns are RE2's, which Arrow runs over a column at once.
+docs/feeds.md shows every pattern. The patterns are written for RE2, which Arrow runs over a whole column.
 """
 
 from __future__ import annotations
@@ -26,9 +26,12 @@ _ENDS = (datetime.min, datetime.max)  # noqa: DTZ901  (in UTC)
 
 @dataclass(frozen=True)
 class Kind:
-    """A declared type as CSV holds it: what a text has to be, in ``words``; its ``pattern`` (empty: any text); how a column
-    of matching texts is ``read``, which raises ValueError where one is no value all the same; and the ``setting`` that says
-    how such values are written."""
+    """How CSV holds a declared type.
+
+    ``words`` tell a person what a text has to be. ``pattern`` is the pattern that it has to match (empty: any text).
+    ``read`` turns a column of matching texts into values, and raises ValueError where a text is not a value after all.
+    ``setting`` is the option that says how such values are written.
+    """
 
     words: str
     pattern: str
@@ -37,7 +40,8 @@ class Kind:
 
 
 class NoValue(Exception):
-    """The first text of a column that is no value: its ``place``, the ``text``, and how ``many`` there are."""
+    """A column has texts that are not values: the ``place`` and the ``text`` of the first, and how ``many`` there
+    are."""
 
     def __init__(self, place: int, text: str, many: int) -> None:
         super().__init__(place, text, many)
@@ -45,7 +49,8 @@ class NoValue(Exception):
 
 
 def kind_of(declared: str, dialect: Dialect) -> Kind | None:
-    """How a column of a declared type (in Spark's spelling, as ``decimal(10,2)``) is written; None where CSV cannot hold it."""
+    """How a column of a declared type (in Spark's spelling, such as ``decimal(10,2)``) is written. None where CSV
+    cannot hold the type."""
     if declared == "string":
         return Kind("text", "", lambda texts: texts)
     if declared == "boolean":
@@ -65,7 +70,7 @@ def kind_of(declared: str, dialect: Dialect) -> Kind | None:
 
 
 def converted(texts: pa.Array, kind: Kind) -> pa.Array:
-    """A column of texts (null: null) as values of its type. Raises NoValue."""
+    """A column of texts as values of its type; null stays null. Raises NoValue."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -76,13 +81,13 @@ def converted(texts: pa.Array, kind: Kind) -> pa.Array:
             raise NoValue(place, texts[place].as_py(), pc.sum(pc.invert(good)).as_py())
     try:
         return kind.read(texts)
-    except ValueError:  # of Arrow's errors, too
+    except ValueError:  # Arrow's errors are ValueErrors, too
         place = _first(texts, kind)
         raise NoValue(place, texts[place].as_py(), 1) from None
 
 
 def _first(texts: pa.Array, kind: Kind) -> int:
-    """The place of the first text that cannot be read, in a column where one cannot."""
+    """The place of the first text that cannot be read. The column has at least one."""
     begin, stop = 0, len(texts)
     while stop - begin > 1:
         middle = (begin + stop) // 2
@@ -153,7 +158,8 @@ def _date(pattern: str) -> Kind:
 
 
 def _timestamp(dialect: Dialect, with_zone: bool) -> Kind:
-    """Instants, of texts with a zone or of the feed's time zone; or times of no zone."""
+    """Times of a CSV column: instants ``with_zone``, from texts with a zone or in the feed's time zone; else times
+    without one."""
     import pyarrow as pa
 
     if dialect.timestamp_pattern:
@@ -179,7 +185,8 @@ def _timestamp(dialect: Dialect, with_zone: bool) -> Kind:
 
 
 def _instants(texts: pa.Array, timezone: str) -> pa.Array:
-    """Texts in ISO 8601 as instants; those without a zone are times of ``timezone`` (empty: an error)."""
+    """Texts in ISO 8601 as instants. A text without a zone is a time in ``timezone``; where that is empty, it is an
+    error."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -194,7 +201,7 @@ def _instants(texts: pa.Array, timezone: str) -> pa.Array:
 
 
 def _within_years(instants: pa.Array) -> pa.Array:
-    """The same instants. Raises ValueError for one that is of no year from 1 to 9999 in UTC."""
+    """The same instants. Raises ValueError for one outside of the years 1 to 9999 in UTC."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -205,14 +212,14 @@ def _within_years(instants: pa.Array) -> pa.Array:
 
 
 def _words(pattern: str) -> str:
-    """A pattern as an example."""
+    """A pattern, shown by an example."""
     example = {"Y": "2026", "m": "01", "d": "31", "H": "09", "M": "30", "S": "00", "f": "25", "z": "Z"}
     example |= {"-m": "1", "-d": "31", "-H": "9"}
     return "like " + "".join(example[part] if part else text for part, text in pieces(pattern))
 
 
 class _Shape:
-    """A pattern of dates or times as a regular expression, whose texts become ISO 8601."""
+    """A pattern of dates or times as a regular expression. It turns texts that match into ISO 8601."""
 
     def __init__(self, pattern: str) -> None:
         found = pieces(pattern)

@@ -1,1 +1,1 @@
-"""Raw feeds: which days have landed, and which files they are."""
+"""Raw feeds: the days that have landed, and the files of each day."""

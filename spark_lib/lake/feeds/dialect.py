@@ -1,6 +1,7 @@
-"""How a CSV feed writes its values: what ``[raw.<feed>]`` declares, checked before any file is read.
+"""The dialect of a CSV feed: how it writes its values. ``[raw.<feed>]`` declares it, and it is checked before any file
+is read.
 
-``spark_lib.frames.delimited`` reads by it. docs/feeds.md shows each option with an example.
+``spark_lib.frames.delimited`` reads files by it. docs/feeds.md shows each option with an example.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from itertools import pairwise
 
 from spark_lib.errors import ConfigurationError
 
-#: Words for what a configuration file cannot hold as it is.
+#: Words for separators that a configuration file cannot hold as they are.
 _NAMED = {"tab": "\t", r"\t": "\t", "space": " "}
-#: Python calls these text encodings, and they are escapes of other programs.
+#: Python counts these as text encodings, but they are ways to escape text in other programs.
 _NO_ENCODINGS = {"idna", "punycode", "raw_unicode_escape", "unicode_escape", "undefined"}
 _HELD = r"string|boolean|tinyint|smallint|int|bigint|float|double|decimal\(\d+,\d+\)|date|timestamp|timestamp_ntz"
 _YEAR = r"(?:[1-9]\d{3}|0[1-9]\d{2}|00[1-9]\d|000[1-9])"
@@ -42,8 +43,9 @@ _TIME = ("H", "M", "S", "f")
 class Dialect:
     """The options of one CSV feed. Quotes are ``"``, doubled inside of a quoted value; a line ends with LF or CR LF.
 
-    ``null_text`` without quotes is null, and nothing else is. ``date_pattern`` and ``timestamp_pattern`` are of the
-    signs in ``PARTS`` (empty: ISO 8601); ``timezone`` is that of timestamps without one (empty: there are none).
+    ``null_text`` without quotes is null, and nothing else is. ``date_pattern`` and ``timestamp_pattern`` consist of the
+    signs in ``PARTS`` (empty: ISO 8601). ``timezone`` is the time zone of timestamps that have none (empty: each must
+    have one).
     """
 
     separator: str = ","
@@ -61,7 +63,7 @@ class Dialect:
         return _NAMED.get(self.separator, self.separator)
 
     def check(self, section: str) -> None:
-        """Raise ConfigurationError for the first option of ``section`` that files cannot be read by."""
+        """Raise ConfigurationError for the first option of ``section`` by which files cannot be read."""
         sign = self.delimiter
         if len(sign) != 1 or not sign.isascii() or sign.isalnum() or sign in "\"'\r\n.-+\\\0":
             raise _refused(f"{section} separator", "one sign, as , ; | or tab", repr(self.separator))
@@ -81,12 +83,12 @@ class Dialect:
             raise _refused(f"{section} timezone", "a time zone's name, as UTC or Europe/Berlin", repr(self.timezone))
 
 
-#: What a feed declares that declares nothing: commas, as RFC 4180 has them, in UTF-8.
+#: The dialect of a feed that declares no option: commas, as in RFC 4180, and UTF-8.
 RFC_4180 = Dialect()
 
 
 def is_held(kind: str) -> bool:
-    """Whether a CSV file can hold values of a type, by Spark's name of it."""
+    """Whether a CSV file can hold values of a type, which is named as Spark names it."""
     return re.fullmatch(_HELD, kind) is not None
 
 
@@ -99,7 +101,8 @@ def pieces(pattern: str) -> list[tuple[str, str]]:
 
 
 def _check_pattern(setting: str, pattern: str, allowed: tuple[str, ...]) -> None:
-    """Raise ConfigurationError for a pattern that does not say exactly one date, or that two readings of a text fit."""
+    """Raise ConfigurationError for a pattern that does not say exactly one date, or by which a text can be read in two
+    ways."""
     signs = [f"%{sign}" for sign in PARTS if sign.lstrip("-") in allowed]
     found = pieces(pattern)
     parts = [part for part, _ in found if part]
@@ -134,7 +137,7 @@ def _is_encoding(name: str) -> bool:
 
 
 def _is_timezone(name: str) -> bool:
-    """Zones of the tz database; ``localtime`` is another one on every machine."""
+    """Whether a name is a zone of the tz database. ``localtime`` is not, because it differs from machine to machine."""
     if name in ("localtime", "Factory", "posixrules") or name.startswith(("right/", "posix/")):
         return False
     try:

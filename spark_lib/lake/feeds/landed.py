@@ -1,4 +1,4 @@
-"""Which days of a raw feed have landed, by listings as few and as narrow as the feed's path allows."""
+"""Finds the days of a raw feed that have landed, by as few and as narrow listings as the feed's path allows."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from spark_lib.lake.stores.store import Entry
 
 
 class Feed(Protocol):
-    """Where the days of a raw feed lie, as far as listings have to know."""
+    """Where the days of a raw feed lie, as far as listings need to know it."""
 
     @property
     def flag(self) -> str: ...
 
     @property
     def below_date(self) -> bool:
-        """Whether the path has a directory without a part of the date below one with."""
+        """Whether the path has a directory without a part of the date below a directory with one."""
 
     @property
     def date_pattern(self) -> tuple[str, str]:
-        """A regular expression of a url with one group around its date, and that part's Java date pattern."""
+        """A regular expression of a url with one group around its date, and the Java date pattern of that date."""
 
     def directory(self, day: date) -> str: ...
 
@@ -40,8 +40,8 @@ _IN_ORDER = (
 
 
 def listed(feed: Feed, first: date, last: date) -> dict[date, list[Entry]]:
-    """What lies in the directory of each day, with keys relative to it: by one listing bounded to ``[first, last]``
-    where the path ends with the date in the order of time, by one a day elsewhere."""
+    """What lies in the directory of each day, with keys relative to it. Where the path ends with the date, in the order
+    of time, this takes one listing bounded to ``[first, last]``. Elsewhere it takes one listing for each day."""
     asked = days(first, last)
     at_once = first < last and not feed.below_date and _in_order(feed)
     found: dict[str, list[Entry]] = {feed.directory(day): [] for day in asked}
@@ -54,8 +54,8 @@ def listed(feed: Feed, first: date, last: date) -> dict[date, list[Entry]]:
 
 
 def newest(feed: Feed, after: date | None = None) -> date | None:
-    """The last landed day of a feed; where nobody asks for one before ``after``, earlier days are not listed. A question
-    for people: no result depends on it."""
+    """The last landed day of a feed. Days before ``after`` need not be listed. The answer is for people only: no result
+    depends on it."""
     base = _common(feed.directory(_IN_ORDER[0]), feed.directory(_IN_ORDER[-1]))
     store = open_store(base)
     regex, pattern = feed.date_pattern

@@ -80,7 +80,8 @@ class RawDays:
 
 @dataclass(frozen=True)
 class RawFeed:
-    """Where a feed lands. ``path`` is a template with ``{root}``, ``{use_case}``, ``{feed}`` and ``{date:%Y-%m-%d}``."""
+    """Where a feed lands. ``path`` is a template with ``{root}``, ``{use_case}``, ``{feed}`` and
+    ``{date:%Y-%m-%d}``."""
 
     name: str
     root: str
@@ -89,7 +90,7 @@ class RawFeed:
     format: str = "parquet"
     flag: str = "_SUCCESS"
     min_rows: int = 0
-    #: How its CSV files are written.
+    #: How the feed's CSV files are written.
     dialect: Dialect = RFC_4180
 
     def __post_init__(self) -> None:
@@ -146,7 +147,7 @@ class RawFeed:
         return open_store(self.directory(day)).url(self.flag)
 
     def has_landed(self, day: date) -> bool:
-        """Whether the day's flag is there, asked afresh."""
+        """Whether the day's flag is there now. The store is asked every time."""
         return open_store(self.directory(day)).read(self.flag) is not None
 
     def day(self, day: date) -> RawDay | None:
@@ -169,7 +170,7 @@ class RawFeed:
         return RawDay(day, files, fingerprint, sum(entry.size for entry in data))
 
     def open(self, file: str) -> BinaryIO:
-        """One of the files of a day. Raises BadData for one that is there no more, or leads nowhere."""
+        """One of the files of a day. Raises BadData for a file that is no longer there, or is a link to nothing."""
         directory, _, name = file.rpartition("/")
         try:
             return open_store(directory).open(name)
@@ -210,19 +211,19 @@ class RawFeed:
 
     @property
     def date_pattern(self) -> tuple[str, str]:
-        """A regular expression with one group around the date's part of a file's path or url, escaped or not, and that
-        part's Java date pattern: how a reader of many days tells which day a row landed on."""
+        """A regular expression with one group around the date in a file's path or url, escaped or not, and the Java
+        date pattern of that date. By these a reader of many days finds the day on which a row landed."""
         dated = self._dated
         regex = "".join(_PARTS[piece].regex if piece in _PARTS else re.escape(piece) for piece in dated)
         java = "".join(_PARTS[piece].java if piece in _PARTS else _in_java(piece) for piece in dated)
-        # Counted from the root, so that no directory above or below the day's is ever taken for it.
+        # Directories are counted from the root, so that none above or below the day's is ever taken for it.
         above, slash, before = "".join(self._pieces[: self._pieces.index(dated[0])]).rpartition("/")
         depth = len(re.split("/+", self._absolute([above + slash or "."]).rstrip("/")))
         return f"^(?:[^/]*/+){{{depth}}}{''.join(map(_in_url, before))}({regex})[^/]*/.*", java
 
     @cached_property
     def _pieces(self) -> list[str]:
-        """The path with everything but the date filled in: texts, and between them ``%Y``, ``%m`` and ``%d``."""
+        """The path with everything except the date filled in: texts, and between them ``%Y``, ``%m`` and ``%d``."""
         values = {"root": self.root, "use_case": self.use_case, "feed": self.name}
         found = []
         for literal, field, spec, _ in string.Formatter().parse(self.path):
@@ -232,7 +233,7 @@ class RawFeed:
 
     @property
     def below_date(self) -> bool:
-        """Whether the path has a directory without a part of the date below one with."""
+        """Whether the path has a directory without a part of the date below a directory with one."""
         segments = "\0".join(self._pieces).split("/")
         first = next(i for i, segment in enumerate(segments) if _PARTS.keys() & set(segment.split("\0")))
         return not all(_PARTS.keys() & set(segment.split("\0")) for segment in segments[first:])
@@ -248,7 +249,7 @@ class RawFeed:
 
 
 def not_held(feed: RawFeed, column: str, kind: str) -> ConfigurationError:
-    """The error for a column of a CSV feed that is of a type which CSV cannot hold."""
+    """The error for a column of a CSV feed whose type CSV cannot hold."""
     return ConfigurationError(
         f"column {column!r} of raw feed {feed.name}",
         "a type that CSV can hold: string, boolean, whole numbers, float, double, decimal, date or timestamp",
@@ -281,7 +282,7 @@ def _in_java(text: str) -> str:
 
 
 def _in_url(sign: str) -> str:
-    """A regular expression of one sign of a path, which a url of Hadoop's may have escaped."""
+    """A regular expression for one character of a path, which Hadoop may have escaped in a url."""
     plain = re.escape(sign)
     return plain if re.match(r"[\w!.~'()*:@&=+$,;-]", sign) else f"(?:{plain}|%{ord(sign):02X})"
 

@@ -1,4 +1,4 @@
-"""Which store serves a root."""
+"""Opens the store that serves a root."""
 
 from __future__ import annotations
 

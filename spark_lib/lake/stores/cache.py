@@ -1,7 +1,7 @@
-"""Small objects of S3 on this machine's disk, by key and etag: what was read once need not be fetched again.
+"""Stores small objects of S3 on this machine's disk, by url and etag, so that they need not be fetched again.
 
-Safe to delete at any time, and shared by any number of processes: an entry is replaced as a whole, and one that is not
-what was kept is not there.
+The cache is safe to delete at any time, and any number of processes may share it. An entry is replaced as a whole. A
+damaged entry counts as missing.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ logger = logging.getLogger("daystone.lake")
 
 
 def user_directory() -> Path:
-    """Where a user's caches of Daystone are."""
+    """The directory of a user's caches of Daystone."""
     return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "daystone")
 
 
 class Cache:
-    """One file an object below ``directory`` (default: below the user's cache), of its newest version."""
+    """One file for each object below ``directory`` (default: below the user's cache), with the newest version."""
 
     def __init__(self, directory: str = "") -> None:
         self.directory = Path(directory).expanduser() if directory else user_directory() / "manifests"
 
     def recall(self, url: str, etag: str) -> bytes | None:
-        """The content of this version of an object, or None where it is not kept."""
+        """The content of this version of an object, or None where the cache does not have it."""
         try:
             kept = self._path(url).read_bytes()
         except OSError:
-            return None  # whatever is wrong with the cache, the object itself answers
+            return None  # whatever is wrong with the cache, the object itself can be read
         head, _, body = kept.partition(b"\n")
         return body if head == _head(etag, body) else None
 
     def keep(self, url: str, etag: str, body: bytes) -> None:
-        """Keep a version of an object in place of the one before. Where that is impossible, go on without."""
+        """Store a version of an object in place of the one before. Where that is impossible, go on without it."""
         path = self._path(url)
         new = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
         try:

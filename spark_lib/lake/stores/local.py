@@ -46,9 +46,9 @@ class LocalStore:
                     stat = item.stat()
                     yield Entry(key, stat.st_size, _etag(stat), stat.st_mtime)
                 except FileNotFoundError:
-                    if item.is_symlink():  # to nothing: whoever reads it is to say so
+                    if item.is_symlink():  # a link to nothing: its reader reports it
                         yield Entry(key, 0, "link to nothing")
-                    continue  # else removed between the scan and the stat: as if listed a moment later
+                    continue  # otherwise removed between the scan and the stat: as if listed a moment later
 
     def read(self, key: str) -> tuple[bytes, str] | None:
         with _told(self.url(key), "a file that can be read"):
@@ -62,7 +62,7 @@ class LocalStore:
         return None
 
     def remember(self, key: str, etag: str, body: bytes) -> None:
-        """The store is on a disk itself."""
+        """Does nothing, because the store is on a disk itself."""
 
     def open(self, key: str) -> BinaryIO:
         with _told(self.url(key), "a file that can be read"):
@@ -85,11 +85,11 @@ class LocalStore:
         try:
             with open(self.url(key), "rb") as file:
                 return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-        except OSError as error:  # a bad sector is what one looks for: the other files are looked at all the same
+        except OSError as error:  # a bad sector is what this looks for: the other files are still checked
             return error.strerror or str(error)
 
     def now(self) -> float:
-        # What the file system says of a new file: that of a network has a clock of its own.
+        # The time that the file system gives to a new file, because a network file system has a clock of its own.
         with _told(self.root, "a directory that can be written"), tempfile.TemporaryFile(dir=self.root) as file:
             return os.fstat(file.fileno()).st_mtime
 
@@ -97,7 +97,7 @@ class LocalStore:
         yield from ()
 
     def abort(self, upload: Upload) -> None:
-        """There are none."""
+        """Does nothing, because there are no uploads."""
 
     def create(self, key: str, body: bytes) -> None:
         with self._prepared(key, body) as prepared:
@@ -126,7 +126,7 @@ class LocalStore:
         self._sync_directories(synced)
 
     def stage(self, prefix: str, run: str) -> Staging:
-        # Two jobs below one destination remove each other's `_temporary`: each gets a directory of its own.
+        # Two jobs below one destination would remove each other's `_temporary`, so each gets a directory of its own.
         staging = f"{prefix}/.staging/{run}"
         return Staging(self.url(staging), ("date",), leftovers=staging)
 
@@ -183,7 +183,7 @@ class LocalStore:
                     os.unlink(prepared)
 
     def _sync_directories(self, keys: Iterable[str]) -> None:
-        """Sync the names of objects: their directories, and those above up to the root, which may be as new."""
+        """Sync the names of objects: their directories, and those above up to the root, which may also be new."""
         above = {parent for key in keys for parent in Path(self.url(key)).parents if parent.is_relative_to(self.root)}
         for directory in above:
             with _told(str(directory), "a directory that can be synced"):
@@ -202,7 +202,7 @@ def _etag(stat: os.stat_result) -> str:
 
 
 def _make_directory(path: str) -> None:
-    """``os.makedirs`` whose new names survive a power cut."""
+    """Like ``os.makedirs``, but the new names survive a power cut."""
     if not os.path.isdir(path):
         _make_directory(os.path.dirname(path))
         with suppress(FileExistsError):
@@ -220,7 +220,7 @@ def _sync(path: str) -> None:
 
 @contextmanager
 def _told(where: str, wanted: str) -> Iterator[None]:
-    """The operating system's refusals as a LakeError that says what to do."""
+    """Turn what the operating system refuses in the block into a LakeError that says what to do."""
     try:
         yield
     except OSError as error:

@@ -19,15 +19,16 @@ from spark_lib.lake.stores.cache import Cache
 from spark_lib.lake.stores.s3_client import TRIES, client, code_of, endpoint, is_unreachable, told
 from spark_lib.lake.stores.store import Conflict, Entry, Staging, Unanswered, Upload
 
-#: A Parquet footer is mostly in here, so that counting a file's rows is one request.
+#: The bytes at the end of a file that are read first. Most Parquet footers fit into them, so that counting a file's
+#: rows is one request.
 _TAIL_BYTES = 64 * 1024
 _DELETED_AT_ONCE = 1000  # S3's limit
-#: The parts in which Spark uploads: of a file in parts, S3's etag is the MD5 of the parts' MD5s.
+#: The size of the parts in which Spark uploads. S3's etag of a file in parts is the MD5 of the parts' MD5s.
 PART_BYTES = 64 * 1024 * 1024
 
 _NO_SUCH_OBJECT = {"NoSuchKey", "404", "NotFound"}
 _PRECONDITION_FAILED = {"PreconditionFailed", "412"}
-#: To a conditional put: another put of the key was under way, and this one may be sent again.
+#: Answers to a conditional put that mean: another put of the key was under way, and this one may be sent again.
 _MAY_BE_REPEATED = {"ConditionalRequestConflict", "OperationAborted", "409"}
 
 
@@ -46,7 +47,8 @@ class S3Store:
         return (entry for entry in self._all(prefix, first, last) if not entry.key.endswith("/"))
 
     def _all(self, prefix: str, first: str = "", last: str = "") -> Iterator[Entry]:
-        """What ``list`` gives, and the markers (``directory/``) that some tools make for directories, Spark's among them."""
+        """What ``list`` gives, and the markers (``directory/``) that some tools, Spark among them, make for
+        directories."""
         directory = self._prefix + (f"{prefix.rstrip('/')}/" if prefix else "")
         asked: dict[str, Any] = {"Bucket": self.bucket, "Prefix": directory + _shared_beginning(first, last)}
         if first:
@@ -71,7 +73,8 @@ class S3Store:
                 body, answer = self._get(key)
                 return body, _plain(answer["ETag"])
             except ClientError as error:
-                # S3 names what it has not. A 404 without that is of somebody between, a balancer without its servers.
+                # S3 answers NoSuchKey for an object that it does not have. Any other 404 is from something between,
+                # such as a load balancer without its servers.
                 if code_of(error) == "NoSuchKey":
                     return None
                 raise
@@ -93,7 +96,8 @@ class S3Store:
     def writing(self, key: str) -> Iterator[BinaryIO]:
         from boto3.s3.transfer import TransferConfig
 
-        # In parts of the one size from whose sums the etag can be computed again; by this thread alone, for a task has a core.
+        # The parts have one fixed size, from whose sums the etag can be computed again. Only this thread uploads,
+        # because a task has one core.
         parts = TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES, use_threads=False)
         with tempfile.TemporaryFile() as file:
             yield cast(BinaryIO, file)
@@ -115,14 +119,15 @@ class S3Store:
                 if code_of(error) in _NO_SUCH_OBJECT:
                     return "no file"
                 raise
-        # Of what is encrypted by a key of one's own, or was uploaded in other parts, the etag tells nothing of the content.
+        # The etag says nothing about the content where the object is encrypted by a key of one's own, or was uploaded
+        # in parts of another size.
         encrypted = answer.get("ServerSideEncryption", "AES256") != "AES256"
         other_parts = "-" in value and int(value.rpartition("-")[2]) != -(-answer["ContentLength"] // PART_BYTES)
         if kind == "etag" and (encrypted or other_parts):
             return ""
         with self.open(key) as file:
             if kind == "sha256":
-                return f"sha256:{hashlib.sha256(file.read()).hexdigest()}"  # of a document, which is small
+                return f"sha256:{hashlib.sha256(file.read()).hexdigest()}"  # only documents have it, which are small
             return f"etag:{_etag_of(file, in_parts='-' in value)}"
 
     def now(self) -> float:
@@ -155,14 +160,14 @@ class S3Store:
         self._put(key, body, IfMatch=f'"{etag}"')
 
     def persist(self, keys: Iterable[str]) -> None:
-        """What S3 has acknowledged is durable."""
+        """Does nothing, because what S3 has acknowledged is durable."""
 
     def stage(self, prefix: str, run: str) -> Staging:
-        # Each file goes to its own run's directory at once; the magic committer keeps overlapping jobs apart.
+        # Each file goes to its own run's directory at once. The magic committer keeps jobs that overlap apart.
         return Staging(self.url(prefix), ("date", "run"), leftovers="")
 
     def adopt(self, staging: Staging, day_directory: str, run_prefix: str) -> None:
-        """The job has written where its files stay."""
+        """Does nothing, because the job has written its files to where they stay."""
 
     def remove(self, prefix: str) -> None:
         self.remove_objects([entry.key for entry in self._all(prefix)])
@@ -207,7 +212,7 @@ class S3Store:
             try:
                 return self.create(key, b"probe")
             except Conflict:
-                return None  # one's own, of a try whose answer was lost
+                return None  # our own object, from a try whose answer was lost
             except Unanswered as error:
                 cause = error
         raise _no_answer(self.root, cause)
@@ -230,7 +235,8 @@ class S3Store:
         return f"server {name}" if name else "a server without a name"
 
     def _get(self, key: str, **more: str) -> tuple[bytes, dict[str, Any]]:
-        """A body and the answer that brought it. The client repeats requests by itself, but no body that is cut short."""
+        """A body, and the answer that brought it. The client repeats requests by itself, but not for a body that is cut
+        short, so this does."""
         from botocore.exceptions import FlexibleChecksumError, HTTPClientError, IncompleteReadError
 
         for left in reversed(range(TRIES)):
@@ -262,8 +268,8 @@ class S3Store:
 
 
 class _RemoteFile(io.RawIOBase):
-    """An object as a seekable file: its end is read when it is opened, any other part when it is asked for, all from
-    the version that was opened."""
+    """An object as a seekable file. Its end is read when it is opened, any other part when it is asked for. All parts
+    are from the version that was opened."""
 
     def __init__(self, store: S3Store, key: str) -> None:
         from botocore.exceptions import ClientError
@@ -276,7 +282,7 @@ class _RemoteFile(io.RawIOBase):
         except ClientError as error:
             if code_of(error) not in ("InvalidRange", "416"):
                 raise
-            self._tail, self._etag, self._size = b"", "", 0  # of an empty object no range can be had
+            self._tail, self._etag, self._size = b"", "", 0  # an empty object has no range
             return
         self._etag = _plain(answer["ETag"])
         ranged = answer.get("ContentRange", "")
@@ -335,12 +341,12 @@ def _etag_of(file: BinaryIO, in_parts: bool) -> str:
 
 
 def _shared_beginning(first: str, last: str) -> str:
-    """The characters that every name from ``first`` to ``last`` begins with; none where one of them is no bound."""
+    """The characters that every name from ``first`` to ``last`` begins with; none where one of the two is empty."""
     differs = next((at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), None)
     return first[:differs] if differs is not None else min(first, last, key=len)
 
 
 def _just_before(name: str) -> str:
-    """A text that sorts before ``name``, with little between them, and that every server's XML can hold."""
+    """A text that sorts before ``name`` with little between them, and that the XML of every server can hold."""
     before = chr(ord(name[-1]) - 1)
     return name[:-1] + before if before > " " else name[:-1]

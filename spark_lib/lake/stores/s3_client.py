@@ -1,5 +1,7 @@
-"""How a process reaches S3, and what S3 refuses in words: credentials come from AWS's own chain, the server and the region
-from what ``s3_settings`` resolves. One client serves a process and its threads.
+"""Connects a process to S3, and turns refusals of S3 into errors.
+
+Credentials come from AWS's own chain. The server and the region are those that ``s3_settings`` resolves. One client
+serves a process and its threads.
 """
 
 from __future__ import annotations
@@ -21,14 +23,14 @@ from spark_lib.lake.stores.store import is_s3
 if TYPE_CHECKING:
     from botocore.client import BaseClient
 
-#: What a connection that is not answered costs before it is called unreachable: 3 times this and two short pauses.
+#: Seconds to wait for a connection. A server is called unreachable after 3 times this and two short pauses.
 _CONNECT_SECONDS = 3
 _READ_SECONDS = 20
 TRIES = 3
 _OF_ANOTHER_REGION = (
     "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301",
 )  # fmt: skip
-#: By S3's code of error, or the status where it gives none: what was wanted, and the next step.
+#: For S3's code of an error, or for the status where there is no code: what was wanted, and the next step.
 _REMEDIES = {
     "NoSuchKey": ("an object", "find out what removed it, then run again"),
     "PreconditionFailed": ("the object that was opened", "run again: it was written anew meanwhile"),
@@ -56,9 +58,13 @@ NO_CREDENTIALS = (
 
 @dataclass(frozen=True)
 class Connection:
-    """What configuration says about S3: ``endpoint`` and who said it, whether a server that ignores conditions is to be used
-    all the same, the directory in which manifests are kept once they were read, and the region where the environment names
-    none. ``resolved`` is what another process has made of all this and its environment: ours does not count."""
+    """What configuration says about S3.
+
+    ``endpoint`` is the endpoint, and who said it. ``trust_unconditional_puts`` says that a server is used even if it
+    ignores conditions. ``cache`` is the directory for manifests that were read once. ``region`` is the region where the
+    environment names none. ``resolved`` says that another process has worked all this out with its own environment, so
+    that ours does not count.
+    """
 
     endpoint: Said = NOBODY
     trust_unconditional_puts: bool = False
@@ -75,25 +81,25 @@ _clients_lock = threading.Lock()
 def configure(
     endpoint: str = "", trust_unconditional_puts: bool = False, cache: str = "", endpoint_by: str = "[lake] endpoint"
 ) -> None:
-    """Say once a process what its configuration says about S3."""
+    """Set, once in a process, what its configuration says about S3."""
     use(Connection(Said(endpoint, endpoint_by if endpoint else ""), trust_unconditional_puts, cache))
 
 
 def use(connection: Connection) -> None:
-    """Reach S3 as this says, from here on: a process that works for another one asks the other one's server."""
+    """Reach S3 in this way from now on. A process that works for another one asks the other one's server."""
     global _connection
     _connection = connection
 
 
 def forget_clients() -> None:
-    """Make new clients from here on, with the credentials and the region that hold now."""
+    """Make new clients from now on, with the credentials and the region that hold now."""
     with _clients_lock:
         _clients.clear()
     _resolved.cache_clear()
 
 
 def configured() -> Connection:
-    """What ``configure`` was told last."""
+    """The connection that was set last."""
     return _connection
 
 
@@ -104,7 +110,7 @@ def connection() -> Connection:
 
 
 def connection_to(*roots: str) -> Connection:
-    """``connection`` where one of these lakes is on S3; else nothing that names a server is looked at."""
+    """``connection`` where one of these lakes is on S3. Elsewhere no setting that names a server is read."""
     return connection() if any(map(is_s3, roots)) else Connection()
 
 
@@ -122,15 +128,15 @@ def credentials_by() -> str:
 
 
 def remedy(code: str) -> tuple[str, str]:
-    """What was wanted where S3 answers with this code of error, and the next step."""
+    """What was wanted where S3 answers with this code of an error, and the next step."""
     if code == "404":
         return "S3's own word on what is not there", f"check {server().suspect}: something else answers in its place"
     return _REMEDIES.get(code, ("an answer", "run again; where it stays, read the server's log"))
 
 
 def server() -> Server:
-    """The server that this process asks, and the region that it signs for; who said so. Raises ConfigurationError where what
-    names them cannot be used."""
+    """The server that this process asks, the region that it signs for, and who said so. Raises ConfigurationError where
+    what names them cannot be used."""
     if _connection.resolved:
         return Server(_connection.endpoint, _connection.region)
     return _resolved(_connection, tuple(os.environ.get(name) for name in s3_settings.VARIABLES))
@@ -147,8 +153,8 @@ def endpoint() -> str:
 
 
 def address() -> str:
-    """The url that requests go to: of AWS's own, too, that of the region."""
-    # S3A takes AWS's central address for none.
+    """The url that requests go to. For AWS's own server it is that of the region."""
+    # S3A treats AWS's central address as no address at all.
     return str(client().meta.endpoint_url).replace("//s3.amazonaws.com", f"//s3.{region()}.amazonaws.com")
 
 
@@ -158,7 +164,7 @@ def region() -> str:
 
 
 def client() -> BaseClient:
-    """The client of this process (a fork gets its own) for the server that counts now."""
+    """The client of this process (a fork gets its own) for the server that is in force now."""
     asked = server()
     key = (os.getpid(), asked)
     with _clients_lock:
@@ -167,14 +173,14 @@ def client() -> BaseClient:
             from botocore.config import Config
 
             if _connection.resolved:
-                s3_settings.aws_profile()  # credentials are of the place where a process runs
+                s3_settings.aws_profile()  # credentials belong to the place where a process runs
             settings = Config(
                 connect_timeout=_CONNECT_SECONDS,
                 read_timeout=_READ_SECONDS,
                 retries={"mode": "standard", "total_max_attempts": TRIES},
                 max_pool_connections=32,
                 s3={"addressing_style": "path"} if asked.endpoint.value else {},
-                ignore_configured_endpoint_urls=True,  # they are in the answer, or passed over
+                ignore_configured_endpoint_urls=True,  # `server` has read them, or ignored them on purpose
             )
             made = boto3.session.Session().client(
                 "s3", endpoint_url=asked.endpoint.value or None, region_name=asked.region.value, config=settings
@@ -185,7 +191,8 @@ def client() -> BaseClient:
 
 
 def _refuse_another_region(response: tuple[Any, Any] | None, operation: Any, **_: Any) -> None:
-    """botocore would find the bucket's region and go on there by itself, where Spark does not follow."""
+    """Raise botocore's error for a bucket of another region. botocore would go on in that region by itself, but Spark
+    would not."""
     from botocore.exceptions import ClientError
 
     parsed = response[1] if response else {}
@@ -206,7 +213,8 @@ def is_unreachable(error: Exception) -> bool:
 
 @contextmanager
 def told(where: str) -> Iterator[None]:
-    """What S3 refuses, or never answers, as a LakeError that says what to do; never as "there is nothing"."""
+    """Turn what S3 refuses, or never answers, into a LakeError that says what to do. It never counts as "there is
+    nothing"."""
     from botocore import exceptions as aws
     from botocore.exceptions import BotoCoreError, ClientError, FlexibleChecksumError, NoCredentialsError
 
@@ -244,7 +252,7 @@ def told(where: str) -> Iterator[None]:
 
 
 def _unreachable(where: str, error: Exception) -> LakeError:
-    """Who did not answer, and which variable or setting has named it."""
+    """The error for a server that did not answer. It names the variable or the setting that names the server."""
     from botocore.exceptions import ProxyConnectionError, SSLError
 
     asked, found, suspect = server(), "no connection", server().suspect

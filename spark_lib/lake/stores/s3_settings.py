@@ -1,9 +1,10 @@
-"""Which S3 server a process asks, for which region it signs, and who said so.
+"""Finds out which S3 server a process asks, for which region it signs, and who said so.
 
 The endpoint comes from the first of these that is set: ``S3_ENDPOINT``, ``AWS_ENDPOINT_URL_S3``, ``[lake] endpoint``
-(``--lake-endpoint``), ``AWS_ENDPOINT_URL``, and of the AWS profile ``endpoint_url`` of ``s3`` in the section that
-``services`` names, then its own ``endpoint_url``; else it is AWS's own. ``AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true``
-passes over all that AWS's own tools read, and leaves ``S3_ENDPOINT`` and ``[lake] endpoint``.
+(``--lake-endpoint``), ``AWS_ENDPOINT_URL``. After them comes the AWS profile: first ``endpoint_url`` of ``s3`` in the
+section that its ``services`` names, then its own ``endpoint_url``. Where none is set, the server is AWS's own. With
+``AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true`` only ``S3_ENDPOINT`` and ``[lake] endpoint`` count, and all that AWS's own
+tools read is ignored.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 
 from spark_lib.errors import ConfigurationError
 
-#: What of the environment decides about the server, the region, and the files and certificates of AWS's tools.
+#: The variables that decide about the server, the region, and the files and certificates of AWS's tools.
 VARIABLES = (
     "S3_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_REGION",
     "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE",
@@ -32,7 +33,7 @@ _LAST_PORT = 65535
 
 @dataclass(frozen=True)
 class Said:
-    """A value, and the variable or the setting that said it; both are empty where nobody did."""
+    """A value, and the variable or the setting that gave it. Both are empty where none did."""
 
     value: str = ""
     by: str = ""
@@ -50,12 +51,12 @@ class Server:
 
     @property
     def name(self) -> str:
-        """As messages call it."""
+        """The name of the server in messages."""
         return self.endpoint.value or "AWS"
 
     @property
     def suspect(self) -> str:
-        """What to check where it does not answer."""
+        """What to check where the server does not answer."""
         return f"{self.endpoint.by} and the network" if self.endpoint.by else "the network"
 
 
@@ -73,8 +74,8 @@ def resolve(endpoint: Said, region: Said) -> Server:
 
 
 def aws_profile() -> tuple[dict[str, Any], dict[str, Any]]:
-    """The AWS profile in force, and all ``services`` sections. Raises ConfigurationError where there is no such profile, or
-    where a file of AWS's tools is there and cannot be read."""
+    """The AWS profile in force, and all ``services`` sections. Raises ConfigurationError where there is no such
+    profile, or where a file of AWS's tools is there but cannot be read."""
     import botocore.session
     from botocore.exceptions import ConfigParseError, ProfileNotFound
 
@@ -96,13 +97,13 @@ def aws_profile() -> tuple[dict[str, Any], dict[str, Any]]:
             f"correct it, or unset {by}",
         ) from error
     except ConfigParseError as error:
-        # Without the line itself: it may be a secret.
+        # The message does not show the line itself, which may be a secret.
         raise _unreadable(str(error.kwargs["path"]), _where_broken(error.kwargs["error"])) from None
 
 
 def checked_url(said: Said) -> str:
-    """The one spelling of an endpoint: no slash behind it, its scheme in small letters. Raises ConfigurationError, naming who
-    said it."""
+    """The one spelling of an endpoint: without a slash at its end, and with its scheme in small letters. Raises
+    ConfigurationError that names who said it."""
     url = said.value
     wrong = _wrong_url(url)
     if wrong:
@@ -126,7 +127,7 @@ def _endpoint(setting: Said, profile: dict[str, Any], services: dict[str, Any]) 
 
 
 def _of_profile(profile: dict[str, Any], services: dict[str, Any]) -> list[Said]:
-    """What the profile says, in the order in which it counts."""
+    """The endpoints that the profile names, in the order in which they count."""
     found = []
     section = profile.get("services")
     if section is not None:
@@ -145,14 +146,14 @@ def _of_profile(profile: dict[str, Any], services: dict[str, Any]) -> list[Said]
 
 
 def _ignored(profile: dict[str, Any]) -> bool:
-    """Whether what AWS's own tools read of endpoints is passed over."""
+    """Whether the endpoints that AWS's own tools read are ignored."""
     name = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
     said = Said(os.environ.get(name, ""), name)
     if not said.value:
         key = "ignore_configured_endpoint_urls"
         said = Said(str(profile.get(key, "false")), f"{key} of the AWS profile {_profile_name()!r}")
     if said.value.lower() not in ("true", "false"):
-        # AWS's tools for Python take any other word for false, those for Java do not start.
+        # AWS's tools for Python take any other word for false; those for Java do not start.
         raise ConfigurationError(said.by, "true or false", repr(said.value), "correct it")
     return said.value.lower() == "true"
 
@@ -178,7 +179,7 @@ def _profile_name() -> str:
 
 
 def _wrong_url(url: str) -> str:
-    """What is wrong with a url, in words; empty where nothing is. What may be a secret is not repeated."""
+    """What is wrong with a url, in words; empty where nothing is wrong. Parts that may be a secret are not repeated."""
     shown = repr(url.partition("?")[0].partition("#")[0])
     address, _, path = url.partition("://")[2].partition("/")
     for wrong, words in (
@@ -204,7 +205,7 @@ def _has_good_port(address: str) -> bool:
 
 
 def _has_good_host(address: str) -> bool:
-    """Whether both AWS's tools and Java take it for a host: a name, or an address of IPv4 or, in brackets, of IPv6."""
+    """Whether both AWS's tools and Java accept it as a host: a name, or an address of IPv4 or, in brackets, of IPv6."""
     in_brackets = re.fullmatch(r"\[([0-9a-fA-F:.]+)\](:\d*)?", address)
     if not in_brackets:
         return bool(_HOST.fullmatch(address.partition(":")[0]))
@@ -216,7 +217,8 @@ def _has_good_host(address: str) -> bool:
 
 
 def _check_readable(path: str) -> None:
-    """AWS's tools pass over a file that they may not read, and with it over all that it says."""
+    """Raise ConfigurationError for a file that is there but cannot be read. AWS's tools would ignore it, and with it
+    all that it says."""
     path = os.path.expanduser(os.path.expandvars(path))
     if not os.path.lexists(path):
         return
@@ -243,7 +245,8 @@ def _unreadable(path: str, found: str) -> ConfigurationError:
 
 
 def _check_proxy(endpoint: str) -> None:
-    """See that the proxy by which the environment has the server reached is one. AWS's tools take it without a scheme, too."""
+    """Raise ConfigurationError where the environment names a proxy for the server that cannot be one. AWS's tools
+    accept a proxy without a scheme, too."""
     from botocore.utils import get_environ_proxies
 
     url = endpoint or "https://s3.amazonaws.com"
@@ -251,7 +254,7 @@ def _check_proxy(endpoint: str) -> None:
     proxy = str(get_environ_proxies(url).get(scheme, ""))
     whole = proxy if "://" in proxy else f"http://{proxy}"
     address = whole.partition("://")[2].partition("/")[0].rpartition("@")[2]
-    # Names of containers have underscores, and are found.
+    # Names of containers may have underscores, and such proxies are found.
     good = re.match("https?://", whole) and _has_good_port(address) and _has_good_host(address.replace("_", "-"))
     if proxy and not good:
         by = proxy_variable(scheme)
@@ -269,7 +272,7 @@ def proxy_variable(scheme: str) -> str:
 
 
 def _check_certificates(profile: dict[str, Any]) -> None:
-    """See that the certificates that a server is checked against are there."""
+    """Raise ConfigurationError where the certificates that a server is checked against are not there."""
     for said in (
         Said(os.environ.get("AWS_CA_BUNDLE", ""), "AWS_CA_BUNDLE"),
         Said(str(profile.get("ca_bundle", "")), f"ca_bundle of the AWS profile {_profile_name()!r}"),

@@ -20,8 +20,8 @@ from spark_lib.errors import ConfigurationError
 
 @dataclass(frozen=True)
 class Entry:
-    """One object of a listing: ``size`` in bytes; ``etag`` changes whenever the object is written again; ``modified`` is
-    when that was, in POSIX seconds of the store's clock."""
+    """One object of a listing. ``size`` is in bytes. ``etag`` changes whenever the object is written again, and
+    ``modified`` is when that was, in POSIX seconds of the store's clock."""
 
     key: str
     size: int
@@ -31,7 +31,8 @@ class Entry:
 
 @dataclass(frozen=True)
 class Upload:
-    """A file that somebody began to upload in parts and has not finished; ``began`` as ``Entry.modified``."""
+    """A file that somebody began to upload in parts and has not finished. ``began`` is in POSIX seconds of the store's
+    clock."""
 
     key: str
     id: str
@@ -39,7 +40,7 @@ class Upload:
 
 
 class Conflict(Exception):
-    """A conditional put found another object than its condition named."""
+    """A conditional put found another object than the one that its condition named."""
 
 
 class Unanswered(Exception):
@@ -47,7 +48,7 @@ class Unanswered(Exception):
 
 
 class Store(Protocol):
-    """Objects under one root. Anything that is not an answer (no permission, no route) raises LakeError, never
+    """Objects under one root. Whatever is not an answer (no permission, no route) raises LakeError. It never counts as
     "there is nothing"."""
 
     root: str
@@ -56,34 +57,35 @@ class Store(Protocol):
         """Where an object or a directory of objects is, for Spark and for people."""
 
     def list(self, prefix: str, first: str = "", last: str = "") -> Iterator[Entry]:
-        """Objects below the directory ``prefix`` in the order of their keys (by code point, as S3 lists them), a missing
-        directory being empty.
+        """Objects below the directory ``prefix`` in the order of their keys (by code point, as S3 lists them). A
+        missing directory is empty.
 
-        ``first`` and ``last`` (inclusive) bound the path segment that follows ``prefix``: only those are read.
+        ``first`` and ``last`` (inclusive) bound the path segment that follows ``prefix``: only these segments are read.
         """
 
     def read(self, key: str) -> tuple[bytes, str] | None:
         """An object's content and etag, or None where there is no such object."""
 
     def recall(self, entry: Entry) -> bytes | None:
-        """The content of this version of an object where it is at hand without asking the store, else None."""
+        """The content of this version of an object where it is at hand without asking the store; else None."""
 
     def remember(self, key: str, etag: str, body: bytes) -> None:
-        """Have this version of an object at hand from now on, where asking the store costs more."""
+        """Store this version of an object at hand from now on, where asking the store costs more."""
 
     def open(self, key: str) -> BinaryIO:
         """An object as a seekable file."""
 
     def writing(self, key: str) -> AbstractContextManager[BinaryIO]:
-        """A new object of any size, to be written from beginning to end: it is there, whole, where the block ends without an
-        error."""
+        """A new object of any size, to be written from beginning to end. The whole object is there once the block ends
+        without an error."""
 
     def checksum(self, entry: Entry) -> str:
-        """What the manifest keeps to recognise the content later: ``kind:value``."""
+        """The checksum by which a manifest recognises the content later: ``kind:value``."""
 
     def content_checksum(self, key: str, like: str) -> str:
-        """The checksum of the kind of ``like`` over an object's whole content, as it is read now; words where it is not
-        there or cannot be read; empty where the store keeps no checksum that content can be held against."""
+        """The checksum, of the same kind as ``like``, over an object's whole content as it is read now. It is some
+        words where the object is not there or cannot be read. It is empty where the store has no checksum that the
+        content can be compared with."""
 
     def now(self) -> float:
         """The store's own clock, in POSIX seconds."""
@@ -92,13 +94,14 @@ class Store(Protocol):
         """Unfinished uploads below the directory ``prefix``."""
 
     def abort(self, upload: Upload) -> None:
-        """Give up an upload, there or not."""
+        """Give up an upload, whether it is there or not."""
 
     def create(self, key: str, body: bytes) -> None:
         """Put a small object that must not exist. Raises Conflict where it does."""
 
     def replace(self, key: str, body: bytes, etag: str) -> None:
-        """Put a small object in place of the one with this etag. Raises Conflict where another is there, or none."""
+        """Put a small object in place of the one with this etag. Raises Conflict where there is another object, or
+        none."""
 
     def persist(self, keys: Iterable[str]) -> None:
         """Return once these objects would survive a power cut."""
@@ -107,23 +110,26 @@ class Store(Protocol):
         """Where one job writes many days of the dataset ``prefix`` at once."""
 
     def adopt(self, staging: Staging, day_directory: str, run_prefix: str) -> None:
-        """Make what was staged for one day the run ``run_prefix``."""
+        """Turn what was staged for one day into the run ``run_prefix``."""
 
     def remove(self, prefix: str) -> None:
-        """Remove the directory ``prefix`` and what is below it, or nothing where it is not."""
+        """Remove the directory ``prefix`` and what is below it, whether it is there or not."""
 
     def remove_objects(self, keys: Iterable[str]) -> None:
-        """Remove objects, there or not."""
+        """Remove objects, whether they are there or not."""
 
     def probe(self) -> None:
-        """Prove that conditional puts work here. Raises LakeError where they do not, or where nothing can be written."""
+        """Prove that conditional puts work here. Raises LakeError where they do not, or where nothing can be
+        written."""
 
 
 @dataclass(frozen=True)
 class Staging:
-    """The destination of a many-day job: its url, and the columns to partition by, of ``date`` and ``run``.
+    """The destination of a job of many days: its url, and the columns to partition by (``date``, or ``date`` and
+    ``run``).
 
-    ``leftovers`` is a directory of that job alone, to be removed after it; empty where files are written where they stay.
+    ``leftovers`` is a directory of that job alone, to be removed after it. It is empty where files are written to where
+    they stay.
     """
 
     url: str
@@ -139,13 +145,13 @@ def is_gone(error: Exception) -> bool:
 
 
 def is_hidden(path: str) -> bool:
-    """Whether any part of a path begins as files do that are nobody's rows."""
+    """Whether any part of a path begins with ``.`` or ``_``, as names of files do that hold no rows."""
     return any(part.startswith((".", "_")) for part in path.split("/"))
 
 
 def normalise_root(root: str) -> str:
-    """The one spelling of a lake's root: an absolute path or ``s3://bucket/prefix``. Raises ConfigurationError for what
-    is no place for a lake."""
+    """The one spelling of a lake's root: an absolute path or ``s3://bucket/prefix``. Raises ConfigurationError for a
+    place that cannot hold a lake."""
     path = absolute(root, "lake root", "[lake] root (--lake-root)")
     if not is_s3(path) and os.path.exists(path) and not os.path.isdir(path):
         raise ConfigurationError(
@@ -155,8 +161,8 @@ def normalise_root(root: str) -> str:
 
 
 def absolute(place: str, what: str, setting: str) -> str:
-    """The one spelling of a directory or an S3 prefix, there or not. Raises ConfigurationError, naming ``what`` it is of
-    and the ``setting`` to correct."""
+    """The one spelling of a directory or an S3 prefix, whether it is there or not. Raises ConfigurationError that names
+    ``what`` the place is for and the ``setting`` to correct."""
     if not place.strip():
         raise ConfigurationError(what, "a directory", "an empty value", f"set {setting}")
     try:
@@ -177,7 +183,7 @@ def absolute(place: str, what: str, setting: str) -> str:
             f"{what} {place!r}", "a local directory or s3://bucket/prefix", found, f"set {setting}"
         )
     path = unquote(place[url.end() :]) or "/" if url else place
-    # POSIX keeps two leading slashes apart from one; Linux and macOS do not.
+    # POSIX tells two leading slashes apart from one; Linux and macOS do not.
     return re.sub("^//+", "/", os.path.abspath(os.path.expanduser(path)))
 
 
@@ -190,5 +196,5 @@ def _s3_url(url: str, what: str, setting: str) -> str:
     bucket, _, prefix = url.partition("://")[2].partition("/")
     if not bucket:
         raise ConfigurationError(f"{what} {url!r}", "s3://bucket/prefix", "no bucket", f"set {setting}")
-    # As of a path, `..` goes one up: no key that any tool takes for another one is ever made.
+    # As in a path, `..` goes one up. So no key is made that a tool would take for another one.
     return f"s3://{bucket}{posixpath.normpath('/' + prefix.lstrip('/')).rstrip('/')}"

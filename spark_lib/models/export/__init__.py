@@ -1,8 +1,8 @@
-"""A trained model as ONNX: which kinds can be carried, checked before and after training, and the export.
+"""Exports a trained model to ONNX, and checks before and after training whether ONNX can carry it.
 
-The graph maps float32 ``features`` [n, k] to float32 ``probabilities`` [n, 2], the second column being that of label 1,
-uncalibrated. onnxmltools lays it out; the converters are ours (``trees``, ``vectors``), for its own round every
-parameter to float32.
+The graph maps float32 ``features`` [n, k] to float32 ``probabilities`` [n, 2], uncalibrated. The second column is that
+of label 1. onnxmltools lays out the graph. The converters are ours (``trees``, ``vectors``), because those of
+onnxmltools round every parameter to float32.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from spark_lib.models.model import INPUT
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-#: Estimators of Spark ML, each with what it becomes by ``fit``.
+#: Estimators of Spark ML, each with the class that ``fit`` makes of it.
 CLASSIFIERS = {
     "DecisionTreeClassifier": "DecisionTreeClassificationModel",
     "GBTClassifier": "GBTClassificationModel",
@@ -39,14 +39,14 @@ BEFORE = {
 }
 _ESTIMATORS = {fitted: name for name, fitted in (CLASSIFIERS | BEFORE).items()}
 _LABEL = "label"
-#: onnxmltools knows this output of boosted trees by no other name.
+#: onnxmltools accepts only this name for the output of boosted trees.
 _PROBABILITY = "probability"
 
 
 def check_estimator(estimator: Any) -> None:
     """Raise ModelError for an estimator, or a fitted model, of a kind or with a setting that ONNX cannot carry.
 
-    Of Spark ML, or of scikit-learn.
+    It may be one of Spark ML or of scikit-learn.
     """
     if type(estimator).__module__.startswith("sklearn."):
         scikit_learn.check_estimator(estimator)
@@ -73,10 +73,11 @@ def check(model: Any, n_features: int) -> None:
 
 
 def without_summary(model: Any) -> Any:
-    """A copy of a fitted model of Spark's that holds on to no training summary.
+    """A copy of a fitted model of Spark without its training summary.
 
-    A summary holds on to the session, which cannot be serialized once it has observed a write: such a model could not
-    be applied to anything. Spark's copy of a logistic regression keeps it, and only Spark itself may take it off.
+    A summary refers to the session, which cannot be serialized once it has observed a write. A model with a summary
+    could then not be applied to anything. Spark's own copy of a logistic regression still has the summary, and only
+    Spark's JVM object can remove it.
     """
     copied = model.copy()
     for stage in _stages(copied):
@@ -91,9 +92,9 @@ def without_summary(model: Any) -> Any:
 def export(model: Any, n_features: int, scratch_url: str, spark: SparkSession) -> bytes:
     """The ONNX of a fitted model, or of a PipelineModel of transformers and a model at its end.
 
-    The same model gives the same bytes: no uid, column's name, random name or time is in them. One made of trees is
-    saved to ``<scratch_url>/trees``, replacing what is there; nothing is left open, so that the caller may delete it.
-    Raises ModelError for what ``check`` refuses, a categorical split or an empty leaf.
+    The same model gives the same bytes: they contain no uid, column's name, random name or time. A model of trees is
+    saved to ``<scratch_url>/trees``, where it replaces what is there. The caller may delete that afterwards. Raises
+    ModelError for what ``check`` refuses, for a categorical split and for an empty leaf.
     """
     from onnxmltools import convert_sparkml
     from onnxmltools.convert.common.data_types import FloatTensorType
@@ -101,7 +102,7 @@ def export(model: Any, n_features: int, scratch_url: str, spark: SparkSession) -
 
     check(model, n_features)
     *before, classifier = _stages(model)
-    # onnxmltools names what it lays out after the columns of the model, which are the use case's business.
+    # onnxmltools would name parts of the graph after the columns of the model, which belong to the use case.
     stages, column = [], INPUT
     for at, stage in enumerate(before, 1):
         stages.append(stage.copy({stage.inputCol: column, stage.outputCol: f"stage{at}"}))
@@ -124,9 +125,11 @@ def export(model: Any, n_features: int, scratch_url: str, spark: SparkSession) -
 
 
 def export_sklearn(model: Any, n_features: int) -> bytes:
-    """The ONNX of a fitted classifier of scikit-learn, or of a Pipeline that ends in one, with the same promises.
+    """The ONNX of a fitted classifier of scikit-learn, or of a Pipeline that ends in one. The same model gives the same
+    bytes.
 
-    Raises ModelError for a kind or setting that cannot be carried, other than two classes, or another number of features.
+    Raises ModelError for a kind or a setting that cannot be carried, for more or fewer than two classes, and for
+    another number of features.
     """
     return scikit_learn.export(model, n_features)
 
@@ -143,7 +146,7 @@ def _converter(classifier: Any, scratch: str, spark: SparkSession) -> Callable[[
 
 
 def _stages(estimator: Any) -> list[Any]:
-    """The stages of a Pipeline or PipelineModel, those of pipelines within it too; or the estimator alone."""
+    """The stages of a Pipeline or PipelineModel, with those of pipelines inside it; or the estimator alone."""
     name = type(estimator).__name__
     if not _is_sparks(estimator) or name not in {"Pipeline", "PipelineModel"}:
         return [estimator]
@@ -156,13 +159,13 @@ def _is_sparks(stage: Any) -> bool:
 
 
 def _kind(stage: Any) -> str | None:
-    """The name of the estimator that a stage is, or that it became by ``fit``."""
+    """The name of the estimator that a stage is, or that ``fit`` made it from."""
     name = type(stage).__name__
     return _ESTIMATORS.get(name, name) if _is_sparks(stage) else None
 
 
 def _key(stage: Any) -> str:
-    """What onnxmltools calls a kind."""
+    """The name that onnxmltools has for a kind."""
     return f"{type(stage).__module__}.{type(stage).__name__}"
 
 

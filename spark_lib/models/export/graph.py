@@ -1,8 +1,9 @@
-"""What the converters of Daystone build ONNX with, and how onnxmltools and skl2onnx call them.
+"""Tools with which the converters of Daystone build ONNX, and through which onnxmltools and skl2onnx call them.
 
-A converter of ours is a function of a `Graph` and a fitted stage: it adds the nodes that compute what the stage does, and
-returns the name of the last one's result. The arithmetic is that of the library that trained the stage, doubles where it
-has doubles: the converters that onnxmltools and skl2onnx bring round every parameter and every step to float32.
+A converter of ours is a function of a `Graph` and a fitted stage. It adds the nodes that compute what the stage does,
+and returns the name of the last node's result. The arithmetic is that of the library that trained the stage, with
+doubles where it has doubles. The converters of onnxmltools and skl2onnx round every parameter and every step to
+float32.
 """
 
 from __future__ import annotations
@@ -14,15 +15,16 @@ import numpy as np
 
 from spark_lib.models.model import OUTPUT, check_safe
 
-#: Fixed, so that a newer onnx does not change the bytes of the same model: operators (IR version 8), and those of trees.
+#: The versions of ONNX's operators (IR version 8) and of its operators for trees. They are fixed, so that a newer onnx
+#: does not change the bytes of the same model.
 OPSET = 15
 ML = "ai.onnx.ml"
 _ML_OPSET = 3
 
 
 class Graph:
-    """The place of one stage in the graph. ``x`` names what it reads: the features, float32 [n, k], or what the stage
-    before it gives."""
+    """The place of one stage in the graph. ``x`` is the name of the stage's input: the features, float32 [n, k], or the
+    result of the stage before it."""
 
     def __init__(self, scope: Any, operator: Any, container: Any) -> None:
         self._scope, self._container = scope, container
@@ -36,12 +38,13 @@ class Graph:
         return self.x if self.is_double else self.add("Cast", self.x, to=TensorProto.DOUBLE)
 
     def add(self, kind: str, *inputs: str | np.ndarray, **attributes: Any) -> str:
-        """A node of results by name or of arrays, which become constants of the graph. The name of its result."""
+        """Add a node, and return the name of its result. An input is the name of a result, or an array, which becomes a
+        constant."""
         (result,) = self._add(kind, inputs, 1, "", OPSET, attributes)
         return result
 
     def add_ml(self, kind: str, results: int, x: str, **attributes: Any) -> list[str]:
-        """A node of ONNX's operators for machine learning. The names of its results."""
+        """Add a node of ONNX's operators for machine learning, and return the names of its results."""
         return self._add(kind, (x,), results, ML, _ML_OPSET, attributes)
 
     def _add(
@@ -64,7 +67,7 @@ class Graph:
 
 
 def of_margin(graph: Graph, margin: str) -> str:
-    """Probabilities of both classes, float32 [n, 2], of a margin of doubles [n, 1] by the logistic function."""
+    """Probabilities of both classes, float32 [n, 2], from a margin of doubles [n, 1] by the logistic function."""
     from onnx import TensorProto
 
     positive = graph.add("Sigmoid", margin)
@@ -73,8 +76,8 @@ def of_margin(graph: Graph, margin: str) -> str:
 
 
 def converter(build: Callable[[Graph, Any], str]) -> Callable[[Any, Any, Any], None]:
-    """``build``, of a graph and a fitted stage, as a conversion function: its result becomes the last output of the
-    operator."""
+    """A conversion function for ``build``, which takes a graph and a fitted stage. What ``build`` returns becomes the
+    last output of the operator."""
 
     def convert(scope: Any, operator: Any, container: Any) -> None:
         graph = Graph(scope, operator, container)
@@ -88,7 +91,8 @@ def converter(build: Callable[[Graph, Any], str]) -> Callable[[Any, Any, Any], N
 
 
 def set_width(width_of: Callable[[Any, int], int]) -> Callable[[Any], None]:
-    """A shape calculator of onnxmltools for a transformer, which makes so many doubles of so many values."""
+    """A shape calculator of onnxmltools for a transformer. ``width_of`` says how many doubles it makes of how many
+    values."""
 
     def set_shape(operator: Any) -> None:
         from onnxmltools.convert.common.data_types import DoubleTensorType
@@ -100,7 +104,7 @@ def set_width(width_of: Callable[[Any, int], int]) -> Callable[[Any], None]:
 
 
 def set_probabilities(operator: Any) -> None:
-    """The shape calculator for a classifier: a label, which nothing makes, and the probabilities."""
+    """The shape calculator for a classifier: a label, which no node makes, and the probabilities."""
     from onnxmltools.convert.common.data_types import FloatTensorType, Int64TensorType
 
     label, probabilities = operator.outputs
@@ -109,13 +113,13 @@ def set_probabilities(operator: Any) -> None:
 
 
 def finished(converted: Any, label: str, probabilities: str) -> bytes:
-    """The bytes of what was laid out, once only the probabilities leave it: the label at 0.5 of an uncalibrated
-    probability is nobody's decision."""
+    """The bytes of a converted model, with the probabilities as its only output. The label is removed, because it is
+    decided at an uncalibrated probability of 0.5, which is of no use."""
     graph = converted.graph
     graph.output.remove(next(output for output in graph.output if output.name == label))
     graph.output[0].name = OUTPUT
     _rename(next(node for node in graph.node if probabilities in node.output), probabilities, OUTPUT)
-    imports = sorted(converted.opset_import, key=lambda used: used.domain)  # out of a set, whose order is by chance
+    imports = sorted(converted.opset_import, key=lambda used: used.domain)  # from a set, whose order is by chance
     del converted.opset_import[:]
     converted.opset_import.extend(imports)
     converted.ClearField("producer_version")

@@ -1,4 +1,4 @@
-"""What an export to ONNX refuses, in words: kinds that it cannot carry, other than two classes, another width."""
+"""Refuses what cannot be exported to ONNX: some kinds, more or fewer than two classes, and another width."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""A scikit-learn classifier, or a pipeline that ends in one, as ONNX: skl2onnx lays it out, the converters are ours.
+"""Exports a scikit-learn classifier, or a pipeline that ends in one, to ONNX. skl2onnx lays it out; the converters are
+ours.
 
-Everything is computed as scikit-learn does on a float32 matrix: transformers in float32, in which their results stay;
-boosted trees and logistic regression in doubles.
+Everything is computed as scikit-learn does it on a float32 matrix: transformers give float32, and boosted trees and
+logistic regression compute in doubles.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ def check(model: Any, n_features: int) -> None:
 
 
 def export(model: Any, n_features: int) -> bytes:
-    """The ONNX of a fitted model, by the same graph and with the same promises as ``spark_lib.models.export.export``.
+    """The ONNX of a fitted model, with the same inputs and outputs as by ``spark_lib.models.export.export``. The same
+    model gives the same bytes.
 
     Raises ModelError for what ``check`` refuses.
     """
@@ -123,7 +125,8 @@ TRANSFORMERS: dict[str, Callable[[Graph, Any], str]] = {
 
 
 def _in_place(graph: Graph, kind: str, x: str, values: np.ndarray) -> str:
-    """numpy's operation in place on float32: in doubles where the other side is, the result a float32 again."""
+    """An operation of numpy in place on float32. It is computed in doubles where ``values`` are doubles, and its result
+    is a float32 again."""
     from onnx import TensorProto
 
     if values.dtype == np.float32:
@@ -172,7 +175,8 @@ def _table(trees: Iterable[dict[str, np.ndarray]]) -> pa.Table:
 
 
 def _steps(estimator: Any) -> list[Any]:
-    """The steps of a Pipeline, those of pipelines within it too and those that do nothing left out; or the estimator."""
+    """The steps of a Pipeline, with those of pipelines inside it and without those that do nothing; or the estimator
+    alone."""
     if type(estimator).__module__ != "sklearn.pipeline" or type(estimator).__name__ != "Pipeline":
         return [estimator]
     steps = [step for _, step in estimator.steps if step is not None and step != "passthrough"]

@@ -1,8 +1,8 @@
-"""Spark's tree models as ONNX, from one read of the node table of all their trees.
+"""Exports Spark's tree models to ONNX, from one read of the node table of all their trees.
 
-onnxmltools saves and re-reads every tree by itself and rounds thresholds to the nearest float32, which sends rows that
-lie on a threshold the wrong way. Here they are rounded down for trees that read the float32 features, and stay the
-doubles that they are for trees that read doubles.
+onnxmltools saves and reads every tree by itself. It rounds thresholds to the nearest float32, which sends rows that lie
+on a threshold the wrong way. Here thresholds are rounded down for trees that read float32 features, and stay doubles
+for trees that read doubles.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 Attributes = dict[str, np.ndarray]
-#: ONNX Runtime adds up the votes of float32 trees in float32, a quarter faster: those of 100 trees came out up to 4e-7
-#: beside the sum, and more trees would come too near to the limit of parity, 1e-6.
+#: Up to this number of trees ONNX Runtime adds up their votes in float32, which is a quarter faster. With 100 trees the
+#: result was up to 4e-7 away from the sum. More trees would come too near to the limit of parity, 1e-6.
 FLOAT_TREES = 100
 
 
@@ -40,7 +40,7 @@ def forest(graph: Graph, nodes: pa.Table) -> str:
 def boosted(graph: Graph, nodes: pa.Table, weights: np.ndarray, start: float = 0.0) -> str:
     """Gradient boosted trees: the logistic function of ``start`` and the weighted sum of the predictions of the trees.
 
-    In doubles; of the sum, ONNX gives a float32.
+    All is computed in doubles, but ONNX gives the sum as a float32.
     """
     from onnx import TensorProto
 
@@ -72,7 +72,7 @@ def tree_attributes(nodes: pa.Table) -> Attributes:
         "nodes_truenodeids": np.where(leaf, 0, column["left"]),
         "nodes_falsenodeids": np.where(leaf, 0, column["right"]),
     }
-    if "nan_left" in column:  # without it, NaN goes right as any value that is not below the threshold
+    if "nan_left" in column:  # without it NaN goes right, like any value above the threshold
         attributes["nodes_missing_value_tracks_true"] = np.where(leaf, 0, column["nan_left"])
     return attributes
 
@@ -110,7 +110,8 @@ def predictions(nodes: pa.Table, weights: np.ndarray) -> Attributes:
 
 
 def typed(attributes: Attributes, doubles: bool) -> dict[str, Any]:
-    """Thresholds and weights as the ensemble's input is: doubles, or float32 with the thresholds rounded down."""
+    """Thresholds and weights in the type of the ensemble's input: doubles, or float32 with the thresholds rounded
+    down."""
     from onnx import numpy_helper
 
     found: dict[str, Any] = {}
@@ -125,8 +126,9 @@ def typed(attributes: Attributes, doubles: bool) -> dict[str, Any]:
 
 
 def read_nodes(model: Any, url: str, spark: SparkSession) -> pa.Table:
-    """The nodes of every tree, in an order that does not depend on how Spark laid them out in files: tree, node, left,
-    right, feature, threshold, categories, prediction, negatives, positives. The model is saved to ``url`` for it."""
+    """The nodes of every tree, in an order that does not depend on how Spark wrote them to files: tree, node, left,
+    right, feature, threshold, categories, prediction, negatives, positives. To read them, the model is saved to
+    ``url``."""
     from pyspark.sql import functions as F
 
     model.write().overwrite().save(url)

@@ -1,7 +1,8 @@
-"""Spark's vector transformers and its logistic regression as ONNX, in doubles and step by step as Spark computes them.
+"""Exports Spark's vector transformers and its logistic regression to ONNX, in doubles and step by step as Spark
+computes them.
 
-NaN and infinities come out as Spark's do, which is why a constant column and a coefficient that Spark left out are
-handled apart: 0 times infinity is NaN.
+NaN and infinities give the same results as in Spark. So a constant column, and a coefficient that Spark left out, need
+steps of their own, because 0 times infinity is NaN.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def max_abs_scaler(graph: Graph, model: Any) -> str:
 
 
 def min_max_scaler(graph: Graph, model: Any) -> str:
-    """Spark gives the middle of the range for every value but NaN of a column that was constant."""
+    """Where a column was constant in training, Spark gives the middle of the range for every value but NaN."""
     x, least = graph.double(), model.originalMin.toArray()
     scale = model.getMax() - model.getMin()
     spread = model.originalMax.toArray() - least
@@ -47,7 +48,7 @@ def pca(graph: Graph, model: Any) -> str:
 
 
 def normalizer(graph: Graph, model: Any) -> str:
-    """The L1 or L2 norm of each row; a row of zeros stays as it is."""
+    """Divide each row by its L1 or L2 norm. A row of zeros stays as it is."""
     x = graph.double()
     powers = graph.add("Abs", x) if model.getP() == 1 else graph.add("Mul", x, x)
     norm = graph.add("ReduceSum", powers, np.array([1]), keepdims=1)
@@ -66,7 +67,8 @@ def elementwise_product(graph: Graph, model: Any) -> str:
 
 
 def logistic_regression(graph: Graph, model: Any) -> str:
-    """Coefficients that Spark keeps as a sparse vector meet only their own features, whatever is in the others."""
+    """Where Spark has the coefficients as a sparse vector, only the features that have one are read, whatever is in the
+    others."""
     x, coefficients = graph.double(), model.coefficients
     values = coefficients.toArray()
     if hasattr(coefficients, "indices"):

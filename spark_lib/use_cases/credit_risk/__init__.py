@@ -1,7 +1,7 @@
-"""Credit risk: will a loan be defaulted on? Scored on the day that it is applied for.
+"""Credit risk: how likely is it that a loan ends in default? A loan is scored on the day of its application.
 
-Two feeds land: ``applications``, which are scored, and ``outcomes``, days or weeks later. Importing this module
-imports no pyspark; planning needs the declarations only.
+Two feeds land: ``applications``, which are scored, and ``outcomes``, days or weeks later. Importing this module does
+not import pyspark, because planning needs only the declarations.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class CreditRisk(UseCase):
     def engineer(self, day: DataFrame, history: Mapping[str, DataFrame]) -> DataFrame:
         """One row for each loan of ``day``: ``loan_id`` and the five features, in order.
 
-        Previous loans are those of the same customer with an earlier ``loan_time``, landed by that day; loans of one
-        instant do not see each other. Their average is null where there are none; age and years on the job are null
-        where the date is null or later than the loan.
+        Previous loans are those of the same customer with an earlier ``loan_time`` that have landed by that day. Loans
+        of the same instant do not count for each other. The average is null where there are no previous loans. Age and
+        years on the job are null where the date is null or later than the loan.
         """
         from pyspark.sql import functions as F
 
@@ -64,7 +64,7 @@ class CreditRisk(UseCase):
 
 
 def previous_loans(day: DataFrame, applications: DataFrame) -> DataFrame:
-    """``loan_id, nb_previous_loans, avg_amount_loans_previous`` of the loans of ``day`` that have previous ones."""
+    """``loan_id, nb_previous_loans, avg_amount_loans_previous`` of those loans of ``day`` that have previous loans."""
     from pyspark.sql import functions as F
 
     # Every column is renamed: `day` may be a part of `applications`, and a join must not mistake one for the other.
@@ -108,7 +108,7 @@ def utc_date(instant: Column) -> Column:
 def completed_years(since: Column, at: Column) -> Column:
     """Calendar years completed between two dates; null where either is null or ``since`` is later than ``at``.
 
-    Who was born on 29 February completes a year on 1 March of a common year.
+    A person born on 29 February completes a year on 1 March of a common year.
     """
     from pyspark.sql import functions as F
 

@@ -1,11 +1,13 @@
-"""Sample data for ``credit_risk``: landed days of applications and outcomes, and the truth behind them. No Spark.
+"""Sample data for ``credit_risk``: landed days of applications and outcomes, and the truth behind them. It needs no
+Spark.
 
-Every value is a hash of what it belongs to (seed, customer, loan), so that any day can be written on its own, in
-chunks, without the days before it: memory is flat, and a crash costs one day.
+Every value is a hash of what it belongs to (seed, customer, loan). So any day can be written on its own and in chunks,
+without the days before it: memory does not grow, and a crash costs one day.
 
-How customers return without a memory. Each of a day's slots belongs to a line, and a line serves a fixed number of
-customers, its period: once in every cycle of that many days, each on a day of the cycle that a hash decides. After a
-hashed number of loans a customer gives way to a new one. A loan's predecessors follow from its line and cycle alone.
+Customers come back although nothing is remembered. Each slot of a day belongs to a line. A line serves a fixed number
+of customers, its period, and its cycle has as many days as it has customers. In each cycle every customer borrows once,
+on a day that a hash decides. After a hashed number of loans a customer gives way to a new one. So the earlier loans of
+a customer follow from the line and the cycle alone.
 """
 
 from __future__ import annotations
@@ -31,13 +33,13 @@ from spark_lib.lake.stores.store import Conflict, Store, Unanswered
 FLAG = "_SUCCESS"
 #: The file in the truth's directory that says which sample this is.
 IDENTITY = "sample.json"
-#: A put that was not answered is sent again, so often at most.
+#: The most times that a put is sent while it is not answered.
 _TRIES = 3
-#: Raised when the same arguments give other rows.
+#: Raise this number when the same arguments give other rows.
 VERSION = 1
 #: Cycles are counted from here, so that a customer's schedule does not depend on the first day of the sample.
 ORIGIN = date(2000, 1, 1)
-#: Slots worked on at a time, which bounds memory, and rows a part file.
+#: The slots that are computed at a time, which bounds memory, and the rows of a part file.
 CHUNK = 250_000
 
 #: Outcomes land after 7 to 20 days; a few only after 21 to 45.
@@ -57,7 +59,7 @@ APPLICATIONS = pa.schema(
 OUTCOMES = pa.schema([("loan_id", pa.string()), ("status", pa.string())])
 TRUTH = pa.schema([("loan_id", pa.string()), ("probability", pa.float64()), ("defaulted", pa.bool_())])
 
-#: What stands for a date that is not known.
+#: The number that stands for an unknown date.
 UNKNOWN = int(np.iinfo(np.int64).min)
 
 _PERIODS = np.array([3, 5, 8, 13, 21, 34])  # customers of a line, and days of its cycle
@@ -86,16 +88,16 @@ def write(
     """Land ``days`` days of both feeds from ``first`` on: Parquet files in ``raw_dir_for(feed, day)``, then its flag.
 
     Directories are absolute paths or ``s3://bucket/prefix``; the bytes are the same. A day has exactly ``rows_per_day``
-    applications; an outcomes day holds the outcomes, known that day, of loans applied for since ``first``. A day or chunk
-    without rows has no file. ``truth_dir/date=<day>/part-*.parquet`` holds ``loan_id, probability, defaulted`` of the day's
-    applications. ``on_day`` is called after each day.
+    applications. An outcomes day holds the outcomes that become known that day, of loans applied for since ``first``. A
+    day or chunk without rows has no file. ``truth_dir/date=<day>/part-*.parquet`` holds
+    ``loan_id, probability, defaulted`` of the day's applications. ``on_day`` is called after each day.
 
-    The rows of a day depend on ``seed``, ``first``, ``rows_per_day`` and the day only, not on ``days``. Calling again
+    The rows of a day depend on ``seed``, ``first``, ``rows_per_day`` and the day only, not on ``days``. A second call
     with the same three skips the days that have their flag, finishes the others and goes on with later ones.
 
-    Raises ConfigurationError for arguments out of range; where ``truth_dir`` is of a sample with other arguments; and
-    where a day's directory has content that no sample of this ``truth_dir`` wrote. Raises LakeError where nothing can be
-    written.
+    Raises ConfigurationError for arguments out of range, where ``truth_dir`` belongs to a sample with other arguments,
+    and where a day's directory has content that no sample of this ``truth_dir`` wrote. Raises LakeError where nothing
+    can be written.
     """
     _check(first, days, rows_per_day)
     calendar = [first + timedelta(days=n) for n in range(days)]
@@ -119,8 +121,8 @@ def write(
 
 
 class _Directory:
-    """A directory in a store: what was in it when it was first looked at, and new objects that are there whole or not at
-    all."""
+    """A directory in a store. ``names`` are the objects that were in it when it was first listed. A new object is there
+    whole or not at all."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -131,15 +133,15 @@ class _Directory:
         return {entry.key for entry in self.store.list("")}
 
     def write(self, name: str, table: pa.Table) -> None:
-        """A part, once more where a crash has left it."""
-        unfinished = f".{name}"  # of the local store's, which writes over nobody's
+        """Write a part. What a crashed attempt left of it is removed first."""
+        unfinished = f".{name}"  # the local store's name for an unfinished file, which it never writes over
         if unfinished in self.names:
             self.store.remove_objects([unfinished])
         with self.store.writing(name) as file:
             pq.write_table(table, file)
 
     def create(self, name: str, body: bytes) -> bytes:
-        """A small object, and what it says afterwards: of two processes that make it one is first."""
+        """Create a small object, and return its content: that of another process where that one was first."""
         for _ in range(_TRIES):
             try:
                 self.store.create(name, body)
@@ -154,7 +156,7 @@ class _Directory:
 
 
 def true_probability(previous: Ints, average: Floats, age: Ints, years: Ints, car: Bools) -> Floats:
-    """The probability of default that the sample draws from, of the five features.
+    """The probability of default for the five features, from which the sample draws its outcomes.
 
     ``average`` counts only where ``previous`` is above 0; ``age`` and ``years`` are -1 where the date is unknown.
     """
@@ -268,7 +270,7 @@ class Sample:
         return birth, job_start, self._uniform("car", line, code) < 0.4
 
     def _customers_amount(self, line: Ints, code: Ints) -> Floats:
-        """What a customer borrows on the whole: 100 to 1,500, small sums more often."""
+        """The usual amount of a customer's loans: 100 to 1,500, small amounts more often."""
         return 100.0 + 1400.0 * self._uniform("base", line, code) ** 2
 
     def _amount(self, base: Floats, day: Ints, slot: Ints) -> Floats:
@@ -276,7 +278,7 @@ class Sample:
         return 10.0 * np.rint(base * (0.7 + 0.6 * self._uniform("amount", day, slot)) / 10.0)
 
     def _time(self, day: Ints, slot: Ints, line: Ints) -> Ints:
-        """Microseconds since 1970, in UTC, within the day; half of the twins share theirs."""
+        """Microseconds since 1970, in UTC, within the day. Half of the twins have the same time."""
         tied = self._below(2, "tie", day, line) == 0
         instant = self._below(_MICROSECONDS_A_DAY, "time", day, np.where(tied, line, slot))
         return (day + _ORIGIN_DAY) * _MICROSECONDS_A_DAY + instant
@@ -382,7 +384,7 @@ def _check(first: date, days: int, rows_per_day: int) -> None:
 
 
 def _claim(truth: _Directory, first: date, rows_per_day: int, seed: int, raw: Iterable[_Directory]) -> None:
-    """See that nothing of anybody else's is written into; and leave word of which sample this is."""
+    """Refuse directories with content of others, and write down in ``truth`` which sample this is."""
     identity = {"version": VERSION, "seed": seed, "first": first.isoformat(), "rows_per_day": rows_per_day}
     there = truth.store.read(IDENTITY)
     if there is None:
@@ -408,5 +410,5 @@ def _claim(truth: _Directory, first: date, rows_per_day: int, seed: int, raw: It
 def _read(document: bytes) -> object:
     try:
         return json.loads(document)
-    except ValueError:  # somebody else's
+    except ValueError:  # not a file of ours
         return document[:100]
