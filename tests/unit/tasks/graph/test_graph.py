@@ -237,9 +237,9 @@ def test_a_comparison_of_the_days_around_is_taken_over_as_long_as_it_was_of_the_
 
     for day in (27, 29):
         build(tasks.ModelSelection(date=date(2026, 1, day)))
-    anew = tasks.ModelSelection(date=date(2026, 1, 29))
-    anew.anew = True
-    build(anew)
+    forced = tasks.ModelSelection(date=date(2026, 1, 29))
+    forced.force = True
+    build(forced)
 
     chosen = [contested.manifest("selection", date(2026, 1, day))["metrics"]["model_date"] for day in (27, 28, 29)]
     assert chosen == ["2026-01-26", "2026-01-26", "2026-01-12"]
