@@ -69,6 +69,10 @@ class raw(luigi.Config):
     path = luigi.Parameter(default=DEFAULT_PATH, description="a day's directory, with {date:%Y-%m-%d}")
     format = luigi.Parameter(default="parquet", description="parquet or csv")
     flag = luigi.Parameter(default="_SUCCESS", description="the file that lands last")
+    endpoint = luigi.Parameter(default="", description="of S3, of a feed on another server than the lake's")
+    profile = luigi.Parameter(
+        default="", description="of AWS's files, of a feed with other credentials than the lake's"
+    )
     min_rows = luigi.IntParameter(default=0, description="fewer rows in a landed day are an error")
     separator = luigi.Parameter(default=",", description="of CSV: the sign between values, or tab")
     decimal_mark = luigi.Parameter(default=".", description="of CSV: the sign before a number's fraction, . or ,")
