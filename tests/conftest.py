@@ -41,6 +41,13 @@ def _own_connection() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def feeds_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[s3.Server]:
+    """Another server than ``versitygw``, of whoever lands raw feeds, which does not know the keys of that one."""
+    with s3.versitygw(tmp_path_factory.mktemp("feeds-server"), access_key="KEYOFFEEDS") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def versitygw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[s3.Server]:
     with s3.versitygw(tmp_path_factory.mktemp("versitygw")) as server:
         yield server

@@ -174,7 +174,7 @@ MUTANTS = (
     Mutant(
         "a server that ignores conditions is trusted",
         _S3,
-        "if ignored and not s3_client.configured().trust_unconditional_puts:",
+        "if ignored and not self.connection.trust_unconditional_puts:",
         "if False:",
         "lake/stores/test_s3.py::test_a_server_that_ignores_conditions_is_refused_by_name",
     ),

@@ -7,7 +7,7 @@ column for nulls. CSV files are read by ``spark_lib.frames.delimited``, because 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from spark_lib.lake import RawDay, RawDays, RawFeed
     from spark_lib.use_case import Feed
 
-_CHECKED: set[tuple[str, RawDay]] = set()  # days of Parquet whose files this process has found to fit their schema
-_TIMES = "_times"  # cannot be the name of a key: names that begin with an underscore are Daystone's own
-#: The least bytes of CSV for one task. Reading them is quick, and each task costs Spark 0.1 s.
+#: Days of Parquet whose files this process has found to fit their schema, and where: two servers may have a day of one name.
+_CHECKED: set[tuple[str, s3_client.Connection | None, RawDay]] = set()
+_TIMES = "_times"  # no key's name: the library keeps names with an underscore in front
+#: Bytes of CSV that a task reads at the least: reading is soon done, a task costs Spark 0.1 s.
 _TASK_BYTES = 2**24
 
 
@@ -43,10 +44,10 @@ def read(spark: SparkSession, raw: RawDays, feed: Feed) -> DataFrame:
     if raw.feed.format == "csv" and raw.files:
         return _read_csv(spark, raw, feed.schema, columns)
     for day in raw.days:
-        if (feed.schema, day) not in _CHECKED:
+        if (feed.schema, raw.feed.connection, day) not in _CHECKED:
             for file in day.files:
                 _check_columns(raw, file, columns)
-            _CHECKED.add((feed.schema, day))
+            _CHECKED.add((feed.schema, raw.feed.connection, day))
     pattern, date_format = raw.feed.date_pattern
     landed = F.to_date(F.regexp_extract(F.col("_metadata.file_path"), pattern, 1), date_format)
     return read_parquet(spark, raw.files, feed.schema, landed=landed)
@@ -141,16 +142,14 @@ def _not_a(raw: RawDays, file: str, wanted: str, found: str) -> BadData:
 
 @dataclass(frozen=True)
 class _CsvJob:
-    """All that a task needs to read CSV files."""
+    """What a task that reads CSV is told: the feed's connection is resolved, so that every place asks one server."""
 
     feed: RawFeed
     columns: Mapping[str, str]
-    connection: s3_client.Connection
     shares: Sequence[Sequence[tuple[str, date]]]
 
     def rows(self, share: int) -> Iterator[pa.RecordBatch]:
         """The rows of a share's files. Raises BadData, LakeError."""
-        s3_client.use(self.connection)
         for file, landed in self.shares[share]:
             yield from delimited.read(self.feed, file, self.columns, landed)
 
@@ -161,7 +160,8 @@ def _read_csv(spark: SparkSession, raw: RawDays, schema: str, columns: Mapping[s
 
     delimited.kinds(raw.feed, columns)
     shares = _shares(raw, spark.sparkContext.defaultParallelism)
-    job = _CsvJob(raw.feed, columns, s3_client.connection_to(raw.feed.directory(raw.last.date)), shares)
+    connection = s3_client.connection_to(raw.feed.directory(raw.last.date), over=raw.feed.connection)
+    job = _CsvJob(replace(raw.feed, connection=connection), columns, shares)
     typed = StructType.fromDDL(schema)
     assert isinstance(typed, StructType)  # text of several columns is one
     numbers = spark.range(0, len(shares), 1, len(shares))

@@ -21,6 +21,7 @@ from spark_lib.errors import DamagedPartition, LakeError, NotPublished
 from spark_lib.lake import manifest as manifests
 from spark_lib.lake.manifest import File, Input, Manifest, Schema
 from spark_lib.lake.stores import open_store
+from spark_lib.lake.stores.s3_client import Connection
 from spark_lib.lake.stores.store import Entry, Store, normalise_root
 
 _PARSED: dict[tuple[str, str], Manifest] = {}  # (url, etag) of manifests that this process has read
@@ -95,15 +96,17 @@ class Partition:
 
 
 class Lake:
-    """The datasets of ``use_case`` (the directory name) below ``root``."""
+    """The datasets of ``use_case`` (the directory name) below ``root``, which is reached over ``connection`` where it is on S3;
+    without one as the process was configured."""
 
-    def __init__(self, root: str, use_case: str) -> None:
+    def __init__(self, root: str, use_case: str, connection: Connection | None = None) -> None:
         self.root = normalise_root(root)
         self.use_case = use_case
+        self.connection = connection
 
     @cached_property
     def store(self) -> Store:
-        return open_store(self.root)
+        return open_store(self.root, self.connection)
 
     def prefix(self, dataset: str, day: date) -> str:
         """The key of a partition's directory."""

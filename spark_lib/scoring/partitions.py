@@ -198,7 +198,6 @@ def _forget_archives() -> None:
 
 def scored(job: Job, share: Sequence[Slice], task: int) -> Done:
     """Score a share into files of its own."""
-    s3_client.use(job.connection)
     trees = job.engine.forest if isinstance(job.engine, Engine) else None
     done = Done(slow=trees.why_not_compiled() if trees else "")
 
@@ -229,7 +228,7 @@ def _rows(job: Job, share: Sequence[Slice]) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    store = open_store(job.source)
+    store = open_store(job.source, job.connection)
     types = dict(job.identity) | {name: feature.type for name, feature in job.features.items()}
     wanted = arrow_schema(tuple(types.items()))
     for part in share:
@@ -303,7 +302,7 @@ def _written(job: Job, name: str, batches: Iterator[pa.RecordBatch]) -> dict[str
     only files that are whole."""
     import pyarrow.parquet as pq
 
-    store = open_store(job.target)
+    store = open_store(job.target, job.connection)
     found: dict[str, int] = {}
     rows = min(_GROUP_ROWS, job.rows_a_file)
     groups = _groups_of(rows, batches)

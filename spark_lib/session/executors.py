@@ -55,12 +55,11 @@ def prove(spark: SparkSession, root: str) -> str:
 
 def look(root: str, probe: str, connection: s3_client.Connection) -> Seen:
     """What a Python worker does: find what the driver wrote, write, list and read."""
-    s3_client.use(connection)
     seen = Seen(platform.node(), platform.python_version())
     try:
         if is_s3(root):
-            seen = replace(seen, credentials=s3_client.credentials_by())
-        store = open_store(root)
+            seen = replace(seen, credentials=s3_client.credentials_by(connection))
+        store = open_store(root, connection)
         if store.read(f"{probe}/{_OF_THE_DRIVER}") is None:
             raise _elsewhere(root, seen.host)
         mine = f"{probe}/{_OF_A_WORKER}"

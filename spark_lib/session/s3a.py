@@ -12,14 +12,21 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from spark_lib.errors import ConfigurationError, DaystoneError, LakeError
-from spark_lib.lake.stores import s3_client
+from spark_lib.lake.feeds import buckets
+from spark_lib.lake.feeds.buckets import Way
+from spark_lib.lake.stores import s3_client, s3_settings
 from spark_lib.lake.stores.cache import user_directory
 from spark_lib.lake.stores.s3 import PART_BYTES
 from spark_lib.session import environment, java
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 PACKAGES = (
     "org.apache.hadoop:hadoop-aws:3.4.2",
@@ -42,6 +49,19 @@ EXCLUDED = (
     "com.google.cloud.bigdataoss:gcs-connector",
 )
 _LISTED = "jars.txt"
+_OF_HADOOP = "spark.hadoop."
+
+
+@dataclass
+class _Told:
+    """What Spark was told in this process, of which it has one session: how it reaches the buckets that have no settings of
+    their own, and how each bucket. It keeps the client of a bucket that it has once asked."""
+
+    base: Way | None = None
+    ways: dict[str, Way] = field(default_factory=dict)
+
+
+_TOLD = _Told()
 
 
 def jars(directory: Path | None = None) -> list[str]:
@@ -73,13 +93,13 @@ def settings(paths: Iterable[str]) -> dict[str, str]:
 
     No credential is among them: the driver and each executor ask AWS's own chain where they run.
     """
+    _TOLD.base = buckets.way(s3_client.configured())
     committed = "org.apache.hadoop.fs.s3a.commit.S3ACommitterFactory"
-    found = {
+    return {
         "spark.jars": ",".join(paths),
         "spark.hadoop.fs.s3a.aws.credentials.provider": (
             "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider"
         ),
-        "spark.hadoop.fs.s3a.endpoint.region": s3_client.region(),
         "spark.hadoop.fs.s3a.committer.name": "magic",
         "spark.hadoop.mapreduce.outputcommitter.factory.scheme.s3a": committed,
         "spark.sql.sources.commitProtocolClass": "org.apache.spark.internal.io.cloud.PathOutputCommitProtocol",
@@ -92,21 +112,37 @@ def settings(paths: Iterable[str]) -> dict[str, str]:
         "spark.hadoop.fs.s3a.committer.abort.pending.uploads": "false",
         # With a known size of parts, a file's etag can be computed again from its content.
         "spark.hadoop.fs.s3a.multipart.size": str(PART_BYTES),
-    }
-    endpoint = s3_client.endpoint()
-    if endpoint:
-        found |= {
-            "spark.hadoop.fs.s3a.endpoint": endpoint,
-            "spark.hadoop.fs.s3a.path.style.access": "true",
-            "spark.hadoop.fs.s3a.connection.ssl.enabled": str(endpoint.startswith("https://")).lower(),
-        }
-    elif (
-        "fips" not in s3_client.address()
-    ):  # AWS's SDK for Java finds an endpoint of FIPS by itself, and accepts no other one beside it
-        # Set explicitly: S3A would otherwise follow AWS_ENDPOINT_URL, also that of an executor's environment, even
-        # where that is to be ignored.
-        found["spark.hadoop.fs.s3a.endpoint"] = s3_client.address()
+    } | {f"{_OF_HADOOP}fs.s3a.{name}": value for name, value in _server(_TOLD.base.connection).items()}
+
+
+def bucket_settings(ways: Mapping[str, Way], local: bool) -> dict[str, str]:
+    """Spark's settings for those buckets that are reached in another way than ``settings`` says; all ways are remembered. A profile
+    is named, and its credentials are read where they are needed: where Spark is ``local``, from the very file that Python reads.
+
+    Raises ConfigurationError for a bucket that this process has told Spark to reach in another way.
+    """
+    found: dict[str, str] = {}
+    for bucket, way in ways.items():
+        before = _TOLD.ways.get(bucket, way)
+        if before.place != way.place:
+            raise ConfigurationError(
+                f"bucket {bucket!r} in Spark's session",
+                f"one server and one profile in one process, as before: {before}",
+                str(way),
+                "run what reads the other one by a command of its own",
+            )
+        if _TOLD.base is None or way.place != _TOLD.base.place:
+            named = _server(way.connection) | _credentials(way.connection.profile.value, local)
+            found |= {f"{_OF_HADOOP}fs.s3a.bucket.{bucket}.{name}": value for name, value in named.items()}
+    _TOLD.ways.update(ways)
     return found
+
+
+def tell(spark: SparkSession, ways: Mapping[str, Way], local: bool) -> None:
+    """Let a session that runs reach more buckets. Raises ConfigurationError as ``bucket_settings`` does."""
+    more, context = bucket_settings(ways, local), spark.sparkContext._jsc
+    for name, value in more.items() if context is not None else ():
+        context.hadoopConfiguration().set(name.removeprefix(_OF_HADOOP), value)
 
 
 def refusal(text: str) -> LakeError | None:
@@ -114,13 +150,16 @@ def refusal(text: str) -> LakeError | None:
     status = re.search(r"S3Exception: (.*?) \(Service: S3, Status Code: (\d+)[^)]*\)(?::(\w+))?", text)
     alone = "NoAuthWithAWSException" in text or "Unable to load credentials from any of the providers" in text
     unreachable = re.search(r"Unable to execute HTTP request: ([^\n]*?)(?:: {2,}software\.|\n|$)", text)
+    bucket = re.search(r"s3a://([^/\s:,]+)", text)
+    way = _TOLD.ways.get(bucket[1]) if bucket else None
+    over = way.connection if way else None
     if alone:
-        (wanted, next_step), found = s3_client.NO_CREDENTIALS, "none"
+        (wanted, next_step), found = s3_client.no_credentials(over), "none"
     elif status:
         code = status[3] if status[3] and status[3] != "null" else status[2]
-        (wanted, next_step), found = s3_client.remedy(code), f"{code} ({status[1]})"
+        (wanted, next_step), found = s3_client.remedy(code, over), f"{code} ({status[1]})"
     elif unreachable:
-        server = s3_client.server()
+        server = s3_client.server(over)
         wanted, next_step = f"an answer from {server.name}", f"check {server.suspect}, then run again"
         found = unreachable[1]
     else:
@@ -129,6 +168,31 @@ def refusal(text: str) -> LakeError | None:
     place = re.search(r"s3a://[^\s:,]+?(?=/__magic|/part-|[\s:,])", text)
     where = f"s3://{place[0].removeprefix('s3a://')} ({who})" if place else who
     return LakeError(where, wanted, found, next_step + there)
+
+
+def _server(connection: s3_client.Connection) -> dict[str, str]:
+    """What S3A is told of a server and its region, by names behind ``fs.s3a.`` or that of a bucket."""
+    found = {"endpoint.region": s3_client.region(connection)}
+    endpoint = s3_client.endpoint(connection)
+    if endpoint:
+        tls = str(endpoint.startswith("https://")).lower()
+        found |= {"endpoint": endpoint, "path.style.access": "true", "connection.ssl.enabled": tls}
+    elif "fips" not in s3_client.address(connection):
+        # AWS's SDK for Java finds those by itself, and takes them with no other endpoint. All others in words: by itself it
+        # would follow AWS_ENDPOINT_URL, of an executor's environment too, even where that is to be ignored.
+        found["endpoint"] = s3_client.address(connection)
+    return found
+
+
+def _credentials(profile: str, local: bool) -> dict[str, str]:
+    """What S3A is told of a profile: its name, and never what is in it."""
+    if not profile:
+        return {}
+    found = {
+        "aws.credentials.provider": "org.apache.hadoop.fs.s3a.auth.ProfileAWSCredentialsProvider",
+        "auth.profile.name": profile,
+    }
+    return found | ({"auth.profile.file": s3_settings.credentials_file()} if local else {})
 
 
 def _who(text: str) -> tuple[str, str]:

@@ -17,6 +17,8 @@ from spark_lib.session import environment, interrupts, java, jvm, s3a
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from spark_lib.lake.feeds.buckets import Way
+
 LOG4J = Path(__file__).with_name("log4j2.properties")
 LOOPBACK = "127.0.0.1"
 
@@ -31,13 +33,15 @@ def session(
     conf: Mapping[str, str] | None = None,
     log_file: str = os.devnull,
     on_s3: bool = False,
+    ways: Mapping[str, Way] | None = None,
     quick_start: bool = True,
 ) -> SparkSession:
-    """The session of this process. The arguments count only when it is started. ``on_s3`` says that it will read or
-    write on S3. ``quick_start`` gives the JVM of a local master options for a quick start (``spark_lib.session.jvm``).
+    """The session of this process; the arguments count when it is started. ``on_s3`` says that it will read or write there,
+    and ``ways`` how it reaches each bucket, which counts later, too; ``quick_start`` gives the JVM of a local master what a short
+    life wants (``spark_lib.session.jvm``).
 
-    Raises ConfigurationError where the session does not start, where the environment would make it another one, and in
-    a process that was forked after the start, because a JVM does not survive a fork.
+    Raises ConfigurationError where it does not start, or would be another one by the environment; for a bucket that Spark
+    cannot reach; and in a process that was forked after the start: a JVM does not survive a fork.
     """
     global _started
     if _started is not None:
@@ -50,9 +54,11 @@ def session(
                 "run with --workers 1",
             )
         if spark.sparkContext._jsc is not None:  # not stopped by somebody
+            s3a.tell(spark, ways or {}, environment.is_local(master))
             return spark
     environment.check(master)
-    more = (s3a.settings(s3a.jars()) if on_s3 else {}) | dict(conf or {})
+    more = s3a.settings(s3a.jars()) if on_s3 else {}
+    more |= s3a.bucket_settings(ways or {}, environment.is_local(master)) | dict(conf or {})
     quick = jvm.options(master, more.get("spark.driver.extraJavaOptions", "")) if quick_start else ""
     _started = os.getpid(), _start(master, driver_memory, shuffle_partitions, more, log_file, quick)
     return _started[1]

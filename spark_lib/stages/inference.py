@@ -46,7 +46,7 @@ def build(
     runs = runner(model, features.manifest.rows())
     job = scoring.Job(
         features.store.root,
-        s3_client.connection_to(features.store.root, attempt.lake.root),
+        s3_client.connection_to(features.store.root, attempt.lake.root, over=attempt.lake.connection),
         identity,
         {name: Feature(there[name], feature.fill) for name, feature in wanted.items()},
         runs,

@@ -17,6 +17,7 @@ from luigi.configuration import get_config
 
 from spark_lib import __version__
 from spark_lib.errors import ConfigurationError, DaystoneError
+from spark_lib.lake import is_s3
 from spark_lib.lake.feeds import landed
 from spark_lib.lake.stores import s3_client
 from spark_lib.session import environment, java, jvm
@@ -77,6 +78,7 @@ def examine(spark: bool = False) -> Iterator[Finding]:
     if spark:
         yield from _told("executors", lambda: _executors(place))
     for feed in place.feeds:
+        yield from _told(f"raw {feed}", partial(_server_of_feed, place, feed))
         yield from _told(f"raw {feed}", partial(_feed, place, feed))
 
 
@@ -210,15 +212,30 @@ def _environment(place: Place) -> list[Finding]:
 
 
 def _server(place: Place) -> list[Finding]:
-    """The S3 server that would be asked, and what named it. Empty where no data lie on S3."""
-    if not place.settings.on_s3(place.partitions.root):
+    """The S3 server that would be asked for the lake and for feeds without one of their own, and who named it; nothing where
+    none of these lies on S3. Raises ConfigurationError for what names the server of a feed, too."""
+    lake = place.settings.connection
+    if all(way.connection != lake for way in place.settings.ways(place.partitions.root).values()):
         return []
-    server = s3_client.server()
+    return [Finding("s3", True, _reached(lake))]
+
+
+def _server_of_feed(place: Place, name: str) -> list[Finding]:
+    """The same of a feed on S3 that has a server or a profile of its own."""
+    feed = place.feeds[name]
+    if feed.connection is None or not is_s3(feed.directory(place.settings.first_date)):
+        return []
+    return [Finding(f"raw {name}", True, _reached(feed.connection))]
+
+
+def _reached(connection: s3_client.Connection) -> str:
+    server = s3_client.server(connection)
     endpoint = f"{server.endpoint.value}, by {server.endpoint.by}" if server.endpoint.by else "AWS's own"
     by = f", by {server.region.by}" if server.region.by else ""
-    credentials = s3_client.credentials_by()
-    found = f"credentials by {credentials}" if credentials else "no credentials"
-    return [Finding("s3", True, f"{endpoint}; region {server.region.value}{by}; {found}")]
+    method, profile = s3_client.credentials_by(connection), connection.profile
+    credentials = f"credentials by {method}" if method else "no credentials"
+    of_profile = f" of the profile {profile.value!r}, by {profile.by}" if profile.value else ""
+    return f"{endpoint}; region {server.region.value}{by}; {credentials}{of_profile}"
 
 
 def _lake(place: Place) -> list[Finding]:

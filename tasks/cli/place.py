@@ -35,4 +35,5 @@ def configured() -> Place:
     settings = Settings(name, case)
     settings.check()
     settings.connect()
-    return Place(name, case, settings, Lake(resolve.default_lake(), use_cases.directory(name)))
+    partitions = Lake(resolve.default_lake(), use_cases.directory(name), settings.connection)
+    return Place(name, case, settings, partitions)

@@ -22,8 +22,9 @@ def write(root: str, first: date, days: int, rows_per_day: int, seed: int, on_da
     """
     from spark_lib.use_cases.credit_risk import sample
 
-    _settings().connect()
-    lake = Lake(root, USE_CASE)
+    settings = _settings()
+    settings.connect()
+    lake = Lake(root, USE_CASE, settings.connection)
     lake.store.probe()
     feeds = {feed: RawFeed(feed, lake.root, USE_CASE) for feed in use_cases.load(USE_CASE).feeds}
     truth = lake.store.url(f"{USE_CASE}/truth")

@@ -85,6 +85,8 @@ def values(settings: Settings) -> None:
 def feed(where: RawFeed, declared: Feed) -> None:
     """Raise ConfigurationError for a feed whose settings or columns cannot work."""
     _at_least(f"raw.{where.name}", "min_rows", where.min_rows, 0)
+    if where.connection and where.connection.own.value:
+        checked_url(where.connection.own)
     for column in ddl.columns(declared.schema) if where.format == "csv" else ():
         if not is_held(column.kind):
             raise not_held(where, column.name, column.kind)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import date
 from typing import Any
 
 from spark_lib.errors import ConfigurationError, did_you_mean
-from spark_lib.lake import Dialect, RawFeed, is_s3
+from spark_lib.lake import Dialect, RawFeed
+from spark_lib.lake.feeds import buckets
 from spark_lib.lake.stores import s3_client
+from spark_lib.lake.stores.s3_client import Connection
+from spark_lib.lake.stores.s3_settings import Said
 from spark_lib.use_case import UseCase, directory
 from tasks.config import check, resolve
 from tasks.config.resolve import Section
@@ -63,7 +66,17 @@ class Settings:
             )
         values = self._section(raw, feed)
         dialect = Dialect(**{option.name: getattr(values, option.name) for option in fields(Dialect)})
-        return RawFeed(feed, root, self._name, values.path, values.format, values.flag, values.min_rows, dialect)
+        return RawFeed(
+            feed,
+            root,
+            self._name,
+            values.path,
+            values.format,
+            values.flag,
+            values.min_rows,
+            dialect,
+            self._own_connection(values, feed),
+        )
 
     def dialects(self, root: str, feeds: Sequence[str]) -> dict[str, Any]:
         """Each option of those feeds that land as CSV, by its name in the configuration."""
@@ -74,28 +87,33 @@ class Settings:
             for option, value in asdict(feed.dialect).items()
         }
 
-    def on_s3(self, root: str) -> bool:
-        """Whether the lake or any feed lies on S3."""
-        return any(map(is_s3, [root, *(self.feed(root, feed).directory(date.min) for feed in self._case.feeds)]))
+    @property
+    def connection(self) -> Connection:
+        """How the configuration reaches the S3 of the lake."""
+        values = self.lake
+        endpoint = Said(values.endpoint, self.said_by("lake", "endpoint") if values.endpoint else "")
+        return Connection(endpoint, values.trust_unconditional_puts, values.cache)
 
     def connect(self) -> None:
-        """Set up how this process reaches S3, as its configuration says."""
-        values = self.lake
-        s3_client.configure(
-            values.endpoint, values.trust_unconditional_puts, values.cache, endpoint_by=self.said_by("lake", "endpoint")
-        )
+        """Tell this process how its configuration reaches the S3 of the lake."""
+        s3_client.use(self.connection)
+
+    def ways(self, root: str) -> dict[str, buckets.Way]:
+        """How each bucket that the lake or a feed lies in is reached; none where nothing lies on S3.
+
+        Raises ConfigurationError for a variable, a setting or a file of AWS's tools that cannot be used, and for a bucket that
+        Spark could not find by its name.
+        """
+        return buckets.ways(root, self.connection, [self.feed(root, feed) for feed in self._case.feeds])
 
     def check_server(self, root: str) -> None:
-        """Check what names the S3 server, where the lake or a feed lies on S3.
+        """See, where the lake or a feed lies on S3, that its server is named so that it can be asked. Raises ConfigurationError
+        as ``ways`` does."""
+        self.ways(root)
 
-        Raises ConfigurationError for a variable, a setting or a file of AWS's tools that cannot be used.
-        """
-        if self.on_s3(root):
-            s3_client.server()
-
-    def said_by(self, family: str, key: str) -> str:
+    def said_by(self, family: str, key: str, feed: str = "") -> str:
         """The option or the setting that has set a value; its usual name where nothing has."""
-        texts = resolve.texts(family, key, self._sections(family, ""), self._defaults(family, ""))
+        texts = resolve.texts(family, key, self._sections(family, feed), self._defaults(family, feed))
         return next((place for place, _ in texts), f"[{family}] {key}")
 
     def check(self) -> None:
@@ -105,6 +123,16 @@ class Settings:
         _ = self.first_date
         for feed, declared in self._case.feeds.items():
             check.feed(self.feed("", feed), declared)
+
+    def _own_connection(self, values: raw, feed: str) -> Connection | None:
+        """That of a feed which names a server or a profile of its own; the lake's server counts where it names none."""
+        if not values.endpoint and not values.profile:
+            return None
+        own, profile = (
+            Said(getattr(values, key), self.said_by("raw", key, feed) if getattr(values, key) else "")
+            for key in ("endpoint", "profile")
+        )
+        return replace(self.connection, own=own, profile=profile)
 
     def _section(self, section: type[Section], feed: str = "") -> Section:
         family = section.__name__

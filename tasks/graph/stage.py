@@ -158,7 +158,7 @@ class Stage(Dated):
 
     @cached_property
     def partitions(self) -> Lake:
-        return Lake(self.lake, use_cases.directory(self.use_case))
+        return Lake(self.lake, use_cases.directory(self.use_case), self.settings.connection)
 
     def attempt(self, inputs: Iterable[Input | Resolved]) -> Attempt:
         """Open an attempt at this day, recording what its result depends on."""

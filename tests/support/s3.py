@@ -32,6 +32,8 @@ class Server:
     name: str
     endpoint: str
     directory: Path | None = None
+    access_key: str = ACCESS_KEY
+    secret_key: str = SECRET_KEY
     _buckets: Iterator[int] = field(default_factory=itertools.count)
 
     @property
@@ -39,8 +41,8 @@ class Server:
         """The variables with which a process finds the server."""
         return {
             "S3_ENDPOINT": self.endpoint,
-            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
             "AWS_REGION": "us-east-1",
             "AWS_EC2_METADATA_DISABLED": "true",
         }
@@ -52,13 +54,17 @@ class Server:
         for name, value in self.environment.items():
             environment.setenv(name, value)
 
+    def profile(self, name: str) -> str:
+        """A section of AWS's file of credentials, with the keys of this server."""
+        return f"[{name}]\naws_access_key_id = {self.access_key}\naws_secret_access_key = {self.secret_key}\n"
+
     def client(self) -> Any:
         """A client as anybody would make it, without Daystone's settings."""
         return boto3.client(
             "s3",
             endpoint_url=self.endpoint,
-            aws_access_key_id=ACCESS_KEY,
-            aws_secret_access_key=SECRET_KEY,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
             region_name="us-east-1",
             config=Config(s3={"addressing_style": "path"}),
         )
@@ -86,8 +92,9 @@ class Server:
 
 
 @contextmanager
-def versitygw(directory: Path, *options: str) -> Iterator[Server]:
-    """versitygw on ``directory``, built first where it is missing. ``options`` are its own, as in ``--region``."""
+def versitygw(directory: Path, *options: str, access_key: str = ACCESS_KEY) -> Iterator[Server]:
+    """versitygw on ``directory``, installed where it is missing. ``options`` are its own, as in ``--region``. One with another
+    ``access_key`` has another secret, too, and knows no keys but these."""
     buckets = directory / "buckets"
     buckets.mkdir()
     port = free_port()
@@ -101,9 +108,12 @@ def versitygw(directory: Path, *options: str) -> Iterator[Server]:
         "posix",
         str(buckets),
     ]
-    keys = {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY}
+    # Buckets are named after their server: of two servers none has a bucket of the other's name.
+    name = "versitygw" if access_key == ACCESS_KEY else access_key.lower()
+    secret_key = SECRET_KEY if access_key == ACCESS_KEY else f"secret-of-{access_key}"
+    keys = {"ROOT_ACCESS_KEY": access_key, "ROOT_SECRET_KEY": secret_key}
     with _running(command, port, directory / "versitygw.log", keys):
-        yield Server("versitygw", f"http://127.0.0.1:{port}", buckets)
+        yield Server(name, f"http://127.0.0.1:{port}", buckets, access_key, secret_key)
 
 
 def program() -> str:

@@ -10,8 +10,7 @@ from itertools import takewhile
 from typing import Protocol
 
 from spark_lib.lake.lake import days
-from spark_lib.lake.stores import open_store
-from spark_lib.lake.stores.store import Entry
+from spark_lib.lake.stores.store import Entry, Store
 
 
 class Feed(Protocol):
@@ -31,6 +30,9 @@ class Feed(Protocol):
     def directory(self, day: date) -> str: ...
 
     def flag_url(self, day: date) -> str: ...
+
+    def store(self, directory: str) -> Store:
+        """The store of a directory, asked as the feed is."""
 
 
 #: Days of which each differs from the next in other parts of a date, across years and inside one.
@@ -57,7 +59,7 @@ def newest(feed: Feed, after: date | None = None) -> date | None:
     """The last landed day of a feed. Days before ``after`` need not be listed. The answer is for people only: no result
     depends on it."""
     base = _common(feed.directory(_IN_ORDER[0]), feed.directory(_IN_ORDER[-1]))
-    store = open_store(base)
+    store = feed.store(base)
     regex, pattern = feed.date_pattern
     landed = []
     for entry in store.list("", first=_below(feed, after, base) if after and _in_order(feed) else ""):
@@ -71,14 +73,14 @@ def newest(feed: Feed, after: date | None = None) -> date | None:
 
 def _span(feed: Feed, first: date, last: date) -> Iterator[tuple[str, Entry]]:
     base = _common(feed.directory(first), feed.directory(last))
-    store = open_store(base)
+    store = feed.store(base)
     for entry in store.list("", _below(feed, first, base), _below(feed, last, base)):
         yield store.url(entry.key), entry
 
 
 def _each(feed: Feed, asked: list[date]) -> Iterator[tuple[str, Entry]]:
     for day in asked:
-        store = open_store(feed.directory(day))
+        store = feed.store(feed.directory(day))
         for entry in store.list(""):
             yield store.url(entry.key), entry
 

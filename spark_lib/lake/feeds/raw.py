@@ -17,7 +17,8 @@ from spark_lib.lake.feeds.dialect import RFC_4180, Dialect
 from spark_lib.lake.lake import days, some
 from spark_lib.lake.manifest import Input
 from spark_lib.lake.stores import open_store
-from spark_lib.lake.stores.store import Entry, absolute, is_gone, is_hidden
+from spark_lib.lake.stores.s3_client import Connection
+from spark_lib.lake.stores.store import Entry, Store, absolute, is_gone, is_hidden
 
 FORMATS = ("parquet", "csv")
 FIELDS = ("root", "use_case", "feed", "date")
@@ -92,6 +93,8 @@ class RawFeed:
     min_rows: int = 0
     #: How the feed's CSV files are written.
     dialect: Dialect = RFC_4180
+    #: How it is reached on S3, of a feed with a server or a profile of its own; else as the lake.
+    connection: Connection | None = None
 
     def __post_init__(self) -> None:
         section = f"[{self.section}]"
@@ -143,12 +146,16 @@ class RawFeed:
         """The directory of a day."""
         return self._absolute(_PARTS[piece].of(day) if piece in _PARTS else piece for piece in self._pieces)
 
+    def store(self, directory: str) -> Store:
+        """The store of one of its directories."""
+        return open_store(directory, self.connection)
+
     def flag_url(self, day: date) -> str:
-        return open_store(self.directory(day)).url(self.flag)
+        return self.store(self.directory(day)).url(self.flag)
 
     def has_landed(self, day: date) -> bool:
-        """Whether the day's flag is there now. The store is asked every time."""
-        return open_store(self.directory(day)).read(self.flag) is not None
+        """Whether the day's flag is there, asked afresh."""
+        return self.store(self.directory(day)).read(self.flag) is not None
 
     def day(self, day: date) -> RawDay | None:
         """A landed day, or None where its flag is not there (yet)."""
@@ -165,7 +172,7 @@ class RawFeed:
         data = [entry for entry in listed if _is_data(entry, self.flag)]
         identity = [f"{entry.key}\0{entry.size}\0{entry.etag}\n" for entry in data]
         fingerprint = hashlib.sha256("".join(identity).encode(errors="surrogateescape")).hexdigest()[:16]
-        store = open_store(self.directory(day))
+        store = self.store(self.directory(day))
         files = tuple(store.url(entry.key) for entry in data)
         return RawDay(day, files, fingerprint, sum(entry.size for entry in data))
 
@@ -173,7 +180,7 @@ class RawFeed:
         """One of the files of a day. Raises BadData for a file that is no longer there, or is a link to nothing."""
         directory, _, name = file.rpartition("/")
         try:
-            return open_store(directory).open(name)
+            return self.store(directory).open(name)
         except LakeError as error:
             if not is_gone(error):
                 raise

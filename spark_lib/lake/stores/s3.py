@@ -9,18 +9,20 @@ import io
 import secrets
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from email.utils import parsedate_to_datetime
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from spark_lib.errors import LakeError
 from spark_lib.lake.stores import s3_client
 from spark_lib.lake.stores.cache import Cache
-from spark_lib.lake.stores.s3_client import TRIES, client, code_of, endpoint, is_unreachable, told
+from spark_lib.lake.stores.s3_client import TRIES, Connection, code_of, is_unreachable
 from spark_lib.lake.stores.store import Conflict, Entry, Staging, Unanswered, Upload
 
-#: The bytes at the end of a file that are read first. Most Parquet footers fit into them, so that counting a file's
-#: rows is one request.
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+
+#: A Parquet footer is mostly in here, so that counting a file's rows is one request.
 _TAIL_BYTES = 64 * 1024
 _DELETED_AT_ONCE = 1000  # S3's limit
 #: The size of the parts in which Spark uploads. S3's etag of a file in parts is the MD5 of the parts' MD5s.
@@ -33,15 +35,27 @@ _MAY_BE_REPEATED = {"ConditionalRequestConflict", "OperationAborted", "409"}
 
 
 class S3Store:
-    """Objects below ``s3://bucket/prefix``."""
+    """Objects below ``s3://bucket/prefix``, asked for over ``connection``; without one over that of the process, the lake's."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, connection: Connection | None = None) -> None:
         self.root = root
+        self._connection = connection
         self.bucket, _, prefix = root.removeprefix("s3://").partition("/")
         self._prefix = f"{prefix}/" if prefix else ""
 
+    @property
+    def connection(self) -> Connection:
+        return self._connection or s3_client.configured()
+
     def url(self, key: str) -> str:
         return f"{self.root}/{key}" if key else self.root
+
+    def told(self, key: str = "") -> AbstractContextManager[None]:
+        """``s3_client.told`` of an object of this store."""
+        return s3_client.told(self.url(key), self.connection)
+
+    def _client(self) -> BaseClient:
+        return s3_client.client(self.connection)
 
     def list(self, prefix: str, first: str = "", last: str = "") -> Iterator[Entry]:
         return (entry for entry in self._all(prefix, first, last) if not entry.key.endswith("/"))
@@ -53,8 +67,8 @@ class S3Store:
         asked: dict[str, Any] = {"Bucket": self.bucket, "Prefix": directory + _shared_beginning(first, last)}
         if first:
             asked["StartAfter"] = directory + _just_before(first)
-        with told(self.url(prefix)):
-            for page in client().get_paginator("list_objects_v2").paginate(**asked):
+        with self.told(prefix):
+            for page in self._client().get_paginator("list_objects_v2").paginate(**asked):
                 for item in page.get("Contents", []):
                     segment = item["Key"].removeprefix(directory).partition("/")[0]
                     if last and segment > last and not segment.startswith(last):
@@ -68,7 +82,7 @@ class S3Store:
     def read(self, key: str) -> tuple[bytes, str] | None:
         from botocore.exceptions import ClientError
 
-        with told(self.url(key)):
+        with self.told(key):
             try:
                 body, answer = self._get(key)
                 return body, _plain(answer["ETag"])
@@ -80,16 +94,16 @@ class S3Store:
                 raise
 
     def recall(self, entry: Entry) -> bytes | None:
-        return Cache(s3_client.configured().cache).recall(self._place(entry.key), entry.etag)
+        return Cache(self.connection.cache).recall(self._place(entry.key), entry.etag)
 
     def remember(self, key: str, etag: str, body: bytes) -> None:
-        Cache(s3_client.configured().cache).keep(self._place(key), etag, body)
+        Cache(self.connection.cache).keep(self._place(key), etag, body)
 
     def _place(self, key: str) -> str:
-        return f"{endpoint()} {self.url(key)}"
+        return f"{s3_client.endpoint(self.connection)} {self.url(key)}"
 
     def open(self, key: str) -> BinaryIO:
-        with told(self.url(key)):
+        with self.told(key):
             return cast(BinaryIO, _RemoteFile(self, key))
 
     @contextmanager
@@ -102,8 +116,8 @@ class S3Store:
         with tempfile.TemporaryFile() as file:
             yield cast(BinaryIO, file)
             file.seek(0)
-            with told(self.url(key)):
-                client().upload_fileobj(file, self.bucket, self._prefix + key, Config=parts)
+            with self.told(key):
+                self._client().upload_fileobj(file, self.bucket, self._prefix + key, Config=parts)
 
     def checksum(self, entry: Entry) -> str:
         return f"etag:{entry.etag}"
@@ -112,9 +126,9 @@ class S3Store:
         from botocore.exceptions import ClientError
 
         kind, _, value = like.partition(":")
-        with told(self.url(key)):
+        with self.told(key):
             try:
-                answer = client().head_object(Bucket=self.bucket, Key=self._prefix + key)
+                answer = self._client().head_object(Bucket=self.bucket, Key=self._prefix + key)
             except ClientError as error:
                 if code_of(error) in _NO_SUCH_OBJECT:
                     return "no file"
@@ -131,14 +145,16 @@ class S3Store:
             return f"etag:{_etag_of(file, in_parts='-' in value)}"
 
     def now(self) -> float:
-        with told(self.root):
-            answer = client().list_objects_v2(Bucket=self.bucket, Prefix=self._prefix, MaxKeys=1)
+        with self.told():
+            answer = self._client().list_objects_v2(Bucket=self.bucket, Prefix=self._prefix, MaxKeys=1)
         return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).timestamp()
 
     def uploads(self, prefix: str) -> Iterator[Upload]:
         directory = f"{self._prefix}{prefix.rstrip('/')}/"
-        with told(self.url(prefix)):
-            for page in client().get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=directory):
+        with self.told(prefix):
+            for page in (
+                self._client().get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=directory)
+            ):
                 for item in page.get("Uploads", []):
                     key = item["Key"].removeprefix(self._prefix)
                     yield Upload(key, item["UploadId"], item["Initiated"].timestamp())
@@ -146,9 +162,11 @@ class S3Store:
     def abort(self, upload: Upload) -> None:
         from botocore.exceptions import ClientError
 
-        with told(self.url(upload.key)):
+        with self.told(upload.key):
             try:
-                client().abort_multipart_upload(Bucket=self.bucket, Key=self._prefix + upload.key, UploadId=upload.id)
+                self._client().abort_multipart_upload(
+                    Bucket=self.bucket, Key=self._prefix + upload.key, UploadId=upload.id
+                )
             except ClientError as error:
                 if code_of(error) != "NoSuchUpload":
                     raise
@@ -174,10 +192,10 @@ class S3Store:
 
     def remove_objects(self, keys: Iterable[str]) -> None:
         objects = [{"Key": self._prefix + key} for key in keys]
-        with told(self.root):
+        with self.told():
             for start in range(0, len(objects), _DELETED_AT_ONCE):
                 batch = objects[start : start + _DELETED_AT_ONCE]
-                answer = client().delete_objects(Bucket=self.bucket, Delete={"Objects": batch, "Quiet": True})
+                answer = self._client().delete_objects(Bucket=self.bucket, Delete={"Objects": batch, "Quiet": True})
                 for refused in answer.get("Errors", []):
                     raise LakeError(
                         f"s3://{self.bucket}/{refused['Key']}",
@@ -196,9 +214,9 @@ class S3Store:
                 "If-Match on a missing object": (f"{key}-missing", {"IfMatch": f'"{"0" * 32}"'}),
             }
             ignored = [said for said, (where, condition) in conditions.items() if not self._conflicts(where, condition)]
-            if ignored and not s3_client.configured().trust_unconditional_puts:
+            if ignored and not self.connection.trust_unconditional_puts:
                 raise LakeError(
-                    f"{self.root} at {endpoint() or 'AWS'} ({self._server()})",
+                    f"{self.root} at {s3_client.server(self.connection).name} ({self._server()})",
                     "a server that honours conditional puts, which make a publish all or nothing",
                     f"it ignored {', '.join(ignored)}",
                     "use a server from the list in docs/operations.md, or set [lake] trust_unconditional_puts = true "
@@ -230,7 +248,7 @@ class S3Store:
         raise _no_answer(self.root, cause)
 
     def _server(self) -> str:
-        answer = client().list_objects_v2(Bucket=self.bucket, Prefix=self._prefix, MaxKeys=1)
+        answer = self._client().list_objects_v2(Bucket=self.bucket, Prefix=self._prefix, MaxKeys=1)
         name = answer["ResponseMetadata"]["HTTPHeaders"].get("server", "")
         return f"server {name}" if name else "a server without a name"
 
@@ -241,7 +259,7 @@ class S3Store:
 
         for left in reversed(range(TRIES)):
             try:
-                answer: dict[str, Any] = client().get_object(Bucket=self.bucket, Key=self._prefix + key, **more)
+                answer: dict[str, Any] = self._client().get_object(Bucket=self.bucket, Key=self._prefix + key, **more)
                 return answer["Body"].read(), answer
             except (FlexibleChecksumError, HTTPClientError, IncompleteReadError) as error:
                 if not left or is_unreachable(error):
@@ -251,9 +269,9 @@ class S3Store:
     def _put(self, key: str, body: bytes, **condition: str) -> None:
         from botocore.exceptions import ClientError, HTTPClientError
 
-        with told(self.url(key)):
+        with self.told(key):
             try:
-                client().put_object(Bucket=self.bucket, Key=self._prefix + key, Body=body, **condition)
+                self._client().put_object(Bucket=self.bucket, Key=self._prefix + key, Body=body, **condition)
             except ClientError as error:
                 status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
                 if code_of(error) in _PRECONDITION_FAILED | _NO_SUCH_OBJECT:
@@ -313,7 +331,7 @@ class _RemoteFile(io.RawIOBase):
         tail_begins = self._size - len(self._tail)
         if begin >= tail_begins:
             return self._tail[begin - tail_begins : end - tail_begins]
-        with told(self._store.url(self._key)):
+        with self._store.told(self._key):
             body, _ = self._store._get(self._key, Range=f"bytes={begin}-{end - 1}", IfMatch=f'"{self._etag}"')
         if len(body) != end - begin:
             raise LakeError(

@@ -1,7 +1,8 @@
-"""Connects a process to S3, and turns refusals of S3 into errors.
+"""How a process reaches S3, and what S3 refuses in words: credentials come from AWS's own chain, the server and the region
+from what ``s3_settings`` resolves. One client for each connection serves a process and its threads.
 
-Credentials come from AWS's own chain. The server and the region are those that ``s3_settings`` resolves. One client
-serves a process and its threads.
+Whoever asks says over which ``Connection``: that of a raw feed which has a server or credentials of its own, else the one that
+the process was configured with, which is the lake's.
 """
 
 from __future__ import annotations
@@ -36,6 +37,10 @@ _REMEDIES = {
     "PreconditionFailed": ("the object that was opened", "run again: it was written anew meanwhile"),
     "NoSuchBucket": ("a bucket that exists", "make the bucket, or correct [lake] root (--lake-root)"),
     "InvalidAccessKeyId": ("credentials that the server knows", "check AWS_ACCESS_KEY_ID or the profile"),
+    "XAdminUserNotFound": (
+        "credentials that the server knows",
+        "check AWS_ACCESS_KEY_ID or the profile",
+    ),  # of versitygw
     "SignatureDoesNotMatch": ("the secret of the access key", "check AWS_SECRET_ACCESS_KEY or the profile"),
     "ExpiredToken": ("a token that is valid", "fetch new credentials, then run again"),
     "InvalidToken": ("a token that is valid", "fetch new credentials, then run again"),
@@ -50,43 +55,47 @@ _REMEDIES = {
     **dict.fromkeys(_OF_ANOTHER_REGION, ("the bucket's own region", "set AWS_REGION to the region of the bucket")),
 }
 
-NO_CREDENTIALS = (
-    "credentials from AWS's own chain",
-    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or the machine's role",
-)
+#: Of credentials that were refused, what the environment would have to mend: for a feed with a profile it is another place.
+_OF_CREDENTIALS = (
+    "InvalidAccessKeyId", "XAdminUserNotFound", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "403", "400",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Connection:
-    """What configuration says about S3.
-
-    ``endpoint`` is the endpoint, and who said it. ``trust_unconditional_puts`` says that a server is used even if it
-    ignores conditions. ``cache`` is the directory for manifests that were read once. ``region`` is the region where the
-    environment names none. ``resolved`` says that another process has worked all this out with its own environment, so
-    that ours does not count.
-    """
+    """What configuration says about S3: ``endpoint`` and who said it, whether a server that ignores conditions is to be used
+    all the same, the directory in which manifests are kept once they were read, and the region where the environment names
+    none. ``own`` is the endpoint and ``profile`` the profile of AWS's files that a raw feed names for itself: they outrank
+    the environment. ``resolved`` is what another process has made of all this and its environment: ours does not count."""
 
     endpoint: Said = NOBODY
     trust_unconditional_puts: bool = False
     cache: str = ""
     region: Said = NOBODY
+    own: Said = NOBODY
+    profile: Said = NOBODY
     resolved: bool = False
+
+    @property
+    def suspect(self) -> str:
+        """What a feed has said of it, to be checked where it is refused; empty for the lake's."""
+        return " and ".join(said.by for said in (self.own, self.profile) if said.value)
 
 
 _connection = Connection()
-_clients: dict[tuple[int, Server], BaseClient] = {}
+_clients: dict[tuple[int, Server, str], BaseClient] = {}
 _clients_lock = threading.Lock()
 
 
 def configure(
     endpoint: str = "", trust_unconditional_puts: bool = False, cache: str = "", endpoint_by: str = "[lake] endpoint"
 ) -> None:
-    """Set, once in a process, what its configuration says about S3."""
+    """Say once a process what its configuration says about the S3 of the lake."""
     use(Connection(Said(endpoint, endpoint_by if endpoint else ""), trust_unconditional_puts, cache))
 
 
 def use(connection: Connection) -> None:
-    """Reach S3 in this way from now on. A process that works for another one asks the other one's server."""
+    """Reach S3 as this says, from here on, where nothing else is said."""
     global _connection
     _connection = connection
 
@@ -103,77 +112,103 @@ def configured() -> Connection:
     return _connection
 
 
-def connection() -> Connection:
-    """How this process reaches S3, for another one to ``use``. Raises ConfigurationError as ``server`` does."""
-    found = server()
-    return replace(_connection, endpoint=found.endpoint, cache="", region=found.region, resolved=True)
+def connection(over: Connection | None = None) -> Connection:
+    """A connection, for another process to ask the same server over it. Raises ConfigurationError as ``server`` does."""
+    found = server(over)
+    return replace(over or _connection, endpoint=found.endpoint, cache="", region=found.region, resolved=True)
 
 
-def connection_to(*roots: str) -> Connection:
-    """``connection`` where one of these lakes is on S3. Elsewhere no setting that names a server is read."""
-    return connection() if any(map(is_s3, roots)) else Connection()
+def connection_to(*roots: str, over: Connection | None = None) -> Connection:
+    """``connection`` where one of these places is on S3; else nothing that names a server is looked at."""
+    return connection(over) if any(map(is_s3, roots)) else Connection()
 
 
-def credentials_by() -> str:
-    """Which link of AWS's chain gives this process its credentials, as ``env``; empty where none does.
+def credentials_by(over: Connection | None = None) -> str:
+    """Which link of AWS's chain gives this process the credentials of a connection, as ``env``; empty where none does.
 
     Raises ConfigurationError for a profile that is not there, and LakeError for a chain that breaks.
     """
     import boto3
 
-    s3_settings.aws_profile()
-    with told("credentials"):
-        found = boto3.session.Session().get_credentials()
+    profile = (over or _connection).profile
+    s3_settings.aws_profile(profile)
+    with told("credentials", over):
+        found = boto3.session.Session(profile_name=profile.value or None).get_credentials()
     return str(found.method) if found else ""
 
 
-def remedy(code: str) -> tuple[str, str]:
-    """What was wanted where S3 answers with this code of an error, and the next step."""
+def remedy(code: str, over: Connection | None = None) -> tuple[str, str]:
+    """What was wanted where S3 answers with this code of error over a connection, and the next step."""
     if code == "404":
-        return "S3's own word on what is not there", f"check {server().suspect}: something else answers in its place"
-    return _REMEDIES.get(code, ("an answer", "run again; where it stays, read the server's log"))
+        suspect = server(over).suspect
+        return "S3's own word on what is not there", f"check {suspect}: something else answers in its place"
+    wanted, next_step = _REMEDIES.get(code, ("an answer", "run again; where it stays, read the server's log"))
+    suspect = (over or _connection).suspect
+    if not suspect:
+        return wanted, next_step
+    if code in _OF_CREDENTIALS or code in _OF_ANOTHER_REGION:
+        own_profile = (over or _connection).profile.value
+        return wanted, f"check {suspect}" if own_profile else f"check {suspect}, or {next_step}"
+    if code == "NoSuchBucket":
+        return wanted, f"check {suspect}, make the bucket, or correct the feed's path"
+    return wanted, f"check {suspect}, or {next_step}"
 
 
-def server() -> Server:
-    """The server that this process asks, the region that it signs for, and who said so. Raises ConfigurationError where
-    what names them cannot be used."""
-    if _connection.resolved:
-        return Server(_connection.endpoint, _connection.region)
-    return _resolved(_connection, tuple(os.environ.get(name) for name in s3_settings.VARIABLES))
+def no_credentials(over: Connection | None = None) -> tuple[str, str]:
+    """What was wanted where a connection has no credentials, and the next step."""
+    profile = (over or _connection).profile
+    if not profile.value:
+        return (
+            "credentials from AWS's own chain",
+            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or the machine's role",
+        )
+    return (
+        f"credentials of the AWS profile {profile.value!r}",
+        f"write them into AWS's file (~/.aws/credentials), or correct {profile.by}",
+    )
 
 
-@lru_cache(maxsize=4)
+def server(over: Connection | None = None) -> Server:
+    """The server that is asked over a connection, and the region that is signed for; who said so. Raises ConfigurationError
+    where what names them cannot be used."""
+    asked = over or _connection
+    if asked.resolved:
+        return Server(asked.endpoint, asked.region)
+    return _resolved(asked, tuple(os.environ.get(name) for name in s3_settings.VARIABLES))
+
+
+@lru_cache(maxsize=32)
 def _resolved(connection: Connection, environment: tuple[str | None, ...]) -> Server:
-    return s3_settings.resolve(connection.endpoint, connection.region)
+    return s3_settings.resolve(connection.endpoint, connection.region, connection.own, connection.profile)
 
 
-def endpoint() -> str:
+def endpoint(over: Connection | None = None) -> str:
     """The url of the server; empty for AWS's own. Raises ConfigurationError as ``server`` does."""
-    return server().endpoint.value
+    return server(over).endpoint.value
 
 
-def address() -> str:
-    """The url that requests go to. For AWS's own server it is that of the region."""
-    # S3A treats AWS's central address as no address at all.
-    return str(client().meta.endpoint_url).replace("//s3.amazonaws.com", f"//s3.{region()}.amazonaws.com")
+def address(over: Connection | None = None) -> str:
+    """The url that requests go to: of AWS's own, too, that of the region."""
+    # S3A takes AWS's central address for none.
+    return str(client(over).meta.endpoint_url).replace("//s3.amazonaws.com", f"//s3.{region(over)}.amazonaws.com")
 
 
-def region() -> str:
+def region(over: Connection | None = None) -> str:
     """The region to sign for. Raises ConfigurationError as ``server`` does."""
-    return server().region.value
+    return server(over).region.value
 
 
-def client() -> BaseClient:
-    """The client of this process (a fork gets its own) for the server that is in force now."""
-    asked = server()
-    key = (os.getpid(), asked)
+def client(over: Connection | None = None) -> BaseClient:
+    """The client of this process (a fork gets its own) for the server and the profile that count now."""
+    asked, profile = server(over), (over or _connection).profile
+    key = (os.getpid(), asked, profile.value)
     with _clients_lock:
         if key not in _clients:
             import boto3
             from botocore.config import Config
 
-            if _connection.resolved:
-                s3_settings.aws_profile()  # credentials belong to the place where a process runs
+            if (over or _connection).resolved:
+                s3_settings.aws_profile(profile)  # credentials are of the place where a process runs
             settings = Config(
                 connect_timeout=_CONNECT_SECONDS,
                 read_timeout=_READ_SECONDS,
@@ -182,7 +217,7 @@ def client() -> BaseClient:
                 s3={"addressing_style": "path"} if asked.endpoint.value else {},
                 ignore_configured_endpoint_urls=True,  # `server` has read them, or ignored them on purpose
             )
-            made = boto3.session.Session().client(
+            made = boto3.session.Session(profile_name=profile.value or None).client(
                 "s3", endpoint_url=asked.endpoint.value or None, region_name=asked.region.value, config=settings
             )
             made.meta.events.register_first("needs-retry.s3", _refuse_another_region)
@@ -212,9 +247,8 @@ def is_unreachable(error: Exception) -> bool:
 
 
 @contextmanager
-def told(where: str) -> Iterator[None]:
-    """Turn what S3 refuses, or never answers, into a LakeError that says what to do. It never counts as "there is
-    nothing"."""
+def told(where: str, over: Connection | None = None) -> Iterator[None]:
+    """What S3 refuses over a connection, or never answers, as a LakeError that says what to do; never as "there is nothing"."""
     from botocore import exceptions as aws
     from botocore.exceptions import BotoCoreError, ClientError, FlexibleChecksumError, NoCredentialsError
 
@@ -228,12 +262,12 @@ def told(where: str) -> Iterator[None]:
             "restore the object, or build the day anew (daystone rebuild STAGE --date DAY)",
         ) from error
     except ClientError as error:
-        wanted, next_step = remedy(code_of(error))
+        wanted, next_step = remedy(code_of(error), over)
         message = error.response.get("Error", {}).get("Message", "")
         found = f"{code_of(error)} to {error.operation_name}" + (f" ({message})" if message else "")
         raise LakeError(where, wanted, found, next_step) from error
     except NoCredentialsError as error:
-        wanted, next_step = NO_CREDENTIALS
+        wanted, next_step = no_credentials(over)
         raise LakeError(where, wanted, "none", next_step) from error
     except (
         aws.CredentialRetrievalError,
@@ -243,20 +277,19 @@ def told(where: str) -> Iterator[None]:
         aws.TokenRetrievalError,
         aws.UnknownCredentialError,
     ) as error:
-        wanted, next_step = NO_CREDENTIALS
+        wanted, next_step = no_credentials(over)
         raise LakeError(where, wanted, str(error).rstrip("."), f"correct what it names, or {next_step}") from error
     except (BotoCoreError, OSError) as error:
         if is_unreachable(error):
-            raise _unreachable(where, error) from error
+            raise _unreachable(where, error, server(over)) from error
         raise LakeError(where, "a whole answer", str(error), "run again once the store answers") from error
 
 
-def _unreachable(where: str, error: Exception) -> LakeError:
-    """The error for a server that did not answer. It names the variable or the setting that names the server."""
+def _unreachable(where: str, error: Exception, asked: Server) -> LakeError:
+    """Who did not answer, and which variable or setting has named it."""
     from botocore.exceptions import ProxyConnectionError, SSLError
 
-    asked, found, suspect = server(), "no connection", server().suspect
-    name = asked.name
+    name, found, suspect = asked.name, "no connection", asked.suspect
     if not asked.endpoint.value and "endpoint_url" in getattr(error, "kwargs", {}):
         address = urlsplit(str(error.kwargs["endpoint_url"]))  # type: ignore[attr-defined]  # botocore has no types
         name = f"AWS at {address.scheme}://{address.netloc}"

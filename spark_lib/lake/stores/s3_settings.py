@@ -1,10 +1,12 @@
 """Finds out which S3 server a process asks, for which region it signs, and who said so.
 
 The endpoint comes from the first of these that is set: ``S3_ENDPOINT``, ``AWS_ENDPOINT_URL_S3``, ``[lake] endpoint``
-(``--lake-endpoint``), ``AWS_ENDPOINT_URL``. After them comes the AWS profile: first ``endpoint_url`` of ``s3`` in the
-section that its ``services`` names, then its own ``endpoint_url``. Where none is set, the server is AWS's own. With
-``AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true`` only ``S3_ENDPOINT`` and ``[lake] endpoint`` count, and all that AWS's own
-tools read is ignored.
+(``--lake-endpoint``), ``AWS_ENDPOINT_URL``, and of the AWS profile ``endpoint_url`` of ``s3`` in the section that
+``services`` names, then its own ``endpoint_url``; else it is AWS's own. ``AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true``
+passes over all that AWS's own tools read, and leaves ``S3_ENDPOINT`` and ``[lake] endpoint``.
+
+What a raw feed says of its own server (``[raw.<feed>] endpoint``) comes before all of these, and so does ``endpoint_url`` of the
+profile that it names (``[raw.<feed>] profile``): the environment of a process speaks for the lake, and cannot name two servers.
 """
 
 from __future__ import annotations
@@ -60,45 +62,69 @@ class Server:
         return f"{self.endpoint.by} and the network" if self.endpoint.by else "the network"
 
 
-def resolve(endpoint: Said, region: Said) -> Server:
-    """The server for what the configuration says, which the environment may outrank.
+def resolve(endpoint: Said, region: Said, own: Said = NOBODY, named: Said = NOBODY) -> Server:
+    """The server for what the configuration says: ``endpoint`` and ``region``, which the environment may outrank; and of a feed
+    its ``own`` endpoint and the profile that it has ``named``, which outrank the environment.
 
     Raises ConfigurationError for an endpoint, a region, a profile, a file or a proxy that cannot be used.
     """
-    profile, services = aws_profile()
-    found = Server(_endpoint(endpoint, profile, services), _region(region, profile))
+    profile, services = aws_profile(named)
+    name = _profile_name(named)
+    of_named = _of_profile(profile, services, name) if named.value and not _ignored(profile, name) else []
+    first = next((said for said in (own, *of_named) if said.value), NOBODY)
+    if first.value:
+        asked = Said(checked_url(first), first.by)
+    elif named.value:
+        asked = _endpoint(endpoint, *aws_profile())
+    else:
+        asked = _endpoint(endpoint, profile, services)
+    found = Server(asked, _region(region, profile, named))
     _check_proxy(found.endpoint.value)
     if not found.endpoint.value.startswith("http://"):
-        _check_certificates(profile)
+        _check_certificates(profile, name)
     return found
 
 
-def aws_profile() -> tuple[dict[str, Any], dict[str, Any]]:
-    """The AWS profile in force, and all ``services`` sections. Raises ConfigurationError where there is no such
-    profile, or where a file of AWS's tools is there but cannot be read."""
+def aws_profile(named: Said = NOBODY) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The AWS profile that was ``named``, else the one in force, and all ``services`` sections. Raises ConfigurationError where
+    there is no such profile, or where a file of AWS's tools is there and cannot be read."""
     import botocore.session
     from botocore.exceptions import ConfigParseError, ProfileNotFound
 
-    for variable, usual in (
-        ("AWS_CONFIG_FILE", "~/.aws/config"),
-        ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"),
-    ):
-        _check_readable(os.environ.get(variable) or usual)
-    session = botocore.session.Session()
+    for path in (_expanded(os.environ.get("AWS_CONFIG_FILE") or "~/.aws/config"), credentials_file()):
+        _check_readable(path)
+    session = botocore.session.Session(profile=named.value or None)
     try:
         return dict(session.get_scoped_config()), dict(session.full_config.get("services", {}))
     except ProfileNotFound as error:
-        by = next(name for name in ("AWS_DEFAULT_PROFILE", "AWS_PROFILE") if name in os.environ)
         known = ", ".join(sorted(session.available_profiles)) or "none"
+        wanted = "a profile of AWS's files (~/.aws/config, ~/.aws/credentials)"
+        if named.value:
+            correct = f"correct {named.by}, or add the profile"
+            raise ConfigurationError(named.by, wanted, f"{named.value!r}; there are: {known}", correct) from error
+        by = next(name for name in ("AWS_DEFAULT_PROFILE", "AWS_PROFILE") if name in os.environ)
         raise ConfigurationError(
-            by,
-            "a profile of AWS's files (~/.aws/config, ~/.aws/credentials)",
-            f"{os.environ[by]!r}; there are: {known}",
-            f"correct it, or unset {by}",
+            by, wanted, f"{os.environ[by]!r}; there are: {known}", f"correct it, or unset {by}"
         ) from error
     except ConfigParseError as error:
         # The message does not show the line itself, which may be a secret.
         raise _unreadable(str(error.kwargs["path"]), _where_broken(error.kwargs["error"])) from None
+
+
+def credentials_file() -> str:
+    """The file from which AWS's tools read credentials, there or not. S3A reads profiles from no other one."""
+    return _expanded(os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials")
+
+
+def profiles_with_credentials() -> list[str]:
+    """The profiles that are in ``credentials_file``; none where that is not there."""
+    from botocore.configloader import raw_config_parse
+    from botocore.exceptions import ConfigNotFound
+
+    try:
+        return list(raw_config_parse(credentials_file()))
+    except ConfigNotFound:
+        return []
 
 
 def checked_url(said: Said) -> str:
@@ -119,21 +145,21 @@ def _endpoint(setting: Said, profile: dict[str, Any], services: dict[str, Any]) 
         setting,
         Said(os.environ.get("AWS_ENDPOINT_URL", ""), "AWS_ENDPOINT_URL"),
     ]
-    own = [environment[0], setting]
-    for said in own if _ignored(profile) else [*environment, *_of_profile(profile, services)]:
+    ours, name = [environment[0], setting], _profile_name()
+    for said in ours if _ignored(profile, name) else [*environment, *_of_profile(profile, services, name)]:
         if said.value:
             return Said(checked_url(said), said.by)
     return NOBODY
 
 
-def _of_profile(profile: dict[str, Any], services: dict[str, Any]) -> list[Said]:
-    """The endpoints that the profile names, in the order in which they count."""
+def _of_profile(profile: dict[str, Any], services: dict[str, Any], name: str) -> list[Said]:
+    """What the profile of this name says, in the order in which it counts."""
     found = []
     section = profile.get("services")
     if section is not None:
         if section not in services:
             raise ConfigurationError(
-                f"services of the AWS profile {_profile_name()!r}",
+                f"services of the AWS profile {name!r}",
                 f"a section [services {section}] in AWS's config file",
                 "none",
                 "add it, or remove the line",
@@ -141,29 +167,31 @@ def _of_profile(profile: dict[str, Any], services: dict[str, Any]) -> list[Said]
         of_s3 = services[section].get("s3", {})
         if isinstance(of_s3, dict):
             found.append(Said(str(of_s3.get("endpoint_url", "")), f"endpoint_url of s3 in [services {section}]"))
-    found.append(Said(str(profile.get("endpoint_url", "")), f"endpoint_url of the AWS profile {_profile_name()!r}"))
+    found.append(Said(str(profile.get("endpoint_url", "")), f"endpoint_url of the AWS profile {name!r}"))
     return found
 
 
-def _ignored(profile: dict[str, Any]) -> bool:
-    """Whether the endpoints that AWS's own tools read are ignored."""
-    name = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
-    said = Said(os.environ.get(name, ""), name)
+def _ignored(profile: dict[str, Any], name: str) -> bool:
+    """Whether what AWS's own tools read of endpoints is passed over."""
+    variable = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
+    said = Said(os.environ.get(variable, ""), variable)
     if not said.value:
         key = "ignore_configured_endpoint_urls"
-        said = Said(str(profile.get(key, "false")), f"{key} of the AWS profile {_profile_name()!r}")
+        said = Said(str(profile.get(key, "false")), f"{key} of the AWS profile {name!r}")
     if said.value.lower() not in ("true", "false"):
         # AWS's tools for Python take any other word for false; those for Java do not start.
         raise ConfigurationError(said.by, "true or false", repr(said.value), "correct it")
     return said.value.lower() == "true"
 
 
-def _region(setting: Said, profile: dict[str, Any]) -> Said:
+def _region(setting: Said, profile: dict[str, Any], named: Said) -> Said:
+    of_profile = Said(str(profile.get("region", "")), f"region of the AWS profile {_profile_name(named)!r}")
     for said in (
+        of_profile if named.value else NOBODY,
         Said(os.environ.get("AWS_REGION", ""), "AWS_REGION"),
         Said(os.environ.get("AWS_DEFAULT_REGION", ""), "AWS_DEFAULT_REGION"),
         setting,
-        Said(str(profile.get("region", "")), f"region of the AWS profile {_profile_name()!r}"),
+        of_profile,
     ):
         if said.value:
             if not _REGION.fullmatch(said.value):
@@ -174,8 +202,8 @@ def _region(setting: Said, profile: dict[str, Any]) -> Said:
     return Said(DEFAULT_REGION)
 
 
-def _profile_name() -> str:
-    return os.environ.get("AWS_DEFAULT_PROFILE") or os.environ.get("AWS_PROFILE") or "default"
+def _profile_name(named: Said = NOBODY) -> str:
+    return named.value or os.environ.get("AWS_DEFAULT_PROFILE") or os.environ.get("AWS_PROFILE") or "default"
 
 
 def _wrong_url(url: str) -> str:
@@ -217,9 +245,7 @@ def _has_good_host(address: str) -> bool:
 
 
 def _check_readable(path: str) -> None:
-    """Raise ConfigurationError for a file that is there but cannot be read. AWS's tools would ignore it, and with it
-    all that it says."""
-    path = os.path.expanduser(os.path.expandvars(path))
+    """AWS's tools pass over a file that they may not read, and with it over all that it says."""
     if not os.path.lexists(path):
         return
     try:
@@ -227,6 +253,10 @@ def _check_readable(path: str) -> None:
             pass
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from error
+
+
+def _expanded(path: str) -> str:
+    return os.path.abspath(os.path.expanduser(os.path.expandvars(path)))
 
 
 def _where_broken(error: Exception) -> str:
@@ -271,11 +301,11 @@ def proxy_variable(scheme: str) -> str:
     return next((name for name in (f"{scheme}_proxy", f"{scheme}_proxy".upper()) if os.environ.get(name)), "the proxy")
 
 
-def _check_certificates(profile: dict[str, Any]) -> None:
-    """Raise ConfigurationError where the certificates that a server is checked against are not there."""
+def _check_certificates(profile: dict[str, Any], name: str) -> None:
+    """See that the certificates that a server is checked against are there."""
     for said in (
         Said(os.environ.get("AWS_CA_BUNDLE", ""), "AWS_CA_BUNDLE"),
-        Said(str(profile.get("ca_bundle", "")), f"ca_bundle of the AWS profile {_profile_name()!r}"),
+        Said(str(profile.get("ca_bundle", "")), f"ca_bundle of the AWS profile {name!r}"),
         Said(os.environ.get("REQUESTS_CA_BUNDLE", ""), "REQUESTS_CA_BUNDLE"),
     ):
         if not said.value:

@@ -9,6 +9,7 @@ import pytest
 from spark_lib.errors import JavaMissing
 from spark_lib.lake.stores.cache import user_directory
 from spark_lib.session import java, jvm
+from tests.support import s3
 from tests.support.processes import ROOT, Result
 from tests.unit.verbs import Verbs
 
@@ -168,6 +169,61 @@ def test_feeds_of_which_nothing_has_landed_are_pointed_out_with_the_flag_that_wa
 
     assert [line.split()[1:3] for line in lines] == [["raw", "applications"], ["raw", "outcomes"]]
     assert f"{daystone.root}/credit_risk/raw/outcomes/date=2026-01-01/_SUCCESS" in lines[1]
+
+
+def test_the_server_of_a_feed_is_named_with_its_region_and_credentials_and_listed(
+    daystone: Verbs, feeds_server: s3.Server
+) -> None:
+    bucket = feeds_server.new_bucket()
+    feeds_server.client().put_object(Bucket=bucket, Key="applications/2026-01-03/_SUCCESS", Body=b"")
+
+    result = examined(daystone, **on_its_own_server(daystone, feeds_server, bucket))
+
+    assert (result.code, result.stderr) == (0, "")
+    assert (
+        f"ok raw applications {feeds_server.endpoint}, by [raw.applications] endpoint; region us-east-1, by AWS_REGION; credentials by "
+        "shared-credentials-file of the profile 'landing', by [raw.applications] profile\n"
+        f"ok raw applications newest landed day 2026-01-03 (s3://{bucket}/applications/2026-01-03)\n"
+    ) in result.stdout
+    assert "ok raw outcomes     newest landed day 2026-01-01" in result.stdout
+    assert "ok s3 " not in result.stdout  # a server that nothing is asked of
+    assert feeds_server.secret_key not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("keys", "section", "found"),
+    [
+        (s3.SECRET_KEY, "landing", "Next: check [raw.applications] endpoint and [raw.applications] profile"),
+        ("", "another", "!! s3               [raw.applications] profile: wanted a profile of AWS's files"),
+    ],
+    ids=["a wrong secret", "no such profile"],
+)
+def test_what_is_wrong_with_the_server_of_a_feed_is_said_by_its_name(
+    daystone: Verbs, feeds_server: s3.Server, keys: str, section: str, found: str
+) -> None:
+    environment = on_its_own_server(daystone, feeds_server, feeds_server.new_bucket())
+    text = f"[{section}]\naws_access_key_id = {feeds_server.access_key}\naws_secret_access_key = {keys}\n"
+    (daystone.home / "credentials").write_text(text)
+
+    (line,) = wrong(examined(daystone, **environment))
+
+    assert found in line
+
+
+def on_its_own_server(daystone: Verbs, server: s3.Server, bucket: str) -> dict[str, str]:
+    """An environment in which one feed lies on a server of its own, by a profile."""
+    config, credentials = daystone.home / "mine.cfg", daystone.home / "credentials"
+    config.write_text(
+        f"[raw.applications]\nendpoint = {server.endpoint}\nprofile = landing\n"
+        f"path = s3://{bucket}/{{feed}}/{{date:%%Y-%%m-%%d}}\n"
+    )
+    credentials.write_text(server.profile("landing"))
+    return {
+        "LUIGI_CONFIG_PATH": str(config),
+        "AWS_SHARED_CREDENTIALS_FILE": str(credentials),
+        "AWS_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
 
 
 def examined(daystone: Verbs, *options: str, **environment: str) -> Result:

@@ -15,6 +15,7 @@ import tasks
 from spark_lib import use_case as use_cases
 from spark_lib.errors import ConfigurationError
 from spark_lib.lake import Dialect
+from spark_lib.lake.stores.s3_settings import Said
 from spark_lib.use_case import Feed
 from tasks.config import check
 from tasks.config.settings import Settings
@@ -48,6 +49,51 @@ def shown(
 
 
 # Which value holds
+
+
+def test_the_server_and_the_profile_of_a_feed_have_the_precedence_of_every_option(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        cases.Loans,
+        "settings",
+        dict(cases.Loans.settings) | {"raw.events.profile": "of-use-case", "raw.profile": "all"},
+    )
+    configure(
+        monkeypatch,
+        f"[raw]\nendpoint = http://all\n[raw.events]\nendpoint = http://feed\n[raw.events.{NAME}]\nendpoint = http://mine\n"
+        "[lake]\nendpoint = http://lake\n",
+    )
+    settings = Settings(LOANS, cases.Loans())
+
+    events, outcomes = (settings.feed("/lake", feed).connection for feed in ("events", "outcomes"))
+
+    assert events is not None and outcomes is not None
+    assert events.own == Said("http://mine", f"[raw.events.{NAME}] endpoint")
+    assert outcomes.own == Said("http://all", "[raw] endpoint")
+    assert (events.profile.value, outcomes.profile.value) == ("of-use-case", "all")
+    assert events.endpoint == settings.connection.endpoint == Said("http://lake", "[lake] endpoint")
+
+
+def test_a_feed_that_says_nothing_or_empties_what_all_feeds_say_is_reached_as_the_lake(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    configure(monkeypatch, "[raw]\nendpoint = http://all\n[raw.events]\nendpoint =\n")
+    settings = Settings(LOANS, cases.Loans())
+
+    assert settings.feed("/lake", "events").connection is None
+    assert settings.feed("/lake", "outcomes").connection is not None
+
+
+def test_where_a_feed_lies_is_no_setting_of_a_stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    own = "[raw]\nendpoint = http://all\nprofile = landing\n"
+    configure(
+        monkeypatch, f"[lake]\nroot = {tmp_path}\n[pipeline]\nuse_case = {LOANS}\n[raw.events]\nformat = csv\n{own}"
+    )
+
+    recorded = tasks.FeatureEngineering(date=date(2026, 1, 1)).recorded_settings()
+
+    assert recorded.keys() == {f"raw.events.{option.name}" for option in fields(Dialect)}
 
 
 def test_each_level_of_the_configuration_gives_way_to_the_one_above_it(tmp_path: Path) -> None:
@@ -255,7 +301,7 @@ def refusal(monkeypatch: pytest.MonkeyPatch, text: str) -> str:
         ),
         (
             "[raw.events]\nsomething_else = 1",
-            "[raw.events] something_else: wanted one of path, format, flag, min_rows, separator, decimal_mark, encoding, null_text, header, date_pattern, timestamp_pattern, timezone; found an unknown key. "
+            "[raw.events] something_else: wanted one of path, format, flag, endpoint, profile, min_rows, separator, decimal_mark, encoding, null_text, header, date_pattern, timestamp_pattern, timezone; found an unknown key. "
             "Next: correct or remove it",
         ),
         (
@@ -347,6 +393,11 @@ def refusal(monkeypatch: pytest.MonkeyPatch, text: str) -> str:
         (
             "[raw.outcomes]\nformat = xml",
             "[raw.outcomes] format: wanted one of parquet, csv; found 'xml'. Next: correct it",
+        ),
+        (
+            "[raw.outcomes]\nendpoint = minio:9000",
+            "[raw.outcomes] endpoint: wanted http:// or https:// and the address, as in http://minio:9000; found "
+            "'minio:9000', without a scheme. Next: correct [raw.outcomes] endpoint",
         ),
         (
             "[raw]\npath = {root}/{feed}",
