@@ -1,8 +1,10 @@
-"""How a process reaches S3, and what S3 refuses in words: credentials come from AWS's own chain, the server and the region
-from what ``s3_settings`` resolves. One client for each connection serves a process and its threads.
+"""Connects a process to S3, and turns refusals of S3 into errors.
 
-Whoever asks says over which ``Connection``: that of a raw feed which has a server or credentials of its own, else the one that
-the process was configured with, which is the lake's.
+Credentials come from AWS's own chain. The server and the region are those that ``s3_settings`` resolves. One client for
+each connection serves a process and its threads.
+
+Every request names its ``Connection``: that of a raw feed with a server or credentials of its own, else the one that the
+process was configured with, which is the lake's.
 """
 
 from __future__ import annotations
@@ -63,10 +65,14 @@ _OF_CREDENTIALS = (
 
 @dataclass(frozen=True)
 class Connection:
-    """What configuration says about S3: ``endpoint`` and who said it, whether a server that ignores conditions is to be used
-    all the same, the directory in which manifests are kept once they were read, and the region where the environment names
-    none. ``own`` is the endpoint and ``profile`` the profile of AWS's files that a raw feed names for itself: they outrank
-    the environment. ``resolved`` is what another process has made of all this and its environment: ours does not count."""
+    """What configuration says about S3.
+
+    ``endpoint`` is the endpoint, and who said it. ``trust_unconditional_puts`` says that a server is used even if it
+    ignores conditions. ``cache`` is the directory for manifests that were read once. ``region`` is the region where the
+    environment names none. ``own`` is the endpoint, and ``profile`` the profile of AWS's files, that a raw feed names for
+    itself: both outrank the environment. ``resolved`` says that another process has worked all this out with its own
+    environment, so that ours does not count.
+    """
 
     endpoint: Said = NOBODY
     trust_unconditional_puts: bool = False
