@@ -115,18 +115,32 @@ class training(luigi.Config):
 
 
 class raw(luigi.Config):
-    path = luigi.Parameter(default=DEFAULT_PATH, description="a day's directory, with {date:%Y-%m-%d}")
-    format = luigi.Parameter(default="parquet", description="parquet or csv")
-    flag = luigi.Parameter(default="_SUCCESS", description="the file that lands last")
-    endpoint = luigi.Parameter(default="", description="of S3, of a feed on another server than the lake's")
-    profile = luigi.Parameter(
-        default="", description="of AWS's files, of a feed with other credentials than the lake's"
+    path = luigi.Parameter(default=DEFAULT_PATH, description="pattern of a day's directory, with {date:%%Y-%%m-%%d}")
+    format = luigi.Parameter(default="parquet", description="format of the files: parquet (the default) or csv")
+    flag = luigi.Parameter(
+        default="_SUCCESS",
+        description="name of the file that lands last and says that the day is whole; default: _SUCCESS",
     )
-    min_rows = luigi.IntParameter(default=0, description="fewer rows in a landed day are an error")
-    separator = luigi.Parameter(default=",", description="of CSV: the sign between values, or tab")
-    decimal_mark = luigi.Parameter(default=".", description="of CSV: the sign before a number's fraction, . or ,")
+    endpoint = luigi.Parameter(
+        default="", description="URL of this feed's S3 server, if it is another than the lake's; default: the lake's"
+    )
+    profile = luigi.Parameter(
+        default="", description="AWS profile with this feed's credentials; default: AWS's own chain, as for the lake"
+    )
+    min_rows = luigi.IntParameter(
+        default=0, description="least number of rows of a landed day, fewer being an error; default: 0"
+    )
+    separator = luigi.Parameter(
+        default=",", description="CSV: sign between two values, or the word tab or space; default: a comma"
+    )
+    decimal_mark = luigi.Parameter(
+        default=".", description="CSV: sign before the fraction of a number, a point (the default) or a comma"
+    )
     encoding = luigi.Parameter(
-        default="utf-8", description="of CSV: as Python names it, like latin-1, cp1252 or utf-16"
+        default="utf-8", description="CSV: encoding as Python names it, such as latin-1 or cp1252; default: utf-8"
+    )
+    null_text = luigi.Parameter(
+        default="", description="CSV: text that means null where it stands without quotes; default: the empty text"
     )
     header = luigi.BoolParameter(
         default=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Mapping
 from dataclasses import fields
@@ -17,7 +18,7 @@ from spark_lib.errors import ConfigurationError
 from spark_lib.lake import Dialect
 from spark_lib.lake.stores.s3_settings import Said
 from spark_lib.use_case import Feed
-from tasks.config import check
+from tasks.config import check, sections
 from tasks.config.settings import Settings
 from tests.support.processes import Commands
 from tests.unit.stubs import cases
@@ -548,3 +549,18 @@ def test_a_configuration_file_that_was_asked_for_has_to_be_there(
     assert str(caught.value) == (
         f"LUIGI_CONFIG_PATH: wanted a file; found {tmp_path}/none.cfg, which is not there. Next: correct or unset it"
     )
+
+
+def test_the_help_of_luigis_command_shows_every_value() -> None:
+    parser = argparse.ArgumentParser(prog="luigi")
+    options = [
+        f"--{family}-{name}".replace("_", "-")
+        for family, section in sections.SECTIONS.items()
+        for name, parameter in section.get_params()
+        if parser.add_argument(f"--{family}-{name}".replace("_", "-"), help=parameter.description)
+    ]
+
+    shown = parser.format_help()  # a percent sign that stands alone is an error
+
+    assert options and all(option in shown for option in options)
+    assert "{date:%Y-%m-%d}" in shown.replace("\n", "")
