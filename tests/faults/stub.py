@@ -86,6 +86,7 @@ class Seeds(tasks.Stage):
     """Rows that depend on nothing but the day."""
 
     dataset = "seeds"
+    RESULT = 1
 
     def run(self) -> None:
         with self.attempt(inputs=()) as attempt:
@@ -96,6 +97,7 @@ class Sums(tasks.Stage):
     """Rows that depend on two days of another dataset."""
 
     dataset = "sums"
+    RESULT = 1
 
     def requires(self) -> list[Seeds]:
         return [self.clone(Seeds, date=day) for day in days(self.date - timedelta(days=1), self.date)]
@@ -111,6 +113,7 @@ class Report(tasks.Stage):
     """Documents, by what another dataset holds."""
 
     dataset = "report"
+    RESULT = 1
 
     def requires(self) -> Sums:
         return self.clone(Sums)

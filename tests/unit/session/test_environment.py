@@ -103,6 +103,7 @@ def test_another_version_of_spark_is_refused(other_spark: Path, monkeypatch: pyt
 
 
 def test_the_python_of_another_spark_is_refused(other_spark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "pyspark", raising=False)  # another test's
     monkeypatch.syspath_prepend(str(other_spark / "python"))
 
     with pytest.raises(ConfigurationError) as refused:
