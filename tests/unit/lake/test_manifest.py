@@ -59,6 +59,7 @@ def test_a_manifest_survives_json(manifest: Manifest) -> None:
     assert parse(manifest.to_json(), "here") == manifest
 
 
+@pytest.mark.slow
 @given(manifests)
 def test_a_manifest_is_ascii_json_and_always_the_same_bytes(manifest: Manifest) -> None:
     body = manifest.to_json()
@@ -153,6 +154,7 @@ def test_a_manifest_that_was_changed_by_hand_is_damage(change: dict[str, Any]) -
         parse(json.dumps(json.loads(SOME.to_json()) | change).encode(), "here")
 
 
+@pytest.mark.slow
 @given(manifests)
 def test_every_manifest_cut_short_is_damage(manifest: Manifest) -> None:
     body = manifest.to_json()

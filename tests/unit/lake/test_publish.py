@@ -309,6 +309,7 @@ def test_a_document_whose_put_is_not_answered_is_written_all_the_same(lake: Lake
     assert [partition(lake, dataset="model").document(f"{name}.json") for name in "abc"] == [b"a", b"b", b"c"]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     script=st.lists(st.sampled_from(["dropped", "executed", "refused", "late", "rival", "overtaken"]), max_size=4),

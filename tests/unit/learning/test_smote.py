@@ -250,6 +250,7 @@ def test_no_row_is_its_own_neighbour_among_equal_ones() -> None:
         assert found.min() >= 0 and found.max() < 300
 
 
+@pytest.mark.slow
 def test_approximate_neighbours_are_nearly_all_of_the_nearest_whatever_is_searched_together(
     points: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:

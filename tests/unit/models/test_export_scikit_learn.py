@@ -115,6 +115,7 @@ def test_hard_rows_get_the_probabilities_of_scikit_learn(kind: str) -> None:
     np.testing.assert_allclose(model.score(model.load(exported), matrix), wanted, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("trees", "nodes"), [(100, ["TreeEnsembleClassifier"]), (101, ["Cast", "TreeEnsembleClassifier"])]
 )

@@ -19,6 +19,7 @@ scores_and_labels = st.lists(
 ).filter(lambda rows: 0 < sum(label for _, label in rows) < len(rows))
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(scores_and_labels)
 def test_curves_are_those_of_scikit_learn(rows: list[tuple[float, int]]) -> None:

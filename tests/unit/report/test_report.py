@@ -97,6 +97,7 @@ def page(model: Trained) -> Element:
 # -- what it says
 
 
+@pytest.mark.slow
 def test_the_verdict_comes_first_in_words_with_the_next_step(page: Element) -> None:
     verdict = page.find(class_="verdict approved")
 
@@ -290,6 +291,7 @@ def test_the_same_training_gives_the_same_bytes() -> None:
     assert trained(seed=1).page() != trained().page()
 
 
+@pytest.mark.slow
 def test_names_and_values_of_a_use_case_are_text_wherever_they_stand(model: Trained) -> None:
     card: dict[str, Any] = model.card | {
         "verdict": {"approved": False, "reason": "gate", "detail": EVIL},

@@ -229,6 +229,7 @@ def test_rows_of_which_all_of_1_to_200_trees_are_certain_have_a_probability() ->
         forget(bytes_)
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(
     trees=st.integers(1, 200),

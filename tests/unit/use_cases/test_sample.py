@@ -75,6 +75,7 @@ def truth(sixty_days: Path) -> pd.DataFrame:
     return rows(sixty_days / "truth")
 
 
+@pytest.mark.slow
 def test_every_day_has_exactly_the_rows_asked_for(applications: pd.DataFrame, truth: pd.DataFrame):
     assert applications.groupby("day").size().tolist() == [500] * 60
     assert applications["loan_id"].is_unique

@@ -160,6 +160,7 @@ def test_a_selection_trains_the_newest_candidate_only(lake: StubLake) -> None:
     assert "selection: model of 2026-01-26" in built.said
 
 
+@pytest.mark.slow
 def test_rejected_candidates_are_passed_over_newest_first_with_their_reasons_kept(lake: StubLake) -> None:
     lake.judge(date(2026, 1, 26), "gate", "area under ROC 0.5")
     lake.judge(date(2026, 1, 19), "inconclusive", "one class")
@@ -187,6 +188,7 @@ def compared(lake: StubLake, day: date) -> list[tuple[str, str, bool]]:
     return [(each["challenger"], each["champion"], each["loses"]) for each in found]
 
 
+@pytest.mark.slow
 def test_each_approved_model_is_compared_with_the_one_in_force_before_it(contested: StubLake) -> None:
     contested.judge(date(2026, 1, 19), "gate", "area under ROC 0.5")
 
@@ -205,6 +207,7 @@ def test_each_approved_model_is_compared_with_the_one_in_force_before_it(contest
     assert "selection: model of 2026-01-26" in built.said
 
 
+@pytest.mark.slow
 def test_a_new_model_that_loses_leaves_the_one_before_it_in_force_and_says_so(contested: StubLake) -> None:
     contested.let_lose(date(2026, 1, 26))
 
@@ -219,6 +222,7 @@ def test_a_new_model_that_loses_leaves_the_one_before_it_in_force_and_says_so(co
     assert json.loads(file.read_bytes())["run"] == contested.published("model")[date(2026, 1, 19)]
 
 
+@pytest.mark.slow
 def test_who_lost_is_no_champion_of_the_next(contested: StubLake) -> None:
     contested.let_lose(date(2026, 1, 19), date(2026, 1, 26))
 
@@ -231,6 +235,7 @@ def test_who_lost_is_no_champion_of_the_next(contested: StubLake) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_comparison_of_the_days_around_is_taken_over_as_long_as_it_was_of_the_same(contested: StubLake) -> None:
     build(tasks.ModelSelection(date=date(2026, 1, 28)))
     contested.let_lose(date(2026, 1, 19), date(2026, 1, 26))  # what another comparison would say
@@ -254,6 +259,7 @@ def test_the_first_model_of_all_has_no_champion(contested: StubLake) -> None:
     assert compared(contested, DAY) == []
 
 
+@pytest.mark.slow
 def test_a_backfill_of_an_earlier_day_chooses_as_that_day_would_have(lake: StubLake) -> None:
     build(tasks.ModelSelection(date=date(2026, 1, 27)))
 
@@ -631,6 +637,7 @@ def test_what_a_day_needs_of_older_days_is_built_before_the_day_itself(lake: Stu
     assert ran(built, "FeatureEngineering") == [str(day) for day in [*WINDOW, DAY]]
 
 
+@pytest.mark.slow
 def test_the_walk_of_a_selection_stays_newest_first_and_each_window_oldest_first(contested: StubLake) -> None:
     built = build(tasks.BatchInference(date=date(2026, 1, 27)))
 

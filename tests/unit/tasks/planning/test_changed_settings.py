@@ -113,6 +113,7 @@ def test_kinds_are_told_apart_and_commands_begin_with_what_others_are_built_from
     ]
 
 
+@pytest.mark.slow
 def test_what_todays_settings_would_not_build_is_in_no_command(
     lake: StubLake, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,6 +129,7 @@ def test_what_todays_settings_would_not_build_is_in_no_command(
     ]
 
 
+@pytest.mark.slow
 def test_a_setting_that_an_older_manifest_does_not_record_is_no_reason(
     lake: StubLake, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
