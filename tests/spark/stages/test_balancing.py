@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from spark_lib.errors import BadData, DamagedPartition, LakeError
 from spark_lib.lake import Lake, Partition, tables
-from spark_lib.models.training_set import SIDES
+from spark_lib.models.training_set import SIDES, TrainingSet
 from spark_lib.problems.gates import inconclusive
 from spark_lib.stages import balancing
 from spark_lib.use_case import Feed, Label
@@ -381,7 +381,7 @@ def test_one_class_leaves_train_empty_and_is_inconclusive(spark: SparkSession, t
     assert rows(tmp_path, "validation/balanced") == []
     assert len(rows(tmp_path, "train")) == metrics["train"]["negative"]
     assert len(rows(tmp_path, "validation/unbalanced")) == metrics["validation"]["negative"]
-    assert inconclusive(metrics, SIDES, 0) == (
+    assert inconclusive(TrainingSet.of(metrics), SIDES, 0) == (
         f"one class: no positive among the {metrics['train']['negative']} labelled rows of the train split"
     )
 

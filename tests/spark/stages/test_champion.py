@@ -103,13 +103,13 @@ def test_a_champion_of_another_split_is_not_compared_and_the_reason_is_said(
 def test_models_of_a_split_by_time_are_not_compared(spark: SparkSession, chain: Chain, good: Pinned) -> None:
     by_time = with_settings(good, split="time")
 
-    assert "the rows are split by time" in compare(spark, chain, by_time, by_time)["detail"]
+    assert "the rows are split by time" in compare(spark, chain, by_time, by_time).detail
 
 
 def test_a_champion_whose_features_are_gone_is_not_compared(spark: SparkSession, chain: Chain, good: Pinned) -> None:
     old = with_card(good, features={**good.card.features, "height": Feature("DOUBLE")})
 
-    assert compare(spark, chain, good, old)["detail"] == (
+    assert compare(spark, chain, good, old).detail == (
         f"not compared with the model of {good.date}: it needs a feature 'height' of type double, which the rows no longer have"
     )
 
@@ -121,13 +121,13 @@ def with_card(model: Pinned, **changed: Any) -> Pinned:
 def test_a_champion_of_another_entity_or_outcome_is_not_compared(
     spark: SparkSession, chain: Chain, good: Pinned
 ) -> None:
-    assert compare(spark, chain, good, with_card(good, entity="parcel"))["detail"] == (
+    assert compare(spark, chain, good, with_card(good, entity="parcel")).detail == (
         f"not compared with the model of {good.date}: the use case's entity was parcel and is sender"
     )
     turned = Classes("in time", ("late",))
     assert (
         "the use case's classes were 'in time' against 'late' and are 'late' against 'in time'"
-        in compare(spark, chain, good, with_card(good, classes=turned))["detail"]
+        in compare(spark, chain, good, with_card(good, classes=turned)).detail
     )
 
 
@@ -175,7 +175,7 @@ def test_of_many_rows_a_sample_is_compared(
 
     of_few = compare(spark, chain, good, knows_nothing)
 
-    assert np.ptp(of_few["interval"]) > 1.2 * np.ptp(of_all["interval"])
+    assert np.ptp(of_few.interval) > 1.2 * np.ptp(of_all.interval)
     assert compare(spark, chain, good, knows_nothing) == of_few
 
 

@@ -222,7 +222,7 @@ def test_fills_are_those_of_the_card_and_not_of_the_use_case(spark: SparkSession
     few = publish_features(Lake(str(tmp_path), CASE), AFTER, [featured("p1", weight=None), featured("p2", weight=0.0)])
     found = {row["parcel"]: row["score"] for row in rows(score(spark, Lake(str(tmp_path), CASE), few, model))}
     assert found == expected_scores(few, model.model, card)
-    assert found.p1 != found.p2
+    assert found["p1"] != found["p2"]
 
 
 def test_a_key_that_is_also_the_entity_is_written_once(spark: SparkSession, chain: Chain, tmp_path: Path) -> None:
