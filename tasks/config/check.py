@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import luigi
 from luigi.configuration import get_config
@@ -17,11 +16,8 @@ from spark_lib.lake.feeds.raw import not_held
 from spark_lib.lake.stores.s3_settings import Said, checked_url
 from spark_lib.learning.options import BALANCING, CALIBRATION, CONSTANT_COLUMNS, SPLITS, check_calibration
 from spark_lib.use_case import Feed, UseCase, ddl, load, shipped
-from tasks.config import defaults, files, resolve, value_rules
+from tasks.config import defaults, files, resolve, sections, value_rules
 from tasks.config.sections import CADENCES, SECTIONS, SHARED, raw
-
-if TYPE_CHECKING:
-    from tasks.config.settings import Settings
 
 #: Proportions of [training] that may be 0 and 1.
 _SHARES = ("min_area_under_roc", "min_area_under_pr", "max_calibration_error", "max_unlabelled", "champion_margin")
@@ -31,9 +27,8 @@ MOST_DAYS = 36_500
 DEEPEST = 30
 
 
-def values(settings: Settings) -> None:
+def values(training: sections.training, lake: sections.lake, spark: sections.spark, endpoint_by: str) -> None:
     """Raise ConfigurationError for the first value that cannot work. Values of feeds are left to ``feed``."""
-    training, lake, spark = settings.training, settings.lake, settings.spark
     for name, choices in (
         ("cadence", CADENCES),
         ("split", SPLITS),
@@ -56,7 +51,7 @@ def values(settings: Settings) -> None:
         wanted = 'a JSON object of Spark\'s settings, as {"spark.ui.port": "4050"}'
         raise ConfigurationError("[spark] conf", wanted, "JSON that is none", "correct it")
     if lake.endpoint:
-        checked_url(Said(lake.endpoint, settings.said_by("lake", "endpoint")))
+        checked_url(Said(lake.endpoint, endpoint_by))
     _at_least("lake", "max_records_per_file", lake.max_records_per_file, 1)
     hours = lake.max_attempt_hours
     _between("lake", "max_attempt_hours", hours, hours > 0, "above 0")
