@@ -60,9 +60,10 @@ def main() -> None:
                 before_other=lambda: one_more(lake),
             ),
         ]
+    # S3 comes first: Spark's JVM lives as long as this process, and finds only the jars that it was started with.
+    results += s3_publish.results()
     results += csv_reading.results()
     results += export.results()
-    results += s3_publish.results()
     results += scoring.lean_results()
     record(results, given.into)
 
