@@ -102,11 +102,25 @@ class Card:
 
     def document(self) -> dict[str, Any]:
         """The card as JSON has it."""
-        features = [
-            {"name": name, "type": feature.type, "fill": feature.fill, "nominal": feature.nominal}
-            for name, feature in self.features.items()
-        ]
-        return {**asdict(self), "format": FORMAT, "features": features, "rows": self.rows.summary()}
+        return {
+            "format": FORMAT,
+            "features": [
+                {"name": name, "type": feature.type, "fill": feature.fill, "nominal": feature.nominal}
+                for name, feature in self.features.items()
+            ],
+            "classes": asdict(self.classes),
+            "entity": self.entity,
+            "calibration": dict(self.calibration),
+            "rows": self.rows.summary(),
+            "settings": dict(self.settings),
+            "versions": dict(self.versions),
+            "verdict": self.verdict.document(),
+            "warnings": list(self.warnings),
+            "metrics": dict(self.metrics),
+            "gates": [dict(gate) for gate in self.gates],
+            "importance": dict(self.importance),
+            "model": asdict(self.model) if self.model else None,
+        }
 
     def to_json(self) -> bytes:
         return json.dumps(self.document(), indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"

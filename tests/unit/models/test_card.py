@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
+from types import MappingProxyType
 
 import pytest
 
@@ -71,3 +72,13 @@ def test_a_verdict_is_said_in_words_and_survives_json(verdict: Verdict, words: s
 def test_a_model_that_joblib_pickled_is_told_by_its_file() -> None:
     assert not SOME.is_pickled
     assert replace(SOME, model=ModelFile("model.joblib", "ab", 12)).is_pickled
+
+
+def test_a_card_takes_any_mapping_as_a_use_case_may_declare_it() -> None:
+    frozen = replace(SOME, features=MappingProxyType(dict(SOME.features)), settings=MappingProxyType({"trees": 20}))
+
+    assert card.parse(frozen.to_json()).features == SOME.features
+
+
+def test_a_card_has_every_field_in_its_document() -> None:
+    assert SOME.document().keys() == {field.name for field in fields(SOME)} | {"format"}
