@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+from spark_lib.lake.stores.store import is_s3
+
 
 def spark_path(url: str) -> str:
     """A url of the lake as Spark wants it, whatever its default file system is. S3A is Hadoop's way to S3."""
-    if url.startswith("s3://"):
+    if is_s3(url):
         return f"s3a://{url.removeprefix('s3://')}"
     return f"file://{url}" if url.startswith("/") else url
 

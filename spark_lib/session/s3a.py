@@ -54,8 +54,9 @@ _OF_HADOOP = "spark.hadoop."
 
 @dataclass
 class _Told:
-    """What Spark was told in this process, of which it has one session: how it reaches the buckets that have no settings of
-    their own, and how each bucket. It keeps the client of a bucket that it has once asked."""
+    """What Spark was told in this process, which has one session. ``base`` is how it reaches the buckets that have no
+    settings of their own, ``ways`` how it reaches each bucket. Spark keeps the client of a bucket that it has once asked.
+    """
 
     base: Way | None = None
     ways: dict[str, Way] = field(default_factory=dict)
@@ -116,10 +117,11 @@ def settings(paths: Iterable[str]) -> dict[str, str]:
 
 
 def bucket_settings(ways: Mapping[str, Way], local: bool) -> dict[str, str]:
-    """Spark's settings for those buckets that are reached in another way than ``settings`` says; all ways are remembered. A profile
-    is named, and its credentials are read where they are needed: where Spark is ``local``, from the very file that Python reads.
+    """Spark's settings for those buckets that are reached in another way than ``settings`` says. All ways are remembered.
 
-    Raises ConfigurationError for a bucket that this process has told Spark to reach in another way.
+    A profile is only named. Its credentials are read where they are needed: where Spark is ``local``, from the very file
+    that Python reads. Raises ConfigurationError for a bucket that this process has told Spark to reach in another way,
+    and for one that Spark would ask at the server of the others.
     """
     found: dict[str, str] = {}
     for bucket, way in ways.items():
@@ -133,13 +135,25 @@ def bucket_settings(ways: Mapping[str, Way], local: bool) -> dict[str, str]:
             )
         if _TOLD.base is None or way.place != _TOLD.base.place:
             named = _server(way.connection) | _credentials(way.connection.profile.value, local)
+            if "endpoint" not in named:
+                raise ConfigurationError(
+                    way.connection.profile.by or f"bucket {bucket!r}",
+                    "an endpoint that Spark can be told for this bucket alone",
+                    "FIPS endpoints of AWS, which have no other name there",
+                    "name the url, as in [raw.<feed>] endpoint = https://s3-fips.us-gov-west-1.amazonaws.com",
+                )
             found |= {f"{_OF_HADOOP}fs.s3a.bucket.{bucket}.{name}": value for name, value in named.items()}
     _TOLD.ways.update(ways)
     return found
 
 
+def is_loaded() -> bool:
+    """Whether Spark of this process was started with the jars for S3. Its JVM loads no more jars, and outlives a session."""
+    return _TOLD.base is not None
+
+
 def tell(spark: SparkSession, ways: Mapping[str, Way], local: bool) -> None:
-    """Let a session that runs reach more buckets. Raises ConfigurationError as ``bucket_settings`` does."""
+    """Let a running session reach more buckets. Raises ConfigurationError as ``bucket_settings`` does."""
     more, context = bucket_settings(ways, local), spark.sparkContext._jsc
     for name, value in more.items() if context is not None else ():
         context.hadoopConfiguration().set(name.removeprefix(_OF_HADOOP), value)
@@ -171,21 +185,22 @@ def refusal(text: str) -> LakeError | None:
 
 
 def _server(connection: s3_client.Connection) -> dict[str, str]:
-    """What S3A is told of a server and its region, by names behind ``fs.s3a.`` or that of a bucket."""
+    """Settings of S3A for a server and its region, without the beginning of their names."""
     found = {"endpoint.region": s3_client.region(connection)}
     endpoint = s3_client.endpoint(connection)
     if endpoint:
         tls = str(endpoint.startswith("https://")).lower()
         found |= {"endpoint": endpoint, "path.style.access": "true", "connection.ssl.enabled": tls}
     elif "fips" not in s3_client.address(connection):
-        # AWS's SDK for Java finds those by itself, and takes them with no other endpoint. All others in words: by itself it
-        # would follow AWS_ENDPOINT_URL, of an executor's environment too, even where that is to be ignored.
+        # AWS's SDK for Java finds an endpoint of FIPS by itself, and accepts no other one beside it. Every other endpoint
+        # is set explicitly: S3A would otherwise follow AWS_ENDPOINT_URL, also that of an executor's environment, even
+        # where that is to be ignored.
         found["endpoint"] = s3_client.address(connection)
     return found
 
 
 def _credentials(profile: str, local: bool) -> dict[str, str]:
-    """What S3A is told of a profile: its name, and never what is in it."""
+    """Settings of S3A for a profile: its name, and never what is in it."""
     if not profile:
         return {}
     found = {

@@ -36,14 +36,16 @@ def session(
     ways: Mapping[str, Way] | None = None,
     quick_start: bool = True,
 ) -> SparkSession:
-    """The session of this process; the arguments count when it is started. ``on_s3`` says that it will read or write there,
-    and ``ways`` how it reaches each bucket, which counts later, too; ``quick_start`` gives the JVM of a local master what a short
-    life wants (``spark_lib.session.jvm``).
+    """The session of this process. The arguments count when it is started; ``ways``, how each bucket is reached, counts
+    later, too. ``on_s3`` says that the session will read or write on S3, as ``ways`` do. ``quick_start`` gives the JVM of
+    a local master options for a quick start (``spark_lib.session.jvm``).
 
-    Raises ConfigurationError where it does not start, or would be another one by the environment; for a bucket that Spark
-    cannot reach; and in a process that was forked after the start: a JVM does not survive a fork.
+    Raises ConfigurationError where the session does not start, or the environment would change it; for a bucket that
+    Spark cannot reach; where S3 is wanted of a JVM that was started without it; and in a process that was forked after
+    the start, because a JVM does not survive a fork.
     """
     global _started
+    on_s3 = on_s3 or bool(ways)
     if _started is not None:
         pid, spark = _started
         if pid != os.getpid():
@@ -52,6 +54,13 @@ def session(
                 f"to be used by the process that started it, {pid}",
                 f"the forked process {os.getpid()}",
                 "run with --workers 1",
+            )
+        if on_s3 and not s3a.is_loaded():
+            raise ConfigurationError(
+                "Spark session",
+                "a JVM that was started with the jars for S3",
+                "one that was started without them, for places that are not on S3",
+                "run what reads or writes on S3 by a command of its own",
             )
         if spark.sparkContext._jsc is not None:  # not stopped by somebody
             s3a.tell(spark, ways or {}, environment.is_local(master))
@@ -125,7 +134,7 @@ def _within_reach(master: str) -> dict[str, str]:
     Spark's page has no password. It binds to the address in SPARK_LOCAL_IP, or to every interface. A driver whose
     executors are on other machines has to be reachable, but its page can be switched off.
     """
-    if master.startswith("local"):
+    if environment.is_local(master):
         os.environ.setdefault("SPARK_LOCAL_IP", LOOPBACK)
         return {"spark.driver.host": LOOPBACK, "spark.driver.bindAddress": LOOPBACK}
     return {} if "SPARK_LOCAL_IP" in os.environ else {"spark.ui.enabled": "false"}

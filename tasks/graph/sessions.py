@@ -26,10 +26,8 @@ def start(settings: Settings, root: str, reads: Iterable[Sized] = ()) -> SparkSe
     conf = dict(values.conf)
     if values.shuffle_partitions is not None:
         conf["spark.sql.shuffle.partitions"] = str(values.shuffle_partitions)
-    ways = settings.ways(root)
     started = session(
-        on_s3=bool(ways),
-        ways=ways,
+        ways=settings.ways(root),
         quick_start=values.quick_start,
         master=values.master,
         driver_memory=values.driver_memory,

@@ -1,5 +1,7 @@
-"""By which server and with whose credentials each bucket is read. Spark is told by the bucket's name alone, so that one name
-cannot mean two places in one run."""
+"""Works out by which server, and with whose credentials, each bucket is reached.
+
+Spark tells buckets apart by their names alone, so one name cannot mean two places in one run.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from spark_lib.lake.feeds.raw import RawFeed
 from spark_lib.lake.stores import s3_client, s3_settings
 from spark_lib.lake.stores.s3_client import Connection
 from spark_lib.lake.stores.s3_settings import Said, Server
-from spark_lib.lake.stores.store import is_s3
+from spark_lib.lake.stores.store import bucket_of, is_s3
 
 
 @dataclass(frozen=True)
@@ -41,17 +43,17 @@ def way(connection: Connection) -> Way:
 def ways(root: str, lake: Connection, feeds: Iterable[RawFeed]) -> dict[str, Way]:
     """The way to the bucket of the lake below ``root``, where it has one, and to those of its feeds.
 
-    Raises ConfigurationError where what names a server cannot be used, where two of them are in buckets of one name that are
-    reached in different ways, and for a profile that Spark would not find.
+    Raises ConfigurationError where what names a server cannot be used, where two places lie in buckets of one name that
+    are reached in different ways, and for a profile that Spark would not find.
     """
     found: dict[str, tuple[str, Way]] = {}
     if is_s3(root):
-        found[_bucket(root)] = f"the lake {root}", way(lake)
+        found[bucket_of(root)] = f"the lake {root}", way(lake)
     for feed in feeds:
         directory = feed.directory(date.min)
         if not is_s3(directory):
             continue
-        own, bucket = way(feed.connection or lake), _bucket(directory)
+        own, bucket = way(feed.connection or lake), bucket_of(directory)
         if feed.format == "parquet":
             _check_spark_finds(own.connection.profile)
         other, others = found.setdefault(bucket, (f"raw feed {feed.name}", own))
@@ -66,16 +68,11 @@ def ways(root: str, lake: Connection, feeds: Iterable[RawFeed]) -> dict[str, Way
 
 
 def _check_spark_finds(profile: Said) -> None:
-    """See that the profile of a feed that Spark reads is where Spark looks for it."""
-    file = s3_settings.credentials_file()
+    """Raise ConfigurationError where the profile of a feed that Spark reads is not in the file in which Spark looks."""
     if profile.value and profile.value not in s3_settings.profiles_with_credentials():
         raise ConfigurationError(
             profile.by,
-            f"a profile of {file}, which is the only file of AWS's that Spark takes a profile from",
+            f"a profile of {s3_settings.credentials_file()}, which is the only file of AWS's that Spark takes a profile from",
             f"{profile.value!r} in AWS's file of configuration alone",
             "write its keys into that file, or land the feed as CSV, which Python reads",
         )
-
-
-def _bucket(url: str) -> str:
-    return url.removeprefix("s3://").partition("/")[0]

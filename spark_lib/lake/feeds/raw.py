@@ -93,7 +93,7 @@ class RawFeed:
     min_rows: int = 0
     #: How the feed's CSV files are written.
     dialect: Dialect = RFC_4180
-    #: How it is reached on S3, of a feed with a server or a profile of its own; else as the lake.
+    #: How the feed is reached on S3, where it has a server or a profile of its own. None: as the lake is.
     connection: Connection | None = None
 
     def __post_init__(self) -> None:
@@ -128,6 +128,14 @@ class RawFeed:
                 "%Y, %m and %d with letters, digits, - _ = . / between them",
                 f"{odd[0]!r} in {self.path!r}",
                 "correct the path",
+            )
+        above = "".join(self._pieces[: self._pieces.index(self._dated[0])])
+        if re.fullmatch("s3a?://[^/]*", above, re.IGNORECASE):
+            raise ConfigurationError(
+                f"{section} path",
+                "one bucket for all days",
+                f"a date in the bucket's name in {self.path!r}",
+                "correct it",
             )
         if self.format not in FORMATS:
             raise ConfigurationError(
@@ -252,7 +260,8 @@ class RawFeed:
         return self._pieces[places[0] : places[-1] + 1]
 
     def _absolute(self, pieces: Iterable[str]) -> str:
-        return absolute("".join(pieces), f"[raw.{self.name}] path", f"[raw.{self.name}] path")
+        place = f"[{self.section}] path"
+        return absolute("".join(pieces), place, place)
 
 
 def not_held(feed: RawFeed, column: str, kind: str) -> ConfigurationError:

@@ -17,7 +17,7 @@ from spark_lib.errors import LakeError
 from spark_lib.lake.stores import s3_client
 from spark_lib.lake.stores.cache import Cache
 from spark_lib.lake.stores.s3_client import TRIES, Connection, code_of, is_unreachable
-from spark_lib.lake.stores.store import Conflict, Entry, Staging, Unanswered, Upload
+from spark_lib.lake.stores.store import Conflict, Entry, Staging, Unanswered, Upload, bucket_of
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -35,12 +35,14 @@ _MAY_BE_REPEATED = {"ConditionalRequestConflict", "OperationAborted", "409"}
 
 
 class S3Store:
-    """Objects below ``s3://bucket/prefix``, asked for over ``connection``; without one over that of the process, the lake's."""
+    """Objects below ``s3://bucket/prefix``. They are asked for over ``connection``; where it is None, over the connection
+    of the process, which is the lake's."""
 
     def __init__(self, root: str, connection: Connection | None = None) -> None:
         self.root = root
         self._connection = connection
-        self.bucket, _, prefix = root.removeprefix("s3://").partition("/")
+        self.bucket = bucket_of(root)
+        prefix = root.removeprefix(f"s3://{self.bucket}").removeprefix("/")
         self._prefix = f"{prefix}/" if prefix else ""
 
     @property

@@ -192,6 +192,11 @@ def is_s3(url: str) -> bool:
     return url.startswith("s3://")
 
 
+def bucket_of(url: str) -> str:
+    """The bucket of a place on S3 that ``absolute`` has returned."""
+    return url.removeprefix("s3://").partition("/")[0]
+
+
 def _s3_url(url: str, what: str, setting: str) -> str:
     bucket, _, prefix = url.partition("://")[2].partition("/")
     if not bucket:

@@ -162,6 +162,17 @@ def test_a_template_that_cannot_work_is_refused(path: str, rest: str) -> None:
     assert str(caught.value) == f"[raw.applications] path: {rest}"
 
 
+@pytest.mark.parametrize("path", ["s3://landing-{date:%Y-%m-%d}/{feed}", "S3A://{date:%Y%m}/{feed}/{date:%d}"])
+def test_a_date_in_the_name_of_a_bucket_is_refused_for_a_bucket_is_reached_in_one_way(path: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        RawFeed("applications", "/lake", "credit_risk", path)
+
+    assert str(caught.value) == (
+        f"[raw.applications] path: wanted one bucket for all days; found a date in the bucket's name in {path!r}. "
+        "Next: correct it"
+    )
+
+
 def test_a_place_that_no_store_serves_is_refused_by_the_feeds_name() -> None:
     feed = RawFeed("applications", "/lake", "credit_risk", "gs://bucket/{date:%Y-%m-%d}")
 
