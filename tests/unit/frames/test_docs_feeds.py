@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import json
 import re
+import textwrap
 from datetime import date
 from pathlib import Path
 
@@ -13,12 +14,16 @@ import pytest
 from spark_lib.errors import BadData
 from spark_lib.frames import delimited
 from spark_lib.lake import RawFeed
+from spark_lib.lake.stores import s3_client, s3_settings
+from spark_lib.lake.stores.s3_settings import Said
 from spark_lib.use_case import Feature, Feed, Label, UseCase
 from tasks.config import resolve, sections
 from tasks.config.settings import Settings
+from tests.support.processes import ROOT
 
-PAGE = (Path(__file__).parents[3] / "docs" / "feeds.md").read_text()
+PAGE = (ROOT / "docs" / "feeds.md").read_text()
 EXAMPLES = re.findall(r"```ini\n(.*?)```\n```csv ?(\S*)\n(.*?)```\n```text\n(.*?)```", PAGE, re.DOTALL)
+(OF_S3,) = re.findall(r"^(    \[raw\.orders\]\n(?:    .*\n)+)", PAGE, re.MULTILINE)
 ROWS = re.findall(r"^\| ([A-Z_0-9(), ]+) \| (.*?) \| (.*?) \|$", PAGE, re.MULTILINE)
 DAY = date(2026, 1, 1)
 #: As the page declares them.
@@ -74,6 +79,28 @@ def test_an_example_gives_what_stands_below_it(
     assert read(feed, file, COLUMNS) == shown.rstrip("\n")
 
 
+def test_the_example_of_a_server_of_its_own_reaches_the_feed_there_and_with_its_profile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in s3_settings.VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "credentials").write_text("[partner]\naws_access_key_id = key\naws_secret_access_key = hush\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    s3_client.forget_clients()
+
+    feed = feed_of(textwrap.dedent(OF_S3), tmp_path, monkeypatch)
+    ways = Settings("shop", Shop()).ways(str(tmp_path))
+
+    assert feed.directory(date(2026, 3, 1)) == "s3://partner-landing/orders/2026-03-01"
+    assert feed.connection is not None
+    assert feed.connection.own == Said("https://s3.partner.example", "--set raw.orders.endpoint")
+    assert feed.connection.profile == Said("partner", "--set raw.orders.profile")
+    assert {bucket: way.place for bucket, way in ways.items()} == {
+        "partner-landing": ("https://s3.partner.example", "us-east-1", "partner")
+    }
+
+
 @pytest.mark.parametrize(("kinds", "good", "bad"), ROWS)
 def test_the_table_of_types_is_true(tmp_path: Path, kinds: str, good: str, bad: str) -> None:
     feed = RawFeed("orders", str(tmp_path), "shop", format="csv")
@@ -91,12 +118,9 @@ def test_every_option_stands_on_the_page_with_an_example_of_it() -> None:
     options = set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE))
     shared = {"path", "format", "flag", "min_rows"}
 
-    of_s3 = {"endpoint", "profile"}  # whose example is read from no file of this page
     assert options == {name for name, _ in sections.raw.get_params()} - shared
-    assert of_s3 <= set(re.findall(r"^    (\w+) =", PAGE, re.MULTILINE))
-    assert options - of_s3 <= {
-        key for settings, *_ in EXAMPLES for key in re.findall(r"^(\w+) =", settings, re.MULTILINE)
-    }
+    examples = [textwrap.dedent(OF_S3), *(settings for settings, *_ in EXAMPLES)]
+    assert options <= {key for settings in examples for key in re.findall(r"^(\w+) =", settings, re.MULTILINE)}
 
 
 def test_the_page_has_the_examples_and_types_that_these_tests_look_for() -> None:
