@@ -97,7 +97,7 @@ def test_where_a_feed_lies_is_no_setting_of_a_stage(monkeypatch: pytest.MonkeyPa
     assert recorded.keys() == {f"raw.events.{option.name}" for option in fields(Dialect)}
 
 
-@pytest.mark.slow
+@pytest.mark.processes
 def test_each_level_of_the_configuration_gives_way_to_the_one_above_it(tmp_path: Path) -> None:
     users_own = f"""
 [pipeline]
@@ -140,7 +140,7 @@ flag = of-use-case
     assert (events["format"], outcomes["format"]) == ("parquet", "parquet")
 
 
-@pytest.mark.slow
+@pytest.mark.processes
 def test_luigis_own_command_line_overrides_each_value(tmp_path: Path) -> None:
     training = {
         "cadence": "monthly",
