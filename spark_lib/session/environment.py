@@ -56,7 +56,7 @@ def check(master: str) -> None:
     if os.environ.get("ARROW_PRE_0_15_IPC_FORMAT") == "1":
         raise _refused("ARROW_PRE_0_15_IPC_FORMAT", "Arrow's format of today", "'1', the one of before 0.15")
     _check_java_options()
-    _check_address(master)
+    _check_address()
     _check_file_names()
 
 
@@ -166,7 +166,7 @@ def _check_java_options() -> None:
             raise _refused(name, "options that change no result", f"-D{said[1]}, which would")
 
 
-def _check_address(master: str) -> None:
+def _check_address() -> None:
     """Raises ConfigurationError for a SPARK_LOCAL_IP that is not of this machine. Spark would try it on 16 ports, and
     then say that a port is taken."""
     address = os.environ.get("SPARK_LOCAL_IP")
