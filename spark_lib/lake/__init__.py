@@ -1,12 +1,10 @@
 """The lake: partitions published by manifests, on any store. Nothing here imports Spark, Luigi or the stages."""
 
 from spark_lib.lake.attempt import Attempt, Documents, Resolved, Rows, resolved
-from spark_lib.lake.feeds import landed
 from spark_lib.lake.feeds.dialect import Dialect
 from spark_lib.lake.feeds.raw import DEFAULT_PATH, RawDay, RawDays, RawFeed
 from spark_lib.lake.lake import Lake, Partition, days, read_document
 from spark_lib.lake.manifest import Input, Manifest, Schema
-from spark_lib.lake.stores import s3_client
 from spark_lib.lake.stores.store import is_s3, normalise_root
 
 __all__ = [
@@ -26,9 +24,7 @@ __all__ = [
     "Schema",
     "days",
     "is_s3",
-    "landed",
     "normalise_root",
     "read_document",
     "resolved",
-    "s3_client",
 ]

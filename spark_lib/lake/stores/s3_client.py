@@ -3,8 +3,8 @@
 Credentials come from AWS's own chain. The server and the region are those that ``s3_settings`` resolves. One client for
 each connection serves a process and its threads.
 
-Every request names its ``Connection``: that of a raw feed with a server or credentials of its own, else the one that the
-process was configured with, which is the lake's.
+Every request goes over a ``Connection``. A raw feed with a server or credentials of its own names one. Where a function
+here is given none, the request goes over the one that the process was configured with, which is the lake's.
 """
 
 from __future__ import annotations
@@ -57,9 +57,11 @@ _REMEDIES = {
     **dict.fromkeys(_OF_ANOTHER_REGION, ("the bucket's own region", "set AWS_REGION to the region of the bucket")),
 }
 
-#: Of credentials that were refused, what the environment would have to mend: for a feed with a profile it is another place.
-_OF_CREDENTIALS = (
+#: What a profile of AWS's files decides: credentials, and the region. Where a feed names a profile, variables of the
+#: environment mend none of these.
+_OF_A_PROFILE = (
     "InvalidAccessKeyId", "XAdminUserNotFound", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "403", "400",
+    *_OF_ANOTHER_REGION,
 )  # fmt: skip
 
 
@@ -68,18 +70,18 @@ class Connection:
     """What configuration says about S3.
 
     ``endpoint`` is the endpoint, and who said it. ``trust_unconditional_puts`` says that a server is used even if it
-    ignores conditions. ``cache`` is the directory for manifests that were read once. ``region`` is the region where the
-    environment names none. ``own`` is the endpoint, and ``profile`` the profile of AWS's files, that a raw feed names for
-    itself: both outrank the environment. ``resolved`` says that another process has worked all this out with its own
-    environment, so that ours does not count.
+    ignores conditions. ``cache`` is the directory for manifests that were read once. ``own`` is the endpoint, and
+    ``profile`` the profile of AWS's files, that a raw feed names for itself: both outrank the environment. ``resolved``
+    says that another process has worked all this out with its own environment, so that ours does not count; only then
+    has ``region`` a value, the region to sign for.
     """
 
     endpoint: Said = NOBODY
     trust_unconditional_puts: bool = False
     cache: str = ""
-    region: Said = NOBODY
     own: Said = NOBODY
     profile: Said = NOBODY
+    region: Said = NOBODY
     resolved: bool = False
 
     @property
@@ -91,13 +93,6 @@ class Connection:
 _connection = Connection()
 _clients: dict[tuple[int, Server, str], BaseClient] = {}
 _clients_lock = threading.Lock()
-
-
-def configure(
-    endpoint: str = "", trust_unconditional_puts: bool = False, cache: str = "", endpoint_by: str = "[lake] endpoint"
-) -> None:
-    """Say once a process what its configuration says about the S3 of the lake."""
-    use(Connection(Said(endpoint, endpoint_by if endpoint else ""), trust_unconditional_puts, cache))
 
 
 def use(connection: Connection) -> None:
@@ -118,10 +113,14 @@ def configured() -> Connection:
     return _connection
 
 
+def _or_configured(over: Connection | None) -> Connection:
+    return over or _connection
+
+
 def connection(over: Connection | None = None) -> Connection:
     """A connection, for another process to ask the same server over it. Raises ConfigurationError as ``server`` does."""
     found = server(over)
-    return replace(over or _connection, endpoint=found.endpoint, cache="", region=found.region, resolved=True)
+    return replace(_or_configured(over), endpoint=found.endpoint, cache="", region=found.region, resolved=True)
 
 
 def connection_to(*roots: str, over: Connection | None = None) -> Connection:
@@ -136,8 +135,8 @@ def credentials_by(over: Connection | None = None) -> str:
     """
     import boto3
 
-    profile = (over or _connection).profile
-    s3_settings.aws_profile(profile)
+    profile = _or_configured(over).profile
+    s3_settings.check_profile(profile)
     with told("credentials", over):
         found = boto3.session.Session(profile_name=profile.value or None).get_credentials()
     return str(found.method) if found else ""
@@ -149,20 +148,19 @@ def remedy(code: str, over: Connection | None = None) -> tuple[str, str]:
         suspect = server(over).suspect
         return "S3's own word on what is not there", f"check {suspect}: something else answers in its place"
     wanted, next_step = _REMEDIES.get(code, ("an answer", "run again; where it stays, read the server's log"))
-    suspect = (over or _connection).suspect
-    if not suspect:
+    asked = _or_configured(over)
+    if not asked.suspect:
         return wanted, next_step
-    if code in _OF_CREDENTIALS or code in _OF_ANOTHER_REGION:
-        own_profile = (over or _connection).profile.value
-        return wanted, f"check {suspect}" if own_profile else f"check {suspect}, or {next_step}"
     if code == "NoSuchBucket":
-        return wanted, f"check {suspect}, make the bucket, or correct the feed's path"
-    return wanted, f"check {suspect}, or {next_step}"
+        return wanted, f"check {asked.suspect}, make the bucket, or correct the feed's path"
+    if asked.profile.value and code in _OF_A_PROFILE:
+        return wanted, f"check {asked.suspect}"
+    return wanted, f"check {asked.suspect}, or {next_step}"
 
 
 def no_credentials(over: Connection | None = None) -> tuple[str, str]:
     """What was wanted where a connection has no credentials, and the next step."""
-    profile = (over or _connection).profile
+    profile = _or_configured(over).profile
     if not profile.value:
         return (
             "credentials from AWS's own chain",
@@ -170,14 +168,14 @@ def no_credentials(over: Connection | None = None) -> tuple[str, str]:
         )
     return (
         f"credentials of the AWS profile {profile.value!r}",
-        f"write them into AWS's file (~/.aws/credentials), or correct {profile.by}",
+        f"write them into {s3_settings.credentials_file()}, or correct {profile.by}",
     )
 
 
 def server(over: Connection | None = None) -> Server:
-    """The server that is asked over a connection, and the region that is signed for; who said so. Raises ConfigurationError
-    where what names them cannot be used."""
-    asked = over or _connection
+    """The server that is asked over a connection, and the region that is signed for; who said so. Raises
+    ConfigurationError where what names them cannot be used."""
+    asked = _or_configured(over)
     if asked.resolved:
         return Server(asked.endpoint, asked.region)
     return _resolved(asked, tuple(os.environ.get(name) for name in s3_settings.VARIABLES))
@@ -185,7 +183,7 @@ def server(over: Connection | None = None) -> Server:
 
 @lru_cache(maxsize=32)
 def _resolved(connection: Connection, environment: tuple[str | None, ...]) -> Server:
-    return s3_settings.resolve(connection.endpoint, connection.region, connection.own, connection.profile)
+    return s3_settings.resolve(connection.endpoint, connection.own, connection.profile)
 
 
 def endpoint(over: Connection | None = None) -> str:
@@ -206,15 +204,16 @@ def region(over: Connection | None = None) -> str:
 
 def client(over: Connection | None = None) -> BaseClient:
     """The client of this process (a fork gets its own) for the server and the profile that count now."""
-    asked, profile = server(over), (over or _connection).profile
+    asked, connection = server(over), _or_configured(over)
+    profile = connection.profile
     key = (os.getpid(), asked, profile.value)
     with _clients_lock:
         if key not in _clients:
             import boto3
             from botocore.config import Config
 
-            if (over or _connection).resolved:
-                s3_settings.aws_profile(profile)  # credentials are of the place where a process runs
+            if connection.resolved:
+                s3_settings.check_profile(profile)  # credentials are of the place where a process runs
             settings = Config(
                 connect_timeout=_CONNECT_SECONDS,
                 read_timeout=_READ_SECONDS,
@@ -254,7 +253,8 @@ def is_unreachable(error: Exception) -> bool:
 
 @contextmanager
 def told(where: str, over: Connection | None = None) -> Iterator[None]:
-    """What S3 refuses over a connection, or never answers, as a LakeError that says what to do; never as "there is nothing"."""
+    """What S3 refuses over a connection, or never answers, as a LakeError that says what to do; never as "there is
+    nothing"."""
     from botocore import exceptions as aws
     from botocore.exceptions import BotoCoreError, ClientError, FlexibleChecksumError, NoCredentialsError
 

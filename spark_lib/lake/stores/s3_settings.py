@@ -3,10 +3,11 @@
 The endpoint comes from the first of these that is set: ``S3_ENDPOINT``, ``AWS_ENDPOINT_URL_S3``, ``[lake] endpoint``
 (``--lake-endpoint``), ``AWS_ENDPOINT_URL``, and of the AWS profile ``endpoint_url`` of ``s3`` in the section that
 ``services`` names, then its own ``endpoint_url``; else it is AWS's own. ``AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true``
-passes over all that AWS's own tools read, and leaves ``S3_ENDPOINT`` and ``[lake] endpoint``.
+passes over all that AWS's own tools read. It leaves ``S3_ENDPOINT``, ``[lake] endpoint`` and ``[raw.<feed>] endpoint``.
 
-What a raw feed says of its own server (``[raw.<feed>] endpoint``) comes before all of these, and so does ``endpoint_url`` of the
-profile that it names (``[raw.<feed>] profile``): the environment of a process speaks for the lake, and cannot name two servers.
+What a raw feed says of its own server (``[raw.<feed>] endpoint``) comes before all of these, and so does
+``endpoint_url`` of the profile that it names (``[raw.<feed>] profile``): the environment of a process speaks for the
+lake, and cannot name two servers.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-import ssl
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,53 +62,29 @@ class Server:
         return f"{self.endpoint.by} and the network" if self.endpoint.by else "the network"
 
 
-def resolve(endpoint: Said, region: Said, own: Said = NOBODY, named: Said = NOBODY) -> Server:
-    """The server for what the configuration says: ``endpoint`` and ``region``, which the environment may outrank; and of a feed
-    its ``own`` endpoint and the profile that it has ``named``, which outrank the environment.
+def resolve(endpoint: Said, own: Said = NOBODY, named: Said = NOBODY) -> Server:
+    """The server for what the configuration says: ``endpoint``, which the environment may outrank; and of a feed its
+    ``own`` endpoint and the profile that it has ``named``, which outrank the environment.
 
     Raises ConfigurationError for an endpoint, a region, a profile, a file or a proxy that cannot be used.
     """
-    profile, services = aws_profile(named)
+    files = _aws_files()
+    profile, services = _profile(files, named), files.get("services", {})
     name = _profile_name(named)
     of_named = _of_profile(profile, services, name) if named.value and not _ignored(profile, name) else []
     first = next((said for said in (own, *of_named) if said.value), NOBODY)
-    if first.value:
-        asked = Said(checked_url(first), first.by)
-    elif named.value:
-        asked = _endpoint(endpoint, *aws_profile())
-    else:
-        asked = _endpoint(endpoint, profile, services)
-    found = Server(asked, _region(region, profile, named))
+    asked = Said(checked_url(first), first.by) if first.value else _endpoint(endpoint, _profile(files), services)
+    found = Server(asked, _region(profile, named))
     _check_proxy(found.endpoint.value)
     if not found.endpoint.value.startswith("http://"):
         _check_certificates(profile, name)
     return found
 
 
-def aws_profile(named: Said = NOBODY) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The AWS profile that was ``named``, else the one in force, and all ``services`` sections. Raises ConfigurationError where
-    there is no such profile, or where a file of AWS's tools is there and cannot be read."""
-    import botocore.session
-    from botocore.exceptions import ConfigParseError, ProfileNotFound
-
-    for path in (_expanded(os.environ.get("AWS_CONFIG_FILE") or "~/.aws/config"), credentials_file()):
-        _check_readable(path)
-    session = botocore.session.Session(profile=named.value or None)
-    try:
-        return dict(session.get_scoped_config()), dict(session.full_config.get("services", {}))
-    except ProfileNotFound as error:
-        known = ", ".join(sorted(session.available_profiles)) or "none"
-        wanted = "a profile of AWS's files (~/.aws/config, ~/.aws/credentials)"
-        if named.value:
-            correct = f"correct {named.by}, or add the profile"
-            raise ConfigurationError(named.by, wanted, f"{named.value!r}; there are: {known}", correct) from error
-        by = next(name for name in ("AWS_DEFAULT_PROFILE", "AWS_PROFILE") if name in os.environ)
-        raise ConfigurationError(
-            by, wanted, f"{os.environ[by]!r}; there are: {known}", f"correct it, or unset {by}"
-        ) from error
-    except ConfigParseError as error:
-        # The message does not show the line itself, which may be a secret.
-        raise _unreadable(str(error.kwargs["path"]), _where_broken(error.kwargs["error"])) from None
+def check_profile(named: Said = NOBODY) -> None:
+    """Raise ConfigurationError where the AWS profile that was ``named``, else the one in force, is not there, or where a
+    file of AWS's tools is there and cannot be read."""
+    _profile(_aws_files(), named)
 
 
 def credentials_file() -> str:
@@ -136,6 +112,39 @@ def checked_url(said: Said) -> str:
         raise ConfigurationError(said.by, _URL, wrong, f"correct {said.by}")
     scheme, _, address = url.rstrip("/").partition("://")
     return f"{scheme.lower()}://{address}"
+
+
+def _aws_files() -> dict[str, Any]:
+    """What AWS's files say, as botocore reads them: ``profiles`` and, where there are any, ``services`` by name. Raises
+    ConfigurationError where a file is there and cannot be read."""
+    import botocore.session
+    from botocore.exceptions import ConfigParseError
+
+    for path in (_expanded(os.environ.get("AWS_CONFIG_FILE") or "~/.aws/config"), credentials_file()):
+        _check_readable(path)
+    try:
+        return dict(botocore.session.Session().full_config)
+    except ConfigParseError as error:
+        # The message does not show the line itself, which may be a secret.
+        raise _unreadable(str(error.kwargs["path"]), _where_broken(error.kwargs["error"])) from None
+
+
+def _profile(files: dict[str, Any], named: Said = NOBODY) -> dict[str, Any]:
+    """The AWS profile that was ``named``, else the one in force. Raises ConfigurationError where it is not there."""
+    profiles: dict[str, dict[str, Any]] = files["profiles"]
+    # For AWS's tools, too, a variable counts that is there, even if it is empty.
+    variable = next((name for name in ("AWS_DEFAULT_PROFILE", "AWS_PROFILE") if name in os.environ), "")
+    asked = named if named.value else Said(os.environ.get(variable, ""), variable)
+    if asked == NOBODY:
+        return profiles.get("default", {})
+    if asked.value not in profiles:
+        raise ConfigurationError(
+            asked.by,
+            "a profile of AWS's files (~/.aws/config, ~/.aws/credentials)",
+            f"{asked.value!r}; there are: {', '.join(sorted(profiles)) or 'none'}",
+            f"correct {asked.by}, or add the profile" if named.value else f"correct it, or unset {asked.by}",
+        )
+    return profiles[asked.value]
 
 
 def _endpoint(setting: Said, profile: dict[str, Any], services: dict[str, Any]) -> Said:
@@ -184,13 +193,12 @@ def _ignored(profile: dict[str, Any], name: str) -> bool:
     return said.value.lower() == "true"
 
 
-def _region(setting: Said, profile: dict[str, Any], named: Said) -> Said:
+def _region(profile: dict[str, Any], named: Said) -> Said:
     of_profile = Said(str(profile.get("region", "")), f"region of the AWS profile {_profile_name(named)!r}")
     for said in (
         of_profile if named.value else NOBODY,
         Said(os.environ.get("AWS_REGION", ""), "AWS_REGION"),
         Said(os.environ.get("AWS_DEFAULT_REGION", ""), "AWS_DEFAULT_REGION"),
-        setting,
         of_profile,
     ):
         if said.value:
@@ -310,12 +318,14 @@ def _check_certificates(profile: dict[str, Any], name: str) -> None:
     ):
         if not said.value:
             continue
+        import ssl
+
         try:
             if os.path.isdir(said.value):
                 ssl.create_default_context(capath=said.value)
             else:
                 ssl.create_default_context(cafile=said.value)
-        except (OSError, ssl.SSLError) as error:
+        except OSError as error:  # SSLError is one
             found = "no such file" if isinstance(error, FileNotFoundError) else "no certificates"
             raise ConfigurationError(
                 said.by, "a file of certificates (PEM)", f"{said.value!r}: {found}", f"correct or unset {said.by}"

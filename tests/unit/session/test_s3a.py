@@ -108,8 +108,8 @@ def test_a_bucket_of_a_fips_profile_needs_its_endpoint_by_name() -> None:
             "org.apache.hadoop.fs.s3a.auth.NoAuthWithAWSException: No AWS Credentials provided by "
             "ProfileAWSCredentialsProvider : software.amazon.awssdk.core.exception.SdkClientException: Profile file "
             "contained no credentials for profile 'landing'",
-            "wanted credentials of the AWS profile 'landing'; found none. Next: write them into AWS's file "
-            "(~/.aws/credentials), or correct [raw.orders] profile",
+            "wanted credentials of the AWS profile 'landing'; found none. Next: write them into {file}, or "
+            "correct [raw.orders] profile",
         ),
         (
             "software.amazon.awssdk.services.s3.model.S3Exception: The secret is another. (Service: S3, Status Code: 403, "
@@ -125,9 +125,9 @@ def test_a_bucket_of_a_fips_profile_needs_its_endpoint_by_name() -> None:
     ],
     ids=["no credentials", "a wrong secret", "no connection"],
 )
-def test_what_spark_is_refused_of_a_feed_names_what_the_feed_says(error: str, said: str) -> None:
+def test_what_spark_is_refused_of_a_feed_names_what_the_feed_says(error: str, said: str, credentials: Path) -> None:
     s3a.bucket_settings(ways(partners=FEEDS), local=True)
 
     refusal = s3a.refusal(f": java.io.IOException: getFileStatus on s3a://partners/orders/x: {error}\n")
 
-    assert str(refusal) == f"s3://partners/orders/x (Spark, the driver): {said}"
+    assert str(refusal) == f"s3://partners/orders/x (Spark, the driver): {said.format(file=credentials)}"

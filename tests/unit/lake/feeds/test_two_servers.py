@@ -138,13 +138,15 @@ def test_a_wrong_secret_in_the_profile_is_refused_by_name(feed: RawFeed) -> None
     assert refused.next_step == f"check {ENDPOINT} and {PROFILE}"
 
 
-def test_a_profile_without_keys_is_refused_by_name_though_the_environment_has_some(feed: RawFeed) -> None:
+def test_a_profile_without_keys_is_refused_by_name_though_the_environment_has_some(
+    feed: RawFeed, credentials: Path
+) -> None:
     refused = refusal(with_profile(feed, "empty"))
 
     assert (refused.wanted, refused.found, refused.next_step) == (
         "credentials of the AWS profile 'empty'",
         "none",
-        f"write them into AWS's file (~/.aws/credentials), or correct {PROFILE}",
+        f"write them into {credentials}, or correct {PROFILE}",
     )
 
 

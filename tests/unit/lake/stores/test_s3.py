@@ -318,11 +318,8 @@ def test_a_server_that_ignores_conditions_is_refused_by_name(moto: s3.Server, mo
         assert "trust_unconditional_puts" in refused.value.next_step
         assert list(open_store(lake.root).list("")) == []
 
-        s3_client.configure(trust_unconditional_puts=True)
-        try:
-            publish(lake, [7])
-        finally:
-            s3_client.configure()
+        s3_client.use(s3_client.Connection(trust_unconditional_puts=True))
+        publish(lake, [7])
         assert rows_of(lake) == [7]
 
 

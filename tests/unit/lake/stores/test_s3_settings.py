@@ -107,7 +107,7 @@ def test_the_endpoint_is_that_of_the_first_who_says_one_and_he_is_known(
     heard.append(s3_client.server().endpoint)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://of-all")
     heard.append(s3_client.server().endpoint)
-    s3_client.configure("http://of-lake", endpoint_by="--lake-endpoint")
+    s3_client.use(s3_client.Connection(Said("http://of-lake", "--lake-endpoint")))
     heard.append(s3_client.server().endpoint)
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://of-s3")
     heard.append(s3_client.server().endpoint)
@@ -137,7 +137,7 @@ def test_what_awss_tools_are_to_pass_over_is_passed_over(monkeypatch: pytest.Mon
     monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "True")
     assert s3_client.endpoint() == ""
 
-    s3_client.configure("http://of-lake")
+    s3_client.use(s3_client.Connection(Said("http://of-lake", "[lake] endpoint")))
 
     assert s3_client.server().endpoint == Said("http://of-lake", "[lake] endpoint")
 
