@@ -117,32 +117,15 @@ def settings(paths: Iterable[str]) -> dict[str, str]:
 
 
 def bucket_settings(ways: Mapping[str, Way], local: bool) -> dict[str, str]:
-    """Spark's settings for those buckets that are reached in another way than ``settings`` says. All ways are remembered.
+    """Spark's settings, as it starts, for those buckets that are reached in another way than ``settings`` says. All ways
+    are remembered, for a session that is started after one that was stopped.
 
     A profile is only named. Its credentials are read where they are needed: where Spark is ``local``, from the very file
     that Python reads. Raises ConfigurationError for a bucket that this process has told Spark to reach in another way,
     and for one that Spark would ask at the server of the others.
     """
-    found: dict[str, str] = {}
-    for bucket, way in ways.items():
-        before = _TOLD.ways.get(bucket, way)
-        if before.place != way.place:
-            raise ConfigurationError(
-                f"bucket {bucket!r} in Spark's session",
-                f"one server and one profile in one process, as before: {before}",
-                str(way),
-                "run what reads the other one by a command of its own",
-            )
-        if _TOLD.base is None or way.place != _TOLD.base.place:
-            named = _server(way.connection) | _credentials(way.connection.profile.value, local)
-            if "endpoint" not in named:
-                raise ConfigurationError(
-                    way.connection.profile.by or f"bucket {bucket!r}",
-                    "an endpoint that Spark can be told for this bucket alone",
-                    "FIPS endpoints of AWS, which have no other name there",
-                    "name the url, as in [raw.<feed>] endpoint = https://s3-fips.us-gov-west-1.amazonaws.com",
-                )
-            found |= {f"{_OF_HADOOP}fs.s3a.bucket.{bucket}.{name}": value for name, value in named.items()}
+    _check_as_before(ways)
+    found = _of_buckets(_TOLD.ways | dict(ways), local)
     _TOLD.ways.update(ways)
     return found
 
@@ -153,10 +136,14 @@ def is_loaded() -> bool:
 
 
 def tell(spark: SparkSession, ways: Mapping[str, Way], local: bool) -> None:
-    """Let a running session reach more buckets. Raises ConfigurationError as ``bucket_settings`` does."""
-    more, context = bucket_settings(ways, local), spark.sparkContext._jsc
+    """Let a running session reach more buckets; those that it knows are not set again. Raises ConfigurationError as
+    ``bucket_settings`` does."""
+    _check_as_before(ways)
+    new = {bucket: way for bucket, way in ways.items() if bucket not in _TOLD.ways}
+    more, context = _of_buckets(new, local), spark.sparkContext._jsc
     for name, value in more.items() if context is not None else ():
         context.hadoopConfiguration().set(name.removeprefix(_OF_HADOOP), value)
+    _TOLD.ways.update(new)
 
 
 def refusal(text: str) -> LakeError | None:
@@ -182,6 +169,36 @@ def refusal(text: str) -> LakeError | None:
     place = re.search(r"s3a://[^\s:,]+?(?=/__magic|/part-|[\s:,])", text)
     where = f"s3://{place[0].removeprefix('s3a://')} ({who})" if place else who
     return LakeError(where, wanted, found, next_step + there)
+
+
+def _check_as_before(ways: Mapping[str, Way]) -> None:
+    """Raise ConfigurationError for a bucket that this process has told Spark to reach in another way."""
+    for bucket, way in ways.items():
+        before = _TOLD.ways.get(bucket, way)
+        if before.place != way.place:
+            raise ConfigurationError(
+                f"bucket {bucket!r} in Spark's session",
+                f"one server and one profile in one process, as before: {before}",
+                str(way),
+                "run what reads the other one by a command of its own",
+            )
+
+
+def _of_buckets(ways: Mapping[str, Way], local: bool) -> dict[str, str]:
+    """What ``bucket_settings`` gives, for these buckets alone."""
+    found: dict[str, str] = {}
+    for bucket, way in ways.items():
+        if _TOLD.base is None or way.place != _TOLD.base.place:
+            named = _server(way.connection) | _credentials(way.connection.profile.value, local)
+            if "endpoint" not in named:
+                raise ConfigurationError(
+                    way.connection.profile.by or f"bucket {bucket!r}",
+                    "an endpoint that Spark can be told for this bucket alone",
+                    "FIPS endpoints of AWS, which have no other name there",
+                    "name the url, as in [raw.<feed>] endpoint = https://s3-fips.us-gov-west-1.amazonaws.com",
+                )
+            found |= {f"{_OF_HADOOP}fs.s3a.bucket.{bucket}.{name}": value for name, value in named.items()}
+    return found
 
 
 def _server(connection: s3_client.Connection) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -81,6 +82,27 @@ def test_one_process_reaches_a_bucket_in_one_way() -> None:
         "(region us-east-1) with AWS's own chain of credentials; found http://lake:1 (region us-east-1) with AWS's own chain of "
         "credentials. Next: run what reads the other one by a command of its own"
     )
+
+
+def test_a_running_session_is_told_of_a_bucket_once_and_a_later_one_of_all() -> None:
+    told: list[tuple[str, str]] = []
+    hadoop = SimpleNamespace(set=lambda *setting: told.append(setting))
+    spark = SimpleNamespace(sparkContext=SimpleNamespace(_jsc=SimpleNamespace(hadoopConfiguration=lambda: hadoop)))
+    s3a.bucket_settings(ways(lake=LAKE), local=True)
+
+    for _ in range(2):
+        s3a.tell(spark, ways(lake=LAKE, partners=Connection(own=PARTNERS)), local=True)  # type: ignore[arg-type]  # a stand-in
+
+    assert told == [
+        ("fs.s3a.bucket.partners.endpoint.region", "us-east-1"),
+        ("fs.s3a.bucket.partners.endpoint", "http://partners:2"),
+        ("fs.s3a.bucket.partners.path.style.access", "true"),
+        ("fs.s3a.bucket.partners.connection.ssl.enabled", "false"),
+    ]
+    later = s3a.bucket_settings(ways(lake=LAKE), local=True)
+    assert later["spark.hadoop.fs.s3a.bucket.partners.endpoint"] == "http://partners:2"
+    with pytest.raises(ConfigurationError, match=r"^bucket 'partners' in Spark's session: wanted one server"):
+        s3a.tell(spark, ways(partners=LAKE), local=True)  # type: ignore[arg-type]  # a stand-in
 
 
 def test_a_bucket_of_a_fips_profile_needs_its_endpoint_by_name() -> None:
