@@ -101,15 +101,10 @@ class Settings:
     def ways(self, root: str) -> dict[str, buckets.Way]:
         """How each bucket that the lake or a feed lies in is reached; none where nothing lies on S3.
 
-        Raises ConfigurationError for a variable, a setting or a file of AWS's tools that cannot be used, and for a bucket that
-        Spark could not find by its name.
+        Raises ConfigurationError for a variable, a setting or a file of AWS's tools that cannot be used, and for a bucket
+        that Spark could not find by its name.
         """
         return buckets.ways(root, self.connection, [self.feed(root, feed) for feed in self._case.feeds])
-
-    def check_server(self, root: str) -> None:
-        """See, where the lake or a feed lies on S3, that its server is named so that it can be asked. Raises ConfigurationError
-        as ``ways`` does."""
-        self.ways(root)
 
     def said_by(self, family: str, key: str, feed: str = "") -> str:
         """The option or the setting that has set a value; its usual name where nothing has."""

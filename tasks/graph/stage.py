@@ -306,5 +306,5 @@ def _check_server_once(use_case: str, lake: str) -> None:
     """Check what names the S3 server of a lake when the first task of the lake is made, before any request is sent."""
     if (use_case, lake) in _CHECKED_SERVERS:
         return
-    Settings(use_case, use_cases.load(use_case)).check_server(lake)
+    Settings(use_case, use_cases.load(use_case)).ways(lake)  # raises for a server that cannot be asked
     _CHECKED_SERVERS.add((use_case, lake))
