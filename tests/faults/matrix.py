@@ -112,7 +112,7 @@ def every_seed(cases: Iterable[Case], seeds: int) -> list[tuple[Case, int]]:
 
 
 def drawn(runs: Iterable[tuple[Case, int]], more: int, seed: int) -> list[tuple[Case, int]]:
-    """One run of each fault and store, and ``more`` of the others, in the order given. The same ``seed`` draws the same."""
+    """One run of each fault and store, and ``more`` others, in the order given. The same ``seed`` draws the same."""
     draw = random.Random(seed)
     left = list(enumerate(runs))
     draw.shuffle(left)
@@ -177,15 +177,20 @@ def report(outcomes: Sequence[Outcome], out: Callable[[str], None] = print) -> i
 
 _PAGE = """# The fault matrix
 
-What `make faults` found when it was run last for this page. `make faults` repeats it, with every seed as here;
-`make faults-full` takes more seeds. `make faults-drawn`, which CI runs, takes one case of each fault and store and 33 more
-that are drawn, and prints the seed of the draw. `python -m tests.faults --only NAME --seed N` runs one case again, and
-`python -m tests.faults --list` names them.
+This page shows what `make faults` found when it was last run for it. `make faults` repeats the same cases with the
+same seeds, and `make faults-full` takes more seeds. `make faults-drawn`, which CI runs, takes one case of each fault
+and store and 33 more that are drawn, and prints the seed of the draw. `python -m tests.faults --only NAME --seed N`
+runs one case again, and `python -m tests.faults --list` names them.
 
-A case starts real processes on a lake of its own and lets its fault strike. Then the same is run again undisturbed, and
-every invariant is checked: exactly one published run a day; rows equal to an undisturbed run's; nothing half-visible to a
-reader of manifests that polled all along; an exit code of 0 only of what was done, and otherwise the documented one. A
-case whose fault did not strike, after three tries with other random numbers, counts as a violation.
+A case starts real processes on a lake of its own and lets its fault strike. Then the same is run again undisturbed,
+and every invariant is checked:
+
+- each day has exactly one published run;
+- the rows are those of an undisturbed run;
+- a reader that polled the manifests all along saw nothing half-written;
+- an exit code of 0 means that the work was done, and any other is the documented one.
+
+A case counts as a violation, too, where its fault did not strike in three tries with other random numbers.
 
 {table}
 """

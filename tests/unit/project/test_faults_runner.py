@@ -15,6 +15,7 @@ from spark_lib.lake import Documents, Lake
 from tests.faults import matrix
 from tests.faults.matrix import Case, NotFired, Outcome
 from tests.faults.reader import Reader, contents
+from tests.support.processes import ROOT
 from tests.unit.lakes import DAY, open_attempt, publish
 
 KEY = ("credit_risk", "features", DAY)
@@ -138,6 +139,15 @@ def test_the_table_counts_by_family_and_store() -> None:
     assert head[:5] == ("fault", "store", "cases", "fired", "violations")
     assert family[:5] == ("a family", "local", "2", "2", "1")
     assert everything[:5] == ("all", "", "2", "2", "1")
+
+
+def test_the_page_of_the_faults_begins_with_the_words_that_a_run_writes() -> None:
+    made = matrix.page([run(strikes, Quiet())])
+    kept = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
+
+    words, head, _ = made.partition("| fault | store | cases | fired | violations | seconds |\n| --- |")
+    assert head
+    assert kept.startswith(words + head)
 
 
 @pytest.fixture
