@@ -19,8 +19,7 @@ import pytest
 from benchmarks import contestants, growth, made, result, scoring, sides
 from benchmarks.sides import Held
 from spark_lib.models import model
-
-ROOT = Path(__file__).parents[3]
+from tests.support.processes import ROOT
 
 
 def process(proc: Path, pid: int, parent: int, command: str, kilobytes: int) -> None:
@@ -209,11 +208,16 @@ def test_git_ignores_the_figures_of_a_checkout_and_tracks_the_kept_ones(tmp_path
     assert [*ignored.values()] == [True, False]
 
 
-@pytest.mark.parametrize("part", ["bench", "csv_reading", "export", "s3_publish", "scoring", "smote"])
-def test_every_benchmark_that_has_figures_takes_keep(part: str) -> None:
-    main = (ROOT / "benchmarks" / f"{part}.py").read_text().partition("def main()")[2]
+def test_exactly_the_benchmarks_that_have_figures_take_keep() -> None:
+    mains = {
+        file.stem: file.read_text(encoding="utf-8").partition("def main()")[2]
+        for file in (ROOT / "benchmarks").glob("*.py")
+    }
 
-    assert "options(__doc__)" in main and "parsed(" in main and "record(" in main
+    takes_keep = {part for part, main in mains.items() if "options(__doc__)" in main and "parsed(" in main}
+    has_figures = {part for part, main in mains.items() if "record(" in main}
+
+    assert takes_keep == has_figures == {"bench", "csv_reading", "export", "s3_publish", "scoring", "smote"}
 
 
 @pytest.mark.parametrize(("variables", "keeps"), [([], False), (["KEEP=1"], True), (["KEEP=0"], False)])
@@ -222,9 +226,9 @@ def test_make_bench_keeps_figures_only_where_it_is_told_to(variables: list[str],
         ["make", "--dry-run", "bench-full", *variables], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
 
-    commands = [line for line in shown.splitlines() if "-m benchmarks." in line]
-    assert len(commands) == 3
-    assert [line.endswith(" --keep") for line in commands] == [keeps] * 3
+    commands = [line.partition("-m benchmarks.")[2].strip() for line in shown.splitlines() if "-m benchmarks." in line]
+    kept = " --keep" if keeps else ""
+    assert commands == [f"bench{kept}", f"smote --full{kept}", f"scoring{kept}"]
 
 
 def test_rows_of_a_day_are_the_same_in_whatever_files_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,9 @@ def test_a_name_is_inside_its_box_and_every_box_inside_the_picture() -> None:
     drawn = chain()
     width, height = (float(drawn.attrib[side]) for side in ("width", "height"))
 
-    for box in (box for box in drawn.iter(f"{SVG}rect") if box.get("class") != "paper"):
+    boxes = [box for box in drawn.iter(f"{SVG}rect") if box.get("class") != "paper"]
+    assert len(boxes) == 1 + len(CHAIN)  # what lands, and each stage
+    for box in boxes:
         left, top, wide, high = (float(box.attrib[name]) for name in ("x", "y", "width", "height"))
         assert left > 0 and top > 0 and left + wide < width and top + high < height
         inside = [
