@@ -23,10 +23,12 @@ FEATURES = {
     "kind": Feature("TINYINT", nominal=True),
     "owns": Feature("BOOLEAN"),
 }
+#: Two full chunks and eight rows of a third one.
+THREE_CHUNKS = 2 * smote._CHUNK + 8
 
 
-def minority(spark: SparkSession, rows: int = 8_200) -> DataFrame:
-    """Rows with values of all types, nulls among them, of three chunks."""
+def minority(spark: SparkSession, rows: int = THREE_CHUNKS) -> DataFrame:
+    """Rows with values of all types, nulls among them."""
     u = [F.rand(seed) for seed in range(6)]
     return spark.range(0, rows, 1, 3).select(
         F.concat(F.lit("k"), F.col("id")).alias("row"),
