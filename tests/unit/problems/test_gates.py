@@ -226,7 +226,7 @@ def measured(**intervals: tuple[float, float]) -> dict[str, Any]:
         ),
     ],
 )
-def test_a_missed_gate_is_named_with_the_end_that_missed_it(found: TrainingSet, detail: str) -> None:
+def test_a_missed_gate_is_named_with_the_end_that_missed_it(found: dict[str, Any], detail: str) -> None:
     assert gates.on_model(gates.judged(found, LIMITS)) == rejected("gate", detail)
 
 
