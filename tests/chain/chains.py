@@ -32,6 +32,10 @@ SECTIONS = {
     "balanced": ("train", "calibration", "validation/unbalanced", "validation/balanced"),
     "predictions": ("",),
 }
+#: Models of 4 days and not of 28, which is enough to tell right from wrong, in the words of the user's own file.
+FEW_DAYS = "[training]\nwindow_days = 4\nmin_positives = 100\n"
+#: The first Monday with those 4 days, and a delay of 21, behind it, where data begin on 2026-01-01.
+MONDAY = "2026-01-26"
 #: A cold JVM on two cores lives for seconds: fewer compilers and one collector start it sooner. No result depends on it.
 _QUICK_START = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData"
 _MARK = "DAYSTONE_TEST_RUN"
@@ -78,6 +82,8 @@ class Chain:
     use_case: str = "credit_risk"
     #: Where the lake is, of one that is no directory.
     url: str = ""
+    #: What the user's own file of configuration says for every command.
+    own: str = ""
 
     def __post_init__(self) -> None:
         for name in ("work", "home", "tmp", "state", "java/bin", "output"):
@@ -105,7 +111,7 @@ class Chain:
     def start(
         self, *arguments: object, module: str = "tasks", config: str = "", env: Mapping[str, str] | None = None
     ) -> Running:
-        """Start ``luigi`` as the leader of its process group. ``config`` is the text of the user's own file."""
+        """Start ``luigi`` as the leader of its process group. ``config`` is more text of the user's own file."""
         command = [str(LUIGI), "--module", module, *map(str, arguments), "--lake-root", self.url or str(self.root)]
         number = len(list((self.scratch / "output").iterdir()))
         stdout, stderr = (self.scratch / "output" / f"{number}.{name}" for name in ("out", "err"))
@@ -131,7 +137,7 @@ class Chain:
     def _environment(self, config: str) -> dict[str, str]:
         temporary = str(self.scratch / "tmp")
         java = self.scratch / "java"
-        environment = Commands(self.scratch).environment(config)
+        environment = Commands(self.scratch).environment(self.own + config)
         return environment | {
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(USE_CASES)]),
             "PATH": f"{java / 'bin'}{os.pathsep}{environment['PATH']}",

@@ -9,27 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.chain.chains import USE_CASES, Chain, ended, write_sample
+from tests.chain.chains import FEW_DAYS, MONDAY, USE_CASES, Chain, ended, write_sample
 from tests.chain.observed import Observed, observe
 from tests.support import s3
 from tests.support.processes import ROOT
 
-#: A day that the sample lake has predictions of; its model is of the first Monday from day 49 of the data on.
-DAY = "2026-03-01"
-
-
-#: The first with 4 days of window and 21 of delay behind it.
-MONDAY = "2026-01-26"
-SMALL = ["--date", MONDAY, "--training-window-days", 4, "--training-min-positives", 100]
+#: A day that the sample lake has predictions of, by the model of MONDAY.
+DAY = "2026-02-01"
 LATER = Path(__file__).parent / "later"
 
 
 @pytest.fixture(scope="session")
 def sample_lake(tmp_path_factory: pytest.TempPathFactory) -> Chain:
-    """Raw days from 2026-01-01 to 2026-03-05 and all that ``BatchInference`` of DAY needs, built with every default."""
+    """Raw days from 2026-01-01 to 2026-02-05 and all that ``BatchInference`` of DAY needs, of models of few days."""
     home = tmp_path_factory.mktemp("sample")
-    chain = Chain(home / "lake", home / "scratch")
-    write_sample(chain.root, days=64, rows_per_day=150)
+    chain = Chain(home / "lake", home / "scratch", own=FEW_DAYS)
+    write_sample(chain.root, days=36, rows_per_day=500)
     chain.succeeds("BatchInference", "--date", DAY)
     return chain
 
@@ -38,7 +33,7 @@ def sample_lake(tmp_path_factory: pytest.TempPathFactory) -> Chain:
 def chain(sample_lake: Chain, tmp_path: Path) -> Chain:
     """Commands on a copy of the sample lake that the test may change."""
     shutil.copytree(sample_lake.root, tmp_path / "lake")
-    return Chain(tmp_path / "lake", tmp_path / "scratch")
+    return Chain(tmp_path / "lake", tmp_path / "scratch", own=FEW_DAYS)
 
 
 @pytest.fixture(scope="session")
@@ -72,8 +67,8 @@ def lakes(tmp_path_factory: pytest.TempPathFactory) -> list[Chain]:
     for place in (EAST, WEST_LATER_ON_ONE_CORE):
         home = tmp_path_factory.mktemp("place")
         write_sample(home / "lake", days=26, rows_per_day=500)
-        found.append(Chain(home / "lake", home / "scratch"))
-        task = ["Everything", *SMALL, *place.options]
+        found.append(Chain(home / "lake", home / "scratch", own=FEW_DAYS))
+        task = ["Everything", "--date", MONDAY, *place.options]
         running.append(found[-1].start(*task, module="everything", env=place.env))
     with ended(*running):
         for one in running:

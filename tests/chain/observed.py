@@ -18,16 +18,14 @@ from typing import Any
 import pytest
 
 from tests.chain import visits
-from tests.chain.chains import Chain, Running, ended, write_sample
+from tests.chain.chains import FEW_DAYS, MONDAY, Chain, Running, ended, write_sample
 from tests.chain.luigids import Luigid, page, running_luigid
 from tests.support import s3
 from tests.support.fault_proxy import FaultProxy, fault_proxy
 from tests.support.processes import ROOT, Commands, Result, listening
 
-MONDAY = "2026-01-26"  # the first with 4 days of window and 21 of delay behind it
-SMALL = "[training]\nwindow_days = 4\nmin_positives = 100\n"
-#: The use cases by their directory in the lake: the sample, and an adopter's with CSV feeds.
-CASES = {"credit_risk": "credit_risk", "churn": "churn.Churn"}
+#: The use cases by their directory in the lake, each with what it says of itself: the sample, and an adopter's with CSV feeds.
+CASES = {"credit_risk": ("credit_risk", FEW_DAYS), "churn": ("churn.Churn", "")}
 _SPARKS_PAGES = ("/environment/", "/executors/", "/jobs/", "/api/v1/applications")
 _LUIGIDS_PAGES = ("/static/visualiser/index.html", "/history")
 
@@ -77,7 +75,7 @@ class Observed:
             **{f"XDG_{name}_HOME": str(self.chain.scratch / name.lower()) for name in ("STATE", "CACHE")},
         }
         command = [sys.executable, str(ROOT / "run.py"), *verb, "--lake-root", self.chain.url]
-        return Commands(self.chain.scratch).run(command, config=SMALL, env=environment, timeout=300)
+        return Commands(self.chain.scratch).run(command, config=FEW_DAYS, env=environment, timeout=300)
 
     def everything(self) -> Iterator[tuple[str, bytes]]:
         """All that a run leaves or shows, by the place where it is."""
@@ -110,16 +108,17 @@ def observe(server: s3.Server, home: Path) -> Iterator[Observed]:
     with fault_proxy(server) as proxy, running_luigid(home / "luigid") as luigid, pytest.MonkeyPatch.context() as patch:
         proxy.server.reach(patch)
         chains = {
-            name: Chain(home, home / name, directory, url=f"s3://{bucket}/lake") for name, directory in CASES.items()
+            name: Chain(home, home / name, directory, url=f"s3://{bucket}/lake", own=own)
+            for name, (directory, own) in CASES.items()
         }
         seen = Observed(chains, luigid, proxy, bucket)
-        own = {name: f"{luigid.configuration()}{_watchable(chain.scratch)}" for name, chain in chains.items()}
+        config = {name: f"{luigid.configuration()}{_watchable(chain.scratch)}" for name, chain in chains.items()}
         running = {
             "credit_risk": chains["credit_risk"].start(
-                "Everything", "--date", MONDAY, module="everything", config=own["credit_risk"] + SMALL
+                "Everything", "--date", MONDAY, module="everything", config=config["credit_risk"]
             ),
             "churn": chains["churn"].start(
-                "BatchInference", "--date", MONDAY, config=own["churn"] + visits.configuration(home / "landing")
+                "BatchInference", "--date", MONDAY, config=config["churn"] + visits.configuration(home / "landing")
             ),
         }
         with ended(*running.values()):

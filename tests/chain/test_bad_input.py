@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 import spark_lib
-from tests.chain.chains import Chain, listing
+from tests.chain.chains import FEW_DAYS, MONDAY, Chain, listing
 from tests.chain.conftest import DAY
 from tests.support.processes import Result
 
-TUESDAY, MONDAY = "2026-02-24", "2026-02-23"
+TUESDAY = "2026-01-27"
 #: A training a day of a small model, which is rejected as a big one would be.
 DAILY = [
     *("--training-cadence", "daily", "--training-max-candidates", 2),
@@ -46,13 +46,13 @@ def test_a_day_that_has_not_landed_is_waited_for(chain: Chain) -> None:
 def test_a_training_day_that_has_not_landed_is_waited_for_behind_the_selection(chain: Chain) -> None:
     chain.delete("selection", "predictions", day=DAY)
     chain.delete("balanced", "model", day=MONDAY)
-    chain.delete("features", day="2026-01-10")
-    (raw(chain, "applications", "2026-01-10") / "_SUCCESS").unlink()
+    chain.delete("features", day="2026-01-03")
+    (raw(chain, "applications", "2026-01-03") / "_SUCCESS").unlink()
 
     result = chain.luigi("BatchInference", "--date", DAY)
 
     assert result.code == 20, result.stderr[-5_000:]
-    assert "RawPartition of 2026-01-10: raw feed applications of 2026-01-10: wanted the flag" in result.last_error
+    assert "RawPartition of 2026-01-03: raw feed applications of 2026-01-03: wanted the flag" in result.last_error
     assert chain.java_calls() == []
 
 
@@ -63,7 +63,7 @@ def test_a_hole_in_earlier_history_is_an_error(chain: Chain) -> None:
     result = chain.luigi("BatchInference", "--date", DAY)
 
     assert result.code == 30
-    assert "every day from 2026-01-01 to 2026-03-01; found no flag '_SUCCESS' on 2026-01-02" in result.last_error
+    assert "every day from 2026-01-01 to 2026-02-01; found no flag '_SUCCESS' on 2026-01-02" in result.last_error
     assert chain.sessions() == 0
 
 
@@ -109,7 +109,7 @@ def test_a_pinned_model_whose_bytes_have_changed_scores_nothing(chain: Chain) ->
 
 
 def test_before_the_first_training_there_is_nothing_to_score_with(chain: Chain) -> None:
-    result = chain.luigi("ModelSelection", "--date", "2026-02-22")
+    result = chain.luigi("ModelSelection", "--date", "2026-01-25")
 
     assert result.code == 30
     assert f"nothing to train on before {MONDAY}" in result.last_error
@@ -121,7 +121,7 @@ def tuesday(sample_lake: Chain, tmp_path_factory: pytest.TempPathFactory) -> tup
     """Predictions of a day on which the newest of two candidates was rejected for its data, and what Luigi said."""
     home = tmp_path_factory.mktemp("tuesday")
     shutil.copytree(sample_lake.root, home / "lake")
-    chain = Chain(home / "lake", home / "scratch")
+    chain = Chain(home / "lake", home / "scratch", own=FEW_DAYS)
     return chain, chain.succeeds("BatchInference", "--date", TUESDAY, *DAILY, "--training-min-positives", 100_000)
 
 
@@ -135,7 +135,7 @@ def test_a_newest_candidate_that_is_rejected_leaves_an_older_model_in_force_and_
     assert f"WARNING: selection: model of {MONDAY}; newer ones were rejected: {TUESDAY} {reason}" in result.stderr
     predictions = spark_lib.read_pandas(str(chain.root), "credit_risk", "predictions", date.fromisoformat(TUESDAY))
     assert set(predictions["model_date"]) == {date.fromisoformat(MONDAY)}
-    assert len(predictions) == 150
+    assert len(predictions) == 500
 
 
 def test_without_an_approved_model_each_candidate_is_listed_with_its_reason(tuesday: tuple[Chain, Result]) -> None:

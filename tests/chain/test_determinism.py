@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.chain.chains import Chain
-from tests.chain.conftest import LATER, MONDAY
+from tests.chain.chains import MONDAY, Chain
+from tests.chain.conftest import LATER
 from tests.support.processes import ROOT
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 
 from spark_lib.lake.stores.cache import user_directory
-from tests.chain.conftest import MONDAY
+from tests.chain.chains import MONDAY
 
 ROOT = Path(__file__).parents[2]
 #: What the source distribution is made of; only these, so that nothing built earlier in the checkout gets in.

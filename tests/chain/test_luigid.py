@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from datetime import date, timedelta
 from pathlib import Path
 
+import pytest
+
 import spark_lib
+from spark_lib.session.session import LOOPBACK
 from tests.chain import visits
-from tests.chain.chains import Chain
-from tests.chain.observed import CASES, MONDAY, Observed
+from tests.chain.chains import MONDAY, Chain
+from tests.chain.observed import CASES, Observed
 
 
 def test_two_use_cases_of_one_day_at_one_moment_are_both_built(observed: Observed) -> None:
@@ -94,14 +98,15 @@ def test_an_adopters_use_case_is_built_from_csv_feeds_that_land_where_its_owner_
     assert predictions["score"].nunique() > 1
 
 
-def test_without_a_word_about_it_no_scheduler_is_asked(observed: Observed, lakes: list[Chain], tmp_path: Path) -> None:
-    """The embedded scheduler is the default: a luigid that is not there is not missed."""
+def test_without_a_word_about_it_no_scheduler_is_asked(lakes: list[Chain], tmp_path: Path) -> None:
+    """The embedded scheduler is the default, whatever url Luigi's own setting has."""
     shutil.copytree(lakes[0].root, tmp_path / "lake")
     chain = Chain(tmp_path / "lake", tmp_path / "scratch")
-    before = observed.luigid.tasks().keys()
+    with socket.create_server((LOOPBACK, 0)) as scheduler:
+        scheduler.setblocking(False)
+        url = f"http://{LOOPBACK}:{scheduler.getsockname()[1]}"
 
-    chain.succeeds(
-        "FeatureEngineering", "--date", MONDAY, config="[core]\ndefault-scheduler-url = http://127.0.0.1:9\n"
-    )
+        chain.succeeds("FeatureEngineering", "--date", MONDAY, config=f"[core]\ndefault-scheduler-url = {url}\n")
 
-    assert observed.luigid.tasks().keys() == before
+        with pytest.raises(BlockingIOError):
+            scheduler.accept()

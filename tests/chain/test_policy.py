@@ -13,7 +13,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from tests.chain.observed import MONDAY, Observed
+from tests.chain.chains import MONDAY
+from tests.chain.observed import Observed
 from tests.support.processes import ROOT
 
 OF_GC = "Gc"  # begins the name of each statement that only gc needs

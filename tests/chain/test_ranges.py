@@ -8,8 +8,8 @@ import spark_lib
 from tests.chain.chains import Chain, ended, listing, until
 from tests.chain.conftest import DAY
 
-START, STOP = "2026-02-26", "2026-03-04"  # Luigi's stop is exclusive
-DAYS = [str(date(2026, 2, 26) + timedelta(days=n)) for n in range(6)]
+START, STOP = "2026-01-29", "2026-02-04"  # Luigi's stop is exclusive
+DAYS = [str(date(2026, 1, 29) + timedelta(days=n)) for n in range(6)]
 RANGE = ["RangeDaily", "--of", "BatchInference", "--start", START, "--stop", STOP]
 
 
@@ -39,10 +39,10 @@ def test_a_range_that_was_killed_half_way_goes_on_where_it_stopped_and_then_has_
         str(chain.root), "credit_risk", "predictions", date.fromisoformat(DAYS[0]), date.fromisoformat(DAYS[-1])
     )
     by_day = predictions.groupby("date")
-    assert (by_day["loan_id"].nunique() == 150).all()
-    assert (by_day.size() == 150).all()
+    assert (by_day["loan_id"].nunique() == 500).all()
+    assert (by_day.size() == 500).all()
     models = by_day["model_date"].unique().map(list)
-    assert models.tolist() == [[date(2026, 2, 23)]] * 4 + [[date(2026, 3, 2)]] * 2, "not the model in force on the day"
+    assert models.tolist() == [[date(2026, 1, 26)]] * 4 + [[date(2026, 2, 2)]] * 2, "not the model in force on the day"
 
     before = listing(chain.root)
     again = chain.succeeds(*RANGE)

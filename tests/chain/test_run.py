@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from spark_lib.lake.stores.cache import user_directory
-from tests.chain.chains import Chain, listing
+from tests.chain.chains import MONDAY, Chain, listing
 from tests.chain.conftest import DAY
 from tests.support.processes import ROOT, Commands, Result
 
-NEXT_DAY = "2026-03-02"
-NOT_LANDED = "2026-03-06"
+NEXT_DAY = "2026-02-02"
+NOT_LANDED = "2026-02-06"
 
 
 def test_a_run_builds_what_is_missing_and_a_second_one_starts_no_jvm_and_writes_nothing(chain: Chain) -> None:
@@ -26,7 +26,7 @@ def test_a_run_builds_what_is_missing_and_a_second_one_starts_no_jvm_and_writes_
 
     assert first.code == 0, first.stderr
     assert first.stdout.startswith("built 1 partition in ")
-    assert first.stdout.splitlines()[1].startswith(f"predictions of {DAY}: 150 rows by the model of 2026-02-23, in ")
+    assert first.stdout.splitlines()[1].startswith(f"predictions of {DAY}: 500 rows by the model of {MONDAY}, in ")
     place_of_log, line = first.stderr.splitlines()
     assert place_of_log == f"log: {log(chain)}"
     assert line.split()[:5] == ["predictions", "1", "of", "1", DAY]
@@ -54,7 +54,7 @@ def test_a_run_builds_what_is_missing_and_a_second_one_starts_no_jvm_and_writes_
             31,
             "[training] trees: wanted a value of at least 1; found 0",
         ),
-        (["run", "selection", "--date", "2026-02-01"], 34, "model for 2026-02-01: wanted a weekly training date"),
+        (["run", "selection", "--date", "2026-01-11"], 34, "model for 2026-01-11: wanted a weekly training date"),
         (["run", "predictionz", "--date", DAY], 2, "(did you mean 'predictions'?)"),
     ],
     ids=lambda value: str(value) if isinstance(value, int) else "",
@@ -76,7 +76,7 @@ def test_a_hole_in_history_exits_with_32(chain: Chain) -> None:
 
     assert result.code == 32
     assert reason(result).startswith(
-        "Error: raw feed applications: wanted every day from 2026-01-01 to 2026-03-02; found"
+        "Error: raw feed applications: wanted every day from 2026-01-01 to 2026-02-02; found"
     )
 
 
@@ -97,9 +97,9 @@ def test_status_shows_what_the_chain_has_built(sample_lake: Chain) -> None:
     table = daystone(sample_lake, "status", "--to", DAY).stdout
 
     cells = {line.split()[0]: line.split()[1:] for line in table.splitlines() if line.startswith("2026-")}
-    assert cells[DAY] == ["landed", "landed", "150", "–", "–", "–", "2026-02-23", "150"]
-    assert cells["2026-02-23"][5] == "approved"
-    assert next(iter(cells)) == "2026-02-16"
+    assert cells[DAY] == ["landed", "landed", "500", "–", "–", "–", MONDAY, "500"]
+    assert cells[MONDAY][5] == "approved"
+    assert next(iter(cells)) == "2026-01-19"
 
 
 def daystone(chain: Chain, *arguments: str) -> Result:
@@ -114,7 +114,7 @@ def daystone(chain: Chain, *arguments: str) -> Result:
     done = subprocess.run(
         [sys.executable, str(ROOT / "run.py"), *arguments, "--lake-root", str(chain.root)],
         cwd=chain.scratch / "work",
-        env=Commands(chain.scratch / "work").environment(env=environment),
+        env=Commands(chain.scratch / "work").environment(chain.own, environment),
         capture_output=True,
         text=True,
         timeout=300,

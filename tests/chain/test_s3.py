@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chain.chains import Chain
-from tests.chain.conftest import MONDAY, SMALL
+from tests.chain.chains import FEW_DAYS, MONDAY, Chain
 from tests.chain.observed import Observed
 from tests.support import s3
 
@@ -26,7 +25,7 @@ def on_s3(on_disk: Chain, versitygw: s3.Server, tmp_path: Path, monkeypatch: pyt
     versitygw.reach(monkeypatch)
     bucket = versitygw.new_bucket()
     versitygw.upload(on_disk.root / "credit_risk" / "raw", bucket, "lake/credit_risk/raw")
-    return Chain(tmp_path, tmp_path / "scratch", url=f"s3://{bucket}/lake")
+    return Chain(tmp_path, tmp_path / "scratch", url=f"s3://{bucket}/lake", own=FEW_DAYS)
 
 
 def test_every_row_is_as_in_a_local_lake_and_a_second_run_starts_no_jvm(on_disk: Chain, observed: Observed) -> None:
@@ -37,13 +36,13 @@ def test_every_row_is_as_in_a_local_lake_and_a_second_run_starts_no_jvm(on_disk:
         assert on_s3.contents(dataset, day) == on_disk.contents(dataset, day)
     assert on_s3.sessions() == 1
 
-    again = on_s3.succeeds("Everything", *SMALL, module="everything")
+    again = on_s3.succeeds("Everything", "--date", MONDAY, module="everything")
 
     assert on_s3.sessions() == 1
     assert "1 complete ones were encountered" in again.stderr
 
 
 def test_executors_that_share_no_disk_with_the_driver_give_the_same_rows(on_disk: Chain, on_s3: Chain) -> None:
-    on_s3.succeeds("BatchInference", *SMALL, *CLUSTER)
+    on_s3.succeeds("BatchInference", "--date", MONDAY, *CLUSTER)
 
     assert on_s3.contents("predictions", MONDAY) == on_disk.contents("predictions", MONDAY)
