@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
-from spark_lib import use_case as use_cases
 from spark_lib.lake import Lake, Partition, tables
 from spark_lib.lake.lake import common_schema
+from spark_lib.use_case import loading
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,4 +67,4 @@ def read_partitions(spark: SparkSession, partitions: Sequence[Partition], sectio
 
 
 def _lake(root: str, use_case: str) -> Lake:
-    return Lake(root, use_cases.directory(use_cases.normalise(use_case)))
+    return Lake(root, loading.directory(loading.normalise(use_case)))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spark_lib import use_case as use_cases
 from spark_lib.lake import Lake, RawFeed
-from spark_lib.use_case import UseCase
+from spark_lib.use_case import UseCase, loading
 from tasks.config import check, luigi_settings, resolve
 from tasks.config.settings import Settings
 
@@ -30,10 +29,10 @@ def configured() -> Place:
     """The use case and the lake that the configuration names. Raises ConfigurationError where they cannot be used."""
     check.configuration_files()
     luigi_settings.check()
-    name = use_cases.normalise(resolve.default_use_case())
-    case = use_cases.load(name)
+    name = loading.normalise(resolve.default_use_case())
+    case = loading.load(name)
     settings = Settings(name, case)
     settings.check()
     settings.connect()
-    partitions = Lake(resolve.default_lake(), use_cases.directory(name), settings.connection)
+    partitions = Lake(resolve.default_lake(), loading.directory(name), settings.connection)
     return Place(name, case, settings, partitions)

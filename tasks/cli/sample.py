@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Callable
 from datetime import date, timedelta
 
-from spark_lib import use_case as use_cases
 from spark_lib.lake import Lake, RawFeed
+from spark_lib.use_case import loading
 from tasks.config import resolve
 from tasks.config.settings import Settings
 from tasks.graph import cadence
@@ -26,7 +26,7 @@ def write(root: str, first: date, days: int, rows_per_day: int, seed: int, on_da
     settings.connect()
     lake = Lake(root, USE_CASE, settings.connection)
     lake.store.probe()
-    feeds = {feed: RawFeed(feed, lake.root, USE_CASE) for feed in use_cases.load(USE_CASE).feeds}
+    feeds = {feed: RawFeed(feed, lake.root, USE_CASE) for feed in loading.load(USE_CASE).feeds}
     truth = lake.store.url(f"{USE_CASE}/truth")
     sample.write(lambda feed, day: feeds[feed].directory(day), truth, first, days, rows_per_day, seed, on_day)
     return lake.store.url(f"{USE_CASE}/raw")
@@ -58,6 +58,6 @@ def _last(first: date, days: int) -> date:
 
 
 def _settings() -> Settings:
-    settings = Settings(USE_CASE, use_cases.load(USE_CASE))
+    settings = Settings(USE_CASE, loading.load(USE_CASE))
     settings.check()
     return settings

@@ -16,9 +16,9 @@ from luigi.parameter import ParameterException
 from luigi.retcodes import retcode
 from luigi.setup_logging import InterfaceLogging
 
-from spark_lib import use_case
 from spark_lib.errors import DaystoneError
 from spark_lib.lake import normalise_root
+from spark_lib.use_case import loading
 from tasks.config import defaults, value_rules
 from tasks.graph.log import logger
 
@@ -50,7 +50,7 @@ class UseCaseParameter(luigi.Parameter):
         return _as_written("--use-case", text)
 
     def normalize(self, name: str) -> str:
-        return use_case.normalise(name)
+        return loading.normalise(name)
 
 
 class LakeParameter(luigi.Parameter):

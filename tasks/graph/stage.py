@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import luigi
 from luigi.retcodes import retcode
 
-from spark_lib import use_case as use_cases
 from spark_lib.errors import BadData, ConfigurationError, DamagedPartition, DaystoneError
 from spark_lib.lake import Attempt, Documents, Input, Lake, Manifest, Partition, RawDays, Resolved, Rows
-from spark_lib.use_case import UseCase
+from spark_lib.use_case import UseCase, loading
 from tasks.config import check, luigi_settings, resolve
 from tasks.config.settings import Settings
 from tasks.graph import cadence, met, refused, sessions
@@ -65,7 +64,7 @@ class Dated(luigi.Task):
 
     @cached_property
     def case(self) -> UseCase:
-        return use_cases.load(self.use_case)
+        return loading.load(self.use_case)
 
     @cached_property
     def settings(self) -> Settings:
@@ -158,7 +157,7 @@ class Stage(Dated):
 
     @cached_property
     def partitions(self) -> Lake:
-        return Lake(self.lake, use_cases.directory(self.use_case), self.settings.connection)
+        return Lake(self.lake, loading.directory(self.use_case), self.settings.connection)
 
     def attempt(self, inputs: Iterable[Input | Resolved]) -> Attempt:
         """Open an attempt at this day, recording what its result depends on."""
@@ -296,7 +295,7 @@ def _check_once(use_case: str) -> None:
         return
     check.configuration_files()
     luigi_settings.check()
-    settings = Settings(use_case, use_cases.load(use_case))
+    settings = Settings(use_case, loading.load(use_case))
     settings.check()
     settings.connect()
     _CHECKED.add(use_case)
@@ -306,5 +305,5 @@ def _check_server_once(use_case: str, lake: str) -> None:
     """Check what names the S3 server of a lake when the first task of the lake is made, before any request is sent."""
     if (use_case, lake) in _CHECKED_SERVERS:
         return
-    Settings(use_case, use_cases.load(use_case)).ways(lake)  # raises for a server that cannot be asked
+    Settings(use_case, loading.load(use_case)).ways(lake)  # raises for a server that cannot be asked
     _CHECKED_SERVERS.add((use_case, lake))

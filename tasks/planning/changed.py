@@ -17,10 +17,10 @@ from typing import Any
 import luigi
 from luigi.cmdline_parser import CmdlineParser
 
-from spark_lib import use_case as use_cases
 from spark_lib.errors import DaystoneError
 from spark_lib.lake import Partition, days, normalise_root
 from spark_lib.lake.lake import some
+from spark_lib.use_case import loading
 from tasks.config import resolve, sections
 from tasks.features import FeatureEngineering
 from tasks.graph import met
@@ -78,11 +78,9 @@ class _Change:
 def _note(found: met.Met) -> str:
     partitions = list(_back_from(found))
     changes: dict[tuple[str, str], list[date]] = {}
-    names: set[str] = set()
     for partition in partitions:
         made = _made_otherwise(found.stage, partition)
         if made:
-            names |= made.keys()
             settings = ", ".join(f"{name} {then}, now {now}" for name, (then, now) in made.items())
             changes.setdefault((partition.dataset, settings), []).append(partition.date)
     if not changes:
@@ -167,7 +165,7 @@ def _options(stage: Stage) -> str:
     case where they are not the default.
     """
     said = {("lake", "root"): stage.lake} if stage.lake != normalise_root(resolve.default_lake()) else {}
-    if stage.use_case != use_cases.normalise(resolve.default_use_case()):
+    if stage.use_case != loading.normalise(resolve.default_use_case()):
         said["pipeline", "use_case"] = stage.use_case
     said = _typed() | said
     spelled = {("lake", "root"): "--lake-root ", ("pipeline", "use_case"): "--use-case "}

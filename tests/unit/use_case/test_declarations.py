@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from spark_lib import use_case as use_cases
+from spark_lib import use_case
 from spark_lib.errors import ConfigurationError
 from spark_lib.use_case import Feature, Feed, Label
 from tests.unit.stubs import cases
@@ -30,7 +30,7 @@ FIT = (
 def complaint(name: str = LOANS) -> str:
     """What is wrong with a use case, without the words that every complaint begins and ends with."""
     with pytest.raises(ConfigurationError) as caught:
-        use_cases.load(name)
+        use_case.load(name)
     begin, end = f"use case {name}: ", ". Next: correct the declarations of the use case"
     said = str(caught.value)
     assert said.startswith(begin) and said.endswith(end)
@@ -155,7 +155,7 @@ def test_a_class_that_asks_for_arguments_is_refused() -> None:
 
 
 def test_a_use_case_without_an_engineer_takes_the_columns_of_the_scored_feed() -> None:
-    assert list(use_cases.load(LANDED).features) == ["amount"]
+    assert list(use_case.load(LANDED).features) == ["amount"]
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_without_an_engineer_a_type_may_be_spelled_in_another_way(monkeypatch: p
     monkeypatch.setattr(cases.Landed, "feeds", events("id STRING, who STRING, at TIMESTAMP, amount INTEGER, n LONG"))
     monkeypatch.setattr(cases.Landed, "features", {"amount": Feature("int"), "n": Feature("BIGINT")})
 
-    assert list(use_cases.load(LANDED).features) == ["amount", "n"]
+    assert list(use_case.load(LANDED).features) == ["amount", "n"]
 
 
 # What may be declared
@@ -209,7 +209,7 @@ def test_without_an_engineer_a_type_may_be_spelled_in_another_way(monkeypatch: p
 def test_names_that_are_nobody_elses_are_taken(attribute: str, value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cases.Loans, attribute, value)
 
-    assert use_cases.load(LOANS)
+    assert use_case.load(LOANS)
 
 
 @pytest.mark.parametrize(
@@ -222,4 +222,4 @@ def test_outcomes_are_what_their_column_holds(
     monkeypatch.setattr(cases.Loans, "feeds", outcomes(f"id STRING, outcome {kind}"))
     monkeypatch.setattr(cases.Loans, "label", replace(LABEL, positive=positive, allowed=allowed))
 
-    assert use_cases.load(LOANS).label.positive == positive
+    assert use_case.load(LOANS).label.positive == positive

@@ -10,7 +10,7 @@ import pytest
 
 import spark_lib
 import tasks
-from spark_lib import use_case as use_cases
+from spark_lib import use_case
 from spark_lib.use_case import fingerprint
 
 ROOT = Path(__file__).parents[3]
@@ -207,7 +207,7 @@ def test_a_source_is_read_in_the_encoding_that_it_declares(package: Path) -> Non
 
 
 def test_a_use_case_is_recorded_with_the_result_number_of_the_stage() -> None:
-    assert fingerprint.code(use_cases.load("credit_risk"), 3) == {
+    assert fingerprint.code(use_case.load("credit_risk"), 3) == {
         "result": "3",
         "use_case": fingerprint.of_module("spark_lib.use_cases.credit_risk"),
     }

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import spark_lib
-from spark_lib import use_case as use_cases
+from spark_lib import use_case
 from spark_lib.errors import ConfigurationError
 from spark_lib.frames import reading
 from spark_lib.use_case import Feature, Feed, Label
@@ -21,7 +21,7 @@ WANTED = "wanted a shipped use case or module:Class that Python can import; foun
 
 
 def test_a_shipped_use_case_is_found_by_its_short_name() -> None:
-    case = use_cases.load("credit_risk")
+    case = use_case.load("credit_risk")
 
     assert type(case).__name__ == "CreditRisk"
     assert (case.key, case.feature_feeds) == ("loan_id", ["applications"])
@@ -31,10 +31,10 @@ def test_every_name_of_the_library_is_the_one_of_the_module_that_defines_it() ->
     homes = {name: getattr(spark_lib, name) for name in spark_lib.__all__}
 
     assert homes == {
-        "Feature": use_cases.Feature,
-        "Feed": use_cases.Feed,
-        "Label": use_cases.Label,
-        "UseCase": use_cases.UseCase,
+        "Feature": use_case.Feature,
+        "Feed": use_case.Feed,
+        "Label": use_case.Label,
+        "UseCase": use_case.UseCase,
         "read": reading.read,
         "read_arrow": reading.read_arrow,
         "read_pandas": reading.read_pandas,
@@ -47,18 +47,18 @@ def test_a_name_that_the_library_does_not_have_is_refused_as_of_any_module() -> 
 
 
 def test_an_adopters_use_case_is_found_by_module_and_class() -> None:
-    assert isinstance(use_cases.load(LOANS), cases.Loans)
+    assert isinstance(use_case.load(LOANS), cases.Loans)
 
 
 @pytest.mark.parametrize("name", ["credit_risk", " credit_risk\n", "spark_lib.use_cases.credit_risk:CreditRisk"])
 def test_a_shipped_use_case_has_one_spelling(name: str) -> None:
-    assert use_cases.normalise(name) == "credit_risk"
+    assert use_case.normalise(name) == "credit_risk"
 
 
 def test_a_use_case_of_ones_own_has_one_spelling_and_a_directory() -> None:
-    assert use_cases.normalise(f" {LOANS} ") == LOANS
-    assert use_cases.directory(LOANS) == "tests.unit.stubs.cases.Loans"
-    assert use_cases.directory("credit_risk") == "credit_risk"
+    assert use_case.normalise(f" {LOANS} ") == LOANS
+    assert use_case.directory(LOANS) == "tests.unit.stubs.cases.Loans"
+    assert use_case.directory("credit_risk") == "credit_risk"
 
 
 @pytest.mark.parametrize(
@@ -90,14 +90,14 @@ def test_a_use_case_of_ones_own_has_one_spelling_and_a_directory() -> None:
 )
 def test_what_is_no_use_case_is_refused_with_the_nearest_one(name: str, message: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        use_cases.load(name)
+        use_case.load(name)
 
     assert str(caught.value) == message
 
 
 def test_an_abstract_use_case_is_refused() -> None:
     with pytest.raises(ConfigurationError) as caught:
-        use_cases.load("tests.unit.stubs.cases:Unfinished")
+        use_case.load("tests.unit.stubs.cases:Unfinished")
 
     assert str(caught.value) == (
         "use case tests.unit.stubs.cases:Unfinished: wanted a class with every method of the protocol; found none for "
@@ -112,7 +112,7 @@ def test_what_a_use_case_cannot_import_is_told_by_its_own_traceback(
     monkeypatch.syspath_prepend(tmp_path)
 
     with pytest.raises(ModuleNotFoundError, match="no_such_library"):
-        use_cases.load("lacking_case:Case")
+        use_case.load("lacking_case:Case")
 
     sys.modules.pop("lacking_case", None)
 
@@ -172,7 +172,7 @@ def test_declarations_that_contradict_each_other_are_refused(
     monkeypatch.setattr(cases.Loans, attribute, value)
 
     with pytest.raises(ConfigurationError) as caught:
-        use_cases.load(LOANS)
+        use_case.load(LOANS)
 
     assert str(caught.value) == f"use case {LOANS}: {complaint}. Next: correct the declarations of the use case"
 
@@ -193,7 +193,7 @@ def test_a_feature_with_the_name_of_what_lands_with_the_outcome_is_refused(
     with_outcomes(monkeypatch, "amount", name)
 
     with pytest.raises(ConfigurationError) as caught:
-        use_cases.load(LOANS)
+        use_case.load(LOANS)
 
     assert str(caught.value) == (
         f"use case {LOANS}: wanted feature {name!r} to be known when its row is scored, and to have a name that says so; "
@@ -204,7 +204,7 @@ def test_a_feature_with_the_name_of_what_lands_with_the_outcome_is_refused(
 def test_what_lands_with_the_rows_too_may_be_a_feature(monkeypatch: pytest.MonkeyPatch) -> None:
     with_outcomes(monkeypatch, "amount", "to", "b")
 
-    assert list(use_cases.load(LOANS).features) == ["amount", "to", "b"]
+    assert list(use_case.load(LOANS).features) == ["amount", "to", "b"]
 
 
 @pytest.mark.parametrize("attribute", ["feeds", "rows", "entity", "event_time", "label", "features"])
@@ -212,7 +212,7 @@ def test_a_declaration_that_is_left_out_is_named(attribute: str, monkeypatch: py
     monkeypatch.delattr(cases.Loans, attribute)
 
     with pytest.raises(ConfigurationError) as caught:
-        use_cases.load(LOANS)
+        use_case.load(LOANS)
 
     assert str(caught.value) == (
         f"use case {LOANS}: wanted an attribute {attribute!r}; found none. Next: correct the declarations of the use case"
