@@ -6,20 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from spark_lib.learning.options import DRAWN_AT_RANDOM
 from spark_lib.models.calibration import NONE, Calibration, apply, log_odds
 from spark_lib.problems.metrics import Scored, by_score
-
-#: The kinds that are fitted to scores, and so need rows of their own.
-FITTED = ("platt", "isotonic")
-
-
-def kind(choice: str, balancing: str) -> str:
-    """The kind that ``[training] calibration`` asks for. ``auto`` is the exact correction where the training rows of
-    each class were drawn at random, and Platt's curve elsewhere."""
-    if choice != "auto":
-        return choice
-    return "prior" if balancing in DRAWN_AT_RANDOM else "platt"
 
 
 def fitted(kind: str, found: Scored, natural: Mapping[str, float], trained: Mapping[str, float]) -> Calibration:

@@ -14,7 +14,7 @@ from spark_lib.frames.files import unreadable_files_named
 from spark_lib.frames.reading import read_partitions
 from spark_lib.lake import Documents, Partition
 from spark_lib.learning import calibration_fit, estimators
-from spark_lib.learning.options import check_calibration
+from spark_lib.learning.options import FITTED, calibration_kind, check_calibration
 from spark_lib.learning.resampling import weighted
 from spark_lib.learning.splitting import GROUP, group
 from spark_lib.models import matrix
@@ -59,8 +59,8 @@ def build(
     counts = TrainingSet.of(balanced.manifest.metrics)
     card = _card(case, counts, settings)
     check_calibration(settings["calibration"], settings["balancing"], settings["calibration_proportion"])
-    kind = calibration_fit.kind(settings["calibration"], settings["balancing"])
-    sides = SIDES if kind in calibration_fit.FITTED else (TRAIN, VALIDATION)
+    kind = calibration_kind(settings["calibration"], settings["balancing"])
+    sides = SIDES if kind in FITTED else (TRAIN, VALIDATION)
     verdict = gates.on_labels(counts, settings, sides, balanced.date)
     if not verdict.approved:
         return _documents(replace(card, verdict=verdict), balanced)
@@ -86,7 +86,7 @@ def build(
         few = balanced.manifest.rows(section) <= GROUPED_ROWS
         return counted(model.scored(matrix_rows(case, rows)), grouped=few)
 
-    on = scored(CALIBRATION) if kind in calibration_fit.FITTED else metrics.NOTHING
+    on = scored(CALIBRATION) if kind in FITTED else metrics.NOTHING
     back = calibration_fit.fitted(kind, on, counts.sides[TRAIN], counts.trained_on)
     found = scored(NATURAL)
     calibrated = calibration_fit.calibrated(back, found)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from spark_lib.errors import ModelError
 from spark_lib.learning import calibration_fit
+from spark_lib.learning.options import calibration_kind
 from spark_lib.models import calibration
 from spark_lib.problems import metrics
 from spark_lib.problems.metrics import counted
@@ -119,7 +120,7 @@ def test_isotonic_is_certain_of_nothing_however_well_scores_part_the_rows() -> N
     ],
 )
 def test_the_calibration_that_is_chosen_fits_the_balancing(choice: str, balancing: str, kind: str) -> None:
-    assert calibration_fit.kind(choice, balancing) == kind
+    assert calibration_kind(choice, balancing) == kind
 
 
 def test_none_is_the_score_itself_and_an_unknown_kind_is_refused() -> None:
