@@ -108,6 +108,11 @@ class JavaMissing(DaystoneError):
     exit_code = 40
 
 
+def later_format(where: str, what: str, known: int, found: int) -> LakeError:
+    """The refusal of a document whose format is later than the one that this version knows."""
+    return LakeError(where, f"{what} of format {known}", f"format {found}", "read it with the Daystone that wrote it")
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`` (did you mean 'x'?)`` for the closest known word, or an empty string."""
     close = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)

@@ -10,9 +10,8 @@ import luigi
 
 from spark_lib.errors import DamagedPartition, NoApprovedModel
 from spark_lib.lake import Lake, Manifest, Partition
-from spark_lib.models import selection as selections
 from spark_lib.models.card import Verdict
-from spark_lib.models.selection import Challenge
+from spark_lib.models.selection import Challenge, Selection
 from tasks.balancing import Balancing, nothing_to_train_on
 from tasks.graph.cadence import candidates
 from tasks.graph.log import logger
@@ -45,7 +44,7 @@ class ModelSelection(Stage):
 
     @classmethod
     def describe(cls, manifest: Manifest) -> Description:
-        return Description(str(selections.of(manifest.metrics).model_date))
+        return Description(str(Selection.of(manifest.metrics).model_date))
 
     @classmethod
     def damage_behind(cls, lake: Lake, partition: Partition) -> list[DamagedPartition]:
@@ -90,7 +89,7 @@ class ModelSelection(Stage):
                     error.wanted,
                     error.found,
                     "restore the file; or train anew, then choose anew "
-                    f"(daystone rebuild model --date {selections.of(there.manifest.metrics).model_date}, {again})",
+                    f"(daystone rebuild model --date {Selection.of(there.manifest.metrics).model_date}, {again})",
                 ) from error
         return True
 
@@ -151,7 +150,7 @@ class ModelSelection(Stage):
             challenge
             for selection in around.values()
             if isinstance(selection, Partition) and (selection.manifest.settings, selection.manifest.code) == made_by
-            for challenge in selections.of(selection.manifest.metrics).challenges
+            for challenge in Selection.of(selection.manifest.metrics).challenges
         ]
 
     def candidates(self) -> list[date]:
@@ -166,7 +165,7 @@ class ModelSelection(Stage):
         )
 
     def summary(self, manifest: Manifest) -> str:
-        found = selections.of(manifest.metrics)
+        found = Selection.of(manifest.metrics)
         if not found.rejected:
             return f"selection: model of {found.model_date}"
         words = f"selection: model of {found.model_date}; newer ones were rejected: {_reasons(found.rejected)}"

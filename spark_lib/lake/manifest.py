@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import date
 from typing import Any
 
-from spark_lib.errors import DamagedPartition, LakeError
+from spark_lib.errors import DamagedPartition, later_format
 
 #: Raise this number only where a reader of the format before would go wrong. A reader ignores fields that it does not
 #: know.
@@ -85,9 +85,7 @@ def parse(body: bytes, where: str) -> Manifest:
         document = json.loads(body)
         found = document["format"]
         if found > FORMAT:
-            raise LakeError(
-                where, f"a manifest of format {FORMAT}", f"format {found}", "read it with the Daystone that wrote it"
-            )
+            raise later_format(where, "a manifest", FORMAT, found)
         if document["schema_hash"] != schema_hash(document["schema"]):
             raise ValueError("the schema does not match its hash")
         known = _known(Manifest, document)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from spark_lib.errors import LakeError
+from spark_lib.errors import later_format
 from spark_lib.models.training_set import TrainingSet
 from spark_lib.use_case import Feature
 
@@ -95,6 +95,32 @@ class Card:
     importance: Mapping[str, float] = field(default_factory=dict)
     model: ModelFile | None = None
 
+    @classmethod
+    def of(cls, document: Mapping[str, Any], where: str = CARD) -> Card:
+        """A card as JSON has it. Raises LakeError, naming ``where``, for one of a later format."""
+        number = document.get("format", FORMAT)
+        if number > FORMAT:
+            raise later_format(where, "a card", FORMAT, number)
+        model = document.get("model")
+        return cls(
+            features={
+                feature["name"]: Feature(feature["type"], feature["fill"], feature.get("nominal", False))
+                for feature in document["features"]
+            },
+            classes=Classes(document["classes"]["positive"], tuple(document["classes"]["negative"])),
+            entity=document["entity"],
+            calibration=document["calibration"],
+            rows=TrainingSet.of(document["rows"]),
+            settings=document["settings"],
+            versions=document["versions"],
+            verdict=Verdict.of(document["verdict"]),
+            warnings=tuple(document.get("warnings", ())),
+            metrics=document.get("metrics", {}),
+            gates=tuple(document.get("gates", ())),
+            importance=document.get("importance", {}),
+            model=ModelFile(model["file"], model["sha256"], model["size"]) if model else None,
+        )
+
     @property
     def is_pickled(self) -> bool:
         """Whether the model is a pickle by joblib, and not ONNX."""
@@ -126,34 +152,6 @@ class Card:
         return json.dumps(self.document(), indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"
 
 
-def of(document: Mapping[str, Any], where: str = CARD) -> Card:
-    """A card as JSON has it. Raises LakeError, naming ``where``, for one of a later format."""
-    number = document.get("format", FORMAT)
-    if number > FORMAT:
-        raise LakeError(
-            where, f"a card of format {FORMAT}", f"format {number}", "read it with the Daystone that wrote it"
-        )
-    model = document.get("model")
-    return Card(
-        features={
-            feature["name"]: Feature(feature["type"], feature["fill"], feature.get("nominal", False))
-            for feature in document["features"]
-        },
-        classes=Classes(document["classes"]["positive"], tuple(document["classes"]["negative"])),
-        entity=document["entity"],
-        calibration=document["calibration"],
-        rows=TrainingSet.of(document["rows"]),
-        settings=document["settings"],
-        versions=document["versions"],
-        verdict=Verdict.of(document["verdict"]),
-        warnings=tuple(document.get("warnings", ())),
-        metrics=document.get("metrics", {}),
-        gates=tuple(document.get("gates", ())),
-        importance=document.get("importance", {}),
-        model=ModelFile(model["file"], model["sha256"], model["size"]) if model else None,
-    )
-
-
 def parse(body: bytes, where: str = CARD) -> Card:
-    """The card in ``body``. Raises LakeError as ``of`` does."""
-    return of(json.loads(body), where)
+    """The card in ``body``. Raises LakeError as ``Card.of`` does."""
+    return Card.of(json.loads(body), where)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from spark_lib.errors import LakeError
+from spark_lib.errors import later_format
 from spark_lib.models.card import Verdict
 
 #: The name of the document.
@@ -88,6 +88,22 @@ class Selection:
     rejected: Mapping[date, Verdict] = field(default_factory=dict)
     challenges: tuple[Challenge, ...] = ()
 
+    @classmethod
+    def of(cls, document: Mapping[str, Any], where: str = SELECTION) -> Selection:
+        """A selection from its document, or from the figures of its manifest. Raises LakeError, naming ``where``, for one
+        of a later format."""
+        number = document.get("format", FORMAT)
+        if number > FORMAT:
+            raise later_format(where, "a selection", FORMAT, number)
+        return cls(
+            date.fromisoformat(document["model_date"]),
+            document["model_digest"],
+            document.get("run", ""),
+            tuple(Pin(file["path"], file["size"], file["sha256"]) for file in document.get("files", ())),
+            {date.fromisoformat(day): Verdict.of(verdict) for day, verdict in document.get("rejected", {}).items()},
+            tuple(Challenge.of(found) for found in document.get("challenges", ())),
+        )
+
     def figures(self) -> dict[str, Any]:
         """What the manifest says of the selection, so that nobody needs the document for it."""
         return {
@@ -103,24 +119,6 @@ class Selection:
         return json.dumps(document, indent=1, sort_keys=True).encode() + b"\n"
 
 
-def of(document: Mapping[str, Any], where: str = SELECTION) -> Selection:
-    """A selection from its document, or from the figures of its manifest. Raises LakeError, naming ``where``, for one
-    of a later format."""
-    number = document.get("format", FORMAT)
-    if number > FORMAT:
-        raise LakeError(
-            where, f"a selection of format {FORMAT}", f"format {number}", "read it with the Daystone that wrote it"
-        )
-    return Selection(
-        date.fromisoformat(document["model_date"]),
-        document["model_digest"],
-        document.get("run", ""),
-        tuple(Pin(file["path"], file["size"], file["sha256"]) for file in document.get("files", ())),
-        {date.fromisoformat(day): Verdict.of(verdict) for day, verdict in document.get("rejected", {}).items()},
-        tuple(Challenge.of(found) for found in document.get("challenges", ())),
-    )
-
-
 def parse(body: bytes, where: str = SELECTION) -> Selection:
-    """The selection in ``body``. Raises LakeError as ``of`` does."""
-    return of(json.loads(body), where)
+    """The selection in ``body``. Raises LakeError as ``Selection.of`` does."""
+    return Selection.of(json.loads(body), where)

@@ -10,7 +10,7 @@ import numpy as np
 
 from spark_lib import report
 from spark_lib.learning import calibration_fit
-from spark_lib.models.card import of as card_of
+from spark_lib.models.card import Card
 from spark_lib.problems import metrics
 from spark_lib.problems.metrics import Scored, counted
 
@@ -39,7 +39,7 @@ class Trained:
     def page(self, title: str = TITLE, importance: Mapping[str, float] = IMPORTANCE) -> str:
         shown = importance if self.calibrated else {}
         return report.render(
-            title, card_of({**self.card, "importance": shown}), INPUTS, self.calibrated, self.uncalibrated
+            title, Card.of({**self.card, "importance": shown}), INPUTS, self.calibrated, self.uncalibrated
         )
 
 

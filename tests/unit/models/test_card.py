@@ -39,7 +39,7 @@ def test_a_card_survives_json(some: Card) -> None:
 def test_a_card_of_the_first_version_has_neither_number_nor_warnings() -> None:
     document = {name: value for name, value in SOME.document().items() if name not in ("format", "warnings")}
 
-    assert card.of(document) == replace(SOME, warnings=())
+    assert Card.of(document) == replace(SOME, warnings=())
 
 
 def test_fields_of_a_later_version_are_ignored_wherever_they_stand() -> None:
@@ -48,12 +48,12 @@ def test_fields_of_a_later_version_are_ignored_wherever_they_stand() -> None:
     document["verdict"]["by"] = "somebody"
     document["model"]["flavour"] = "onnx"
 
-    assert card.of(document) == SOME
+    assert Card.of(document) == SOME
 
 
 def test_a_card_of_a_later_format_is_left_to_the_version_that_wrote_it() -> None:
     with pytest.raises(LakeError) as caught:
-        card.of(SOME.document() | {"format": 2}, "card.json of the model of 2026-02-23")
+        Card.of(SOME.document() | {"format": 2}, "card.json of the model of 2026-02-23")
 
     assert str(caught.value) == (
         "card.json of the model of 2026-02-23: wanted a card of format 1; found format 2. "

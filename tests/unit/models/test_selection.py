@@ -30,7 +30,7 @@ def test_a_selection_survives_json() -> None:
 
 
 def test_the_figures_of_the_manifest_say_all_but_the_files() -> None:
-    found = selection.of(json.loads(json.dumps(PINNED.figures())))
+    found = Selection.of(json.loads(json.dumps(PINNED.figures())))
 
     assert (found.model_date, found.rejected, found.challenges) == (OLD, PINNED.rejected, PINNED.challenges)
     assert (found.run, found.files) == ("", ())
@@ -43,9 +43,9 @@ def test_a_comparison_that_was_not_possible_has_no_figures() -> None:
 def test_what_a_later_version_adds_is_ignored_and_a_later_format_is_refused() -> None:
     document = json.loads(PINNED.to_json())
 
-    assert selection.of(document | {"promoted_by": "a person"}) == PINNED
+    assert Selection.of(document | {"promoted_by": "a person"}) == PINNED
     with pytest.raises(LakeError) as refused:
-        selection.of(document | {"format": 2}, "selection.json of 2026-01-20")
+        Selection.of(document | {"format": 2}, "selection.json of 2026-01-20")
     assert str(refused.value) == (
         "selection.json of 2026-01-20: wanted a selection of format 1; found format 2. Next: read it with the Daystone that "
         "wrote it"
@@ -56,4 +56,4 @@ def test_a_selection_of_version_0_1_0_has_no_number_of_format() -> None:
     document = json.loads(PINNED.to_json())
     del document["format"]
 
-    assert selection.of(document) == PINNED
+    assert Selection.of(document) == PINNED

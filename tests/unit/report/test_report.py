@@ -13,7 +13,7 @@ import pytest
 import sklearn.metrics as reference
 
 from spark_lib import report
-from spark_lib.models.card import of as card_of
+from spark_lib.models.card import Card
 from spark_lib.report import charts
 from spark_lib.report.curves import Bin
 from tests.unit.reports import CONFIDENCE, IMPORTANCE, INPUTS, TITLE, Trained, inconclusive, trained
@@ -306,7 +306,7 @@ def test_names_and_values_of_a_use_case_are_text_wherever_they_stand(model: Trai
     }
     inputs = [(EVIL, EVIL)]
 
-    page = read(report.render(EVIL, card_of(card), inputs, model.calibrated, model.uncalibrated))
+    page = read(report.render(EVIL, Card.of(card), inputs, model.calibrated, model.uncalibrated))
 
     clean = read(model.page())
     assert {each.name for each in page.everything()} == {each.name for each in clean.everything()}
