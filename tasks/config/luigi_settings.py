@@ -8,7 +8,7 @@ import configparser
 import errno
 import importlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,11 @@ _WRITTEN = (*(section.get_task_family() for section in _SECTIONS), "RangeDaily",
 _LOGGING_FILE = "a file that Python's logging can read (logging.config.fileConfig)"
 _LOST = "the reason of a failure would be lost"
 _TIMED = f"with a timeout Luigi runs each stage in a process of its own, and {_LOST}"
+#: The parameters that all tasks of a run share: what they are, and where they are set.
+_SHARED = {
+    "lake": ("lake", "[lake] root (--lake-root)"),
+    "use_case": ("use case", "[pipeline] use_case (--pipeline-use-case)"),
+}
 _LIMIT_ALL = "leave it out, and limit the whole command: timeout 3600 daystone run ..."
 
 
@@ -167,6 +172,21 @@ def check_class(task: type[luigi.Task]) -> None:
         )
 
 
+def check_shared(tasks: Iterable[type[luigi.Task]]) -> None:
+    """Raise ConfigurationError for a lake or a use case that is set for one class of tasks, as Luigi allows it for every
+    parameter. It would have no effect, because each task has those of the task that requires it."""
+    for task in tasks:
+        for name, (what, setting) in _SHARED.items():
+            place, text = _said(task, name)
+            if text:
+                raise ConfigurationError(
+                    place,
+                    f"one {what} for all tasks of a run",
+                    f"{value_rules.without_password(text)!r} for {task.get_task_family()} alone",
+                    f"set {setting} in its place",
+                )
+
+
 def refusals() -> Iterator[ConfigurationError]:
     """Yield an error for each value of Luigi's own sections that is badly written, is not of its type, or is one that a
     run cannot have.
@@ -225,7 +245,7 @@ def _value(section: type[luigi.Config], name: str, parameter: luigi.Parameter[An
         raise ConfigurationError(place, "a value that Luigi can read", repr(text), "correct it") from error
 
 
-def _said(section: type[luigi.Config], name: str) -> tuple[str, str]:
+def _said(section: type[luigi.Task], name: str) -> tuple[str, str]:
     """The place that sets a value, and its text. A parameter may have an older name in [core]."""
     family, parameter = section.get_task_family(), dict(section.get_params())[name]
     command_line = CmdlineParser.get_instance()

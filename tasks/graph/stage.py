@@ -182,8 +182,8 @@ class Stage(Dated):
         return self.settings.lake.max_records_per_file
 
     def recorded_settings(self) -> Mapping[str, Any]:
-        """The configuration values that this stage's result depends on: those of ``[training]`` that it uses, and how the CSV
-        feeds that it reads are written."""
+        """The configuration values that this stage's result depends on: those of ``[training]`` that it uses, and how
+        the CSV feeds that it reads are written."""
         values = self.settings.training
         used = {name: getattr(values, name) for name in self.settings_used}
         return used | self.settings.dialects(self.lake, self.feeds_read)
@@ -213,7 +213,8 @@ class Stage(Dated):
         self.trigger_event(PROGRESS, self, percent, message)
 
     def spark(self, reads: Iterable[Sized] = ()) -> SparkSession:
-        """The process's session, started on first use, with partitions for what this stage reads. Raises JavaMissing."""
+        """The process's session, started on first use, with partitions for what this stage reads. Raises
+        JavaMissing."""
         self.progress(5, "starting Spark")
         started = sessions.start(self.settings, self.lake, reads)
         if self.set_tracking_url is not None and started.sparkContext.uiWebUrl:
@@ -222,8 +223,8 @@ class Stage(Dated):
         return started
 
     def raw_days(self, feed: str, first: date) -> RawDays:
-        """The feed's days from ``first`` to this one, listed now. Raises HoleInHistory, WaitingForData, and BadData where
-        a stage of this process was refused for one of their files."""
+        """The feed's days from ``first`` to this one, listed now. Raises HoleInHistory, WaitingForData, and BadData
+        where a stage of this process was refused for one of their files."""
         days = self.settings.feed(self.lake, feed).history(first, self.date)
         self._read.append(days)
         refused.check(days)
@@ -295,10 +296,18 @@ def _check_once(use_case: str) -> None:
         return
     check.configuration_files()
     luigi_settings.check()
+    luigi_settings.check_shared(_below(Dated))
     settings = Settings(use_case, loading.load(use_case))
     settings.check()
     settings.connect()
     _CHECKED.add(use_case)
+
+
+def _below(kind: type[Dated]) -> Iterator[type[Dated]]:
+    """All classes of tasks below ``kind``."""
+    for child in kind.__subclasses__():
+        yield child
+        yield from _below(child)
 
 
 def _check_server_once(use_case: str, lake: str) -> None:

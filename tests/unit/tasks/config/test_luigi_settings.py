@@ -12,7 +12,7 @@ from spark_lib.errors import ConfigurationError
 from tasks.config import luigi_settings
 from tests.support.processes import Commands, Result
 from tests.unit.stubs.stages import Leaf
-from tests.unit.stubs.stublake import LOANS, configure
+from tests.unit.stubs.stublake import LOANS, StubLake, configure
 from tests.unit.verbs import SHORT, Verbs, last_line
 
 LOST = "the reason of a failure would be lost"
@@ -206,7 +206,64 @@ def test_a_stage_with_a_timeout_of_its_own_is_refused(monkeypatch: pytest.Monkey
     )
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Luigi's, of keys with dashes
+@pytest.mark.parametrize("key", ["use_case", "use-case"])
+def test_a_use_case_of_one_class_alone_is_refused_also_where_a_task_brings_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, key: str
+) -> None:
+    configure(monkeypatch, f"[Leaf]\n{key} = credit_risk\n")
+
+    with pytest.raises(ConfigurationError) as caught:
+        Leaf(date=date(2026, 1, 1), use_case=LOANS, lake=str(tmp_path))
+
+    assert str(caught.value) == (
+        "[Leaf] use_case: wanted one use case for all tasks of a run; found 'credit_risk' for Leaf alone. "
+        "Next: set [pipeline] use_case (--pipeline-use-case) in its place"
+    )
+
+
 # As a user sees it
+
+
+@pytest.mark.parametrize(
+    ("stage", "arguments", "config", "place", "family"),
+    [
+        ("BatchInference", ["--BatchInference-lake", "other"], "", "--BatchInference-lake", "BatchInference"),
+        ("BatchInference", ["--Training-lake", "other", "--lake", "lake"], "", "--Training-lake", "Training"),
+        ("RangeDaily", ["--BatchInference-lake", "other"], "", "--BatchInference-lake", "BatchInference"),
+        ("BatchInference", [], "[BatchInference]\nlake = other\n", "[BatchInference] lake", "BatchInference"),
+    ],
+    ids=["option", "option of another stage", "option of a range", "file"],
+)
+def test_a_lake_of_one_class_alone_is_refused_with_30(
+    tmp_path: Path, stage: str, arguments: list[str], config: str, place: str, family: str
+) -> None:
+    days = ["--of", "BatchInference", "--start", "2026-01-14", "--stop", "2026-01-15"]
+    lake = StubLake(tmp_path / "lake")
+    lake.land(date(2026, 1, 14))
+    asked = days if stage == "RangeDaily" else ["--date", "2026-01-14"]
+
+    result = Commands(tmp_path).luigi(
+        "--module", "tests.unit.stubs.quick", stage, "--pipeline-use-case", LOANS, *asked, *arguments, config=config
+    )
+
+    assert (result.code, result.last_error.partition(" of 2026-01-14: ")[2] or result.last_error) == (
+        30,
+        f"{place}: wanted one lake for all tasks of a run; found 'other' for {family} alone. "
+        "Next: set [lake] root (--lake-root) in its place",
+    )
+    assert lake.published("predictions") == {}
+
+
+def test_daystone_refuses_a_lake_of_one_class_alone_with_31(tmp_path: Path) -> None:
+    result = Verbs(tmp_path)("run", "--date", "2026-01-14", "--set", "BatchInference.lake=other")
+
+    assert (result.code, last_line(result)) == (
+        31,
+        "Error: --set BatchInference.lake: wanted one lake for all tasks of a run; found 'other' for BatchInference alone. "
+        "Next: set [lake] root (--lake-root) in its place",
+    )
+
 
 #: Everything of Luigi's that changes how it runs, and may.
 HARMLESS = """
