@@ -147,7 +147,7 @@ def mlflow_udf(flavour: str, model: Any) -> Work:
     path = f"{tempfile.mkdtemp(dir=model.directory)}/mlflow"
     if flavour == "scikit-learn":
         mlflow.sklearn.save_model(
-            pickle.loads(model.pickled),  # noqa: S301  (as above)
+            pickle.loads(model.pickled),  # noqa: S301  (this very process pickled it)
             path,
             serialization_format="pickle",
             pyfunc_predict_fn="predict_proba",

@@ -82,7 +82,7 @@ def _theirs(sampler: Callable[..., object]) -> Work:
         labels = np.r_[np.ones(len(matrix)), np.zeros(10)]
         search = NearestNeighbors(n_neighbors=6, n_jobs=CORES)
         made = sampler(sampling_strategy={1: 2 * len(matrix)}, random_state=0, k_neighbors=search)
-        synthetic = made.fit_resample(rows, labels)[0][len(rows) :]  # type: ignore[attr-defined]  # of either class
+        synthetic = made.fit_resample(rows, labels)[0][len(rows) :]
         os.makedirs(target, exist_ok=True)
         pq.write_table(pa.table(dict(zip(FEATURES, synthetic.T, strict=True))), f"{target}/rows.parquet")
 

@@ -18,16 +18,17 @@ from tasks.config import defaults  # this imports Luigi, which reads its files a
 
 defaults.install()
 
-from tasks.balancing import Balancing  # noqa: E402  (as above)
-from tasks.features import FeatureEngineering  # noqa: E402  (as above)
-from tasks.graph import log, ranges  # noqa: E402  (Luigi reads its configuration when its classes are used: ours comes first)
-from tasks.graph.stage import Stage  # noqa: E402  (as above)
-from tasks.inference import BatchInference  # noqa: E402  (as above)
-from tasks.planning import changed  # noqa: E402  (as above)
-from tasks.raw import RawPartition  # noqa: E402  (as above)
-from tasks.selection import ModelSelection  # noqa: E402  (as above)
-from tasks.serving import ServingFeatures  # noqa: E402  (as above)
-from tasks.training import Training  # noqa: E402  (as above)
+# Luigi reads its configuration when its classes are used, so what uses them is imported after our defaults.
+from tasks.balancing import Balancing  # noqa: E402  (after our defaults)
+from tasks.features import FeatureEngineering  # noqa: E402  (after our defaults)
+from tasks.graph import log, ranges  # noqa: E402  (after our defaults)
+from tasks.graph.stage import Stage  # noqa: E402  (after our defaults)
+from tasks.inference import BatchInference  # noqa: E402  (after our defaults)
+from tasks.planning import changed  # noqa: E402  (after our defaults)
+from tasks.raw import RawPartition  # noqa: E402  (after our defaults)
+from tasks.selection import ModelSelection  # noqa: E402  (after our defaults)
+from tasks.serving import ServingFeatures  # noqa: E402  (after our defaults)
+from tasks.training import Training  # noqa: E402  (after our defaults)
 
 ranges.install()
 log.install()

@@ -20,19 +20,19 @@ _LEFT, _RIGHT = _I(0), _I(1)
 
 
 @numba.njit(inline="always")
-def _down(place, of, at, x, row):  # type: ignore[no-untyped-def]
+def _down(place, of, at, x, row):  # type: ignore[no-untyped-def]  # numba infers the types
     """The place one level below. The comparison is not ``x > at``: a comparison with NaN is false, and so goes to the
     second child."""
     return _2 * place + (_0 if x[of[place] + row] <= at[place] else _1)
 
 
 @numba.njit(inline="always")
-def _side(value, at):  # type: ignore[no-untyped-def]
+def _side(value, at):  # type: ignore[no-untyped-def]  # numba infers the types
     return _LEFT if value <= at else _RIGHT
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def _four_down(of, at, x, places):  # type: ignore[no-untyped-def]
+def _four_down(of, at, x, places):  # type: ignore[no-untyped-def]  # numba infers the types
     """The places of a block's rows four levels below the root. All fifteen comparisons are made, because nothing may
     branch. Then each node, from the lowest level up, says which way a row goes from there."""
     of1, of2, of3, of4, of5, of6, of7 = of[1], of[2], of[3], of[4], of[5], of[6], of[7]
@@ -65,7 +65,7 @@ def _four_down(of, at, x, places):  # type: ignore[no-untyped-def]
         places[row] = _I(16) + _I(8) * s1 + (way3 if s1 else way2)
 
 
-def add(columns, features, thresholds, leaves, found):  # type: ignore[no-untyped-def]
+def add(columns, features, thresholds, leaves, found):  # type: ignore[no-untyped-def]  # numba infers the types
     """Add to ``found`` [n, m] the leaves that the rows of ``columns`` [k, n] come to, one tree after the other."""
     count, rows = columns.shape
     trees, sums, width = leaves.shape

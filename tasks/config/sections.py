@@ -41,9 +41,8 @@ class pipeline(luigi.Config):
     use_case = luigi.Parameter(
         default="credit_risk", description="name of a shipped use case, or module:Class; default: credit_risk"
     )
-    # The types of Luigi do not allow None as a default, but Luigi does.
     first_date: date | None = luigi.DateParameter(
-        default=None,  # type: ignore[arg-type]
+        default=None,  # type: ignore[arg-type]  # Luigi takes None as a default, though its types do not
         description="first day that has landed, on which history begins; default: the use case's",
     )
 

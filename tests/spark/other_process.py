@@ -76,7 +76,8 @@ def zones(spark: SparkSession) -> dict[str, str]:
         instant.cast("string").alias("session"), instant.cast("date").cast("string").alias("date")
     )
     values = row.collect()[0].asDict()
-    return values | {"jvm": java(spark).getProperty("user.timezone"), "python": str(datetime.fromtimestamp(0))}  # noqa: DTZ006
+    local = datetime.fromtimestamp(0)  # noqa: DTZ006  (the zone of the process is what is asked for)
+    return values | {"jvm": java(spark).getProperty("user.timezone"), "python": str(local)}
 
 
 def files_of_a_write(spark: SparkSession, url: str) -> list[str]:

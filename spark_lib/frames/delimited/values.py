@@ -21,7 +21,7 @@ _INTEGERS = {"tinyint": 8, "smallint": 16, "int": 32, "bigint": 64}
 _NOT_BOOLEANS = "true or false"
 _ISO_DATE, _ISO_TIMESTAMP = "%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"
 _ZONE = PARTS["z"]
-_ENDS = (datetime.min, datetime.max)  # noqa: DTZ901  (in UTC)
+_ENDS = (datetime.min, datetime.max)  # noqa: DTZ901  (Arrow takes a time without a zone for one in UTC)
 
 
 @dataclass(frozen=True)

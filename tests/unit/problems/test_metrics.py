@@ -55,7 +55,7 @@ def test_areas_of_the_best_the_worst_and_no_order() -> None:
 @given(scores_and_labels, st.randoms())
 def test_the_order_of_rows_makes_no_difference(found: list[tuple[float, int]], random: object) -> None:
     one = [np.array(column) for column in zip(*found, strict=True)]
-    random.shuffle(found)  # type: ignore[attr-defined]
+    random.shuffle(found)
     other = [np.array(column) for column in zip(*found, strict=True)]
 
     assert metrics.measured(counted(*one)) == metrics.measured(counted(*other))

@@ -181,7 +181,7 @@ def test_where_nothing_can_be_compiled_onnx_runtime_scores(monkeypatch: pytest.M
     np.testing.assert_array_equal(made.scores(awkward(trees)), compiled)
 
 
-def marks(columns, features, thresholds, leaves, found):  # type: ignore[no-untyped-def]
+def marks(columns, features, thresholds, leaves, found):
     found[0, 0] = 1
 
 

@@ -91,7 +91,7 @@ def test_a_running_session_is_told_of_a_bucket_once_and_a_later_one_of_all() -> 
     s3a.bucket_settings(ways(lake=LAKE), local=True)
 
     for _ in range(2):
-        s3a.tell(spark, ways(lake=LAKE, partners=Connection(own=PARTNERS)), local=True)  # type: ignore[arg-type]  # a stand-in
+        s3a.tell(spark, ways(lake=LAKE, partners=Connection(own=PARTNERS)), local=True)
 
     assert told == [
         ("fs.s3a.bucket.partners.endpoint.region", "us-east-1"),
@@ -102,7 +102,7 @@ def test_a_running_session_is_told_of_a_bucket_once_and_a_later_one_of_all() -> 
     later = s3a.bucket_settings(ways(lake=LAKE), local=True)
     assert later["spark.hadoop.fs.s3a.bucket.partners.endpoint"] == "http://partners:2"
     with pytest.raises(ConfigurationError, match=r"^bucket 'partners' in Spark's session: wanted one server"):
-        s3a.tell(spark, ways(partners=LAKE), local=True)  # type: ignore[arg-type]  # a stand-in
+        s3a.tell(spark, ways(partners=LAKE), local=True)
 
 
 def test_a_bucket_of_a_fips_profile_needs_its_endpoint_by_name() -> None:

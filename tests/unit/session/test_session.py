@@ -29,7 +29,7 @@ def test_a_session_that_was_started_without_the_jars_for_s3_refuses_a_place_ther
     ways = {"partners": way(Connection(Said("http://partners:2", "[lake] endpoint")))}
     for wanted in ({"on_s3": True}, {"ways": ways}):
         with pytest.raises(ConfigurationError) as refused:
-            session.session(**wanted)  # type: ignore[arg-type]  # one of two keywords
+            session.session(**wanted)
 
         assert str(refused.value) == (
             "Spark session: wanted a JVM that was started with the jars for S3; found one that was started without them, for "

@@ -63,7 +63,7 @@ def outcomes(schema: str, key: str = "id") -> dict[str, Feed]:
         ("feeds", {"events": None}, "wanted feed 'events' as a Feed(schema, key); found None"),
         ("feeds", {1: Feed(EVENTS, "id")}, "wanted names of feeds that are text without a slash; found 1"),
         ("feeds", {"a/b": Feed(EVENTS, "id")}, "wanted names of feeds that are text without a slash; found 'a/b'"),
-        ("feeds", {"events": Feed(EVENTS, None)}, "wanted the key of feed 'events' as the name of a column; found None"),  # type: ignore[arg-type]
+        ("feeds", {"events": Feed(EVENTS, None)}, "wanted the key of feed 'events' as the name of a column; found None"),
         ("rows", None, "wanted `rows` as the name of a feed; found None"),
         ("rows", ["events"], "wanted `rows` as the name of a feed; found a value of type list"),
         ("entity", None, "wanted `entity` as the name of a column; found None"),
@@ -85,10 +85,10 @@ def outcomes(schema: str, key: str = "id") -> dict[str, Feed]:
         ("features", {"amount": "DOUBLE"}, "wanted feature 'amount' as a Feature, such as Feature('DOUBLE'); found 'DOUBLE'"),
         ("features", {"amount": Feature}, "wanted feature 'amount' as a Feature, such as Feature('DOUBLE'); found the class Feature"),
         ("features", {5: Feature("DOUBLE")}, "wanted names of features that are text; found 5"),
-        ("features", {"amount": Feature(float)}, "wanted the type of feature 'amount' as text, such as 'DOUBLE'; found the class float"),  # type: ignore[arg-type]
-        ("features", {"amount": Feature("DOUBLE", fill="0")}, "wanted the `fill` of feature 'amount' as a finite number, or None; found '0'"),  # type: ignore[arg-type]
+        ("features", {"amount": Feature(float)}, "wanted the type of feature 'amount' as text, such as 'DOUBLE'; found the class float"),
+        ("features", {"amount": Feature("DOUBLE", fill="0")}, "wanted the `fill` of feature 'amount' as a finite number, or None; found '0'"),
         ("features", {"amount": Feature("DOUBLE", fill=float("nan"))}, "wanted the `fill` of feature 'amount' as a finite number, or None; found nan"),
-        ("features", {"amount": Feature("DOUBLE", nominal="yes")}, "wanted `nominal` of feature 'amount' as True or False; found 'yes'"),  # type: ignore[arg-type]
+        ("features", {"amount": Feature("DOUBLE", nominal="yes")}, "wanted `nominal` of feature 'amount' as True or False; found 'yes'"),
         ("features", {"amount": Feature("INT(5)")}, "wanted feature 'amount' of one of the types boolean, tinyint, smallint, int, bigint, float, double, decimal; found 'INT(5)'"),
         ("features", {"amount": Feature("STRING")}, "wanted feature 'amount' of one of the types boolean, tinyint, smallint, int, bigint, float, double, decimal; found 'STRING'"),
         ("settings", None, "wanted `settings` as a mapping of section.key to a value, such as {'training.cadence': 'daily'}; found None"),
@@ -99,7 +99,7 @@ def outcomes(schema: str, key: str = "id") -> dict[str, Feed]:
         ("estimator", "forest", "wanted a method `estimator`; found 'forest'"),
         # schemas
         ("feeds", events(""), f"{SCHEMA} an empty text"),
-        ("feeds", events(None), f"{SCHEMA} None"),  # type: ignore[arg-type]
+        ("feeds", events(None), f"{SCHEMA} None"),
         ("feeds", events("id STRING, job-start DATE"), f"{SCHEMA} - after 'job'"),
         ("feeds", events("id STRNG"), f"{SCHEMA} the type STRNG of the column 'id' (did you mean 'STRING'?)"),
         ("feeds", events("id, who, at"), f"{SCHEMA} no type of the column 'id'"),

@@ -377,7 +377,7 @@ def test_a_lock_that_is_held_delays_a_swap_and_loses_nothing(tmp_path: Path) -> 
         store.replace("key", b"newer", content[1])
 
 
-def _refuse(number: int):  # type: ignore[no-untyped-def]
+def _refuse(number: int):
     def refuse(*_: object) -> None:
         raise OSError(number, os.strerror(number))
 

@@ -190,7 +190,7 @@ def test_a_publish_is_settled_by_reading_back(
 ) -> None:
     if rebuild:
         publish(lake, [1])
-    added = proxy.add(**fault, kind="PUT", key="/_SUCCESS$")  # type: ignore[arg-type]
+    added = proxy.add(**fault, kind="PUT", key="/_SUCCESS$")
 
     published = publish(lake, [2, 3], rebuild=rebuild)
 
