@@ -1,22 +1,10 @@
-"""The exit codes of run.py. Each cause has a code and an error class, whose docstring says when it is used."""
+"""The exit codes of ``daystone``. Each cause has a code and an error class, whose docstring says when it is used."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from spark_lib.errors import DaystoneError, did_you_mean
-
-__all__ = [
-    "INTERRUPTED",
-    "NOT_ALL_WELL",
-    "USAGE",
-    "DaystoneError",
-    "NotRun",
-    "RunByAnother",
-    "SchedulerUnreachable",
-    "did_you_mean",
-    "table",
-]
+from spark_lib.errors import DaystoneError
 
 NOT_ALL_WELL, USAGE, INTERRUPTED = 1, 2, 130
 

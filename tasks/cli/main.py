@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from spark_lib.errors import DaystoneError, did_you_mean
 from tasks.cli import exits, render
 from tasks.cli import run as runner
 from tasks.cli.options import Day, StageOrDataset, of_a_lake
@@ -31,7 +32,7 @@ class Verbs(click.Group):
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
-        except exits.DaystoneError as error:
+        except DaystoneError as error:
             fail(ctx, error.exit_code, str(error))
         except KeyboardInterrupt:
             fail(ctx, exits.INTERRUPTED, "stopped; what is published stays, and the next run goes on from there")
@@ -41,13 +42,13 @@ class Verbs(click.Group):
             with resolve.log_file().open("a") as log:
                 traceback.print_exc(file=log)
             click.echo(f"traceback: {resolve.log_file()}", err=True)
-            fail(ctx, exits.DaystoneError.exit_code, f"{type(error).__name__}: {error}")
+            fail(ctx, DaystoneError.exit_code, f"{type(error).__name__}: {error}")
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in self.commands and not args[0].startswith("-"):
-            ctx.fail(f"No such verb {args[0]!r}{exits.did_you_mean(args[0], self.commands)}.")
+            ctx.fail(f"No such verb {args[0]!r}{did_you_mean(args[0], self.commands)}.")
         return super().resolve_command(ctx, args)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -162,8 +163,8 @@ def collect_garbage(yes: bool, unpublished: bool, older_than: float | None) -> N
     """Find superseded and abandoned runs, what crashed jobs left, and unfinished uploads of a use case; with --yes,
     remove them.
 
-    Kept whatever their age: published runs, and the model runs that a published selection was made from. A run whose day
-    has no manifest is a crashed attempt's, or a published one whose manifest somebody has removed: it goes with
+    Kept whatever their age: published runs, and the model runs that a published selection was made from. A run whose
+    day has no manifest is a crashed attempt's, or a published one whose manifest somebody has removed: it goes with
     --unpublished only. Ages are told by the store's own clock.
 
     \b
@@ -289,7 +290,7 @@ def files(dataset: type[Stage], day: date, section: str | None) -> None:
         there = (
             f"there are {', '.join(name or 'one without a name' for name in sections)}" if sections else "it has none"
         )
-        hint = exits.did_you_mean(section, sections)
+        hint = did_you_mean(section, sections)
         raise click.BadParameter(f"no section {section!r} in {dataset.dataset} of {day}{hint}; {there}")
     paths = listing.files(found, section)
     for path in paths:

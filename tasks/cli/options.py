@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from tasks.cli import exits
+from spark_lib.errors import did_you_mean
 from tasks.config import resolve
 from tasks.planning.chain import CHAIN
 
@@ -30,7 +30,7 @@ class Day(click.ParamType):  # type: ignore[type-arg]  # generic in newer versio
             self.fail(f"wanted a day like 2026-11-20; found {value!r}", param, ctx)
 
 
-class StageOrDataset(click.ParamType):  # type: ignore[type-arg]  # as above
+class StageOrDataset(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only: click 8.1 will do
     """A stage, by the name of its class or of its dataset."""
 
     name = "stage"
@@ -42,7 +42,7 @@ class StageOrDataset(click.ParamType):  # type: ignore[type-arg]  # as above
         known = {name: stage for stage in CHAIN for name in (stage.__name__, stage.dataset)}
         if value not in known:
             names = ", ".join(f"{stage.__name__} ({stage.dataset})" for stage in CHAIN)
-            self.fail(f"no stage or dataset {value!r}{exits.did_you_mean(value, known)}; there are {names}", param, ctx)
+            self.fail(f"no stage or dataset {value!r}{did_you_mean(value, known)}; there are {names}", param, ctx)
         return known[value]
 
 

@@ -1,4 +1,4 @@
-"""Where a verb of run.py looks: the use case and the lake that the configuration names."""
+"""Where a verb of ``daystone`` looks: the use case and the lake that the configuration names."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from tasks.cli import exits
+from spark_lib.errors import DaystoneError
 from tasks.cli import run as runner
 from tasks.planning.chain import CHAIN
 
@@ -110,7 +110,8 @@ class Course:
 
 
 class Lines(runner.Watcher):
-    """One plain line for each stage that ends: the dataset, its place among those of the run, the day, and what was built."""
+    """One plain line for each stage that ends: the dataset, its place among those of the run, the day, and what was
+    built."""
 
     def __init__(self) -> None:
         self._stream = sys.stderr
@@ -126,7 +127,7 @@ class Lines(runner.Watcher):
         words = f"{message} ({seconds:.1f} s)"
         self._say(f"{stage.dataset} {done} of {total}", stage, f"{words}, {left}" if left else words)
 
-    def refused(self, task: Any, error: exits.DaystoneError) -> None:
+    def refused(self, task: Any, error: DaystoneError) -> None:
         self._say(name_of(task), task, refusal(error))
 
     def _say(self, what: str, task: Any, words: str) -> None:
@@ -151,7 +152,7 @@ class Bars(runner.Watcher):
     def built(self, stage: Stage, message: str, seconds: float) -> None:
         self._course.built(stage.dataset, seconds)
 
-    def refused(self, task: Any, error: exits.DaystoneError) -> None:
+    def refused(self, task: Any, error: DaystoneError) -> None:
         self._refused[name_of(task)] = f"{task.date}  {refusal(error)}"
 
     def render(self) -> RenderableType:
@@ -185,9 +186,9 @@ def duration(seconds: float) -> str:
     return f"{hours} h {rest} min" if hours else f"{minutes} min"
 
 
-def refusal(error: exits.DaystoneError) -> str:
+def refusal(error: DaystoneError) -> str:
     """An error in a few words. The whole reason is printed at the end of the run."""
-    return "failed" if type(error) is exits.DaystoneError else f"not done: {type(error).__name__}"
+    return "failed" if type(error) is DaystoneError else f"not done: {type(error).__name__}"
 
 
 def name_of(task: Any) -> str:

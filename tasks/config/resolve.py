@@ -22,7 +22,7 @@ from spark_lib.errors import ConfigurationError, did_you_mean
 from tasks.config import value_rules
 from tasks.config.sections import SECTIONS, lake, log, pipeline
 
-#: The values that options of run.py have set, by section and key.
+#: The values that options of ``daystone`` have set, by section and key.
 _GIVEN: dict[tuple[str, str], str] = {}
 Section = TypeVar("Section", bound=luigi.Config)
 
@@ -107,12 +107,12 @@ def give(section: str, key: str, value: str) -> None:
 
 
 def given(section: str, key: str) -> bool:
-    """Whether an option of run.py has set a value."""
+    """Whether an option of ``daystone`` has set a value."""
     return (section, key) in _GIVEN
 
 
 def all_given() -> dict[tuple[str, str], str]:
-    """The values that options of run.py have set, by section and key."""
+    """The values that options of ``daystone`` have set, by section and key."""
     return dict(_GIVEN)
 
 
@@ -132,7 +132,7 @@ def _shared(section: type[Section]) -> Section:
 
 
 def log_file() -> Path:
-    """The file that takes today's chatter of Spark (and of Luigi, under run.py); its directory is made."""
+    """The file that takes today's chatter of Spark (and of Luigi, under ``daystone``); its directory is made."""
     state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
     directory = Path(_shared(log).directory or os.path.join(state, "daystone")).absolute()
     try:
