@@ -88,8 +88,9 @@ def with_band(
     confidence: float,
     seed: int,
 ) -> Curve:
-    """The curve of ``points``, thinned to what can be seen, and its pointwise band by the bootstrap over rows: at each
-    of 101 places the percentiles of the resampled curves' heights. Raises ValueError without both classes."""
+    """The curve of ``points``, thinned to what can be seen, and its pointwise band: at each of 101 places the
+    percentiles of the heights of the curves of resampled rows. Whole groups of entities are resampled where ``found``
+    has groups, else single rows. Raises ValueError without both classes."""
     drawn = [np.interp(_GRID, *points(sample)) for sample in resampled(found, replicates, seed)]
     low, high = np.quantile(np.array(drawn), tails(confidence), axis=0)
     x, y = points(found)

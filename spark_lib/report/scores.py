@@ -46,9 +46,10 @@ def ranking(
         (f"flagged among {short[0]} (recall)", f"{short[0]} among the flagged (precision)"),
         f"Precision by recall, {area('area_under_pr')}; the prevalence is {percent(found.prevalence)}.",
     )
+    drawn = "groups of entities among " if found.grouped else ""
     note = (
         "Rows are flagged from the highest score down. The band holds each point of the curve with a confidence of"
-        f" {whole_percent(confidence)}, by {REPLICATES} resamplings of the natural validation rows."
+        f" {whole_percent(confidence)}, by {REPLICATES} resamplings of {drawn}the natural validation rows."
     )
     return section(
         "How well it ranks",

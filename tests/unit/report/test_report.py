@@ -14,7 +14,8 @@ import sklearn.metrics as reference
 
 from spark_lib import report
 from spark_lib.models.card import Card
-from spark_lib.report import charts
+from spark_lib.problems.metrics import counted
+from spark_lib.report import charts, scores
 from spark_lib.report.curves import Bin
 from tests.unit.reports import CONFIDENCE, IMPORTANCE, INPUTS, TITLE, Trained, inconclusive, trained
 
@@ -292,6 +293,16 @@ def test_the_same_training_gives_the_same_bytes() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("grouped", "said"), [(True, "groups of entities among the natural"), (False, "the natural")])
+def test_the_report_says_what_the_band_of_a_curve_draws(grouped: bool, said: str) -> None:
+    outcomes, entities = np.tile([0, 1], 200), np.arange(400) // 4
+    found = counted(np.linspace(0, 1, 400), outcomes, entities if grouped else None)
+
+    page = str(scores.ranking(found, {}, ("bad", "good"), CONFIDENCE, seed=0))
+
+    assert f"with a confidence of 95\N{NO-BREAK SPACE}%, by 200 resamplings of {said} validation rows." in page
+
+
 def test_names_and_values_of_a_use_case_are_text_wherever_they_stand(model: Trained) -> None:
     card: dict[str, Any] = model.card | {
         "verdict": {"approved": False, "reason": "gate", "detail": EVIL},
