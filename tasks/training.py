@@ -83,8 +83,8 @@ class Training(Stage):
             self.publish(attempt, written)
 
     def needs_the_training_before(self, balanced: Partition) -> bool:
-        """Whether the verdict depends on which columns were null in the training before. A null column without a fill is an
-        error, whatever was before."""
+        """Whether the verdict depends on which columns were null in the training before. A null column without a fill
+        is an error, whatever was before."""
         nulls = [self.case.features.get(name) for name in TrainingSet.of(balanced.manifest.metrics).null_features]
         unfilled = any(feature is not None and feature.fill is None for feature in nulls)
         return self.settings.training.constant_columns == "auto" and bool(nulls) and not unfilled

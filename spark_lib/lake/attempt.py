@@ -32,7 +32,7 @@ logger = logging.getLogger("daystone.lake")
 
 _SETTLE_SECONDS = 60.0
 _LONGEST_PAUSE_SECONDS = 5.0
-#: Files that are looked at together. A local file is read whole. Of a file on S3 the footer is read, by two requests.
+#: Files whose footers are read together. On S3 a footer costs one request, or two where it is longer than 64 KB.
 _FILES_AT_ONCE = 8
 _PROBED: set[str] = set()
 

@@ -96,8 +96,8 @@ class Partition:
 
 
 class Lake:
-    """The datasets of ``use_case`` (the directory name) below ``root``, which is reached over ``connection`` where it is on S3;
-    without one as the process was configured."""
+    """The datasets of ``use_case`` (the directory name) below ``root``, which is reached over ``connection`` where it
+    is on S3; without one as the process was configured."""
 
     def __init__(self, root: str, use_case: str, connection: Connection | None = None) -> None:
         self.root = normalise_root(root)

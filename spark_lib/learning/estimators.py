@@ -33,7 +33,8 @@ def fit(
     estimator: Any, rows: DataFrame, features: Mapping[str, Feature], use_weights: bool
 ) -> SparkModel | SklearnModel:
     """Fit the estimator to ``rows``: the float ``features`` by name and as the vector ``features``, the ``label`` and
-    the weight, in the order of their key.
+    the weight. What is fitted may depend on the partitions and on the order of rows in each, so the caller has to lay
+    out the same rows in the same way.
 
     Raises ModelError for an estimator that ONNX cannot carry, and for one that takes no weights where they are wanted.
     """

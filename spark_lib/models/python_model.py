@@ -1,6 +1,8 @@
 """Runs scikit-learn pipelines that ONNX serves badly, such as those of texts, as they are: on one thread, and only once
 for rows that are alike.
 
+No training of Daystone's publishes such a model yet: this is for models of texts, which are to come.
+
 Such a model is a pickle, as joblib writes it. A pickle runs code when it is loaded, so only a worker loads it, and only
 where its bytes have the pinned digest. Workers import this module, so scikit-learn is imported only where a model is
 loaded.
@@ -33,7 +35,7 @@ _loaded: dict[str, Any] = {}
 @dataclass(frozen=True)
 class PythonModel:
     """A fitted pipeline with ``predict_proba`` on a table of features by name: the bytes that joblib pickled, and the
-    SHA-256 that its card names."""
+    SHA-256 that they are to have."""
 
     model: bytes
     digest: str

@@ -90,8 +90,8 @@ class Selection:
 
     @classmethod
     def of(cls, document: Mapping[str, Any], where: str = SELECTION) -> Selection:
-        """A selection from its document, or from the figures of its manifest. Raises LakeError, naming ``where``, for one
-        of a later format."""
+        """A selection from its document, or from the figures of its manifest. Raises LakeError, naming ``where``, for
+        one of a later format."""
         number = document.get("format", FORMAT)
         if number > FORMAT:
             raise later_format(where, "a selection", FORMAT, number)

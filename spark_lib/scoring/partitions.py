@@ -298,8 +298,8 @@ def _output(job: Job, rows: pa.RecordBatch, scores: np.ndarray) -> pa.RecordBatc
 
 
 def _written(job: Job, name: str, batches: Iterator[pa.RecordBatch]) -> dict[str, int]:
-    """Write batches into as few files as ``rows_a_file`` allows, and return the rows of each by name. The result names
-    only files that are whole."""
+    """Write batches into files, and return the rows of each by name. Each file but the last has as many whole row groups
+    as ``rows_a_file`` has room for. The result names only files that are whole."""
     import pyarrow.parquet as pq
 
     store = open_store(job.target, job.connection)

@@ -55,7 +55,8 @@ _OF_HADOOP = "spark.hadoop."
 @dataclass
 class _Told:
     """What Spark was told in this process, which has one session. ``base`` is how it reaches the buckets that have no
-    settings of their own, ``ways`` how it reaches each bucket. Spark keeps the client of a bucket that it has once asked.
+    settings of their own, ``ways`` how it reaches each bucket. Spark keeps the client of a bucket that it has once
+    asked.
     """
 
     base: Way | None = None
@@ -117,12 +118,12 @@ def settings(paths: Iterable[str]) -> dict[str, str]:
 
 
 def bucket_settings(ways: Mapping[str, Way], local: bool) -> dict[str, str]:
-    """Spark's settings, as it starts, for those buckets that are reached in another way than ``settings`` says. All ways
-    are remembered, for a session that is started after one that was stopped.
+    """Spark's settings, as it starts, for those buckets that are reached in another way than ``settings`` says. All
+    ways are remembered, for a session that is started after one that was stopped.
 
-    A profile is only named. Its credentials are read where they are needed: where Spark is ``local``, from the very file
-    that Python reads. Raises ConfigurationError for a bucket that this process has told Spark to reach in another way,
-    and for one that Spark would ask at the server of the others.
+    A profile is only named. Its credentials are read where they are needed: where Spark is ``local``, from the very
+    file that Python reads. Raises ConfigurationError for a bucket that this process has told Spark to reach in another
+    way, and for one that Spark would ask at the server of the others.
     """
     _check_as_before(ways)
     found = _of_buckets(_TOLD.ways | dict(ways), local)
@@ -131,7 +132,8 @@ def bucket_settings(ways: Mapping[str, Way], local: bool) -> dict[str, str]:
 
 
 def is_loaded() -> bool:
-    """Whether Spark of this process was started with the jars for S3. Its JVM loads no more jars, and outlives a session."""
+    """Whether Spark of this process was started with the jars for S3. Its JVM loads no more jars, and outlives a
+    session."""
     return _TOLD.base is not None
 
 

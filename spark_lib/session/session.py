@@ -37,8 +37,8 @@ def session(
     quick_start: bool = True,
 ) -> SparkSession:
     """The session of this process. The arguments count when it is started; ``ways``, how each bucket is reached, counts
-    later, too. ``on_s3`` says that the session will read or write on S3, as ``ways`` do. ``quick_start`` gives the JVM of
-    a local master options for a quick start (``spark_lib.session.jvm``).
+    later, too. ``on_s3`` says that the session will read or write on S3, as ``ways`` do. ``quick_start`` gives the JVM
+    of a local master options for a quick start (``spark_lib.session.jvm``).
 
     Raises ConfigurationError where the session does not start, or the environment would change it; for a bucket that
     Spark cannot reach; where S3 is wanted of a JVM that was started without it; and in a process that was forked after

@@ -37,7 +37,7 @@ def build(
     number. Raises BadData where the columns are not those of the model's card, where a value without a fill is missing,
     where a key, an entity or an event time is null, and where a score is not a probability. Raises DamagedPartition
     where a file of ``features`` cannot be read, or does not have the columns of its manifest. Raises ModelError where
-    the model is not the one that its card names, or is not safe to load.
+    the model is not the one that the selection names, or is not safe to load.
     """
     wanted = model.card.features
     check_columns(features, wanted)

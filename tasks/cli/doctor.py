@@ -212,8 +212,8 @@ def _environment(place: Place) -> list[Finding]:
 
 
 def _server(place: Place) -> list[Finding]:
-    """The S3 server that would be asked for the lake and for feeds without one of their own, and who named it; nothing where
-    none of these lies on S3. Raises ConfigurationError for what names the server of a feed, too."""
+    """The S3 server that would be asked for the lake and for feeds without one of their own, and who named it; nothing
+    where none of these lies on S3. Raises ConfigurationError for what names the server of a feed, too."""
     lake = place.settings.connection
     if all(way.connection != lake for way in place.settings.ways(place.partitions.root).values()):
         return []

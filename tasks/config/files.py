@@ -48,7 +48,8 @@ def check(paths: Iterable[str]) -> None:
 
 
 def refusals(paths: Iterable[str]) -> Iterator[ConfigurationError]:
-    """Yield an error for each variable that chooses files badly, and for each file of ``paths`` that is not readable."""
+    """Yield an error for each variable that chooses files badly, and for each file of ``paths`` that is not
+    readable."""
     yield from _of_format()
     yield from _of_toml_files()
     yield from _of_path()

@@ -101,8 +101,8 @@ class Settings:
     def ways(self, root: str) -> dict[str, buckets.Way]:
         """How each bucket that the lake or a feed lies in is reached; none where nothing lies on S3.
 
-        Raises ConfigurationError for a variable, a setting or a file of AWS's tools that cannot be used, and for a bucket
-        that Spark could not find by its name.
+        Raises ConfigurationError for a variable, a setting or a file of AWS's tools that cannot be used, and for a
+        bucket that Spark could not find by its name.
         """
         return buckets.ways(root, self.connection, [self.feed(root, feed) for feed in self._case.feeds])
 

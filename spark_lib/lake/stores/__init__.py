@@ -9,6 +9,6 @@ from spark_lib.lake.stores.store import Store, is_s3
 
 
 def open_store(root: str, connection: Connection | None = None) -> Store:
-    """The store of a root that ``normalise_root`` has returned; one on S3 is asked over ``connection``, without one over that
-    of the process, which is the lake's."""
+    """The store of a root that ``normalise_root`` has returned; one on S3 is asked over ``connection``, without one
+    over that of the process, which is the lake's."""
     return S3Store(root, connection) if is_s3(root) else LocalStore(root)

@@ -35,8 +35,8 @@ _MAY_BE_REPEATED = {"ConditionalRequestConflict", "OperationAborted", "409"}
 
 
 class S3Store:
-    """Objects below ``s3://bucket/prefix``. They are asked for over ``connection``; where it is None, over the connection
-    of the process, which is the lake's."""
+    """Objects below ``s3://bucket/prefix``. They are asked for over ``connection``; where it is None, over the
+    connection of the process, which is the lake's."""
 
     def __init__(self, root: str, connection: Connection | None = None) -> None:
         self.root = root

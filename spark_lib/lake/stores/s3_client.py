@@ -118,7 +118,8 @@ def _or_configured(over: Connection | None) -> Connection:
 
 
 def connection(over: Connection | None = None) -> Connection:
-    """A connection, for another process to ask the same server over it. Raises ConfigurationError as ``server`` does."""
+    """A connection, for another process to ask the same server over it. Raises ConfigurationError as ``server``
+    does."""
     found = server(over)
     return replace(_or_configured(over), endpoint=found.endpoint, cache="", region=found.region, resolved=True)
 

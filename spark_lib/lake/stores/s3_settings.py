@@ -82,8 +82,8 @@ def resolve(endpoint: Said, own: Said = NOBODY, named: Said = NOBODY) -> Server:
 
 
 def check_profile(named: Said = NOBODY) -> None:
-    """Raise ConfigurationError where the AWS profile that was ``named``, else the one in force, is not there, or where a
-    file of AWS's tools is there and cannot be read."""
+    """Raise ConfigurationError where the AWS profile that was ``named``, else the one in force, is not there, or where
+    a file of AWS's tools is there and cannot be read."""
     _profile(_aws_files(), named)
 
 
