@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from tests.faults.jobs import FAILED, REFUSED, UNKNOWN, Job, luigi, many
 from tests.faults.matrix import Case, NotFired
 from tests.faults.world import World
-from tests.support.processes import ROOT
+from tests.support.checkout import ROOT
 
 CLOCK = str(ROOT / "tests" / "chain" / "later")
 _PAGE, _PAGES = 4096, 256

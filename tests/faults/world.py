@@ -19,9 +19,9 @@ from tests.faults.jobs import KILLED, Job, luigi, many
 from tests.faults.matrix import Case, NotFired
 from tests.faults.reader import Contents, Key, Reader, contents
 from tests.support.fault_proxy import FaultProxy, fault_proxy
+from tests.support.outsiders import LocalOutsider, Outsider, S3Outsider
 from tests.support.processes import Commands, Result
 from tests.support.s3 import Server
-from tests.unit.conftest import LocalOutsider, Outsider, S3Outsider
 
 _LONGEST = 120.0
 

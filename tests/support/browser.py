@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).parents[2]
+from tests.support.checkout import ROOT
+
 #: The sandbox is off: it does not work for root or without user namespaces, and the pages are our own.
 _FLAGS = [
     "--no-sandbox",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
 
-ROOT = Path(__file__).parents[2]
+from tests.support.checkout import ROOT
 
 #: Variables that a developer's shell may hold, and that would change what the commands do.
 _NOT_PASSED_ON = ("LUIGI_CONFIG_PATH", "LUIGI_CONFIG_PARSER", "PYTHONPATH", "VIRTUAL_ENV", "XDG_STATE_HOME")

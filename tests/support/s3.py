@@ -17,7 +17,8 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-ROOT = Path(__file__).parents[2]
+from tests.support.checkout import ROOT
+
 #: The keys are marked, so that a search for them in logs and pages finds nothing by chance.
 ACCESS_KEY, SECRET_KEY = "DAYSTONETESTKEY", "daystone-test-secret-8c1f"
 #: Variables that a developer's shell may hold, and that would lead to another S3.
@@ -54,9 +55,10 @@ class Server:
         for name, value in self.environment.items():
             environment.setenv(name, value)
 
-    def profile(self, name: str) -> str:
-        """A section of AWS's file of credentials, with the keys of this server."""
-        return f"[{name}]\naws_access_key_id = {self.access_key}\naws_secret_access_key = {self.secret_key}\n"
+    def profile(self, name: str, secret_key: str | None = None) -> str:
+        """A section of AWS's file of credentials, with the keys of this server, or with another secret than its own."""
+        secret = self.secret_key if secret_key is None else secret_key
+        return f"[{name}]\naws_access_key_id = {self.access_key}\naws_secret_access_key = {secret}\n"
 
     def client(self) -> Any:
         """A client as anybody would make it, without Daystone's settings."""
@@ -84,6 +86,11 @@ class Server:
         for path in sorted(files, key=lambda path: (path.name == "_SUCCESS", path)):
             key = f"{prefix}/{path.relative_to(directory)}"
             client.put_object(Bucket=bucket, Key=key, Body=path.read_bytes())
+
+    def land(self, bucket: str, feed: str, day: object, body: bytes) -> None:
+        """A day of a feed as ``path = s3://bucket/{feed}/{date}`` finds it: one file, then the flag."""
+        for name, content in (("rows", body), ("_SUCCESS", b"")):
+            self.client().put_object(Bucket=bucket, Key=f"{feed}/{day}/{name}", Body=content)
 
     def new_bucket(self) -> str:
         bucket = f"{self.name}-{os.getpid()}-{next(self._buckets)}"

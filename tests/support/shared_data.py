@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.checkout import ROOT
+
 #: Names the directory of the data; without it, ``shared/data`` beside the checkout is looked at.
 VARIABLE = "DAYSTONE_SHARED_DATA"
 
 
 def shared_data(folder: str) -> Path:
     """The directory ``folder`` of the shared data. Where it is missing, the test is skipped; in CI it fails."""
-    beside = Path(__file__).parents[3] / "shared" / "data"
+    beside = ROOT.parent / "shared" / "data"
     directory = Path(os.environ.get(VARIABLE) or beside) / folder
     if directory.is_dir():
         return directory

@@ -9,7 +9,8 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from spark_lib.lake import Lake, RawFeed
-from tests.support.processes import ROOT, Commands, Result
+from tests.support.checkout import ROOT
+from tests.support.processes import Commands, Result
 
 RUN_PY = str(ROOT / "run.py")
 #: The verbs over stages whose bodies need no Spark.

@@ -31,7 +31,7 @@ from tests.unit.lakes import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.unit.conftest import Outsider
+    from tests.support.outsiders import Outsider
 
 RESTORE = "Next: restore the file, or build the day anew (daystone rebuild STAGE --date DAY)"
 

@@ -13,7 +13,7 @@ from spark_lib.errors import DamagedPartition, LakeError
 from spark_lib.lake import Documents, Lake, Partition, gc
 from spark_lib.lake.gc import Garbage, Why
 from tests.support import s3
-from tests.unit.conftest import Outsider
+from tests.support.outsiders import Outsider
 from tests.unit.lakes import (
     DAY,
     NEXT_DAY,

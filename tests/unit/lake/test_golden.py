@@ -7,7 +7,6 @@ Nothing there is ever written again; a released version adds its own.
 from __future__ import annotations
 
 from datetime import date
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,8 +18,9 @@ from spark_lib.models import calibration
 from spark_lib.models.card import APPROVED
 from spark_lib.stages import inference
 from spark_lib.stages.selection import pinned
+from tests.support.checkout import ROOT
 
-GOLDEN = Path(__file__).parents[2] / "golden"
+GOLDEN = ROOT / "tests" / "golden"
 VERSIONS = sorted(path.name for path in GOLDEN.iterdir())
 DAY, MODEL_DAY = date(2026, 3, 1), date(2026, 2, 23)
 DATASETS = {"features": DAY, "model": MODEL_DAY, "selection": DAY, "predictions": DAY}

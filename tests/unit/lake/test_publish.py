@@ -38,7 +38,7 @@ from tests.unit.lakes import (
 )
 
 if TYPE_CHECKING:
-    from tests.unit.conftest import Outsider
+    from tests.support.outsiders import Outsider
 
 ONE_INPUT: dict[str, Any] = {"inputs": [Input("balanced", DAY, DAY, ("0f",))]}
 OTHER_INPUT: dict[str, Any] = {"inputs": [Input("balanced", DAY, DAY, ("f0",))]}

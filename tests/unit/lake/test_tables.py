@@ -18,7 +18,7 @@ from spark_lib.lake.tables import arrow_schema, read_arrow, read_pandas
 from tests.unit.lakes import DAY, NEXT_DAY, THIRD_DAY, open_attempt, parquet, publish, put, write
 
 if TYPE_CHECKING:
-    from tests.unit.conftest import Outsider
+    from tests.support.outsiders import Outsider
 
 SCHEMA: Schema = (("id", "bigint"), ("score", "double"), ("landed", "timestamp"))
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

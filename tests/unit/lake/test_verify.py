@@ -9,7 +9,7 @@ import pytest
 from spark_lib.lake import Lake
 from spark_lib.lake.stores import s3 as s3_store
 from tests.support import s3
-from tests.unit.conftest import Outsider
+from tests.support.outsiders import Outsider
 from tests.unit.lakes import open_attempt, parquet, partition, publish, publish_documents, write
 
 VERSITYGW = pytest.param("versitygw", marks=pytest.mark.processes)

@@ -19,7 +19,7 @@ import pytest
 from benchmarks import contestants, growth, made, result, scoring, sides
 from benchmarks.sides import Held
 from spark_lib.models import model
-from tests.support.processes import ROOT
+from tests.support.checkout import ROOT
 
 
 def process(proc: Path, pid: int, parent: int, command: str, kilobytes: int) -> None:

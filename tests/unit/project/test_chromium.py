@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[3] / "scripts" / "chromium.sh"
+from tests.support.checkout import ROOT
+
+SCRIPT = ROOT / "scripts" / "chromium.sh"
 
 
 @pytest.fixture

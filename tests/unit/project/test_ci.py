@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 from tests.support import groups
-from tests.support.processes import ROOT
+from tests.support.checkout import ROOT
 
 QUICK, OTHERS = "not full and not processes and not slow", "not full and (processes or slow)"
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.support.processes import ROOT
+from tests.support.checkout import ROOT
 
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 #: What is Python, or tells Python's tools, and is no test.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -20,28 +19,10 @@ from pathlib import Path
 import pytest
 
 import spark_lib
-from tests.support.processes import ROOT
+from tests.support.checkout import ROOT, copy
 
 pytestmark = pytest.mark.processes
 
-#: What lies in a checkout that git tracks. Only these are copied, so that nothing built earlier gets in.
-CHECKOUT = (
-    *("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "MANIFEST.in", "Makefile", "README.md", "constraints.txt"),
-    *(
-        "pyproject.toml",
-        "run.py",
-        "ruff.toml",
-        "setup.cfg",
-        "benchmarks",
-        "config",
-        "docs",
-        "examples",
-        "scripts",
-        "spark_lib",
-        "tasks",
-        "tests",
-    ),
-)
 PACKAGES = ("spark_lib", "tasks")
 #: What the packages read or carry that is not Python.
 DATA = {"spark_lib/session/log4j2.properties", "spark_lib/py.typed", "spark_lib/report/report.css", "tasks/py.typed"}
@@ -63,13 +44,7 @@ class Built:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     home = tmp_path_factory.mktemp("distributions")
-    checkout = home / "checkout"
-    checkout.mkdir()
-    for name in CHECKOUT:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(ROOT / name, checkout)
+    checkout = copy(home / "checkout")
     backend = setuptools(home)
     archive = build(checkout, "sdist", home / "source", backend)
     with tarfile.open(archive) as packed:

@@ -11,7 +11,7 @@ import pytest
 from spark_lib.use_case import Feed
 from tasks.config import check, luigi_settings
 from tasks.config.settings import Settings
-from tests.support.processes import ROOT
+from tests.support.checkout import ROOT
 from tests.unit.stubs import cases
 from tests.unit.stubs.stublake import configure
 

@@ -15,7 +15,7 @@ from spark_lib.lake import Documents, Lake
 from tests.faults import matrix
 from tests.faults.matrix import Case, NotFired, Outcome
 from tests.faults.reader import Reader, contents
-from tests.support.processes import ROOT
+from tests.support.checkout import ROOT
 from tests.unit.lakes import DAY, open_attempt, publish
 
 KEY = ("credit_risk", "features", DAY)

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from spark_lib import use_case as use_cases
+from tests.support.checkout import ROOT
 
-ROOT = Path(__file__).parents[3]
 COMMAND_LINE = ROOT / "run.py"
 ABOVE_DATA = [COMMAND_LINE, *sorted((ROOT / "tasks").rglob("*.py"))]
 HEAVY = ("pyspark", "numpy", "pandas", "pyarrow", "onnxruntime", "sklearn")

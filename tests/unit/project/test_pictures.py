@@ -14,7 +14,7 @@ import pytest
 import tasks
 from scripts import pictures
 from tasks.planning.chain import CHAIN
-from tests.support.processes import ROOT
+from tests.support.checkout import ROOT
 from tests.unit.reports import trained
 
 MOST_BYTES = 60_000

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+from tests.support.checkout import ROOT
+
 SCRIPT = ROOT / "scripts" / "prerequisites.sh"
 PYTHON_INSTALL = (
     "Debian: sudo apt-get install python3 python3-venv | macOS: brew install python@3.13"

@@ -9,8 +9,8 @@ import pytest
 
 from spark_lib.errors import ConfigurationError
 from spark_lib.session import s3a
+from tests.support.java import install_java
 from tests.support.processes import Commands, Result
-from tests.unit.tasks.cli.test_doctor import install_java
 
 pytestmark = pytest.mark.processes
 

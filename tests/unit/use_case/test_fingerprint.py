@@ -12,8 +12,8 @@ import spark_lib
 import tasks
 from spark_lib import use_case
 from spark_lib.use_case import fingerprint
+from tests.support.checkout import ROOT
 
-ROOT = Path(__file__).parents[3]
 #: Each construct that syntax trees have held differently in some Python from 3.11 on, and signs that a newer Unicode knows.
 SAMPLE = r'''
 """A module."""

@@ -16,7 +16,7 @@ from spark_lib.errors import BadData, ConfigurationError, HoleInHistory, LakeErr
 from spark_lib.lake import DEFAULT_PATH, Input, RawFeed, days, is_s3
 
 if TYPE_CHECKING:
-    from tests.unit.conftest import Outsider
+    from tests.support.outsiders import Outsider
 
 DAY, NEXT_DAY, THIRD_DAY = date(2026, 1, 1), date(2026, 1, 2), date(2026, 1, 3)
 #: Templates with the key of 2026-01-02 below the root.

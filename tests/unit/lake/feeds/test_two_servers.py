@@ -32,7 +32,7 @@ def credentials(
     file.write_text(
         feeds_server.profile("landing")
         + versitygw.profile("swapped")
-        + f"[misspelt]\naws_access_key_id = {feeds_server.access_key}\naws_secret_access_key = wrong\n"
+        + feeds_server.profile("misspelt", secret_key="wrong")
         + "[empty]\nregion = us-east-1\n"
     )
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
@@ -45,8 +45,7 @@ def credentials(
 def feed(credentials: Path, feeds_server: s3.Server) -> RawFeed:
     """A feed of which a day has landed."""
     bucket = feeds_server.new_bucket()
-    for key, body in (("rows", b"rows"), ("_SUCCESS", b"")):
-        feeds_server.client().put_object(Bucket=bucket, Key=f"orders/{DAY}/{key}", Body=body)
+    feeds_server.land(bucket, "orders", DAY, b"rows")
     connection = Connection(own=Said(feeds_server.endpoint, ENDPOINT), profile=Said("landing", PROFILE))
     path = f"s3://{bucket}/{{feed}}/{{date:%Y-%m-%d}}"
     return RawFeed("orders", "/lake", "shop", path, connection=connection)

@@ -17,8 +17,9 @@ import boto3
 import pytest
 
 from tests.support import s3
+from tests.support.checkout import ROOT
 from tests.support.fault_proxy import fault_proxy
-from tests.support.processes import ROOT, Commands, Result
+from tests.support.processes import Commands, Result
 
 pytestmark = pytest.mark.processes
 

@@ -14,7 +14,7 @@ from spark_lib.errors import LakeError
 from spark_lib.lake.stores.store import Conflict, Store
 
 if TYPE_CHECKING:
-    from tests.unit.conftest import Outsider
+    from tests.support.outsiders import Outsider
 
 examples = itertools.count()
 same_store = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -10,7 +10,9 @@ from spark_lib.errors import JavaMissing
 from spark_lib.lake.stores.cache import user_directory
 from spark_lib.session import java, jvm
 from tests.support import s3
-from tests.support.processes import ROOT, Result
+from tests.support.checkout import ROOT
+from tests.support.java import install_java
+from tests.support.processes import Result
 from tests.unit.verbs import Verbs
 
 pytestmark = pytest.mark.processes
@@ -202,8 +204,7 @@ def test_what_is_wrong_with_the_server_of_a_feed_is_said_by_its_name(
     daystone: Verbs, feeds_server: s3.Server, keys: str, section: str, found: str
 ) -> None:
     environment = on_its_own_server(daystone, feeds_server, feeds_server.new_bucket())
-    text = f"[{section}]\naws_access_key_id = {feeds_server.access_key}\naws_secret_access_key = {keys}\n"
-    (daystone.home / "credentials").write_text(text)
+    (daystone.home / "credentials").write_text(feeds_server.profile(section, secret_key=keys))
 
     (line,) = wrong(examined(daystone, **environment))
 
@@ -232,13 +233,3 @@ def examined(daystone: Verbs, *options: str, **environment: str) -> Result:
 
 def wrong(result: Result) -> list[str]:
     return [line for line in result.stdout.splitlines() if line.startswith("!! ")]
-
-
-def install_java(home: Path, version: str) -> Path:
-    """A java below ``home`` that only says its version, and fails where more is asked of it."""
-    program = home / "jdk" / "bin" / "java"
-    program.parent.mkdir(parents=True, exist_ok=True)
-    answer = f'openjdk version "{version}" 2025-04-15'
-    program.write_text(f"#!/bin/sh\n[ \"$*\" = -version ] || exit 1\necho '{answer}' >&2\n")
-    program.chmod(0o755)
-    return program

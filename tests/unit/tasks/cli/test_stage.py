@@ -19,6 +19,7 @@ import pytest
 
 from spark_lib.session import interrupts
 from tests.support.processes import Commands, Result
+from tests.support.s3 import free_port, listens
 from tests.unit.verbs import SHORT, STUBBED, Verbs, last_line
 
 pytestmark = pytest.mark.processes
@@ -263,22 +264,15 @@ def test_a_library_that_is_being_started_cannot_take_ctrl_c() -> None:
 @pytest.fixture
 def luigid(tmp_path: Path) -> Iterator[str]:
     """The url of a scheduler."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     program = [str(Path(sysconfig.get_path("scripts"), "luigid")), "--address", "127.0.0.1", "--port", str(port)]
     places = ["--state-path", str(tmp_path / "luigid.state"), "--logdir", str(tmp_path)]
     with subprocess.Popen([*program, *places], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
-            _wait_until(lambda: _listens(port))
+            _wait_until(lambda: listens(port))
             yield f"http://127.0.0.1:{port}/"
         finally:
             process.kill()
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _wait_until(reached: Callable[[], bool], seconds: float = 45.0) -> None:

@@ -20,18 +20,13 @@ from spark_lib.lake.stores.s3_settings import Said
 from spark_lib.use_case import Feed
 from tasks.config import check, sections
 from tasks.config.settings import Settings
+from tests.support.messages import TRAINING_KEYS
 from tests.support.processes import Commands
 from tests.unit.stubs import cases
 from tests.unit.stubs.stages import Leaf
 from tests.unit.stubs.stublake import CARDS, LOANS, configure
 
 NAME = use_cases.directory(LOANS)
-TRAINING_KEYS = (
-    "cadence, window_days, label_delay_days, max_unlabelled, split, train_validation_split_proportion, "
-    "calibration_proportion, balancing, target_ratio, smote_neighbours, calibration, constant_columns, "
-    "min_area_under_roc, min_area_under_pr, max_calibration_error, min_positives, bootstrap_replicates, confidence, champion_margin, "
-    "max_candidates, trees, depth, seed"
-)
 
 
 def settings(name: str = LOANS) -> Settings:

@@ -13,7 +13,8 @@ import pytest
 from spark_lib.errors import ConfigurationError
 from tasks.config import defaults
 from tasks.config import files as config_files
-from tests.support.processes import ROOT, Commands, Result
+from tests.support.checkout import ROOT
+from tests.support.processes import Commands, Result
 from tests.unit.verbs import RUN_PY, Verbs, last_line
 
 GOOD = b"[lake]\nroot = elsewhere\n"

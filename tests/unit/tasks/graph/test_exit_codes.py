@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import ROOT, Commands, Result
+from tests.support.checkout import ROOT
+from tests.support.messages import TRAINING_KEYS
+from tests.support.processes import Commands, Result
 from tests.unit.stubs.stublake import FIRST_TRAINING, LOANS, StubLake, build, prepare
-from tests.unit.tasks.config.test_config import TRAINING_KEYS
 
 pytestmark = pytest.mark.processes
 
