@@ -14,12 +14,12 @@ import pytest
 from spark_lib.errors import BadData
 from spark_lib.frames import delimited
 from spark_lib.lake import RawFeed
-from spark_lib.lake.stores import s3_client, s3_settings
 from spark_lib.lake.stores.s3_settings import Said
 from spark_lib.use_case import Feature, Feed, Label, UseCase
 from tasks.config import resolve, sections
 from tasks.config.settings import Settings
-from tests.support.processes import ROOT
+from tests.support.aws_files import nothing_said, write
+from tests.support.checkout import ROOT
 
 PAGE = (ROOT / "docs" / "feeds.md").read_text()
 EXAMPLES = re.findall(r"```ini\n(.*?)```\n```csv ?(\S*)\n(.*?)```\n```text\n(.*?)```", PAGE, re.DOTALL)
@@ -82,15 +82,11 @@ def test_an_example_gives_what_stands_below_it(
 def test_the_example_of_a_server_of_its_own_reaches_the_feed_there_and_with_its_profile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in s3_settings.VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-    (tmp_path / "credentials").write_text("[partner]\naws_access_key_id = key\naws_secret_access_key = hush\n")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    s3_client.forget_clients()
+    with nothing_said(monkeypatch, tmp_path):
+        write(tmp_path, "credentials", "[partner]\naws_access_key_id = key\naws_secret_access_key = hush\n")
 
-    feed = feed_of(textwrap.dedent(OF_S3), tmp_path, monkeypatch)
-    ways = Settings("shop", Shop()).ways(str(tmp_path))
+        feed = feed_of(textwrap.dedent(OF_S3), tmp_path, monkeypatch)
+        ways = Settings("shop", Shop()).ways(str(tmp_path))
 
     assert feed.directory(date(2026, 3, 1)) == "s3://partner-landing/orders/2026-03-01"
     assert feed.connection is not None
