@@ -10,10 +10,11 @@ import pytest
 
 from spark_lib.errors import ConfigurationError
 from spark_lib.lake.feeds.buckets import Way, way
-from spark_lib.lake.stores import s3_client, s3_settings
+from spark_lib.lake.stores import s3_client
 from spark_lib.lake.stores.s3_client import Connection
 from spark_lib.lake.stores.s3_settings import Said
 from spark_lib.session import s3a
+from tests.support.aws_files import nothing_said, write
 
 LAKE = Connection(Said("http://lake:1", "[lake] endpoint"))
 PARTNERS = Said("http://partners:2", "[raw.orders] endpoint")
@@ -26,20 +27,15 @@ PROVIDER = "org.apache.hadoop.fs.s3a.auth.ProfileAWSCredentialsProvider"
 def credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """A file of credentials with a profile, in a process to which nothing else is said of S3. Spark was told of no
     bucket."""
-    for name in s3_settings.VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-    file = tmp_path / "credentials"
-    file.write_text("[landing]\naws_access_key_id = key\naws_secret_access_key = hush\n")
-    (tmp_path / "config").write_text(
-        "[profile government]\nregion = us-gov-west-1\nuse_fips_endpoint = true\n"
-        "[profile of-config]\nregion = eu-west-1\n"
-    )
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
     monkeypatch.setattr(s3a, "_TOLD", s3a._Told())
-    s3_client.forget_clients()
-    yield file
-    s3_client.forget_clients()
+    with nothing_said(monkeypatch, tmp_path):
+        write(
+            tmp_path,
+            "config",
+            "[profile government]\nregion = us-gov-west-1\nuse_fips_endpoint = true\n"
+            "[profile of-config]\nregion = eu-west-1\n",
+        )
+        yield write(tmp_path, "credentials", "[landing]\naws_access_key_id = key\naws_secret_access_key = hush\n")
 
 
 def ways(**connections: Connection) -> dict[str, Way]:
