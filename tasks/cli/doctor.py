@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import configparser
 import importlib.metadata
-import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,10 +24,9 @@ from tasks.cli import run as runner
 from tasks.cli.place import Place, configured
 from tasks.config import check, defaults, luigi_settings, resolve, sections
 from tasks.config import files as config_files
+from tasks.config.shown import OF_LUIGI, shown
 from tasks.graph import sessions
 
-#: The sections whose values are shown: ours, and those of Luigi's that change what a run does and hold no secrets.
-SHOWN = (*sections.SECTIONS, "core", "worker", "scheduler", "retcode", "RangeDaily")
 PYTHONS = ((3, 11), (3, 12), (3, 13))
 PACKAGES = (
     "luigi", "pyspark", "pyarrow", "numpy", "pandas", "onnx", "onnxmltools", "onnxruntime", "click", "rich",
@@ -134,17 +132,15 @@ def _configuration(refused: set[str]) -> Iterator[Finding]:
     yield Finding("configuration", True, ", ".join(files) + later if files else "no file, defaults only")
     parser = get_config()
     for section in parser.sections():
-        if section.partition(".")[0] not in SHOWN:
+        if section.partition(".")[0] not in (*sections.SECTIONS, *OF_LUIGI):
             continue
         for key in parser.options(section):
             value = parser.get(section, key, "", raw=True).replace("%%", "%")
             if refused & {f"[{section}] {key}", f"--set {section}.{key}"}:
                 continue
             if key not in parser.defaults() and not _is_default(section, key, value):
-                shown = _shown(section, key, value)
-                yield Finding(
-                    "configuration", True, f"[{section}] {key} = {shown}, from {_origin(files, section, key)}"
-                )
+                found = f"[{section}] {key} = {shown(section, key, value)}, from {_origin(files, section, key)}"
+                yield Finding("configuration", True, found)
 
 
 def _refused() -> list[ConfigurationError]:
@@ -156,7 +152,8 @@ def _refused() -> list[ConfigurationError]:
 def _settings(place: Place) -> Iterator[Finding]:
     for setting, value in place.case.settings.items():
         section, _, key = setting.rpartition(".")
-        yield Finding("configuration", True, f"[{section}] {key} = {value}, from the use case unless set above")
+        found = f"[{section}] {key} = {shown(section, key, resolve.text_of(value))}, from the use case unless set above"
+        yield Finding("configuration", True, found)
 
 
 def _is_default(section: str, key: str, value: str) -> bool:
@@ -165,16 +162,6 @@ def _is_default(section: str, key: str, value: str) -> bool:
     family = sections.SECTIONS.get(section)
     parameters = dict(family.get_params()) if family else {}
     return key in parameters and str(parameters[key]._default) == value
-
-
-def _shown(section: str, key: str, value: str) -> str:
-    """A value as it may be shown. Of ``[spark] conf`` only the names are shown, because a value may be a secret."""
-    if section.partition(".")[0] != "spark" or key != "conf":
-        return runner.without_password(value)
-    try:
-        return f"{', '.join(json.loads(value))} (values not shown)"
-    except ValueError:
-        return "(not shown: it is no JSON)"
 
 
 def _origin(files: list[str], section: str, key: str) -> str:

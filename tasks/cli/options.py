@@ -10,6 +10,7 @@ import click
 
 from spark_lib.errors import did_you_mean
 from tasks.config import resolve
+from tasks.config.shown import without_password
 from tasks.planning.chain import CHAIN
 
 if TYPE_CHECKING:
@@ -72,9 +73,14 @@ def _give(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -
         section, dot, key = name.strip().rpartition(".")
         if not (equals and dot and section and key):
             raise click.BadParameter(
-                f"wanted section.key=value, as in training.cadence=daily; found {text!r}", ctx, param
+                f"wanted section.key=value, as in training.cadence=daily; found {_bare(text)!r}", ctx, param
             )
         resolve.give(section, key, value.strip())
+
+
+def _bare(text: str) -> str:
+    """What was given, up to a value of JSON, which may be a secret."""
+    return without_password(text.partition("{")[0])
 
 
 def _give_one(name: str, ctx: click.Context, param: click.Parameter, value: str | None) -> None:

@@ -24,7 +24,7 @@ from spark_lib import __version__ as VERSION
 from spark_lib.errors import BadData, DaystoneError
 from tasks.cli.exits import NotRun, RunByAnother, SchedulerUnreachable
 from tasks.config import resolve
-from tasks.config.value_rules import without_password
+from tasks.config.shown import without_password
 from tasks.graph.log import logger
 from tasks.graph.stage import PROGRESS, REFUSED, Stage
 from tasks.planning import changed
@@ -41,7 +41,6 @@ __all__ = [
     "message_of",
     "run",
     "scheduler_url",
-    "without_password",
 ]
 
 # run.py prints an error that comes before a run has its log file. Without a handler, Python would print it again.

@@ -16,7 +16,7 @@ from spark_lib.lake.feeds.raw import not_held
 from spark_lib.lake.stores.s3_settings import Said, checked_url
 from spark_lib.learning.options import BALANCING, CALIBRATION, CONSTANT_COLUMNS, SPLITS, check_calibration
 from spark_lib.use_case import Feed, UseCase, ddl, load, shipped
-from tasks.config import defaults, files, resolve, sections, value_rules
+from tasks.config import defaults, files, resolve, sections, shown, value_rules
 from tasks.config.sections import CADENCES, SECTIONS, SHARED, raw
 
 #: Proportions of [training] that may be 0 and 1.
@@ -108,9 +108,7 @@ def refused_value(section: str, key: str) -> ConfigurationError | None:
     """The error for a value of any section that is badly written or cannot be expanded; None for other values."""
     place = f"--set {section}.{key}" if resolve.given(section, key) else f"[{section}] {key}"
     try:
-        return value_rules.refusal(
-            place, resolve.in_files(section, key) or "", (section.partition(".")[0], key) == ("spark", "conf")
-        )
+        return value_rules.refusal(place, resolve.in_files(section, key) or "", shown.is_conf(section, key))
     except ConfigurationError as unexpanded:
         return unexpanded
 

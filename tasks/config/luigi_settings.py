@@ -28,6 +28,7 @@ from spark_lib.errors import ConfigurationError
 from tasks.config import defaults, resolve, value_rules
 from tasks.config import files as config_files
 from tasks.config.check import refused_value
+from tasks.config.shown import without_password
 
 _SECTIONS: tuple[type[luigi.Config], ...] = (core, worker, retcode, scheduler, execution_summary)
 #: The sections in which badly written values are refused: those above, and those of Luigi's ranges.
@@ -182,7 +183,7 @@ def check_shared(tasks: Iterable[type[luigi.Task]]) -> None:
                 raise ConfigurationError(
                     place,
                     f"one {what} for all tasks of a run",
-                    f"{value_rules.without_password(text)!r} for {task.get_task_family()} alone",
+                    f"{without_password(text)!r} for {task.get_task_family()} alone",
                     f"set {setting} in its place",
                 )
 

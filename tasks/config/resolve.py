@@ -21,6 +21,7 @@ from luigi.configuration import get_config
 from spark_lib.errors import ConfigurationError, did_you_mean
 from tasks.config import value_rules
 from tasks.config.sections import SECTIONS, lake, log, pipeline
+from tasks.config.shown import NOT_SHOWN, may_be_shown, without_password
 
 #: The values that options of ``daystone`` have set, by section and key.
 _GIVEN: dict[tuple[str, str], str] = {}
@@ -49,7 +50,8 @@ def parsed(parameter: luigi.Parameter[Any], place: str, text: str) -> Any:
         with_a_comment = None if is_json else value_rules.comment(place, str(text))
         if with_a_comment:
             raise with_a_comment from error
-        raise ConfigurationError(place, _kind(parameter), repr(text), "correct it") from error
+        found = NOT_SHOWN if is_json else repr(without_password(str(text)))
+        raise ConfigurationError(place, _kind(parameter), found, "correct it") from (None if is_json else error)
 
 
 def _kind(parameter: luigi.Parameter[Any]) -> str:
@@ -73,8 +75,12 @@ def texts(family: str, name: str, sections: Sequence[str], defaults: Mapping[str
             yield f"[{section}] {name}", str(text)
     if name in defaults:
         value = defaults[name]
-        text = json.dumps(dict(value)) if isinstance(value, Mapping) else str(value)
-        yield f"the use case's setting {family}.{name}", text
+        yield f"the use case's setting {family}.{name}", text_of(value)
+
+
+def text_of(value: Any) -> str:
+    """A setting of a use case, as it would be written in a file."""
+    return json.dumps(dict(value)) if isinstance(value, Mapping) else str(value)
 
 
 def in_files(section: str, name: str) -> str | None:
@@ -85,7 +91,7 @@ def in_files(section: str, name: str) -> str | None:
         raise ConfigurationError(
             f"[{section}] {name}",
             "a value that Luigi can read",
-            " ".join(str(error).split()),
+            " ".join(str(error).split()) if may_be_shown(section, name) else NOT_SHOWN,
             "write %% for a percent sign, and ${NAME} only for a variable of the environment that is set",
         ) from error
     return text

@@ -10,6 +10,7 @@ import re
 import unicodedata
 
 from spark_lib.errors import ConfigurationError
+from tasks.config.shown import NOT_SHOWN, without_password
 
 _QUOTES = "\"'`´“”„‟‘’‚‛«»‹›「」『』＂＇"
 _COMMENT = re.compile(r"(^|\s)[#;]|\s//(\s|$)")
@@ -33,7 +34,7 @@ def check(place: str, text: str, json: bool = False) -> None:
 
 def refusal(place: str, text: str, json: bool = False) -> ConfigurationError | None:
     """The error of ``check``, or None."""
-    found = "one that is not shown: it may hold a secret" if json else repr(without_password(text))
+    found = NOT_SHOWN if json else repr(without_password(text))
     flaws = list(_flaws(place, text, json))
     if not flaws:
         return None
@@ -48,11 +49,6 @@ def comment(place: str, text: str) -> ConfigurationError | None:
     return ConfigurationError(
         place, "a value without a comment behind it", repr(without_password(text)), _without_comment(place)
     )
-
-
-def without_password(url: str) -> str:
-    """A value without the user and the password of a URL, which stand between its slashes and its @."""
-    return re.sub("//[^/@]*@", "//", url)
 
 
 def _flaws(place: str, text: str, json: bool) -> list[tuple[str, str]]:

@@ -22,6 +22,7 @@ from spark_lib.lake import Partition, days, normalise_root
 from spark_lib.lake.lake import some
 from spark_lib.use_case import loading
 from tasks.config import resolve, sections
+from tasks.config.shown import may_be_shown, without_password
 from tasks.features import FeatureEngineering
 from tasks.graph import met
 from tasks.graph.log import logger
@@ -162,23 +163,23 @@ def _rank(dataset: str) -> int:
 
 def _options(stage: Stage) -> str:
     """The options with which a command means the same as this run: those of its command line, and the lake and the use
-    case where they are not the default.
+    case where they are not the default. A value that may be a secret is written as ``...``.
     """
     said = {("lake", "root"): stage.lake} if stage.lake != normalise_root(resolve.default_lake()) else {}
     if stage.use_case != loading.normalise(resolve.default_use_case()):
         said["pipeline", "use_case"] = stage.use_case
     said = _typed() | said
     spelled = {("lake", "root"): "--lake-root ", ("pipeline", "use_case"): "--use-case "}
-    return "".join(
-        f" {spelled[place]}{shlex.quote(value)}"
-        if place in spelled
-        else f" --set {shlex.quote(f'{place[0]}.{place[1]}={value}')}"
-        for place, value in said.items()
-    )
+    options = ""
+    for (section, key), value in said.items():
+        shown = without_password(value) if may_be_shown(section, key) else "..."
+        option = spelled.get((section, key))
+        options += f" {option}{shlex.quote(shown)}" if option else f" --set {shlex.quote(f'{section}.{key}={shown}')}"
+    return options
 
 
 def _typed() -> dict[tuple[str, str], str]:
-    """The values of our sections that a command line has set, Luigi's or that of ``daystone``."""
+    """The values that a command line has set, Luigi's or that of ``daystone``."""
     found = resolve.all_given()
     parser = CmdlineParser.get_instance()
     for family, section in sections.SECTIONS.items() if parser is not None else ():

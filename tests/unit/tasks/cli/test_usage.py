@@ -65,6 +65,10 @@ def test_each_cause_has_an_exit_code_of_its_own() -> None:
             "no stage or dataset 'predction' (did you mean 'predictions'?)",
         ),
         (["run", "--date", "2026-01-01", "--set", "cadence"], "wanted section.key=value, as in training.cadence=daily"),
+        (
+            ["run", "--date", "2026-01-01", "--set", 'spark.conf:{"a.key":"hush"}'],
+            "wanted section.key=value, as in training.cadence=daily; found 'spark.conf:'",
+        ),
         (["sample", "--days", "0"], "Invalid value for '--days': 0 is not in the range x>=1."),
         (["status", "--form", "2026-01-01"], "No such option '--form'."),
     ],
