@@ -5,7 +5,6 @@ verb is called.
 from __future__ import annotations
 
 import errno
-import shlex
 import traceback
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from tasks.cli import exits, render
 from tasks.cli import run as runner
 from tasks.cli.options import Day, StageOrDataset, of_a_lake
 from tasks.config import check, resolve
+from tasks.planning.commands import to_rebuild
 
 if TYPE_CHECKING:
     from tasks.graph.stage import Stage
@@ -127,10 +127,7 @@ def rebuild(stage: type[Stage], day: date) -> None:
     if rebuilt.old:
         click.echo(f"run {rebuilt.new} took the place of run {rebuilt.old}, whose files stay until gc")
     for dataset, other in rebuilding.built_from_others(task, rebuilt.new):
-        click.echo(
-            f"built from an older run: {dataset} of {other}; to follow: "
-            f"daystone rebuild {dataset} --date {other} --lake-root {shlex.quote(task.lake)}"
-        )
+        click.echo(f"built from an older run: {dataset} of {other}; to follow: {to_rebuild(task, dataset, other)}")
 
 
 def say_changed() -> None:

@@ -8,26 +8,22 @@ that the run has met to the inputs that its manifest names, with one listing for
 from __future__ import annotations
 
 import functools
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import luigi
-from luigi.cmdline_parser import CmdlineParser
 
 from spark_lib.errors import DaystoneError
-from spark_lib.lake import Partition, days, normalise_root
+from spark_lib.lake import Partition, days
 from spark_lib.lake.lake import some
-from spark_lib.use_case import loading
-from tasks.config import resolve, sections
-from tasks.config.shown import may_be_shown, without_password
 from tasks.features import FeatureEngineering
 from tasks.graph import met
 from tasks.graph.log import logger
 from tasks.graph.stage import Stage
 from tasks.planning.chain import CHAIN
+from tasks.planning.commands import to_rebuild
 from tasks.serving import ServingFeatures
 
 #: The datasets that have settings, or are built from one that has. Each stands before what it is built from.
@@ -153,38 +149,9 @@ def _next(found: met.Met, partitions: list[Partition], changes: list[_Change]) -
         )
         if again:
             others = f" (then {some(again[1:], _DAYS_SHOWN)})" if again[1:] else ""
-            commands.append(f"daystone rebuild {dataset} --date {again[0]}{_options(found.stage)}{others}")
+            commands.append(f"{to_rebuild(found.stage, dataset, again[0])}{others}")
     return f"To make them anew: {'; '.join(commands)}" if commands else "By today's none of them would be built"
 
 
 def _rank(dataset: str) -> int:
     return -_BACK.index(dataset) if dataset in _BACK else -len(_BACK)
-
-
-def _options(stage: Stage) -> str:
-    """The options with which a command means the same as this run: those of its command line, and the lake and the use
-    case where they are not the default. A value that may be a secret is written as ``...``.
-    """
-    said = {("lake", "root"): stage.lake} if stage.lake != normalise_root(resolve.default_lake()) else {}
-    if stage.use_case != loading.normalise(resolve.default_use_case()):
-        said["pipeline", "use_case"] = stage.use_case
-    said = _typed() | said
-    spelled = {("lake", "root"): "--lake-root ", ("pipeline", "use_case"): "--use-case "}
-    options = ""
-    for (section, key), value in said.items():
-        shown = without_password(value) if may_be_shown(section, key) else "..."
-        option = spelled.get((section, key))
-        options += f" {option}{shlex.quote(shown)}" if option else f" --set {shlex.quote(f'{section}.{key}={shown}')}"
-    return options
-
-
-def _typed() -> dict[tuple[str, str], str]:
-    """The values that a command line has set, Luigi's or that of ``daystone``."""
-    found = resolve.all_given()
-    parser = CmdlineParser.get_instance()
-    for family, section in sections.SECTIONS.items() if parser is not None else ():
-        for name, _ in section.get_params():
-            value = getattr(parser.known_args, f"{family}_{name}", None)
-            if value is not None:
-                found[family, name] = str(value)
-    return found

@@ -63,12 +63,21 @@ def test_what_was_built_from_the_old_run_is_named_and_stays(built: Verbs) -> Non
 
     assert result.stdout.splitlines()[-1] == (
         "built from an older run: predictions of 2026-01-13; to follow: daystone rebuild predictions --date 2026-01-13 "
-        f"--lake-root {built.root}"
+        f"--lake-root {built.root} --set training.window_days=7 --set training.label_delay_days=2"
     )
     assert run_of(built, "predictions") == predictions
     assert "built from an older run: predictions" in rebuild(built, "features").stdout
     assert rebuild(built, "predictions").code == 0
     assert "built from an older run" not in rebuild(built, "predictions").stdout
+
+
+def test_the_command_that_follows_names_the_use_case_too(built: Verbs) -> None:
+    result = built.stubbed("rebuild", "features", "--date", TUESDAY, "--use-case", "credit_risk")
+
+    assert result.stdout.splitlines()[-1] == (
+        "built from an older run: predictions of 2026-01-13; to follow: daystone rebuild predictions --date 2026-01-13 "
+        f"--lake-root {built.root} --use-case credit_risk"
+    )
 
 
 @pytest.mark.parametrize("stage", ["balanced", "model", "selection", "predictions"])

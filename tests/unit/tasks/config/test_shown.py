@@ -14,7 +14,7 @@ from tasks.cli import doctor
 from tasks.cli.place import configured
 from tasks.config import resolve, shown
 from tasks.config.settings import Settings
-from tasks.planning import changed
+from tasks.planning import commands
 from tests.unit.stubs.stages import Leaf
 from tests.unit.stubs.stublake import LOANS, configure
 
@@ -69,7 +69,7 @@ def test_commands_to_follow_leave_secrets_out(monkeypatch: pytest.MonkeyPatch, t
     ):
         resolve.give(section, key, value)
 
-    assert changed._options(stage) == (
+    assert commands.options(stage) == (
         " --set training.trees=3 --set spark.conf=... --set lake.endpoint=http://host:9000 --set smtp.password=..."
     )
 
