@@ -119,7 +119,7 @@ def newest(place: Place) -> date | None:
 
 def _feed(feed: RawFeed, first: date, last: date, begins: date) -> Iterator[tuple[date, Cell]]:
     there = feed.landed(first, last)
-    newest_there = max(there, default=first)
+    newest_there = last if last in there else landed.newest(feed, last) or max(there, default=first)
     for day in days(first, last):
         if day in there:
             yield day, Cell(State.LANDED, "landed")

@@ -70,6 +70,15 @@ def test_raw_days_are_landed_waited_for_or_holes(daystone: Verbs) -> None:
     assert column(found, "applications") == ["–", "landed", "hole", "landed", "waiting"]
 
 
+def test_a_hole_is_one_also_where_the_days_shown_end_with_it(daystone: Verbs) -> None:
+    daystone.land("2026-01-01", 2)
+    daystone.land("2026-01-05", 1)
+
+    found = look(daystone, date(2026, 1, 2), date(2026, 1, 4))
+
+    assert column(found, "applications") == ["landed", "hole", "hole"]
+
+
 def test_fourteen_days_are_shown_up_to_the_newest_partition_or_raw_day_whatever_the_clock_says(daystone: Verbs) -> None:
     publish(daystone.lake, [1], date(2017, 7, 1))
     daystone.land("2017-07-20", 1, ["outcomes"])
