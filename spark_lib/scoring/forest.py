@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from spark_lib.lake.stores.cache import user_directory
+from spark_lib.caches import user_directory
 from spark_lib.models.matrix import round_down
 
 #: A complete tree of depth d has 2^d leaves. A deeper one would be mostly padding, and all leaves should fit into the

@@ -14,7 +14,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from spark_lib.lake.stores.cache import user_directory
+from spark_lib.caches import user_directory
 from spark_lib.session import java
 from spark_lib.session.java import OPTIONS
 

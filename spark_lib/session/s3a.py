@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spark_lib.caches import user_directory
 from spark_lib.errors import ConfigurationError, DaystoneError, LakeError
 from spark_lib.lake.feeds import buckets
 from spark_lib.lake.feeds.buckets import Way
 from spark_lib.lake.stores import s3_client, s3_settings
-from spark_lib.lake.stores.cache import user_directory
 from spark_lib.lake.stores.s3 import PART_BYTES
 from spark_lib.session import environment, java
 

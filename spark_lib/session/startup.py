@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spark_lib.caches import user_directory
 from spark_lib.errors import ConfigurationError, DaystoneError
-from spark_lib.lake.stores.cache import user_directory
 from spark_lib.session import java, jvm
 
 if TYPE_CHECKING:

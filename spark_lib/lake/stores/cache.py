@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import secrets
 from pathlib import Path
 
+from spark_lib.caches import user_directory
+
 logger = logging.getLogger("daystone.lake")
-
-
-def user_directory() -> Path:
-    """The directory of a user's caches of Daystone."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "daystone")
 
 
 class Cache:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spark_lib.lake.stores.cache import user_directory
+from spark_lib.caches import user_directory
 from spark_lib.session import java, jvm
 
 
