@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date
+from typing import TYPE_CHECKING
 
 import luigi
 
 from spark_lib.errors import DamagedPartition, NoApprovedModel
 from spark_lib.lake import Lake, Manifest, Partition
 from spark_lib.models.card import Verdict
-from spark_lib.models.selection import Challenge, Selection
 from tasks.balancing import Balancing, nothing_to_train_on
 from tasks.graph.cadence import candidates
 from tasks.graph.log import logger
 from tasks.graph.stage import Awaited, Description, Stage, previous
 from tasks.training import Training
+
+if TYPE_CHECKING:
+    from spark_lib.models.selection import Challenge, Selection
 
 _AROUND = 7  # days before and after, whose comparisons are used again
 
@@ -44,7 +47,7 @@ class ModelSelection(Stage):
 
     @classmethod
     def describe(cls, manifest: Manifest) -> Description:
-        return Description(str(Selection.of(manifest.metrics).model_date))
+        return Description(str(_figures(manifest).model_date))
 
     @classmethod
     def damage_behind(cls, lake: Lake, partition: Partition) -> list[DamagedPartition]:
@@ -89,7 +92,7 @@ class ModelSelection(Stage):
                     error.wanted,
                     error.found,
                     "restore the file; or train anew, then choose anew "
-                    f"(daystone rebuild model --date {Selection.of(there.manifest.metrics).model_date}, {again})",
+                    f"(daystone rebuild model --date {_figures(there.manifest).model_date}, {again})",
                 ) from error
         return True
 
@@ -150,7 +153,7 @@ class ModelSelection(Stage):
             challenge
             for selection in around.values()
             if isinstance(selection, Partition) and (selection.manifest.settings, selection.manifest.code) == made_by
-            for challenge in Selection.of(selection.manifest.metrics).challenges
+            for challenge in _figures(selection.manifest).challenges
         ]
 
     def candidates(self) -> list[date]:
@@ -165,7 +168,7 @@ class ModelSelection(Stage):
         )
 
     def summary(self, manifest: Manifest) -> str:
-        found = Selection.of(manifest.metrics)
+        found = _figures(manifest)
         if not found.rejected:
             return f"selection: model of {found.model_date}"
         words = f"selection: model of {found.model_date}; newer ones were rejected: {_reasons(found.rejected)}"
@@ -182,6 +185,13 @@ class ModelSelection(Stage):
                 "(daystone rebuild balanced --date DATE where its rows are to change, daystone rebuild model --date DATE)",
             )
         return nothing_to_train_on(f"model for {self.date}", self.settings)
+
+
+def _figures(manifest: Manifest) -> Selection:
+    """What the manifest of a selection says of it."""
+    from spark_lib.models.selection import Selection
+
+    return Selection.of(manifest.metrics)
 
 
 def _verdict(model: Partition) -> Verdict:

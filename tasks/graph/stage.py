@@ -58,13 +58,12 @@ class Dated(luigi.Task):
                 kwargs = kwargs | {"lake": resolve.default_lake()}
             values = super().get_param_values(params, args, kwargs)
             named = dict(values)
-            _check_once(named["use_case"])
             _check_server_once(named["use_case"], named["lake"])
             return values
 
     @cached_property
     def case(self) -> UseCase:
-        return loading.load(self.use_case)
+        return _checked(self.use_case)
 
     @cached_property
     def settings(self) -> Settings:
@@ -286,21 +285,24 @@ def previous(day: date, days: int) -> date:
     return day - timedelta(days=days)
 
 
-_CHECKED: set[str] = set()
+#: Use cases by name, once they and their configuration have been checked.
+_CHECKED: dict[str, UseCase] = {}
 _CHECKED_SERVERS: set[tuple[str, str]] = set()
 
 
-def _check_once(use_case: str) -> None:
-    """Check the configuration when the first task of a use case is made, never at import."""
-    if use_case in _CHECKED:
-        return
-    check.configuration_files()
-    luigi_settings.check()
-    luigi_settings.check_shared(_below(Dated))
-    settings = Settings(use_case, loading.load(use_case))
-    settings.check()
-    settings.connect()
-    _CHECKED.add(use_case)
+def _checked(name: str) -> UseCase:
+    """The use case of a name, which all tasks share. The configuration is checked when the first task of a use case is
+    made, never at import."""
+    if name not in _CHECKED:
+        check.configuration_files()
+        luigi_settings.check()
+        luigi_settings.check_shared(_below(Dated))
+        case = loading.load(name)
+        settings = Settings(name, case)
+        settings.check()
+        settings.connect()
+        _CHECKED[name] = case
+    return _CHECKED[name]
 
 
 def _below(kind: type[Dated]) -> Iterator[type[Dated]]:
@@ -312,7 +314,8 @@ def _below(kind: type[Dated]) -> Iterator[type[Dated]]:
 
 def _check_server_once(use_case: str, lake: str) -> None:
     """Check what names the S3 server of a lake when the first task of the lake is made, before any request is sent."""
+    settings = Settings(use_case, _checked(use_case))
     if (use_case, lake) in _CHECKED_SERVERS:
         return
-    Settings(use_case, loading.load(use_case)).ways(lake)  # raises for a server that cannot be asked
+    settings.ways(lake)  # raises for a server that cannot be asked
     _CHECKED_SERVERS.add((use_case, lake))

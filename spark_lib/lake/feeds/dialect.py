@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import codecs
 import re
-import zoneinfo
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -140,6 +139,8 @@ def _is_timezone(name: str) -> bool:
     """Whether a name is a zone of the tz database. ``localtime`` is not, because it differs from machine to machine."""
     if name in ("localtime", "Factory", "posixrules") or name.startswith(("right/", "posix/")):
         return False
+    import zoneinfo
+
     try:
         zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):

@@ -159,7 +159,7 @@ def configure(monkeypatch: pytest.MonkeyPatch, text: str = "") -> LuigiConfigPar
         for name, value in values.items():
             if parser.get(section, name, None) is None:
                 parser.set(section, name, value)
-    monkeypatch.setattr(stages, "_CHECKED", set())
+    monkeypatch.setattr(stages, "_CHECKED", {})
     return parser
 
 
