@@ -33,7 +33,7 @@ def install() -> None:
                     "an open end",
                     "give both: luigi --module tasks RangeDaily --of BatchInference --start 2026-03-01 --stop 2026-03-11",
                 )
-            if self.start > self.stop:
+            if self.start >= self.stop:
                 raise ConfigurationError(
                     "RangeDaily",
                     f"a --stop (exclusive) after --start {self.start}",

@@ -112,6 +112,11 @@ def test_killed_halfway_and_run_again_each_day_is_published_once(tmp_path: Path)
             "RangeDaily: wanted a --stop (exclusive) after --start 2017-01-02; found 2017-01-01. Next: correct one of them",
         ),
         (
+            ["--start", "2017-01-01", "--stop", "2017-01-01"],
+            30,
+            "RangeDaily: wanted a --stop (exclusive) after --start 2017-01-01; found 2017-01-01. Next: correct one of them",
+        ),
+        (
             ["--start", "2017-02-30", "--stop", "2017-03-01"],
             2,
             "--start: wanted a day like 2026-11-20; found '2017-02-30'",
@@ -127,7 +132,7 @@ def test_killed_halfway_and_run_again_each_day_is_published_once(tmp_path: Path)
             "[training] trees: wanted a value of at least 1; found 0. Next: correct it",
         ),
     ],
-    ids=["open end", "stop before start", "no such day", "unknown parameter", "bad configuration"],
+    ids=["open end", "stop before start", "no day", "no such day", "unknown parameter", "bad configuration"],
 )
 def test_a_range_that_cannot_be_meant_is_refused(tmp_path: Path, arguments: list[str], code: int, message: str) -> None:
     result = Commands(tmp_path).luigi(*RANGE, *arguments)
@@ -163,8 +168,13 @@ def test_a_range_of_predictions_chooses_for_each_day_as_the_day_itself_would(lak
     ] == ["2026-01-12"] * 3 + ["2026-01-19"] * 4
 
 
-def test_an_empty_range_is_complete(lake: StubLake) -> None:
-    assert range_of(FIRST, FIRST).complete()
+def test_an_empty_range_is_refused(lake: StubLake) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        range_of(FIRST, FIRST).complete()
+
+    assert str(caught.value) == (
+        "RangeDaily: wanted a --stop (exclusive) after --start 2017-01-01; found 2017-01-01. Next: correct one of them"
+    )
 
 
 # bulk_complete
