@@ -11,6 +11,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
@@ -203,13 +204,13 @@ class _Seen:
             self.errors.append(error)
             self._watcher.refused(task, error)
 
-    def _on_broken(self, task: luigi.Task, error: BaseException) -> None:
+    def _on_broken(self, task: Any, error: BaseException) -> None:
         if not isinstance(error, DaystoneError):
             error = DaystoneError(
-                f"requirements of {task.task_family}",
+                f"scheduling of {task.task_family} of {task.date}",
                 "no exception",
                 f"{type(error).__name__}: {error}",
-                "read the traceback in the log",
+                "read the traceback in the log of the run",
             )
         self._on_refused(task, error)
 

@@ -148,6 +148,6 @@ def log_file() -> Path:
             "[log] directory",
             "a directory that can be made",
             f"{directory}: {error.strerror}",
-            "set it with --log-directory",
+            "set it to a directory that this user can write to",
         ) from error
     return directory / f"{datetime.now(UTC):%Y-%m-%d}.log"

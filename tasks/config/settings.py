@@ -51,7 +51,7 @@ class Settings:
                 "[pipeline] first_date",
                 "the first day that has landed",
                 f"none, and the use case {self._name} declares none",
-                "set it in luigi.cfg or with --pipeline-first-date",
+                "set [pipeline] first_date",
             )
         return first
 

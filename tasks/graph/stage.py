@@ -246,7 +246,7 @@ class Stage(Dated):
                 f"{self.dataset} of {self.date}",
                 f"a day from [pipeline] first_date on, {first}",
                 "an earlier one",
-                "ask for a later day, or set --pipeline-first-date",
+                "ask for a later day, or set [pipeline] first_date",
             )
 
     def on_failure(self, exception: BaseException) -> str:
@@ -257,10 +257,10 @@ class Stage(Dated):
         if not isinstance(exception, DaystoneError):
             first_line = str(exception).strip().partition("\n")[0].rstrip(".")
             exception = DaystoneError(
-                f"run of {self.task_family}",
+                f"run of {self.task_family} of {self.date}",
                 "no exception",
                 f"{type(exception).__name__}: {first_line}",
-                "read the traceback above, and the log of the run",
+                "read the traceback in the log of the run",
             )
         else:
             explanation = str(exception)

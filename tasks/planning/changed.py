@@ -150,7 +150,9 @@ def _next(found: met.Met, partitions: list[Partition], changes: list[_Change]) -
         if again:
             others = f" (then {some(again[1:], _DAYS_SHOWN)})" if again[1:] else ""
             commands.append(f"{to_rebuild(found.stage, dataset, again[0])}{others}")
-    return f"To make them anew: {'; '.join(commands)}" if commands else "By today's none of them would be built"
+    if not commands:
+        return "Today's settings ask for none of them, so there is nothing to rebuild"
+    return f"To make them anew: {'; '.join(commands)}"
 
 
 def _rank(dataset: str) -> int:

@@ -12,6 +12,7 @@ import tasks
 from spark_lib.errors import BadData
 from spark_lib.lake import days
 from tasks.cli import render
+from tasks.cli import run as runner
 from tests.unit.stubs.stublake import StubLake, prepare
 
 FIRST = date(2026, 1, 1)
@@ -94,3 +95,14 @@ def test_bars_show_place_and_time_left() -> None:
 )  # fmt: skip
 def test_durations_are_no_more_exact_than_an_estimate(seconds: float, words: str) -> None:
     assert render.duration(seconds) == words
+
+
+def test_an_exception_while_luigi_schedules_is_named_with_its_task_and_its_day() -> None:
+    seen = runner._Seen(runner.Watcher())
+
+    seen._on_broken(features(FIRST), ZeroDivisionError("division by zero"))
+
+    assert [str(error) for error in seen.errors] == [
+        "scheduling of FeatureEngineering of 2026-01-01: wanted no exception; found ZeroDivisionError: division by zero. "
+        "Next: read the traceback in the log of the run"
+    ]

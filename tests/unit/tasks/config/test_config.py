@@ -343,7 +343,7 @@ def refusal(monkeypatch: pytest.MonkeyPatch, text: str) -> str:
         ),
         (
             "[spark]\nconf = a=b",
-            "[spark] conf: wanted a value of type dict; found 'a=b'. Next: correct it",
+            "[spark] conf: wanted a value of type dict; found one that is not shown: it may hold a secret. Next: correct it",
         ),
         (
             "[training]\ncadence = weakly",
@@ -463,7 +463,7 @@ def test_a_use_case_whose_history_has_no_beginning_is_refused(monkeypatch: pytes
 
     assert str(caught.value) == (
         "[pipeline] first_date: wanted the first day that has landed; found none, and the use case "
-        "tests.unit.stubs.cases.Undated declares none. Next: set it in luigi.cfg or with --pipeline-first-date"
+        "tests.unit.stubs.cases.Undated declares none. Next: set [pipeline] first_date"
     )
 
 

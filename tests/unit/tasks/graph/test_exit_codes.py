@@ -198,8 +198,8 @@ def test_30_a_run_ends_without_having_published(lake: StubLake) -> None:
 
     assert outcome(result) == (
         30,
-        "Idle of 2026-01-14: run of Idle: wanted no exception; found TaskException: Task finished running, but complete() is "
-        "still returning false. Next: read the traceback above, and the log of the run",
+        "Idle of 2026-01-14: run of Idle of 2026-01-14: wanted no exception; found TaskException: Task finished running, but "
+        "complete() is still returning false. Next: read the traceback in the log of the run",
     )
 
 

@@ -569,7 +569,7 @@ def test_a_day_before_the_first_one_is_refused_landed_or_not(
     assert built.status == NOT_SCHEDULED
     assert built.refused == [
         f"{asked.dataset} of 2025-12-31: wanted a day from [pipeline] first_date on, 2026-01-01; found an earlier one. "
-        "Next: ask for a later day, or set --pipeline-first-date"
+        "Next: ask for a later day, or set [pipeline] first_date"
     ]
 
 

@@ -133,8 +133,8 @@ def test_a_run_that_ends_without_having_published_has_failed(lake: StubLake) -> 
 
     assert built.status == luigi.LuigiStatusCode.FAILED
     assert built.refused == [
-        "run of Idle: wanted no exception; found TaskException: Task finished running, but complete() is still returning "
-        "false. Next: read the traceback above, and the log of the run"
+        f"run of Idle of {DAY}: wanted no exception; found TaskException: Task finished running, but complete() is still "
+        "returning false. Next: read the traceback in the log of the run"
     ]
 
 
@@ -142,6 +142,6 @@ def test_an_exception_that_is_none_of_ours_is_named_in_one_line(lake: StubLake) 
     built = build(Broken(date=DAY))
 
     assert built.refused == [
-        "run of Broken: wanted no exception; found ZeroDivisionError: first line. "
-        "Next: read the traceback above, and the log of the run"
+        f"run of Broken of {DAY}: wanted no exception; found ZeroDivisionError: first line. "
+        "Next: read the traceback in the log of the run"
     ]

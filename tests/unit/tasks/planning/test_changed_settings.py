@@ -125,7 +125,7 @@ def test_what_todays_settings_would_not_build_is_in_no_command(
     assert [line.partition(". ")[2] for line in said] == [
         "To make them anew: daystone rebuild balanced --date 2026-01-19; daystone rebuild model --date 2026-01-19; daystone "
         "rebuild selection --date 2026-01-20; daystone rebuild predictions --date 2026-01-20",
-        "By today's none of them would be built",
+        "Today's settings ask for none of them, so there is nothing to rebuild",
     ]
 
 
