@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from spark_lib.lake import RawDay, RawDays, RawFeed
     from spark_lib.use_case import Feed
 
-#: Days of Parquet whose files this process has found to fit their schema, and where: two servers may have a day of one name.
+#: Days of Parquet whose files this process has found to fit their schema, and where: two servers may have a day of one
+#: name.
 _CHECKED: set[tuple[str, s3_client.Connection | None, RawDay]] = set()
 _TIMES = "_times"  # no key's name: the library keeps names with an underscore in front
 #: Bytes of CSV that a task reads at the least: reading is soon done, a task costs Spark 0.1 s.

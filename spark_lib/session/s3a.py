@@ -211,9 +211,9 @@ def _server(connection: s3_client.Connection) -> dict[str, str]:
         tls = str(endpoint.startswith("https://")).lower()
         found |= {"endpoint": endpoint, "path.style.access": "true", "connection.ssl.enabled": tls}
     elif "fips" not in s3_client.address(connection):
-        # AWS's SDK for Java finds an endpoint of FIPS by itself, and accepts no other one beside it. Every other endpoint
-        # is set explicitly: S3A would otherwise follow AWS_ENDPOINT_URL, also that of an executor's environment, even
-        # where that is to be ignored.
+        # AWS's SDK for Java finds an endpoint of FIPS by itself, and accepts no other one beside it. Every other
+        # endpoint is set explicitly: S3A would otherwise follow AWS_ENDPOINT_URL, also that of an executor's
+        # environment, even where that is to be ignored.
         found["endpoint"] = s3_client.address(connection)
     return found
 
