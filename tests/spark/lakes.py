@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 
-from spark_lib.lake import Attempt, Documents, Lake, Partition, RawDays, RawFeed, Rows
+from spark_lib.lake import Attempt, Documents, Lake, Partition, RawDays, RawFeed, Rows, tables
 from spark_lib.lake.tables import arrow_schema
 from spark_lib.stages import balancing, selection, training
 from spark_lib.stages.selection import Pinned
@@ -82,6 +83,16 @@ class Parcels(UseCase):
         same_sender_earlier = (F.col("by") == F.col("sender")) & (F.col("at") < F.col("sent"))
         joined = day.join(sent_before, on=same_sender_earlier, how="left")
         return joined.groupBy("parcel", "weight", "fragile").agg(F.count("at").alias("earlier"))
+
+
+class Engineered(Parcels):
+    """Parcels whose features go through ``change`` at the end."""
+
+    def __init__(self, change: Callable[[DataFrame], DataFrame]) -> None:
+        self.change = change
+
+    def engineer(self, day: DataFrame, history: Mapping[str, DataFrame]) -> DataFrame:
+        return self.change(super().engineer(day, history))
 
 
 class Estimated(Parcels):
@@ -185,6 +196,23 @@ def publish_features(
         return Rows({"": len(rows)}, schema)
 
     return publish(lake, "features", day, build)
+
+
+def balanced_rows(root: Path | str, section: str) -> list[dict[str, Any]]:
+    """The rows of a section of the balanced set of ``DAY``, by parcel."""
+    found = tables.read_arrow(Lake(str(root), CASE), "balanced", DAY, section=section).to_pylist()
+    return sorted(found, key=lambda row: row["parcel"])
+
+
+def rows_of(partition: Partition) -> list[dict[str, Any]]:
+    """The rows of all files of a partition, by their first column, which is the key."""
+    found = [row for file in partition.files() for row in pq.read_table(file, partitioning=None).to_pylist()]
+    return sorted(found, key=lambda row: next(iter(row.values())))
+
+
+def card_of(documents: Documents) -> dict[str, Any]:
+    """The card among the documents of a training."""
+    return dict(json.loads(documents.files["card.json"]))
 
 
 def featured(name: str, sender: str = "S1", **more: Any) -> dict[str, Any]:

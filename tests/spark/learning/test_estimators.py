@@ -45,6 +45,8 @@ from tests.spark.lakes import (
     Chain,
     Estimated,
     Parcels,
+    balanced_rows,
+    card_of,
     history,
     land_rows,
     many_featured,
@@ -54,7 +56,6 @@ from tests.spark.lakes import (
     publish_features,
     silent,
 )
-from tests.spark.stages.test_balancing import rows
 
 
 def train(
@@ -63,10 +64,6 @@ def train(
     return training.build(
         spark, Estimated(estimator), balanced, dict(SETTINGS) | settings, str(scratch / "run"), silent
     )
-
-
-def card_of(documents: Documents) -> dict[str, Any]:
-    return dict(json.loads(documents.files["card.json"]))
 
 
 @pytest.mark.parametrize("name", ["boosted trees", "logistic regression", "scaled logistic regression", "scikit-learn"])
@@ -78,7 +75,7 @@ def test_another_estimator_is_fitted_judged_and_exported_and_the_same_on_one_cor
     check_safe(documents.files["model.onnx"])
     card = card_of(documents)
     assert card["verdict"]["approved"], card["verdict"]
-    found = pa.Table.from_pylist(rows(chain.lake.root, "validation/unbalanced"))
+    found = pa.Table.from_pylist(balanced_rows(chain.lake.root, "validation/unbalanced"))
     scores = score(load(documents.files["model.onnx"]), matrix.from_arrow(found, Parcels.features))
     probabilities = calibration.apply(card["calibration"], scores)
     assert probabilities.mean() == pytest.approx(found["label"].to_numpy().mean(), abs=0.1)
@@ -94,7 +91,7 @@ def test_a_pipeline_of_scikit_learn_is_fitted_to_the_same_rows_and_scored_where_
     card = card_of(documents)
 
     def read(section: str) -> tuple[np.ndarray, np.ndarray]:
-        found = pa.Table.from_pylist(rows(chain.lake.root, section))
+        found = pa.Table.from_pylist(balanced_rows(chain.lake.root, section))
         return matrix.from_arrow(found, Parcels.features), found["label"].to_numpy()
 
     by_hand = make_pipeline(SklearnScaler(), SklearnLogisticRegression()).fit(*read("train"))
@@ -140,7 +137,7 @@ def test_weights_of_classes_reach_the_estimator_and_the_calibration_takes_them_b
         documents = train(spark, chain, balanced, make(), tmp_path, balancing=strategy)
         card = card_of(documents)
         assert card["calibration"]["kind"] == "platt"
-        found = pa.Table.from_pylist(rows(chain.lake.root, "validation/unbalanced"))
+        found = pa.Table.from_pylist(balanced_rows(chain.lake.root, "validation/unbalanced"))
         scores = score(load(documents.files["model.onnx"]), matrix.from_arrow(found, Parcels.features))
         means[strategy] = (scores.mean(), calibration.apply(card["calibration"], scores).mean())
     prevalence = found["label"].to_numpy().mean()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import date, timedelta
 from typing import Any
 
@@ -13,10 +12,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from spark_lib.learning.splitting import side, split, unit_interval
-
-
-def by_hand(salt: str, entity: str) -> float:
-    return int(hashlib.sha256(f"{salt}:{entity}".encode()).hexdigest(), 16) // 2**204 / 2**52
+from tests.support.splitting import by_hand
 
 
 def in_spark(spark: SparkSession, salt: str, entities: list[str]) -> list[float]:

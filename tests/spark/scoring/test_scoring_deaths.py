@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -20,8 +19,8 @@ from pyspark.sql import SparkSession
 from spark_lib.lake import Lake, Partition, tables
 from spark_lib.session import java
 from tests.spark import dying_tasks
-from tests.spark.lakes import AFTER, CASE, Chain
-from tests.support.processes import ROOT
+from tests.spark.lakes import AFTER, CASE, Chain, rows_of
+from tests.support.checkout import ROOT
 from tests.support.s3 import free_port, listens
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs 127.0.0.2, which other systems have not")
@@ -90,11 +89,6 @@ def published(scratch: Path, name: str) -> Partition:
     return found
 
 
-def rows(partition: Partition) -> list[dict[str, Any]]:
-    found = [row for file in partition.files() for row in pq.read_table(file, partitioning=None).to_pylist()]
-    return sorted(found, key=lambda row: row["parcel"])
-
-
 def by_task(paths: list[str]) -> Counter[str]:
     """How many files each task has, by the beginning of its files' names."""
     return Counter(Path(path).name[: len("part-00000")] for path in paths)
@@ -115,7 +109,7 @@ def test_a_cluster_scores_as_a_local_session_does(
     (here,) = local.require("predictions", AFTER)
 
     assert here.manifest.metrics["engine"] == "onnxruntime"
-    assert rows(on_cluster) == rows(here)
+    assert rows_of(on_cluster) == rows_of(here)
     assert on_cluster.manifest.metrics["scores"] == here.manifest.metrics["scores"]
     assert by_task(lying_there(on_cluster)) == {"part-00000": 1, "part-00001": 1}
 
@@ -131,7 +125,7 @@ def test_of_two_attempts_that_wrote_one_is_published(scratch: Path, name: str) -
     assert 2 <= written["part-00001"] <= 3
     assert by_task(found.files()) == {"part-00000": 1, "part-00001": 1}
     assert found.verify() == ([], 0)
-    assert rows(found) == rows(published(scratch, "undisturbed"))
+    assert rows_of(found) == rows_of(published(scratch, "undisturbed"))
 
 
 def test_each_way_went_as_its_name_says(scratch: Path) -> None:

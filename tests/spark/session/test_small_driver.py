@@ -17,7 +17,7 @@ import pytest
 from spark_lib.lake import Lake, Rows
 from spark_lib.use_case import Feature
 from tests.spark.lakes import Parcels, publish
-from tests.support.processes import ROOT
+from tests.support.checkout import ROOT
 
 DAY = date(2026, 3, 10)
 COLUMNS, ROWS_OF_A_FILE, FILES = 40, 125_000, 20

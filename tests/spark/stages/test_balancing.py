@@ -12,7 +12,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark_lib.errors import BadData, DamagedPartition, LakeError
-from spark_lib.lake import Lake, Partition, tables
+from spark_lib.lake import Lake, Partition
 from spark_lib.models.training_set import SIDES, TrainingSet
 from spark_lib.problems.gates import inconclusive
 from spark_lib.stages import balancing
@@ -26,6 +26,7 @@ from tests.spark.lakes import (
     Chain,
     Parcels,
     arrival,
+    balanced_rows,
     break_page,
     featured,
     feed,
@@ -36,7 +37,7 @@ from tests.spark.lakes import (
     publish,
     publish_features,
 )
-from tests.spark.learning.test_splitting import by_hand
+from tests.support.splitting import by_hand
 
 SECTIONS = ["calibration", "train", "validation/balanced", "validation/unbalanced"]
 FIRST = DAY - timedelta(days=2)  # the window of these tests is FIRST and BEFORE
@@ -64,23 +65,18 @@ def land_window(
         land_rows(root, "arrivals", day, arrivals.get(day, []))
 
 
-def rows(root: Path | str, name: str) -> list[dict[str, Any]]:
-    found = tables.read_arrow(Lake(str(root), CASE), "balanced", DAY, section=name).to_pylist()
-    return sorted(found, key=lambda row: row["parcel"])
-
-
 def labels(root: Path | str, *names: str) -> dict[str, int]:
     """The labels of all rows of these sections; by default, of the train split and of the whole validation split."""
     return {
         row["parcel"]: row["label"]
         for name in names or ("train", "calibration", "validation/unbalanced")
-        for row in rows(root, name)
+        for row in balanced_rows(root, name)
     }
 
 
 @pytest.fixture(scope="module")
 def many(chain: Chain) -> dict[str, list[dict[str, Any]]]:
-    return {name: rows(chain.lake.root, name) for name in SECTIONS}
+    return {name: balanced_rows(chain.lake.root, name) for name in SECTIONS}
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +175,7 @@ def test_the_draw_is_the_same_whatever_the_files_and_the_order_of_the_rows(
         build(spark, tmp_path, days[0])
     finally:
         spark.conf.set("spark.sql.shuffle.partitions", str(partitions))
-    assert {name: rows(tmp_path, name) for name in SECTIONS} == many
+    assert {name: balanced_rows(tmp_path, name) for name in SECTIONS} == many
 
 
 def test_another_seed_draws_other_rows_of_the_same_sides(
@@ -194,9 +190,9 @@ def test_another_seed_draws_other_rows_of_the_same_sides(
             spark, chain.case, CASE, chain.window, chain.outcomes, dict(SPLIT) | {"seed": 1}, url, 100
         ),
     )
-    assert rows(tmp_path, "validation/unbalanced") == many["validation/unbalanced"]
-    assert len(rows(tmp_path, "train")) == len(many["train"])
-    assert rows(tmp_path, "train") != many["train"]
+    assert balanced_rows(tmp_path, "validation/unbalanced") == many["validation/unbalanced"]
+    assert len(balanced_rows(tmp_path, "train")) == len(many["train"])
+    assert balanced_rows(tmp_path, "train") != many["train"]
     assert {file.section for file in lake.require("balanced", DAY)[0].manifest.files} == set(SECTIONS)
     assert max(file.rows or 0 for file in lake.require("balanced", DAY)[0].manifest.files) == 100
 
@@ -208,8 +204,8 @@ def test_added_rows_leave_every_entity_on_its_side(spark: SparkSession, tmp_path
         root = tmp_path / str(number)
         land_window(root, window, {DAY: outcomes_of(few + more)})
         build(spark, root)
-        sides.append({row["sender"] for row in rows(root, "validation/unbalanced")})
-        assert {row["sender"] for row in rows(root, "train")}.isdisjoint(sides[-1])
+        sides.append({row["sender"] for row in balanced_rows(root, "validation/unbalanced")})
+        assert {row["sender"] for row in balanced_rows(root, "train")}.isdisjoint(sides[-1])
     assert sides[0] <= sides[1]
 
 
@@ -218,7 +214,7 @@ def test_another_salt_splits_otherwise(spark: SparkSession, tmp_path: Path) -> N
     land_window(tmp_path, {FIRST: window}, {DAY: outcomes_of(window)})
     build(spark, tmp_path, salt="other")
     expected = {row["parcel"] for row in window if by_hand("other", row["sender"]) >= 0.7}
-    assert {row["parcel"] for row in rows(tmp_path, "validation/unbalanced")} == expected
+    assert {row["parcel"] for row in balanced_rows(tmp_path, "validation/unbalanced")} == expected
 
 
 # -- strategies
@@ -260,7 +256,7 @@ def test_each_strategy_balances_the_training_rows_alone_to_the_ratio_that_is_wan
     figures = partition.manifest.metrics
     few, lots = figures["train"]["positive"], figures["train"]["negative"]
     assert few < lots
-    negatives, positives = counted(rows(tmp_path, "train"))
+    negatives, positives = counted(balanced_rows(tmp_path, "train"))
     assert (positives, negatives) == rows_left(few, lots)
     assert figures["balanced"] == {"positive": positives, "negative": negatives}
     assert figures["weights"] == {
@@ -268,7 +264,7 @@ def test_each_strategy_balances_the_training_rows_alone_to_the_ratio_that_is_wan
         "negative": 1.0,
     }
     for name in ("calibration", "validation/unbalanced", "validation/balanced"):
-        assert rows(tmp_path, name) == many[name]
+        assert balanced_rows(tmp_path, name) == many[name]
 
 
 def test_an_oversampled_row_is_repeated_as_often_as_every_other_or_once_more(
@@ -276,7 +272,7 @@ def test_an_oversampled_row_is_repeated_as_often_as_every_other_or_once_more(
 ) -> None:
     figures = chain_balanced_by(spark, chain, tmp_path, balancing="oversample").manifest.metrics
     each, rest = divmod(figures["train"]["negative"], figures["train"]["positive"])
-    found = pd.DataFrame(rows(tmp_path, "train"))
+    found = pd.DataFrame(balanced_rows(tmp_path, "train"))
     times = found[found["label"] == 1].groupby("parcel")["copy"].agg(["size", "max"])
     assert (times["size"] == times["max"] + 1).all()
     assert times["size"].value_counts().to_dict() == {each: len(times) - rest, each + 1: rest}
@@ -288,7 +284,7 @@ def test_synthetic_rows_are_marked_and_lie_between_rows_of_the_training_split(
     spark: SparkSession, chain: Chain, tmp_path: Path
 ) -> None:
     chain_balanced_by(spark, chain, tmp_path, balancing="smote")
-    found = pd.DataFrame(rows(tmp_path, "train"))
+    found = pd.DataFrame(balanced_rows(tmp_path, "train"))
     landed, made = found[found["copy"] == 0], found[found["copy"] > 0]
     assert set(made["label"]) == {1}
     assert set(made["parcel"]) <= set(landed[landed["label"] == 1]["parcel"])
@@ -325,7 +321,7 @@ def test_a_split_by_time_trains_on_the_first_days_and_validates_on_the_last(
         ),
     )
     first, second, third = (partition.date for partition in chain.window)
-    assert {name: {row["landed"] for row in rows(tmp_path, name)} for name in SECTIONS} == {
+    assert {name: {row["landed"] for row in balanced_rows(tmp_path, name)} for name in SECTIONS} == {
         "train": {first},
         "calibration": {second},
         "validation/unbalanced": {third},
@@ -371,16 +367,16 @@ def test_a_window_without_rows_gives_empty_sections(spark: SparkSession, tmp_pat
     assert {name: found[name] for name in (*SIDES, "balanced")} == dict.fromkeys((*SIDES, "balanced"), nothing)
     assert set(found["prevalences"].values()) == {None}
     assert (found["labelled"], found["unlabelled"], found["by_day"]) == (0, 0, {})
-    assert [rows(tmp_path, name) for name in SECTIONS] == [[], [], [], []]
+    assert [balanced_rows(tmp_path, name) for name in SECTIONS] == [[], [], [], []]
 
 
 def test_one_class_leaves_train_empty_and_is_inconclusive(spark: SparkSession, tmp_path: Path) -> None:
     window = many_featured(FIRST, 50)
     land_window(tmp_path, {FIRST: window}, {DAY: [arrival(row["parcel"], "in time") for row in window]})
     metrics = build(spark, tmp_path).manifest.metrics
-    assert rows(tmp_path, "validation/balanced") == []
-    assert len(rows(tmp_path, "train")) == metrics["train"]["negative"]
-    assert len(rows(tmp_path, "validation/unbalanced")) == metrics["validation"]["negative"]
+    assert balanced_rows(tmp_path, "validation/balanced") == []
+    assert len(balanced_rows(tmp_path, "train")) == metrics["train"]["negative"]
+    assert len(balanced_rows(tmp_path, "validation/unbalanced")) == metrics["validation"]["negative"]
     assert inconclusive(TrainingSet.of(metrics), SIDES, 0) == (
         f"one class: no positive among the {metrics['train']['negative']} labelled rows of the train split"
     )

@@ -22,7 +22,7 @@ from spark_lib.stages import champion, selection
 from spark_lib.stages.selection import Pinned
 from spark_lib.use_case import Feature
 from tests.spark.lakes import BEFORE, DAY, SETTINGS, Chain, Parcels
-from tests.unit.models.test_model import linear
+from tests.support.onnx_models import linear
 
 KEY = "parcel"
 

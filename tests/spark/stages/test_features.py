@@ -23,6 +23,7 @@ from tests.spark.lakes import (
     BEFORE,
     CASE,
     DAY,
+    Engineered,
     Parcels,
     break_page,
     feed,
@@ -32,6 +33,7 @@ from tests.spark.lakes import (
     noon,
     parcel,
     publish,
+    rows_of,
     table,
 )
 
@@ -42,13 +44,6 @@ def build(spark: SparkSession, root: Path, case: UseCase | None = None, day: dat
     raw = {name: history(root, BEFORE, day, name) for name in chosen.feature_feeds}
     lake = Lake(str(root), CASE)
     return publish(lake, "features", day, lambda url: features.build(spark, chosen, raw, url, ANY_FILE_ROWS))
-
-
-def rows_of(partition: Partition) -> list[dict[str, Any]]:
-    import pyarrow.parquet as pq
-
-    rows = [row for file in partition.files() for row in pq.read_table(file, partitioning=None).to_pylist()]
-    return sorted(rows, key=lambda row: next(iter(row.values())))
 
 
 def landed(root: Path, today: list[dict[str, Any]], before: list[dict[str, Any]] | None = None) -> None:
@@ -153,16 +148,6 @@ def test_a_broken_page_of_an_earlier_day_is_named_and_nothing_is_published(spark
 
 
 # -- what engineer returns
-
-
-class Engineered(Parcels):
-    """Parcels whose features go through ``change`` at the end."""
-
-    def __init__(self, change: Callable[[DataFrame], DataFrame]) -> None:
-        self.change = change
-
-    def engineer(self, day: DataFrame, history: Mapping[str, DataFrame]) -> DataFrame:
-        return self.change(super().engineer(day, history))
 
 
 def foreign(frame: DataFrame) -> DataFrame:

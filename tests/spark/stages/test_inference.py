@@ -53,10 +53,11 @@ from tests.spark.lakes import (
     parcel,
     publish,
     publish_features,
+    rows_of,
     silent,
     table,
 )
-from tests.unit.models.test_model import linear
+from tests.support.onnx_models import linear
 
 COLUMNS = ["parcel", "sender", "sent", "score", "model_date", "model_digest"]
 
@@ -69,11 +70,6 @@ def score(
     return lake.require("predictions", to_score.date)[0]
 
 
-def rows(partition: Partition) -> list[dict[str, Any]]:
-    found = [row for file in partition.files() for row in pq.read_table(file, partitioning=None).to_pylist()]
-    return sorted(found, key=lambda row: row["parcel"])
-
-
 @pytest.fixture(scope="module")
 def predictions(spark: SparkSession, chain: Chain, tmp_path_factory: pytest.TempPathFactory) -> Partition:
     """Of 500 rows in three files, at most 100 rows a file."""
@@ -84,7 +80,7 @@ def predictions(spark: SparkSession, chain: Chain, tmp_path_factory: pytest.Temp
 def expected_scores(partition: Partition, model: bytes, card: Card) -> dict[str, float]:
     """By onnxruntime alone, from a matrix made by hand, and brought back to the natural odds by hand."""
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    found = rows(partition)
+    found = rows_of(partition)
 
     def cell(row: dict[str, Any], name: str, feature: Feature) -> float:
         value = feature.fill if row[name] is None else row[name]
@@ -102,7 +98,7 @@ def expected_scores(partition: Partition, model: bytes, card: Card) -> dict[str,
 
 
 def test_scores_are_onnxruntimes_on_the_matrix_of_the_card(chain: Chain, predictions: Partition) -> None:
-    found = {row["parcel"]: row["score"] for row in rows(predictions)}
+    found = {row["parcel"]: row["score"] for row in rows_of(predictions)}
     assert found == expected_scores(chain.to_score, chain.pinned.model, chain.pinned.card)
     assert len(set(found.values())) > 5
 
@@ -115,7 +111,7 @@ def test_many_rows_are_scored_by_a_forest_with_the_same_scores(
     by_forest = score(spark, Lake(str(tmp_path), CASE), chain.to_score, chain.pinned)
 
     assert by_forest.manifest.metrics["engine"] == "forest"
-    assert rows(by_forest) == rows(predictions)
+    assert rows_of(by_forest) == rows_of(predictions)
 
 
 def test_twenty_trees_that_are_all_certain_train_are_compared_and_score_their_day(
@@ -152,8 +148,8 @@ def test_twenty_trees_that_are_all_certain_train_are_compared_and_score_their_da
     assert votes[0, 1] == np.float32(1.0000001)
     assert (compared.difference, compared.loses) == (0.0, False)
     assert by_forest.manifest.metrics["engine"] == "forest"
-    assert rows(by_forest) == rows(by_onnxruntime)
-    assert max(row["score"] for row in rows(by_forest)) == calibration.apply(pinned.card.calibration, np.ones(1))[0]
+    assert rows_of(by_forest) == rows_of(by_onnxruntime)
+    assert max(row["score"] for row in rows_of(by_forest)) == calibration.apply(pinned.card.calibration, np.ones(1))[0]
 
 
 def outcomes_of_weight(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -182,26 +178,28 @@ def test_a_pickled_pipeline_scores_rows_that_are_alike_once(
     found = score(spark, Lake(str(tmp_path), CASE), to_score, pickled)
 
     light, heavy = pipeline.predict_proba(table[:2])[:, 1]
-    assert {row["parcel"]: row["score"] for row in rows(found)} == {f"p{n}": (light, heavy)[n % 2] for n in range(10)}
+    assert {row["parcel"]: row["score"] for row in rows_of(found)} == {
+        f"p{n}": (light, heavy)[n % 2] for n in range(10)
+    }
     assert (found.manifest.metrics["engine"], found.manifest.metrics["repeated"]) == ("scikit-learn", 8)
 
 
 def test_a_row_is_a_row_with_its_identity(chain: Chain, predictions: Partition) -> None:
     assert predictions.manifest.rows() == 500
-    asked = [(row["parcel"], row["sender"], row["sent"]) for row in rows(chain.to_score)]
-    assert [(row["parcel"], row["sender"], row["sent"]) for row in rows(predictions)] == asked
+    asked = [(row["parcel"], row["sender"], row["sent"]) for row in rows_of(chain.to_score)]
+    assert [(row["parcel"], row["sender"], row["sent"]) for row in rows_of(predictions)] == asked
 
 
 def test_columns_are_identity_score_and_model_and_neither_date_nor_run(chain: Chain, predictions: Partition) -> None:
     assert [name for name, _ in predictions.manifest.schema] == COLUMNS
     assert dict(predictions.manifest.schema)["score"] == "double"
     assert pq.read_schema(predictions.files()[0]).names == COLUMNS
-    assert {(row["model_date"], row["model_digest"]) for row in rows(predictions)} == {(DAY, chain.pinned.digest)}
+    assert {(row["model_date"], row["model_digest"]) for row in rows_of(predictions)} == {(DAY, chain.pinned.digest)}
 
 
 def test_the_manifest_says_how_scores_are_distributed_and_what_computed_them(predictions: Partition) -> None:
     metrics = predictions.manifest.metrics
-    found = np.array([row["score"] for row in rows(predictions)])
+    found = np.array([row["score"] for row in rows_of(predictions)])
 
     assert (metrics["model_date"], metrics["engine"]) == (str(DAY), "onnxruntime")
     assert metrics["no_forest"] == "fewer than 500,000 rows"
@@ -220,7 +218,7 @@ def test_fills_are_those_of_the_card_and_not_of_the_use_case(spark: SparkSession
     card = replace(chain.pinned.card, features={**chain.pinned.card.features, "weight": Feature("DOUBLE", fill=9.5)})
     model = replace(chain.pinned, card=card)
     few = publish_features(Lake(str(tmp_path), CASE), AFTER, [featured("p1", weight=None), featured("p2", weight=0.0)])
-    found = {row["parcel"]: row["score"] for row in rows(score(spark, Lake(str(tmp_path), CASE), few, model))}
+    found = {row["parcel"]: row["score"] for row in rows_of(score(spark, Lake(str(tmp_path), CASE), few, model))}
     assert found == expected_scores(few, model.model, card)
     assert found["p1"] != found["p2"]
 
@@ -313,14 +311,14 @@ def test_infinities_are_scored_as_they_are(
     lake = Lake(str(tmp_path), CASE)
     day = [featured(f"p{number}", weight=weight) for number, weight in enumerate([float("inf"), float("-inf"), 1.0])]
     few = publish_features(lake, AFTER, day)
-    by_onnxruntime = rows(score(spark, lake, few, chain.pinned))
+    by_onnxruntime = rows_of(score(spark, lake, few, chain.pinned))
     monkeypatch.setattr(engine, "LEAST_ROWS", 0)
     by_forest = score(spark, Lake(str(tmp_path / "forest"), CASE), few, chain.pinned)
 
     expected = expected_scores(few, chain.pinned.model, chain.pinned.card)
     assert {row["parcel"]: row["score"] for row in by_onnxruntime} == expected
     assert by_forest.manifest.metrics["engine"] == "forest"
-    assert rows(by_forest) == by_onnxruntime
+    assert rows_of(by_forest) == by_onnxruntime
     assert expected["p0"] != expected["p1"]
 
 
@@ -366,14 +364,14 @@ def test_columns_that_the_card_does_not_name_are_left_out(
     day = [row | {"note": "new"} for row in many_featured(AFTER, 500)]
     found = score(spark, lake, publish_features(lake, AFTER, day, note="string"), chain.pinned)
     assert [name for name, _ in found.manifest.schema] == COLUMNS
-    assert rows(found) == rows(predictions)
+    assert rows_of(found) == rows_of(predictions)
 
 
 def test_a_file_without_rows_among_others_adds_none(spark: SparkSession, chain: Chain, tmp_path: Path) -> None:
     lake = Lake(str(tmp_path), CASE)
     to_score = publish_features(lake, AFTER, [featured("p1"), featured("p2")], files=3)
     assert [file.rows for file in to_score.manifest.files] == [1, 1, 0]
-    assert [row["parcel"] for row in rows(score(spark, lake, to_score, chain.pinned))] == ["p1", "p2"]
+    assert [row["parcel"] for row in rows_of(score(spark, lake, to_score, chain.pinned))] == ["p1", "p2"]
 
 
 def test_a_feature_of_another_type_than_the_cards_is_refused(spark: SparkSession, chain: Chain, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ from tests.spark.leaks import (
     ties_count,
     undersampled_before_the_split,
 )
-from tests.spark.learning.test_splitting import by_hand
+from tests.support.splitting import by_hand
 
 FIRST = DAY - timedelta(days=2)
 NOON = noon()

@@ -17,6 +17,7 @@ from tests.spark.lakes import (
     BEFORE,
     CASE,
     DAY,
+    Engineered,
     Parcels,
     break_page,
     feed,
@@ -26,7 +27,6 @@ from tests.spark.lakes import (
     parcel,
     publish,
 )
-from tests.spark.stages.test_features import Engineered
 
 MIDNIGHT = datetime(2026, 3, 11, tzinfo=UTC)
 

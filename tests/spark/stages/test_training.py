@@ -38,7 +38,9 @@ from tests.spark.lakes import (
     Chain,
     Parcels,
     arrival,
+    balanced_rows,
     break_page,
+    card_of,
     history,
     land_rows,
     many_featured,
@@ -46,15 +48,10 @@ from tests.spark.lakes import (
     publish_features,
     silent,
 )
-from tests.spark.stages.test_balancing import rows
 
 
 def train(spark: SparkSession, balanced: Partition, scratch: Path, **settings: Any) -> Documents:
     return training.build(spark, Parcels(), balanced, dict(SETTINGS) | settings, str(scratch), silent)
-
-
-def card_of(documents: Documents) -> dict[str, Any]:
-    return dict(json.loads(documents.files["card.json"]))
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +198,7 @@ def test_the_area_under_roc_is_that_of_sparks_own_evaluator(spark: SparkSession)
 def test_the_cards_areas_are_those_of_its_model_on_the_validation_rows(chain: Chain, card: dict[str, Any]) -> None:
     session = load(chain.model.document("model.onnx"))
     for section, prefix in (("validation/unbalanced", ""), ("validation/balanced", "balanced_")):
-        found = pa.Table.from_pylist(rows(chain.lake.root, section))
+        found = pa.Table.from_pylist(balanced_rows(chain.lake.root, section))
         scores, labels = score(session, matrix.from_arrow(found, Parcels.features)), found["label"].to_numpy()
         assert card["metrics"][f"{prefix}area_under_roc"] == pytest.approx(area_under_roc(scores, labels), abs=1e-5)
         assert card["metrics"][f"{prefix}area_under_pr"] == pytest.approx(area_under_pr(scores, labels), abs=1e-5)
@@ -236,7 +233,7 @@ def test_the_same_rows_give_the_same_model_in_other_files_and_partitions(
 
 
 def rows_table(chain: Chain, section: str) -> pa.Table:
-    return pa.Table.from_pylist(rows(chain.lake.root, section), arrow_schema(chain.balanced.manifest.schema))
+    return pa.Table.from_pylist(balanced_rows(chain.lake.root, section), arrow_schema(chain.balanced.manifest.schema))
 
 
 def test_another_process_with_one_core_in_another_time_zone_makes_the_same_model(
@@ -285,7 +282,7 @@ def test_a_sample_for_parity_comes_from_all_over_the_validation_rows(
     monkeypatch.setattr(estimators, "PARITY_ROWS", 30)
     monkeypatch.setattr(estimators, "check_parity", lambda model, drawn, probabilities: compared.append(drawn))
     train(spark, chain.balanced, tmp_path / "run")
-    found = rows(chain.lake.root, "validation/unbalanced")
+    found = balanced_rows(chain.lake.root, "validation/unbalanced")
     of_all = matrix.from_arrow(pa.Table.from_pylist(found), Parcels.features)
     (drawn,) = compared
     assert drawn.shape == (30, 3)
