@@ -228,7 +228,7 @@ def test_one_damaged_day_leaves_the_others_to_be_found_and_pickles(lake: Lake, o
 
     assert isinstance(found[DAY], DamagedPartition)
     assert isinstance(found[NEXT_DAY], Partition)
-    assert str(pickle.loads(pickle.dumps(found[DAY]))) == str(found[DAY])  # noqa: S301
+    assert str(pickle.loads(pickle.dumps(found[DAY]))) == str(found[DAY])  # noqa: S301  (it was pickled in the same line)
     assert not isinstance(lake.find("features", NEXT_DAY, NEXT_DAY)[NEXT_DAY], DamagedPartition)
 
 

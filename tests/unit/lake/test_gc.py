@@ -40,7 +40,7 @@ on_s3 = pytest.mark.parametrize("server", [VERSITYGW, MOTO], indirect=True)
 
 def collect(lake: Lake, older_than: float = TWO_DAYS, dataset: str = "features", **more: object) -> list[Garbage]:
     """Find garbage, and remove it."""
-    found = gc.find(lake, dataset, older_than, **more)  # type: ignore[arg-type]
+    found = gc.find(lake, dataset, older_than, **more)
     for garbage in found:
         gc.remove(lake, garbage)
     return found
@@ -52,7 +52,7 @@ def keys(lake: Lake, dataset: str = "features") -> set[str]:
 
 def abandon(lake: Lake, day: object = DAY, name: str = "part-0.parquet") -> str:
     """An attempt that was killed: its run."""
-    attempt = open_attempt(lake, day)  # type: ignore[arg-type]
+    attempt = open_attempt(lake, day)
     put(attempt, name, b"rows")
     return attempt.run
 

@@ -141,7 +141,7 @@ def test_every_plain_type_comes_back(lake: Lake) -> None:
         "double": 0.25,
         "date": DAY,
         "timestamp": NOON,
-        "timestamp_ntz": datetime(2026, 1, 1, 12),  # noqa: DTZ001
+        "timestamp_ntz": datetime(2026, 1, 1, 12),  # noqa: DTZ001  (the type has no zone)
         "binary": b"\x00",
         "decimal(10,2)": Decimal("1.50"),
     }

@@ -167,7 +167,7 @@ def _etag(store: Store, key: str) -> str:
     return content[1]
 
 
-def _successes(put) -> int:  # type: ignore[no-untyped-def]
+def _successes(put) -> int:
     barrier = threading.Barrier(8)
     succeeded = []
 
