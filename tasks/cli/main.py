@@ -16,6 +16,7 @@ from tasks.cli import exits, render
 from tasks.cli import run as runner
 from tasks.cli.options import Day, StageOrDataset, of_a_lake
 from tasks.config import check, resolve
+from tasks.planning import changed
 from tasks.planning.commands import to_rebuild
 
 if TYPE_CHECKING:
@@ -131,8 +132,8 @@ def rebuild(stage: type[Stage], day: date) -> None:
 
 
 def say_changed() -> None:
-    if runner.changed_settings():
-        click.echo(f"note: {runner.changed_settings()}", err=True)
+    if words := changed.note():
+        click.echo(f"note: {words}", err=True)
 
 
 def raise_if_failed(outcome: runner.Outcome) -> None:

@@ -28,14 +28,12 @@ from tasks.config import resolve
 from tasks.config.shown import without_password
 from tasks.graph.log import logger
 from tasks.graph.stage import PROGRESS, REFUSED, Stage
-from tasks.planning import changed
 
 _ANSWER_SECONDS = 10
 __all__ = [
     "VERSION",
     "Outcome",
     "Watcher",
-    "changed_settings",
     "chatter_in",
     "find_scheduler",
     "make",
@@ -111,13 +109,6 @@ def run(stage: Stage, watcher: Watcher) -> Outcome:
             raise _unreachable(f"{error}: {error.sub_exception}") from error
         reason = None if _is_whole(stage) else next(iter(seen.errors), None) or _unexplained(stage, result)
     return Outcome(stage, seen.built, time.monotonic() - began, reason, [e for e in seen.errors if e is not reason])
-
-
-def changed_settings() -> str:
-    """The partitions that a run has met and that were made by other settings than today's, with the commands that
-    rebuild them. Empty where there are none.
-    """
-    return changed.note()
 
 
 def message_of(summary: str) -> str:

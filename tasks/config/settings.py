@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
 from datetime import date
+from functools import cached_property
 from typing import Any
 
 from spark_lib.errors import ConfigurationError, did_you_mean
@@ -20,25 +21,26 @@ from tasks.config.sections import lake, pipeline, raw, spark, training
 
 
 class Settings:
-    """The resolved configuration of one use case."""
+    """The resolved configuration of one use case, each section of it as it was when it was first asked for."""
 
     def __init__(self, name: str, case: UseCase) -> None:
+        self.case = case
         self._name = directory(name)
-        self._case = case
+        self._of_feeds: dict[str, raw] = {}
 
-    @property
+    @cached_property
     def lake(self) -> lake:
         return self._section(lake)
 
-    @property
+    @cached_property
     def pipeline(self) -> pipeline:
         return self._section(pipeline)
 
-    @property
+    @cached_property
     def training(self) -> training:
         return self._section(training)
 
-    @property
+    @cached_property
     def spark(self) -> spark:
         return self._section(spark)
 
@@ -57,14 +59,16 @@ class Settings:
 
     def feed(self, root: str, feed: str) -> RawFeed:
         """Where and how a feed lands. Raises ConfigurationError for one that the use case does not declare."""
-        if feed not in self._case.feeds:
+        if feed not in self.case.feeds:
             raise ConfigurationError(
                 f"feed {feed!r}",
-                f"one of {', '.join(self._case.feeds)}",
-                f"no such feed in the use case {self._name}{did_you_mean(feed, self._case.feeds)}",
+                f"one of {', '.join(self.case.feeds)}",
+                f"no such feed in the use case {self._name}{did_you_mean(feed, self.case.feeds)}",
                 "correct it",
             )
-        values = self._section(raw, feed)
+        if feed not in self._of_feeds:
+            self._of_feeds[feed] = self._section(raw, feed)
+        values = self._of_feeds[feed]
         dialect = Dialect(**{option.name: getattr(values, option.name) for option in fields(Dialect)})
         return RawFeed(
             feed,
@@ -104,7 +108,7 @@ class Settings:
         Raises ConfigurationError for a variable, a setting or a file of AWS's tools that cannot be used, and for a
         bucket that Spark could not find by its name.
         """
-        return buckets.ways(root, self.connection, [self.feed(root, feed) for feed in self._case.feeds])
+        return buckets.ways(root, self.connection, [self.feed(root, feed) for feed in self.case.feeds])
 
     def said_by(self, family: str, key: str, feed: str = "") -> str:
         """The option or the setting that has set a value; its usual name where nothing has."""
@@ -113,10 +117,10 @@ class Settings:
 
     def check(self) -> None:
         """Resolve and check everything. Raises ConfigurationError for the first value that cannot work."""
-        check.names(self._name, self._case)
+        check.names(self._name, self.case)
         check.values(self.training, self.lake, self.spark, self.said_by("lake", "endpoint"))
         _ = self.first_date
-        for feed, declared in self._case.feeds.items():
+        for feed, declared in self.case.feeds.items():
             check.feed(self.feed("", feed), declared)
 
     def _own_connection(self, values: raw, feed: str) -> Connection | None:
@@ -142,6 +146,6 @@ class Settings:
         return {
             key.removeprefix(prefix): value
             for prefix in prefixes
-            for key, value in self._case.settings.items()
+            for key, value in self.case.settings.items()
             if key.startswith(prefix)
         }

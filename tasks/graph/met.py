@@ -19,30 +19,18 @@ class Met:
 
 
 _MET: dict[tuple[str, str], Met] = {}
-_changes = 0
 
 
 def complete(stage: Any, days: Iterable[date]) -> None:
     """Remember days of a stage's dataset that a run has found to be complete."""
-    global _changes
-    known = _MET.setdefault((stage.lake, stage.use_case), Met(stage)).days.setdefault(stage.dataset, set())
-    before = len(known)
-    known.update(days)
-    _changes += len(known) > before
+    _MET.setdefault((stage.lake, stage.use_case), Met(stage)).days.setdefault(stage.dataset, set()).update(days)
 
 
 def forget() -> None:
     """Forget everything, because a new run begins."""
-    global _changes
     _MET.clear()
-    _changes += 1
 
 
 def partitions() -> list[Met]:
     """All that was met since the run began."""
     return list(_MET.values())
-
-
-def changes() -> int:
-    """A number that grows whenever something new is met. What was computed at the same number is still true."""
-    return _changes

@@ -1,4 +1,4 @@
-"""Remembers the raw files that made a stage of this process fail. The next stage that needs one fails at once, for the
+"""Remembers the raw files that made a stage of this run fail. The next stage that needs one fails at once, for the
 same reason.
 
 Without this, a run with a single bad value would read on through every later day of a window, only to find it again.
@@ -21,6 +21,11 @@ class _Refusal:
 
 #: Refusals by the landed day as it was listed. A day that is landed again has another listing, and is read again.
 _refusals: dict[RawDay, _Refusal] = {}
+
+
+def forget() -> None:
+    """Forget everything, because a new run begins."""
+    _refusals.clear()
 
 
 def remember(error: BadData, read: Iterable[RawDays]) -> None:

@@ -61,13 +61,13 @@ class Dated(luigi.Task):
             _check_server_once(named["use_case"], named["lake"])
             return values
 
-    @cached_property
+    @property
     def case(self) -> UseCase:
-        return _checked(self.use_case)
+        return self.settings.case
 
-    @cached_property
+    @property
     def settings(self) -> Settings:
-        return Settings(self.use_case, self.case)
+        return _checked(self.use_case)
 
     def complete(self) -> bool:
         with self.refusal_said():
@@ -223,7 +223,7 @@ class Stage(Dated):
 
     def raw_days(self, feed: str, first: date) -> RawDays:
         """The feed's days from ``first`` to this one, listed now. Raises HoleInHistory, WaitingForData, and BadData
-        where a stage of this process was refused for one of their files."""
+        where a stage of this run was refused for one of their files."""
         days = self.settings.feed(self.lake, feed).history(first, self.date)
         self._read.append(days)
         refused.check(days)
@@ -285,23 +285,28 @@ def previous(day: date, days: int) -> date:
     return day - timedelta(days=days)
 
 
-#: Use cases by name, once they and their configuration have been checked.
-_CHECKED: dict[str, UseCase] = {}
+#: The settings of each use case, once they have been checked: all tasks of a run share them.
+_CHECKED: dict[str, Settings] = {}
 _CHECKED_SERVERS: set[tuple[str, str]] = set()
 
 
-def _checked(name: str) -> UseCase:
-    """The use case of a name, which all tasks share. The configuration is checked when the first task of a use case is
-    made, never at import."""
+def forget_checked() -> None:
+    """Forget the settings that were checked, because the configuration may change before the next run of the process."""
+    _CHECKED.clear()
+    _CHECKED_SERVERS.clear()
+
+
+def _checked(name: str) -> Settings:
+    """The settings of a use case. They are checked when the first task of the use case is made, never at import, and the
+    process is told then how they reach S3."""
     if name not in _CHECKED:
         check.configuration_files()
         luigi_settings.check()
         luigi_settings.check_shared(_below(Dated))
-        case = loading.load(name)
-        settings = Settings(name, case)
+        settings = Settings(name, loading.load(name))
         settings.check()
         settings.connect()
-        _CHECKED[name] = case
+        _CHECKED[name] = settings
     return _CHECKED[name]
 
 
@@ -314,7 +319,7 @@ def _below(kind: type[Dated]) -> Iterator[type[Dated]]:
 
 def _check_server_once(use_case: str, lake: str) -> None:
     """Check what names the S3 server of a lake when the first task of the lake is made, before any request is sent."""
-    settings = Settings(use_case, _checked(use_case))
+    settings = _checked(use_case)
     if (use_case, lake) in _CHECKED_SERVERS:
         return
     settings.ways(lake)  # raises for a server that cannot be asked

@@ -19,9 +19,9 @@ from spark_lib.errors import DaystoneError
 from spark_lib.lake import Partition, days
 from spark_lib.lake.lake import some
 from tasks.features import FeatureEngineering
-from tasks.graph import met
+from tasks.graph import met, refused
 from tasks.graph.log import logger
-from tasks.graph.stage import Stage
+from tasks.graph.stage import Stage, forget_checked
 from tasks.planning.chain import CHAIN
 from tasks.planning.commands import to_rebuild
 from tasks.serving import ServingFeatures
@@ -38,16 +38,11 @@ def note() -> str:
 
     Never raises for a lake that cannot be read: the stages that need the lake report that.
     """
-    return _note_of(met.changes())
-
-
-@functools.lru_cache(maxsize=1)
-def _note_of(changes: int) -> str:
     return "; ".join(filter(None, map(_note, met.partitions())))
 
 
 def install() -> None:
-    """Let every run of Luigi's end with the note, as a warning."""
+    """Let every run of Luigi's begin without the memory of an earlier one, and end with the note, as a warning."""
     schedule_and_run = luigi.interface._schedule_and_run
     if hasattr(schedule_and_run, "__wrapped__"):
         return
@@ -55,12 +50,16 @@ def install() -> None:
     @functools.wraps(schedule_and_run)
     def and_say(*given: Any, **more: Any) -> Any:
         met.forget()
-        result = schedule_and_run(*given, **more)
-        if note():
-            logger.warning(note())
-        return result
+        refused.forget()
+        try:
+            result = schedule_and_run(*given, **more)
+            if words := note():
+                logger.warning(words)
+            return result
+        finally:
+            forget_checked()
 
-    luigi.interface._schedule_and_run = and_say  # Luigi has no event for the end of a run
+    luigi.interface._schedule_and_run = and_say  # Luigi has no event for the beginning and the end of a run
 
 
 @dataclass(frozen=True)

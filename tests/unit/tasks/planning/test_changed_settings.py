@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from luigi.configuration import get_config
 from luigi.task_register import Register
 from luigi.tools.range import RangeDaily
 
 import tasks
+from spark_lib.errors import ConfigurationError
 from spark_lib.lake.stores.local import LocalStore
 from spark_lib.lake.stores.store import Entry
 from tasks.planning import changed
@@ -208,6 +210,43 @@ def test_a_range_of_complete_days_says_it_once_and_lists_each_dataset_once(
         1,
         0,
     ]
+
+
+def test_the_next_run_of_a_process_checks_settings_that_were_changed(lake: StubLake) -> None:
+    get_config().set("training", "window_days", "-4")
+
+    with pytest.raises(ConfigurationError) as caught:
+        tasks.BatchInference(date=DAY)
+
+    assert str(caught.value) == "[training] window_days: wanted a value of at least 1; found -4. Next: correct it"
+
+
+def test_the_next_run_of_a_process_takes_settings_that_were_changed_for_a_task_of_the_last_one(
+    lake: StubLake, said: list[str]
+) -> None:
+    day = tasks.BatchInference(date=DAY)
+    build(day)
+    get_config().set("training", "trees", "3")
+
+    build(day)
+    get_config().set("training", "trees", "20")
+
+    assert said == [MODELS]
+    assert changed.note() == ""
+
+
+def test_the_next_run_of_a_process_counts_the_stages_of_its_own_that_need_a_refused_file(lake: StubLake) -> None:
+    lake.flag("events", date(2026, 1, 25)).with_name("unreadable").touch()
+    days = [tasks.FeatureEngineering(date=date(2026, 1, day)) for day in (25, 26, 27)]
+
+    first, second = build(*days), build(*days)
+
+    assert [line.partition("found none")[2].partition(".")[0] for line in second.refused] == [
+        "",
+        " (2 stages of this run need the file)",
+        " (3 stages of this run need the file)",
+    ]
+    assert second.refused == first.refused
 
 
 def test_a_complete_day_costs_a_few_listings(lake: StubLake, monkeypatch: pytest.MonkeyPatch) -> None:
