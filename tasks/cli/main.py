@@ -40,9 +40,7 @@ class Verbs(click.Group):
         except Exception as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise  # `| head`: click knows what to do
-            with resolve.log_file().open("a") as log:
-                traceback.print_exc(file=log)
-            click.echo(f"traceback: {resolve.log_file()}", err=True)
+            log_traceback()
             fail(ctx, DaystoneError.exit_code, f"{type(error).__name__}: {error}")
 
     def resolve_command(
@@ -55,6 +53,19 @@ class Verbs(click.Group):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Exit codes"):
             formatter.write_dl([(f"{code:3}", text) for code, text in exits.table().items()])
+
+
+def log_traceback() -> None:
+    """Write the traceback of the exception at hand into the log; where that cannot be written, show it and why."""
+    shown = traceback.format_exc()
+    try:
+        file = resolve.log_file()
+        with file.open("a") as log:
+            log.write(shown)
+    except (DaystoneError, OSError) as unwritten:
+        click.echo(f"{shown}no log: {unwritten}", err=True)
+    else:
+        click.echo(f"traceback: {file}", err=True)
 
 
 def fail(ctx: click.Context, code: int, reason: str) -> None:
@@ -191,7 +202,9 @@ def collect_garbage(yes: bool, unpublished: bool, older_than: float | None) -> N
 @click.option(
     "--from", "first", type=Day(), default="2026-01-01", show_default=True, metavar="DAY", help="The first day."
 )
-@click.option("--days", type=click.IntRange(min=1), default=60, show_default=True, help="How many days land.")
+@click.option(
+    "--days", type=click.IntRange(1, check.MOST_DAYS), default=60, show_default=True, help="How many days land."
+)
 @click.option("--rows-per-day", type=click.IntRange(min=0), default=500, show_default=True, help="Applications a day.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed, other people.")
 @click.option("--lake-root", metavar="DIR", help="Where the lake is; outranks [lake] root.")

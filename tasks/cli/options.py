@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from spark_lib.errors import did_you_mean
-from tasks.config import resolve
+from tasks.config import check, resolve
 from tasks.config.shown import without_password
 from tasks.planning.chain import CHAIN
 
@@ -26,9 +26,12 @@ class Day(click.ParamType):  # type: ignore[type-arg]  # generic in newer versio
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
         try:
-            return value if isinstance(value, date) else date.fromisoformat(value)
+            day = value if isinstance(value, date) else date.fromisoformat(value)
         except ValueError:
             self.fail(f"wanted a day like 2026-11-20; found {value!r}", param, ctx)
+        if wanted := check.wrong_day(day):
+            self.fail(f"wanted {wanted}; found {value!r}", param, ctx)
+        return day
 
 
 class StageOrDataset(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only: click 8.1 will do

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 
 import luigi
 from luigi.configuration import get_config
@@ -23,6 +24,8 @@ from tasks.config.sections import CADENCES, SECTIONS, SHARED, raw
 _SHARES = ("min_area_under_roc", "min_area_under_pr", "max_calibration_error", "max_unlabelled", "champion_margin")
 #: The most days that a setting may say: a hundred years.
 MOST_DAYS = 36_500
+#: The days that can be asked for. Windows and delays reach beyond them, and stay within Python's calendar.
+FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)
 #: Spark's own limit of a tree's depth.
 DEEPEST = 30
 
@@ -75,6 +78,18 @@ def values(training: sections.training, lake: sections.lake, spark: sections.spa
     least = 0.0 <= apart < training.train_validation_split_proportion
     _between("training", "calibration_proportion", apart, least, "from 0, below train_validation_split_proportion")
     check_calibration(training.calibration, training.balancing, apart)
+
+
+def first_date(first: date) -> None:
+    """Raise ConfigurationError for a beginning of history that no day can be asked for from."""
+    wrong = wrong_day(first)
+    if wrong:
+        raise ConfigurationError("[pipeline] first_date", wrong, str(first), "correct it")
+
+
+def wrong_day(day: date) -> str:
+    """What is wanted in place of a day that cannot be asked for; empty for any other day."""
+    return "" if FIRST_DAY <= day <= LAST_DAY else f"a day from {FIRST_DAY} to {LAST_DAY}"
 
 
 def feed(where: RawFeed, declared: Feed) -> None:

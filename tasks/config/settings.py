@@ -119,7 +119,7 @@ class Settings:
         """Resolve and check everything. Raises ConfigurationError for the first value that cannot work."""
         check.names(self._name, self.case)
         check.values(self.training, self.lake, self.spark, self.said_by("lake", "endpoint"))
-        _ = self.first_date
+        check.first_date(self.first_date)
         for feed, declared in self.case.feeds.items():
             check.feed(self.feed("", feed), declared)
 

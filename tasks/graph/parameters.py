@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import date
-from typing import Any
+from typing import Any, NoReturn
 
 import luigi
 from luigi.cmdline_parser import CmdlineParser
@@ -19,7 +19,7 @@ from luigi.setup_logging import InterfaceLogging
 from spark_lib.errors import DaystoneError
 from spark_lib.lake import normalise_root
 from spark_lib.use_case import loading
-from tasks.config import defaults, value_rules
+from tasks.config import check, defaults, value_rules
 from tasks.graph.log import logger
 
 USAGE = 2
@@ -35,12 +35,17 @@ class DayParameter(luigi.DateParameter):
     def parse(self, text: str) -> date:
         try:
             day: date = super().parse(text)
-        except ValueError as error:
-            if CmdlineParser.get_instance() is None:
-                raise
-            _exit(USAGE, f"{self.option}: wanted a day like 2026-11-20; found {text!r}")
-            raise error  # not reached: for the reader and the type checker
+        except ValueError:
+            self._refuse("a day like 2026-11-20", text)
+        if wanted := check.wrong_day(day):
+            self._refuse(wanted, text)
         return day
+
+    def _refuse(self, wanted: str, text: str) -> NoReturn:
+        reason = f"{self.option}: wanted {wanted}; found {text!r}"
+        if CmdlineParser.get_instance() is None:
+            raise ValueError(reason)
+        _exit(USAGE, reason)
 
 
 class UseCaseParameter(luigi.Parameter):
@@ -93,7 +98,7 @@ def _failed() -> int:
     return code if defaults.is_code(str(code)) else int(defaults.DEFAULTS["retcode"]["task_failed"])
 
 
-def _exit(code: int, reason: str) -> None:
+def _exit(code: int, reason: str) -> NoReturn:
     with suppress(Exception):  # the user's logging file may be what is refused
         InterfaceLogging.setup(luigi.interface.core())
     if not logger.hasHandlers():

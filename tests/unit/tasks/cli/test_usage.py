@@ -69,7 +69,15 @@ def test_each_cause_has_an_exit_code_of_its_own() -> None:
             ["run", "--date", "2026-01-01", "--set", 'spark.conf:{"a.key":"hush"}'],
             "wanted section.key=value, as in training.cadence=daily; found 'spark.conf:'",
         ),
-        (["sample", "--days", "0"], "Invalid value for '--days': 0 is not in the range x>=1."),
+        (["sample", "--days", "0"], "Invalid value for '--days': 0 is not in the range 1<=x<=36500."),
+        (
+            ["sample", "--from", "9999-12-30"],
+            "Invalid value for '--from': wanted a day from 1900-01-01 to 2199-12-31; found '9999-12-30'",
+        ),
+        (
+            ["status", "--to", "0001-01-05"],
+            "Invalid value for '--to': wanted a day from 1900-01-01 to 2199-12-31; found '0001-01-05'",
+        ),
         (["status", "--form", "2026-01-01"], "No such option '--form'."),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -160,3 +168,17 @@ def test_an_exception_that_nobody_expected_exits_with_30_and_its_traceback_is_in
     assert (result.code, last_line(result)) == (30, "Error: ZeroDivisionError: division by zero")
     assert "traceback: " in result.stderr
     assert "broken.py" in daystone.log
+
+
+def test_a_traceback_that_cannot_be_logged_is_shown_with_the_reason(daystone: Verbs) -> None:
+    (daystone.home / "broken.py").write_text("1 / 0\n")
+    arguments = ["run", "--date", "2026-01-01", "--use-case", "broken:Case", "--set", "log.directory=/proc/nope"]
+
+    result = daystone(*arguments, PYTHONPATH=str(daystone.home))
+
+    assert (result.code, last_line(result)) == (30, "Error: ZeroDivisionError: division by zero")
+    assert 'broken.py", line 1' in result.stderr
+    assert result.stderr.splitlines()[-2] == (
+        "no log: [log] directory: wanted a directory that can be made; found /proc/nope: No such file or directory. "
+        "Next: set it to a directory that this user can write to"
+    )

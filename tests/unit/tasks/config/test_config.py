@@ -384,6 +384,10 @@ def refusal(monkeypatch: pytest.MonkeyPatch, text: str) -> str:
             "[training] window_days: wanted a value of at most 36,500; found 99999999999. Next: correct it",
         ),
         (
+            "[pipeline]\nfirst_date = 9999-12-30",
+            "[pipeline] first_date: wanted a day from 1900-01-01 to 2199-12-31; found 9999-12-30. Next: correct it",
+        ),
+        (
             '[spark]\nconf = ["a"]',
             '[spark] conf: wanted a JSON object of Spark\'s settings, as {"spark.ui.port": "4050"}; found JSON that is none. '
             "Next: correct it",

@@ -346,11 +346,15 @@ def test_35_the_model_that_is_pinned_is_damaged(done: StubLake) -> None:
     ("arguments", "reason"),
     [
         (["--date", "2026-02-30"], "ERROR: --date: wanted a day like 2026-11-20; found '2026-02-30'"),
+        (
+            ["--date", "0001-01-10"],
+            "ERROR: --date: wanted a day from 1900-01-01 to 2199-12-31; found '0001-01-10'",
+        ),
         ([], "ERROR: BatchInference: requires the 'date' parameter to be set"),
         (["--dote", "2026-01-14"], "luigi: error: unrecognized arguments: --dote 2026-01-14"),
         (["--date", "2026-01-14", "--training-tree", "3"], "luigi: error: unrecognized arguments: --training-tree 3"),
     ],
-    ids=["no such day", "no date", "misspelt option", "shortened option"],
+    ids=["no such day", "a day of another age", "no date", "misspelt option", "shortened option"],
 )
 def test_2_a_command_that_cannot_be_meant(tmp_path: Path, arguments: list[str], reason: str) -> None:
     result = Commands(tmp_path).luigi("--module", "tasks", "BatchInference", *arguments)
