@@ -12,7 +12,7 @@ KEPT := $(if $(filter-out 0 no false,$(KEEP)),--keep)
 help:
 	@echo "make demo       60 sample days, the chain on them, a few predictions"
 	@echo "make test       the test suite"
-	@echo "make check      lint, format, types, layers and the quick unit tests that start no process, in under a minute"
+	@echo "make check      lint, format, types, layers and the quick unit tests: no server, no browser, no command, in under a minute"
 	@echo "make test-full  the test suite with the tests that take minutes"
 	@echo "make mutants    takes one safeguard of the lake out at a time: a test must fail each time"
 	@echo "make faults     kill, cut off, damage and fill what can be, and check that nothing is lost"

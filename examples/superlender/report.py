@@ -1,9 +1,10 @@
-"""How well the predictions of July 2017 order the loans by what became of them, ``good_bad_flag``, which never landed.
+"""How well predictions, by default those of July 2017, order the loans by what became of them, ``good_bad_flag``, which
+never landed.
 
     python examples/superlender/report.py --data ../shared/data/superlender --lake-root lake
 
 The flag is another label than the one trained for: ``Bad`` is a verdict on a whole loan, ``late`` says how its first
-instalment was paid. Loans of July without a flag (earlier loans of a customer's) are scored and not measured.
+instalment was paid. Loans without a flag (earlier loans of a customer's) are scored and not measured.
 """
 
 from __future__ import annotations
@@ -22,13 +23,16 @@ RESAMPLES = 1000
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Area under ROC of July's predictions on good_bad_flag.")
+    parser = argparse.ArgumentParser(description="Area under ROC of predictions on good_bad_flag.")
     parser.add_argument("--data", type=Path, required=True, help="the directory of the CSV files")
     parser.add_argument("--lake-root", type=Path, required=True, help="the root of the lake")
+    parser.add_argument("--from", dest="first", type=date.fromisoformat, default=FIRST, help="the first day")
+    parser.add_argument("--to", dest="last", type=date.fromisoformat, default=LAST, help="the last day")
     arguments = parser.parse_args()
-    predictions = spark_lib.read_pandas(str(arguments.lake_root), "superlender:SuperLender", "predictions", FIRST, LAST)
+    days = arguments.first, arguments.last
+    predictions = spark_lib.read_pandas(str(arguments.lake_root), "superlender:SuperLender", "predictions", *days)
     loans = predictions.merge(truth(arguments.data), on="loan_id", how="left", validate="one_to_one")
-    print("\n".join(report(loans)))
+    print("\n".join(report(loans, *days)))
 
 
 def truth(data: Path) -> pd.DataFrame:
@@ -38,10 +42,10 @@ def truth(data: Path) -> pd.DataFrame:
     return pd.DataFrame({"loan_id": flags["systemloanid"], "bad": (flags["good_bad_flag"] == "Bad").astype(float)})
 
 
-def report(loans: pd.DataFrame) -> list[str]:
-    """Lines about all loans, then about those of each model."""
+def report(loans: pd.DataFrame, first: date, last: date) -> list[str]:
+    """Lines about all loans of these days, then about those of each model."""
     flagged = loans.dropna(subset=["bad"])
-    lines = [f"{len(loans):,} predictions of {FIRST} to {LAST}, {len(flagged):,} of them with a good_bad_flag"]
+    lines = [f"{len(loans):,} predictions of {first} to {last}, {len(flagged):,} of them with a good_bad_flag"]
     lines.append("model of    loans    Bad    area under ROC (95 % of bootstrap resamples)")
     groups = [("all", flagged), *((str(day), of_model) for day, of_model in flagged.groupby("model_date"))]
     for name, group in groups:

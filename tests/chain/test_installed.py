@@ -23,13 +23,8 @@ import pytest
 
 from spark_lib.lake.stores.cache import user_directory
 from tests.chain.chains import MONDAY
-
-ROOT = Path(__file__).parents[2]
-#: What the source distribution is made of; only these, so that nothing built earlier in the checkout gets in.
-SOURCES = (
-    *("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "MANIFEST.in", "README.md", "constraints.txt", "pyproject.toml"),
-    *("run.py", "setup.cfg", "config", "docs", "examples", "spark_lib", "tasks"),
-)
+from tests.support import checkout
+from tests.support.checkout import ROOT
 
 
 @dataclass(frozen=True)
@@ -61,13 +56,7 @@ class Installed:
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     home = tmp_path_factory.mktemp("installed")
-    source = home / "source"
-    source.mkdir()
-    for name in SOURCES:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(ROOT / name, source)
+    source = checkout.copy(home / "source")
     (home / "work").mkdir()
     command = [sys.executable, "-m", "build", "--no-isolation", "--sdist", "--outdir", str(home / "made"), str(source)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -67,8 +68,7 @@ def landed(feeds_server: s3.Server, versitygw: s3.Server, tmp_path: Path) -> Lan
     files = {"orders": as_parquet(pa.table(ORDERS)), "visits": as_csv(pa.table(VISITS))}
     for place in (bucket, other_bucket):
         for feed, body in files.items():
-            for name, content in (("rows", body), ("_SUCCESS", b"")):
-                feeds_server.client().put_object(Bucket=place, Key=f"{feed}/{DAY}/{name}", Body=content)
+            feeds_server.land(place, feed, DAY, body)
     disk = tmp_path / "visits"
     (disk / DAY).mkdir(parents=True)
     (disk / DAY / "rows").write_bytes(files["visits"])
@@ -83,6 +83,12 @@ def test_feeds_of_one_server_are_built_into_a_lake_on_another_and_into_a_local_o
 ) -> None:
     chain = Chain(tmp_path / "lake", tmp_path / "scratch", url=f"s3://{versitygw.new_bucket()}/lake")
     local = str(tmp_path / "local lake")
+    (chain.scratch / "events").mkdir()
+    events = {
+        "spark.eventLog.enabled": "true",
+        "spark.eventLog.compress": "false",
+        "spark.eventLog.dir": f"file://{chain.scratch}/events",
+    }
 
     chain.succeeds(
         "Mixed",
@@ -90,6 +96,8 @@ def test_feeds_of_one_server_are_built_into_a_lake_on_another_and_into_a_local_o
         DAY,
         "--local",
         local,
+        "--spark-conf",
+        json.dumps(events),
         module="shop",
         config=landed.configuration(),
         env=landed.environment(versitygw),
@@ -99,7 +107,11 @@ def test_feeds_of_one_server_are_built_into_a_lake_on_another_and_into_a_local_o
     for root, use_case in ((chain.url, "shop.Orders"), (local, "shop.Orders"), (chain.url, "shop.Elsewhere")):
         assert looked(root, use_case) == LOOKED
     assert chain.sessions() == 1
-    assert not [path for path in chain.scratch.rglob("*") if path.is_file() and holds(path, landed.server.secret_key)]
+    left = [path for path in chain.scratch.rglob("*") if path.is_file()]
+    assert any("events" in path.parts and holds(path, "auth.profile.name") for path in left), (
+        "no event log was searched"
+    )
+    assert not [path for path in left if holds(path, landed.server.secret_key)]
 
 
 def test_keys_of_the_lakes_server_are_refused_by_that_of_the_feeds_by_name(
@@ -150,7 +162,7 @@ def looked(root: str, use_case: str) -> list[tuple[str, float, int]]:
 
 def as_parquet(table: pa.Table) -> bytes:
     file = io.BytesIO()
-    pq.write_table(table.cast(pa.schema([(name, kind(name, table)) for name in table.column_names])), file)
+    pq.write_table(table, file)
     return file.getvalue()
 
 
@@ -158,10 +170,6 @@ def as_csv(table: pa.Table) -> bytes:
     file = io.BytesIO()
     pyarrow.csv.write_csv(table, file)
     return file.getvalue()
-
-
-def kind(name: str, table: pa.Table) -> pa.DataType:
-    return pa.timestamp("us", "UTC") if name == "at" else table.schema.field(name).type
 
 
 def holds(path: Path, text: str) -> bool:
