@@ -66,9 +66,7 @@ class Settings:
                 f"no such feed in the use case {self._name}{did_you_mean(feed, self.case.feeds)}",
                 "correct it",
             )
-        if feed not in self._of_feeds:
-            self._of_feeds[feed] = self._section(raw, feed)
-        values = self._of_feeds[feed]
+        values = self.of_feed(feed)
         dialect = Dialect(**{option.name: getattr(values, option.name) for option in fields(Dialect)})
         return RawFeed(
             feed,
@@ -81,6 +79,12 @@ class Settings:
             dialect,
             self._own_connection(values, feed),
         )
+
+    def of_feed(self, feed: str) -> raw:
+        """The section ``[raw]`` as it is for a feed."""
+        if feed not in self._of_feeds:
+            self._of_feeds[feed] = self._section(raw, feed)
+        return self._of_feeds[feed]
 
     def dialects(self, root: str, feeds: Sequence[str]) -> dict[str, Any]:
         """Each option of those feeds that land as CSV, by its name in the configuration."""

@@ -30,14 +30,58 @@ def test_the_sample_lands_and_the_next_command_is_printed(daystone: Verbs) -> No
     assert result.stdout.splitlines() == [
         f"60 days of 2 applications have landed in {daystone.root}/credit_risk/raw",
         "next:",
-        f"  luigi --module tasks BatchInference --date 2026-03-01 --lake-root {daystone.root}",
+        f"  daystone run --date 2026-03-01 --lake-root {daystone.root}",
     ]
 
 
 def test_another_first_day_than_the_use_cases_own_is_in_the_next_command(daystone: Verbs) -> None:
     result = daystone("sample", "--from", "2025-03-01", "--days", 60, "--rows-per-day", 1)
 
-    assert shlex.split(result.stdout.splitlines()[-1])[-2:] == ["--pipeline-first-date", "2025-03-01"]
+    assert shlex.split(result.stdout.splitlines()[-1])[-2:] == ["--set", "pipeline.first_date=2025-03-01"]
+
+
+def test_another_use_case_than_the_configurations_is_in_the_next_command(daystone: Verbs) -> None:
+    config = daystone.home / "mine.cfg"
+    config.write_text("[pipeline]\nuse_case = my_company.churn:Churn\n")
+
+    result = daystone("sample", "--days", 60, "--rows-per-day", 1, LUIGI_CONFIG_PATH=str(config))
+
+    assert result.stdout.splitlines()[-1] == (
+        f"  daystone run --date 2026-03-01 --lake-root {daystone.root} --use-case credit_risk"
+    )
+
+
+@pytest.mark.parametrize(
+    ("section", "setting", "refusal"),
+    [
+        (
+            "raw.applications",
+            "path = {root}/landing/{feed}/{date:%%Y-%%m-%%d}",
+            "path: wanted its default, '{root}/{use_case}/raw/{feed}/date={date:%Y-%m-%d}', by which the sample lands; "
+            "found '{root}/landing/{feed}/{date:%Y-%m-%d}'",
+        ),
+        ("raw", "flag = _DONE", "flag: wanted its default, '_SUCCESS', by which the sample lands; found '_DONE'"),
+        (
+            "raw.outcomes.credit_risk",
+            "profile = landing",
+            "profile: wanted none, as the sample lands in the lake; found 'landing'",
+        ),
+    ],
+    ids=["path", "flag", "profile"],
+)
+def test_a_sample_that_the_chain_would_look_for_elsewhere_is_refused(
+    daystone: Verbs, section: str, setting: str, refusal: str
+) -> None:
+    config = daystone.home / "mine.cfg"
+    config.write_text(f"[{section}]\n{setting}\n")
+
+    result = daystone("sample", "--days", 3, "--rows-per-day", 1, LUIGI_CONFIG_PATH=str(config))
+
+    assert (result.code, last_line(result)) == (
+        31,
+        f"Error: [{section}] {refusal}. Next: land a sample without this setting, as in a configuration of its own",
+    )
+    assert not list(daystone.root.rglob("_SUCCESS"))
 
 
 def test_a_sample_that_is_too_short_for_a_model_says_up_to_when_it_has_to_reach(daystone: Verbs) -> None:
