@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from spark_lib._version import __version__ as __version__
+
 __all__ = ["Feature", "Feed", "Label", "UseCase", "read", "read_arrow", "read_pandas"]
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from spark_lib import __version__
+from spark_lib._version import __version__
 from spark_lib.errors import ConfigurationError, DaystoneError, LakeError
 from spark_lib.lake import is_s3
 from spark_lib.lake.stores import open_store, s3_client

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import spark_lib
+from spark_lib._version import __version__
 from spark_lib.use_case.loading import SHIPPED
 from spark_lib.use_case.protocol import UseCase
 
@@ -36,7 +36,7 @@ def versions() -> dict[str, str]:
 
 @functools.cache
 def _versions() -> Mapping[str, str]:
-    found = {"daystone": spark_lib.__version__, "python": ".".join(map(str, sys.version_info[:3]))}
+    found = {"daystone": __version__, "python": ".".join(map(str, sys.version_info[:3]))}
     for name in _RECORDED:
         try:
             found[name] = version(name)
@@ -92,7 +92,7 @@ def _collect(name: str, package: str, sources: dict[str, str]) -> None:
 
 
 def _is_library(name: str) -> bool:
-    return name.partition(".")[0] == spark_lib.__name__ and not name.startswith(f"{SHIPPED}.")
+    return name.partition(".")[0] == SHIPPED.partition(".")[0] and not name.startswith(f"{SHIPPED}.")
 
 
 def _canonical(node: object) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from spark_lib import use_case as use_cases
+from spark_lib.use_case import loading
 from tests.support.checkout import ROOT
 
 COMMAND_LINE = ROOT / "run.py"
@@ -67,8 +67,8 @@ def _imports(module: Path) -> Iterator[str]:
 def _columns() -> set[str]:
     """Columns of the shipped use cases that no other word can be mistaken for: those of several words."""
     found: set[str] = set()
-    for name in use_cases.shipped():
-        case = use_cases.load(name)
+    for name in loading.shipped():
+        case = loading.load(name)
         found |= set(case.features)
         for feed in case.feeds.values():
             found |= {column.split()[0] for column in feed.schema.split(",")}

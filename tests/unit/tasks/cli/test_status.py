@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from spark_lib import use_case as use_cases
 from spark_lib.lake import Documents, Lake, RawFeed
 from spark_lib.lake.feeds import landed
+from spark_lib.use_case import loading
 from tasks.cli.place import Place
 from tasks.cli.status import Report, State, report
 from tasks.config.settings import Settings
@@ -148,7 +148,7 @@ def test_a_feed_of_which_nothing_has_landed_has_no_newest_day(tmp_path: Path) ->
 
 
 def look(daystone: Verbs, first: date | None = None, last: date | None = None) -> Report:
-    case = use_cases.load("credit_risk")
+    case = loading.load("credit_risk")
     return report(
         Place("credit_risk", case, Settings("credit_risk", case), Lake(str(daystone.root), "credit_risk")), first, last
     )

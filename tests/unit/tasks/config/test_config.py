@@ -13,11 +13,10 @@ from typing import Any
 import pytest
 
 import tasks
-from spark_lib import use_case as use_cases
 from spark_lib.errors import ConfigurationError
 from spark_lib.lake import Dialect
 from spark_lib.lake.stores.s3_settings import Said
-from spark_lib.use_case import Feed
+from spark_lib.use_case import Feed, loading
 from tasks.config import check, sections
 from tasks.config.settings import Settings
 from tests.support.messages import TRAINING_KEYS
@@ -26,11 +25,11 @@ from tests.unit.stubs import cases
 from tests.unit.stubs.stages import Leaf
 from tests.unit.stubs.stublake import CARDS, LOANS, configure
 
-NAME = use_cases.directory(LOANS)
+NAME = loading.directory(LOANS)
 
 
 def settings(name: str = LOANS) -> Settings:
-    return Settings(name, use_cases.load(name))
+    return Settings(name, loading.load(name))
 
 
 def shown(
@@ -200,7 +199,7 @@ def test_the_task_s_own_use_case_decides_not_the_configured_one(
     configure(
         monkeypatch,
         f"[lake]\nroot = {tmp_path}\n[pipeline]\nuse_case = {LOANS}\n"
-        f"[training.{NAME}]\nseed = 1\n[training.{use_cases.directory(CARDS)}]\nseed = 2\n",
+        f"[training.{NAME}]\nseed = 1\n[training.{loading.directory(CARDS)}]\nseed = 2\n",
     )
 
     assert Leaf(date=date(2026, 1, 1)).settings.training.seed == 1
@@ -505,8 +504,8 @@ def test_a_default_of_a_use_case_that_cannot_be_read_names_the_setting(monkeypat
         "[somebody_elses]\nkey = 1",
         "[core]\ndefault-scheduler-port = 8083",
         "[RangeDaily]\ntask_limit = 5",
-        f"[training.{use_cases.directory(CARDS)}]\nseed = 1",
-        f"[raw.events.{use_cases.directory(CARDS)}]\nflag = x",
+        f"[training.{loading.directory(CARDS)}]\nseed = 1",
+        f"[raw.events.{loading.directory(CARDS)}]\nflag = x",
         "[training.credit_risk]\nseed = 1",
     ],
 )

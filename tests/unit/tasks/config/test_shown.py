@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from spark_lib import use_case as use_cases
 from spark_lib.errors import ConfigurationError
+from spark_lib.use_case import loading
 from tasks.cli import doctor
 from tasks.cli.place import configured
 from tasks.config import resolve, shown
@@ -52,7 +52,7 @@ def test_a_refused_conf_is_not_shown(monkeypatch: pytest.MonkeyPatch, conf: str,
     configure(monkeypatch, f"[spark]\nconf = {conf}\n")
 
     with pytest.raises(ConfigurationError) as caught:
-        Settings(LOANS, use_cases.load(LOANS)).check()
+        Settings(LOANS, loading.load(LOANS)).check()
 
     assert str(caught.value).partition(". Next: ")[0] == f"[spark] conf: wanted {wanted}; {HIDDEN}"
 

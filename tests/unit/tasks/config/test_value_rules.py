@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from spark_lib import use_case as use_cases
 from spark_lib.errors import ConfigurationError
+from spark_lib.use_case import loading
 from tasks.config import value_rules
 from tasks.config.settings import Settings
 from tests.support.processes import Commands
@@ -113,7 +113,7 @@ def test_a_password_of_a_url_is_not_shown() -> None:
 def test_json_may_have_quotes_and_lines_and_signs_inside(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     configure(monkeypatch, "[spark]\nconf = {}\n".format(text.replace("\n", "\n  ")))
 
-    Settings(LOANS, use_cases.load(LOANS)).check()
+    Settings(LOANS, loading.load(LOANS)).check()
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def of_file(monkeypatch: pytest.MonkeyPatch, text: str) -> str:
     """What the settings say of a file."""
     configure(monkeypatch, text)
     with pytest.raises(ConfigurationError) as caught:
-        Settings(LOANS, use_cases.load(LOANS)).check()
+        Settings(LOANS, loading.load(LOANS)).check()
     return str(caught.value)
 
 
