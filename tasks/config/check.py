@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 
 import luigi
@@ -20,6 +20,8 @@ from spark_lib.use_case import Feed, UseCase, ddl, load, shipped
 from tasks.config import defaults, files, resolve, sections, shown, value_rules
 from tasks.config.sections import CADENCES, SECTIONS, SHARED, raw
 
+#: The option or the setting that has set a value, by section and key.
+SaidBy = Callable[[str, str], str]
 #: Proportions of [training] that may be 0 and 1.
 _SHARES = ("min_area_under_roc", "min_area_under_pr", "max_calibration_error", "max_unlabelled", "champion_margin")
 #: The most days that a setting may say: a hundred years.
@@ -30,8 +32,9 @@ FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)
 DEEPEST = 30
 
 
-def values(training: sections.training, lake: sections.lake, spark: sections.spark, endpoint_by: str) -> None:
-    """Raise ConfigurationError for the first value that cannot work. Values of feeds are left to ``feed``."""
+def values(training: sections.training, lake: sections.lake, spark: sections.spark, said_by: SaidBy) -> None:
+    """Raise ConfigurationError for the first value that cannot work. Values of feeds are left to ``feed``. ``said_by`` names
+    what has set a value."""
     for name, choices in (
         ("cadence", CADENCES),
         ("split", SPLITS),
@@ -39,34 +42,44 @@ def values(training: sections.training, lake: sections.lake, spark: sections.spa
         ("calibration", CALIBRATION),
         ("constant_columns", CONSTANT_COLUMNS),
     ):
-        _one_of("training", name, getattr(training, name), choices)
+        _one_of(said_by, "training", name, getattr(training, name), choices)
     for name in ("window_days", "max_candidates", "trees", "depth", "smote_neighbours", "bootstrap_replicates"):
-        _at_least("training", name, getattr(training, name), 1)
+        _at_least(said_by, "training", name, getattr(training, name), 1)
     _between(
-        "training", "depth", training.depth, training.depth <= DEEPEST, f"from 1 to {DEEPEST}, as Spark's trees are"
+        said_by,
+        "training",
+        "depth",
+        training.depth,
+        training.depth <= DEEPEST,
+        f"from 1 to {DEEPEST}, as Spark's trees are",
     )
     for name in ("label_delay_days", "min_positives", "seed"):
-        _at_least("training", name, getattr(training, name), 0)
+        _at_least(said_by, "training", name, getattr(training, name), 0)
     for name in ("window_days", "label_delay_days", "max_candidates"):
         bounds = f"of at most {MOST_DAYS:,}"
-        _between("training", name, getattr(training, name), getattr(training, name) <= MOST_DAYS, bounds)
+        _between(said_by, "training", name, getattr(training, name), getattr(training, name) <= MOST_DAYS, bounds)
     if not isinstance(spark.conf, Mapping):
         wanted = 'a JSON object of Spark\'s settings, as {"spark.ui.port": "4050"}'
-        raise ConfigurationError("[spark] conf", wanted, "JSON that is none", "correct it")
+        raise ConfigurationError(said_by("spark", "conf"), wanted, "JSON that is none", "correct it")
     if lake.endpoint:
-        checked_url(Said(lake.endpoint, endpoint_by))
-    _at_least("lake", "max_records_per_file", lake.max_records_per_file, 1)
+        checked_url(Said(lake.endpoint, said_by("lake", "endpoint")))
+    _at_least(said_by, "lake", "max_records_per_file", lake.max_records_per_file, 1)
     hours = lake.max_attempt_hours
-    _between("lake", "max_attempt_hours", hours, hours > 0, "above 0")
+    _between(said_by, "lake", "max_attempt_hours", hours, hours > 0, "above 0")
     if spark.shuffle_partitions is not None:
-        _at_least("spark", "shuffle_partitions", spark.shuffle_partitions, 1)
+        _at_least(said_by, "spark", "shuffle_partitions", spark.shuffle_partitions, 1)
     for name in _SHARES:
-        _between("training", name, getattr(training, name), 0.0 <= getattr(training, name) <= 1.0, "from 0 to 1")
+        _between(
+            said_by, "training", name, getattr(training, name), 0.0 <= getattr(training, name) <= 1.0, "from 0 to 1"
+        )
     for name in ("train_validation_split_proportion", "confidence"):
-        _between("training", name, getattr(training, name), 0.0 < getattr(training, name) < 1.0, "between 0 and 1")
+        _between(
+            said_by, "training", name, getattr(training, name), 0.0 < getattr(training, name) < 1.0, "between 0 and 1"
+        )
     draws = math.ceil(2 / (1 - training.confidence) - 1e-9)
     enough = f"{draws} or more, for the ends of an interval of confidence {training.confidence:g}"
     _between(
+        said_by,
         "training",
         "bootstrap_replicates",
         training.bootstrap_replicates,
@@ -74,17 +87,19 @@ def values(training: sections.training, lake: sections.lake, spark: sections.spa
         enough,
     )
     ratio, apart = training.target_ratio, training.calibration_proportion
-    _between("training", "target_ratio", ratio, 0.0 < ratio <= 1.0, "above 0, at most 1")
+    _between(said_by, "training", "target_ratio", ratio, 0.0 < ratio <= 1.0, "above 0, at most 1")
     least = 0.0 <= apart < training.train_validation_split_proportion
-    _between("training", "calibration_proportion", apart, least, "from 0, below train_validation_split_proportion")
+    _between(
+        said_by, "training", "calibration_proportion", apart, least, "from 0, below train_validation_split_proportion"
+    )
     check_calibration(training.calibration, training.balancing, apart)
 
 
-def first_date(first: date) -> None:
+def first_date(first: date, said_by: SaidBy) -> None:
     """Raise ConfigurationError for a beginning of history that no day can be asked for from."""
     wrong = wrong_day(first)
     if wrong:
-        raise ConfigurationError("[pipeline] first_date", wrong, str(first), "correct it")
+        raise ConfigurationError(said_by("pipeline", "first_date"), wrong, str(first), "correct it")
 
 
 def wrong_day(day: date) -> str:
@@ -92,9 +107,9 @@ def wrong_day(day: date) -> str:
     return "" if FIRST_DAY <= day <= LAST_DAY else f"a day from {FIRST_DAY} to {LAST_DAY}"
 
 
-def feed(where: RawFeed, declared: Feed) -> None:
+def feed(where: RawFeed, declared: Feed, said_by: SaidBy) -> None:
     """Raise ConfigurationError for a feed whose settings or columns cannot work."""
-    _at_least(f"raw.{where.name}", "min_rows", where.min_rows, 0)
+    _at_least(said_by, "raw", "min_rows", where.min_rows, 0)
     if where.connection and where.connection.own.value:
         checked_url(where.connection.own)
     for column in ddl.columns(declared.schema) if where.format == "csv" else ():
@@ -203,16 +218,16 @@ def _refuse_near_miss(section: str, known: list[str]) -> None:
         )
 
 
-def _one_of(section: str, name: str, value: str, choices: Sequence[str]) -> None:
+def _one_of(said_by: SaidBy, section: str, name: str, value: str, choices: Sequence[str]) -> None:
     if value not in choices:
         found = repr(value) + did_you_mean(value, choices)
-        raise ConfigurationError(f"[{section}] {name}", f"one of {', '.join(choices)}", found, "correct it")
+        raise ConfigurationError(said_by(section, name), f"one of {', '.join(choices)}", found, "correct it")
 
 
-def _at_least(section: str, name: str, value: float, least: float) -> None:
-    _between(section, name, value, value >= least, f"of at least {least}")
+def _at_least(said_by: SaidBy, section: str, name: str, value: float, least: float) -> None:
+    _between(said_by, section, name, value, value >= least, f"of at least {least}")
 
 
-def _between(section: str, name: str, value: float, good: bool, bounds: str) -> None:
+def _between(said_by: SaidBy, section: str, name: str, value: float, good: bool, bounds: str) -> None:
     if not good:
-        raise ConfigurationError(f"[{section}] {name}", f"a value {bounds}", f"{value}", "correct it")
+        raise ConfigurationError(said_by(section, name), f"a value {bounds}", f"{value}", "correct it")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
 from datetime import date
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from spark_lib.errors import ConfigurationError, did_you_mean
@@ -122,10 +122,10 @@ class Settings:
     def check(self) -> None:
         """Resolve and check everything. Raises ConfigurationError for the first value that cannot work."""
         check.names(self._name, self.case)
-        check.values(self.training, self.lake, self.spark, self.said_by("lake", "endpoint"))
-        check.first_date(self.first_date)
+        check.values(self.training, self.lake, self.spark, self.said_by)
+        check.first_date(self.first_date, self.said_by)
         for feed, declared in self.case.feeds.items():
-            check.feed(self.feed("", feed), declared)
+            check.feed(self.feed("", feed), declared, partial(self.said_by, feed=feed))
 
     def _own_connection(self, values: raw, feed: str) -> Connection | None:
         """That of a feed which names a server or a profile of its own; the lake's server counts where it names none."""

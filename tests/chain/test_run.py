@@ -52,7 +52,7 @@ def test_a_run_builds_what_is_missing_and_a_second_one_starts_no_jvm_and_writes_
         (
             ["run", "--date", DAY, "--set", "training.trees=0"],
             31,
-            "[training] trees: wanted a value of at least 1; found 0",
+            "--set training.trees: wanted a value of at least 1; found 0",
         ),
         (["run", "selection", "--date", "2026-01-11"], 34, "model for 2026-01-11: wanted a weekly training date"),
         (["run", "predictionz", "--date", DAY], 2, "(did you mean 'predictions'?)"),

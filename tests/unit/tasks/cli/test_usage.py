@@ -130,7 +130,7 @@ def test_every_verb_checks_the_configuration(daystone: Verbs, verb: list[str]) -
 
     assert (result.code, last_line(result)) == (
         31,
-        "Error: [training] depth: wanted a value of at least 1; found 0. Next: correct it",
+        "Error: --set training.depth: wanted a value of at least 1; found 0. Next: correct it",
     )
 
 

@@ -382,6 +382,15 @@ def refusal(monkeypatch: pytest.MonkeyPatch, text: str) -> str:
             "[training]\nwindow_days = 99999999999",
             "[training] window_days: wanted a value of at most 36,500; found 99999999999. Next: correct it",
         ),
+        ("[raw]\nmin_rows = -1", "[raw] min_rows: wanted a value of at least 0; found -1. Next: correct it"),
+        (
+            "[raw.outcomes]\nmin_rows = -1",
+            "[raw.outcomes] min_rows: wanted a value of at least 0; found -1. Next: correct it",
+        ),
+        (
+            f"[training.{NAME}]\ndepth = 31",
+            f"[training.{NAME}] depth: wanted a value from 1 to 30, as Spark's trees are; found 31. Next: correct it",
+        ),
         (
             "[pipeline]\nfirst_date = 9999-12-30",
             "[pipeline] first_date: wanted a day from 1900-01-01 to 2199-12-31; found 9999-12-30. Next: correct it",

@@ -230,7 +230,7 @@ def test_30_a_run_ends_without_having_published(lake: StubLake) -> None:
         (
             ["--training-trees", "0"],
             "",
-            "[training] trees: wanted a value of at least 1; found 0. Next: correct it",
+            "--training-trees: wanted a value of at least 1; found 0. Next: correct it",
         ),
         (
             ["--use-case", "credit_risc"],

@@ -129,7 +129,7 @@ def test_killed_halfway_and_run_again_each_day_is_published_once(tmp_path: Path)
         (
             ["--start", "2017-01-01", "--stop", "2017-01-02", "--training-trees", "0"],
             30,
-            "[training] trees: wanted a value of at least 1; found 0. Next: correct it",
+            "--training-trees: wanted a value of at least 1; found 0. Next: correct it",
         ),
     ],
     ids=["open end", "stop before start", "no day", "no such day", "unknown parameter", "bad configuration"],
