@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import configparser
 import importlib.metadata
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import luigi
 from luigi.configuration import get_config
@@ -27,10 +29,8 @@ from tasks.config import files as config_files
 from tasks.config.shown import OF_LUIGI, shown
 from tasks.graph import sessions
 
+_NAME = re.compile(r"[\w.-]+")
 PYTHONS = ((3, 11), (3, 12), (3, 13))
-PACKAGES = (
-    "luigi", "pyspark", "pyarrow", "numpy", "pandas", "onnx", "onnxmltools", "onnxruntime", "click", "rich",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -50,20 +50,16 @@ def examine(spark: bool = False) -> Iterator[Finding]:
     yield from _told("java", _java)
     yield from _packages()
     refused = _refused()
-    yield from _configuration({error.where for error in refused})
+    place = None if refused else _place()
+    unusable = [place] if isinstance(place, DaystoneError) else []
+    yield from _configuration({error.where for error in (*refused, *unusable)})
     yield from (Finding("configuration", False, str(error)) for error in refused)
-    if refused:
+    if place is None:
         return  # the checks below need a usable configuration
     yield from _told("log", lambda: [Finding("log", True, str(resolve.log_file()))])
     yield from _told("scheduler", _scheduler)
-    try:
-        place = configured()
-    except DaystoneError as error:
-        yield Finding("use case", False, str(error))
-        return
-    except Exception as error:
-        text = f"{resolve.default_use_case()} cannot be imported: {type(error).__name__}: {error}"
-        yield Finding("use case", False, f"{text}. Next: mend its module, or what it imports")
+    if isinstance(place, Exception):
+        yield _unusable(place)
         return
     yield Finding("use case", True, f"{place.use_case} ({type(place.case).__module__}:{type(place.case).__name__})")
     yield from _settings(place)
@@ -114,8 +110,16 @@ def _java() -> list[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
+    """Yield the versions of the packages that Daystone says it needs where it was installed."""
+    try:
+        required = importlib.metadata.requires("daystone") or []
+    except importlib.metadata.PackageNotFoundError:
+        where = Path(__file__).parents[2]
+        text = f"daystone {__version__} is used from {where} and is not installed: nobody says which packages it needs"
+        yield Finding("packages", False, f"{text}. Next: pip install {where}")
+        return
     there, missing = [f"daystone {__version__}"], []
-    for name in PACKAGES:
+    for name in (_NAME.findall(one)[0] for one in required if "extra ==" not in one):
         try:
             there.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
@@ -123,6 +127,21 @@ def _packages() -> Iterator[Finding]:
     yield Finding("packages", True, ", ".join(there))
     if missing:
         yield Finding("packages", False, f"no {', '.join(missing)}. Next: pip install {' '.join(missing)}")
+
+
+def _place() -> Place | Exception:
+    """The use case and the lake, or the error because of which they cannot be used."""
+    try:
+        return configured()
+    except Exception as error:
+        return error
+
+
+def _unusable(error: Exception) -> Finding:
+    if isinstance(error, DaystoneError):
+        return Finding("use case", False, str(error))
+    text = f"{resolve.default_use_case()} cannot be imported: {type(error).__name__}: {error}"
+    return Finding("use case", False, f"{text}. Next: mend its module, or what it imports")
 
 
 def _configuration(refused: set[str]) -> Iterator[Finding]:

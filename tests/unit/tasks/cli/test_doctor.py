@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import configparser
+import importlib.metadata
+import re
 from pathlib import Path
 
 import pytest
 
+from spark_lib import __version__
 from spark_lib.errors import JavaMissing
 from spark_lib.lake.stores.cache import user_directory
 from spark_lib.session import java, jvm
+from tasks.cli import doctor
 from tests.support import s3
 from tests.support.checkout import ROOT
 from tests.support.java import install_java
@@ -134,6 +139,55 @@ def test_each_value_that_is_no_default_is_shown_with_the_file_that_said_it(dayst
     assert "[training] depth = 4, from the command line" in result.stdout
     assert "trees" not in result.stdout
     assert "hush" not in result.stdout + result.stderr
+
+
+def test_a_value_that_is_refused_is_not_called_ok(daystone: Verbs) -> None:
+    result = examined(daystone, "--set", "training.depth=0")
+
+    assert wrong(result) == [
+        "!! use case         --set training.depth: wanted a value of at least 1; found 0. Next: correct it"
+    ]
+    assert "[training] depth" not in result.stdout
+
+
+def test_all_packages_that_daystone_needs_are_looked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    needed = [re.split("[<>=]", line)[0] for line in setup["options"]["install_requires"].split()]
+    absent = {"numba", "threadpoolctl"}
+    real = importlib.metadata.version
+
+    def version(name: str) -> str:
+        if name in absent:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return real(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+
+    found, missing = doctor._packages()
+
+    assert [line.split()[0] for line in found.text.split(", ")] == ["daystone", *sorted(set(needed) - absent)]
+    assert (missing.ok, missing.text) == (
+        False,
+        "no numba, threadpoolctl. Next: pip install numba threadpoolctl",
+    )
+
+
+def test_a_daystone_that_is_not_installed_cannot_say_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def requires(name: str) -> None:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "requires", requires)
+
+    (found,) = doctor._packages()
+
+    assert (found.ok, found.text) == (
+        False,
+        f"daystone {__version__} is used from {ROOT} and is not installed: nobody says which packages it needs. "
+        f"Next: pip install {ROOT}",
+    )
 
 
 def test_a_configuration_file_that_is_not_there_is_pointed_out(daystone: Verbs) -> None:
