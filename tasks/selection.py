@@ -34,6 +34,7 @@ class ModelSelection(Stage):
 
     dataset = "selection"
     RESULT = 1
+    keeps = "model"
     settings_used = (
         "cadence",
         "window_days",
@@ -120,7 +121,9 @@ class ModelSelection(Stage):
                 challenges.append(self.challenge(challenger, in_force, balanced, known))
                 in_force = in_force if challenges[-1].loses else challenger
             selection.approved_model(self.partitions, in_force)  # raises for a damaged model, which must not be pinned
-            self.publish(attempt, selection.build(in_force, considered, challenges))
+            stands = self.publish(attempt, selection.build(in_force, considered, challenges))
+            if _figures(stands).rejected:
+                logger.warning(self.summary(stands))
 
     def challenge(
         self, challenger: Partition, champion: Partition, balanced: Partition, known: list[Challenge]
@@ -171,9 +174,7 @@ class ModelSelection(Stage):
         found = _figures(manifest)
         if not found.rejected:
             return f"selection: model of {found.model_date}"
-        words = f"selection: model of {found.model_date}; newer ones were rejected: {_reasons(found.rejected)}"
-        logger.warning(words)
-        return words
+        return f"selection: model of {found.model_date}; newer ones were rejected: {_reasons(found.rejected)}"
 
     def no_model(self, considered: list[Partition]) -> NoApprovedModel:
         if considered:

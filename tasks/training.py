@@ -80,7 +80,9 @@ class Training(Stage):
                 self.progress,
                 TrainingSet.of(before[0].manifest.metrics).null_features if before else None,
             )
-            self.publish(attempt, written)
+            stands = self.publish(attempt, written)
+            if _warnings(stands):
+                logger.warning(self.summary(stands))
 
     def needs_the_training_before(self, balanced: Partition) -> bool:
         """Whether the verdict depends on which columns were null in the training before. A null column without a fill
@@ -109,7 +111,10 @@ class Training(Stage):
         if "area_under_roc" in figures:
             rows += f", area under ROC {figures['area_under_roc']:.2f}"
         words = rows if verdict.approved else f"{rows}, rejected: {verdict}"
-        if warnings := figures.get("warnings", []):
-            words = "; ".join([words, *warnings])
-            logger.warning(words)
-        return words
+        return "; ".join([words, *_warnings(manifest)])
+
+
+def _warnings(manifest: Manifest) -> list[str]:
+    """What a training says of columns that teach it nothing."""
+    found: list[str] = manifest.metrics.get("warnings", [])
+    return found

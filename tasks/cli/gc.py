@@ -65,11 +65,11 @@ def line(place: Place, garbage: gc.Garbage) -> str:
 
 
 def _rested_on(place: Place) -> Iterator[gc.Kept]:
-    """The model runs that published selections were made from: the pinned run of each, and all others that it
-    considered.
-    """
+    """The runs that published days of other datasets were made from and keep: of a selection, the run that it pins and
+    all others that it considered."""
     lake = place.partitions
-    for selection in lake.require_whole(lake.find("selection", date.min, date.max)).values():
-        for given in selection.manifest.inputs:
-            if given.name == "model":
-                yield from ((given.name, given.first, run) for run in given.ids)
+    for stage in (stage for stage in CHAIN if stage.keeps):
+        for partition in lake.require_whole(lake.find(stage.dataset, date.min, date.max)).values():
+            for given in partition.manifest.inputs:
+                if given.name == stage.keeps:
+                    yield from ((given.name, given.first, run) for run in given.ids)

@@ -105,6 +105,8 @@ class Stage(Dated):
     RESULT: ClassVar[int]
     #: The values of ``[training]`` that affect the result; the manifest records them.
     settings_used: ClassVar[Sequence[str]] = ()
+    #: The dataset of whose runs a published day keeps those that it was built from: gc never removes them.
+    keeps: ClassVar[str] = ""
     #: Build although the day is complete, and swap the manifest for the new run's (``daystone rebuild``).
     force = False
 
@@ -192,12 +194,13 @@ class Stage(Dated):
         """The raw feeds that the stage reads itself."""
         return ()
 
-    def publish(self, attempt: Attempt, written: Rows | Documents) -> None:
-        """Commit, and report in words what is now published."""
+    def publish(self, attempt: Attempt, written: Rows | Documents) -> Manifest:
+        """Commit, report in words what is now published, and return its manifest."""
         self.progress(90, "publishing")
         stands = attempt.commit(written)[self.date]
         self.force = False
         self.progress(100, self.summary(stands))
+        return stands
 
     def summary(self, manifest: Manifest) -> str:
         """A published day in words."""

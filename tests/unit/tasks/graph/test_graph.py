@@ -416,6 +416,23 @@ def test_a_constant_column_is_a_warning_and_asks_for_nothing_else(
     assert list(lake.published("balanced")) == [SECOND_TRAINING]
 
 
+def test_what_was_warned_of_is_not_warned_of_again_where_the_day_is_shown(
+    lake: StubLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.let_hold(FIRST_TRAINING, **CONSTANT)
+    lake.judge(SECOND_TRAINING, "gate", "area under ROC 0.52")
+    days = tasks.Training(date=FIRST_TRAINING), tasks.ModelSelection(date=SECOND_TRAINING)
+    said: list[str] = []
+    monkeypatch.setattr(tasks.training.logger, "warning", said.append)
+    build(*days)
+    warned = list(said)
+
+    shown = [day.summary(day.partitions.require(day.dataset, day.date)[0].manifest) for day in days]
+
+    assert shown == warned == said
+    assert [words.partition(": ")[0] for words in said] == ["training", "selection"]
+
+
 def test_a_column_that_is_null_for_the_first_time_rejects_by_the_rows_of_the_training_before(lake: StubLake) -> None:
     lake.let_hold(SECOND_TRAINING, **NULL)
 
