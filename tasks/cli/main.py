@@ -166,7 +166,12 @@ def say_built(outcome: runner.Outcome) -> None:
 @main.command("gc", short_help="Show, or remove, what belongs to no partition.")
 @click.option("--yes", is_flag=True, help="Remove it; without this, nothing is changed.")
 @click.option("--unpublished", is_flag=True, help="With --yes: runs of days that have no manifest, too.")
-@click.option("--older-than", type=float, metavar="HOURS", help="Its age.  [default: twice [lake] max_attempt_hours]")
+@click.option(
+    "--older-than",
+    type=float,
+    metavar="HOURS",
+    help="The least age of what is removed.  [default: twice [lake] max_attempt_hours]",
+)
 @of_a_lake
 def collect_garbage(yes: bool, unpublished: bool, older_than: float | None) -> None:
     """Find superseded and abandoned runs, what crashed jobs left, and unfinished uploads of a use case; with --yes,
@@ -191,7 +196,7 @@ def collect_garbage(yes: bool, unpublished: bool, older_than: float | None) -> N
         click.echo(f"{'removed ' if yes else ''}{gc.line(place, garbage)}")
     done = removable if yes else found.garbage
     size = sum(garbage.size for garbage in done)
-    what = f"{render.count(len(done), 'find')} older than {found.older_than_hours:g} hours, {size:,} bytes"
+    what = f"{render.count(len(done), 'piece')} of garbage older than {found.older_than_hours:g} hours, {size:,} bytes"
     click.echo(f"{what}, removed" if yes else f"{what}; nothing was removed" + (" (--yes does)" if done else ""))
     left = len(found.garbage) - len(removable)
     if left:

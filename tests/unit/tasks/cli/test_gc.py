@@ -55,7 +55,7 @@ def test_it_shows_what_it_would_remove_and_removes_nothing(littered: Verbs) -> N
     assert f", 1 file, 4 bytes: {littered.root}/credit_risk/features/date={MONDAY}/run=" in abandoned
     assert superseded.startswith("superseded run since ")
     assert last.endswith(" bytes; nothing was removed (--yes does)")
-    assert last.startswith("2 finds older than 48 hours, ")
+    assert last.startswith("2 pieces of garbage older than 48 hours, ")
     assert left == "of days without a manifest: 1 run, which --yes --unpublished removes"
     assert {path: of for path, of in littered.contents().items() if Path(path).is_file()} == {
         path: of for path, of in before.items() if Path(path).is_file()
@@ -70,7 +70,7 @@ def test_with_yes_it_removes_that_and_leaves_the_rest(littered: Verbs) -> None:
     assert result.code == 0, result.stderr
     removed, total, left = result.stdout.splitlines()
     assert removed.startswith("removed superseded run since ")
-    assert total.startswith("1 find older than 48 hours, ")
+    assert total.startswith("1 piece of garbage older than 48 hours, ")
     assert left == "of days without a manifest: 1 run, which --yes --unpublished removes"
     assert runs(littered) == 3
     assert rows_of(littered.lake, DAY) == [2, 3]
@@ -84,7 +84,7 @@ def test_runs_of_days_without_a_manifest_go_only_when_that_is_asked_for(littered
         "removed superseded run",
     ]
     assert runs(littered) == 2
-    assert littered("gc").stdout == "0 finds older than 48 hours, 0 bytes; nothing was removed\n"
+    assert littered("gc").stdout == "0 pieces of garbage older than 48 hours, 0 bytes; nothing was removed\n"
 
 
 def test_the_runs_that_a_selection_was_made_from_stay(daystone: Verbs) -> None:
@@ -98,7 +98,7 @@ def test_the_runs_that_a_selection_was_made_from_stay(daystone: Verbs) -> None:
 
     result = daystone("gc", "--yes")
 
-    assert result.stdout.startswith("0 finds")
+    assert result.stdout.startswith("0 pieces of garbage")
     assert (daystone.root / f"credit_risk/model/date={MONDAY}/run={pinned.run}/model.onnx").read_bytes() == b"1"
 
 
@@ -111,5 +111,5 @@ def test_an_age_at_which_an_attempt_may_still_publish_is_refused(littered: Verbs
         "published; found 47. Next: give a higher age"
     )
     assert runs(littered) == 4
-    assert littered("gc", "--older-than", "51").stdout.startswith("0 finds older than 51 hours")
+    assert littered("gc", "--older-than", "51").stdout.startswith("0 pieces of garbage older than 51 hours")
     assert littered("gc", "--set", "lake.max_attempt_hours=1").stdout.startswith("abandoned run since ")
