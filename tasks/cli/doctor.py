@@ -176,7 +176,7 @@ def _settings(place: Place) -> Iterator[Finding]:
 
 
 def _is_default(section: str, key: str, value: str) -> bool:
-    if key == "no_configure_logging" or defaults.DEFAULTS.get(section, {}).get(key) == value:
+    if defaults.DEFAULTS.get(section, {}).get(key) == value:
         return True
     family = sections.SECTIONS.get(section)
     parameters = dict(family.get_params()) if family else {}

@@ -158,6 +158,7 @@ class Bars(runner.Watcher):
     def render(self) -> RenderableType:
         from rich.progress_bar import ProgressBar
         from rich.table import Table
+        from rich.text import Text
 
         table = Table.grid(padding=(0, 2, 0, 0))
         for _ in range(4):
@@ -166,14 +167,12 @@ class Bars(runner.Watcher):
         for name in [stage.dataset for stage in CHAIN]:
             if name in self._course.datasets():
                 done, total = self._course.place(name)
-                says = self._says.get(name, "")
-                if name in self._refused:
-                    says = f"[red]{self._refused[name]}[/]"
+                says = Text(self._refused[name], "red") if name in self._refused else Text(self._says.get(name, ""))
                 bar = ProgressBar(total=total, completed=done, width=BAR_CELLS)
                 table.add_row(name, bar, f"{done} of {total}", self._course.left(name), says)
         for name in self._refused.keys() - self._course.datasets():
-            table.add_row(name, "", "", "", f"[red]{self._refused[name]}[/]")
-        table.add_row(f"[dim]{time.monotonic() - self._began:.0f} s[/]")
+            table.add_row(name, "", "", "", Text(self._refused[name], "red"))
+        table.add_row(Text(f"{time.monotonic() - self._began:.0f} s", "dim"))
         return table
 
 

@@ -119,9 +119,7 @@ def message_of(summary: str) -> str:
 @contextmanager
 def chatter_in(log_file: Path) -> Iterator[None]:
     """Send everything that Luigi, libraries and use cases log or print to a file."""
-    # Otherwise Luigi would add its own handler for the terminal.
-    get_config().set("core", "no_configure_logging", "true")
-    with log_file.open("a", buffering=1) as log:
+    with log_file.open("a", buffering=1) as log, _without_luigis_handler():
         handler = logging.StreamHandler(log)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         root = logging.getLogger()
@@ -137,6 +135,21 @@ def chatter_in(log_file: Path) -> Iterator[None]:
             logging.captureWarnings(False)
             root.setLevel(level)
             root.removeHandler(handler)
+
+
+@contextmanager
+def _without_luigis_handler() -> Iterator[None]:
+    """Keep Luigi from adding a handler of its own, which would log to the terminal."""
+    configuration = get_config()
+    said = configuration.get("core", "no_configure_logging", None)
+    configuration.set("core", "no_configure_logging", "true")
+    try:
+        yield
+    finally:
+        if said is None:
+            configuration.remove_option("core", "no_configure_logging")
+        else:
+            configuration.set("core", "no_configure_logging", said)
 
 
 class _Seen:

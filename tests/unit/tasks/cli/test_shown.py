@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 from datetime import date
+from pathlib import Path
 
 import pytest
+from luigi.configuration import get_config
 from rich.console import Console
 
 import tasks
@@ -87,6 +89,32 @@ def test_bars_show_place_and_time_left() -> None:
 
     (line,) = [line for line in console.file.getvalue().splitlines() if "features" in line]  # type: ignore[attr-defined]
     assert line.split(maxsplit=2)[2].strip() == "12 of 39  about 2 h 15 min left  2026-01-12  engineering"
+
+
+def test_bars_show_what_a_stage_says_as_it_says_it() -> None:
+    bars = render.Bars()
+    bars.due(features(FIRST))
+    bars.progress(features(FIRST), 50, "[training] constant_columns = warn [/]")
+    bars.refused(tasks.Balancing(date=FIRST), BadData("a", "b", "c", "d"))
+
+    console = Console(file=io.StringIO(), width=120)
+    console.print(bars.render())
+
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert lines[0].endswith("0 of 1    2026-01-01  [training] constant_columns = warn [/]")
+    assert lines[1].split() == ["balanced", "2026-01-01", "not", "done:", "BadData"]
+
+
+@pytest.mark.parametrize("said", [None, "false"])
+def test_a_run_leaves_luigis_logging_as_it_was_configured(tmp_path: Path, said: str | None) -> None:
+    get_config().remove_option("core", "no_configure_logging")
+    if said is not None:
+        get_config().set("core", "no_configure_logging", said)
+
+    with runner.chatter_in(tmp_path / "log"):
+        during = get_config().get("core", "no_configure_logging", None)
+
+    assert (during, get_config().get("core", "no_configure_logging", None)) == ("true", said)
 
 
 @pytest.mark.parametrize(
