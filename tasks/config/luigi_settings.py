@@ -5,6 +5,7 @@ keep a run from ending, is refused by name. docs/operations.md has the whole tab
 from __future__ import annotations
 
 import configparser
+import difflib
 import errno
 import importlib
 import os
@@ -21,10 +22,11 @@ from luigi.parameter import ParameterException
 from luigi.retcodes import retcode
 from luigi.scheduler import scheduler
 from luigi.setup_logging import InterfaceLogging
+from luigi.task_register import Register
 from luigi.worker import _WAIT_INTERVAL_EPS as _SHORTEST_WAIT
 from luigi.worker import worker
 
-from spark_lib.errors import ConfigurationError
+from spark_lib.errors import ConfigurationError, did_you_mean
 from tasks.config import defaults, resolve, value_rules
 from tasks.config import files as config_files
 from tasks.config.check import refused_value
@@ -196,6 +198,7 @@ def refusals() -> Iterator[ConfigurationError]:
     yield from badly_written
     if badly_written:
         return  # Luigi could not read its settings
+    yield from _unknown()
     unreadable = set()
     for section in _SECTIONS:
         for name, parameter in section.get_params():
@@ -234,6 +237,39 @@ def _badly_written() -> Iterator[ConfigurationError]:
             error = refused_value(section, key)
             if error:
                 yield error
+
+
+def _unknown() -> Iterator[ConfigurationError]:
+    """Refuse keys that Luigi does not have: it would pass over them. ``[core]`` has keys of Luigi's contributed modules,
+    too, so that only what is nearly a known key is refused there."""
+    parser = get_config()
+    for section in _SECTIONS:
+        family = section.get_task_family()
+        known = _keys(section)
+        for key in parser.options(family) if parser.has_section(family) else ():
+            name = key.replace("-", "_")
+            if name in known or key in parser.defaults():
+                continue
+            if section is core and not difflib.get_close_matches(name, known, n=1, cutoff=0.8):
+                continue
+            place = f"--set {family}.{key}" if resolve.given(family, key) else f"[{family}] {key}"
+            found = f"an unknown key{did_you_mean(name, known)}"
+            yield ConfigurationError(place, f"a key of Luigi's section [{family}]", found, "correct or remove it")
+
+
+def _keys(section: type[luigi.Config]) -> list[str]:
+    """The keys that Luigi reads in a section: its parameters, and the older names there of any other parameter."""
+    older = (
+        parameter._config_path
+        for task in Register.task_names()
+        if issubclass(Register.get_task_cls(task), luigi.Config)
+        for _, parameter in Register.get_task_cls(task).get_params()
+    )
+    family = section.get_task_family()
+    return [
+        *(name for name, _ in section.get_params()),
+        *(path["name"].replace("-", "_") for path in older if path and path["section"] == family),
+    ]
 
 
 def _value(section: type[luigi.Config], name: str, parameter: luigi.Parameter[Any]) -> Any:

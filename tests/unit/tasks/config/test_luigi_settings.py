@@ -183,6 +183,44 @@ def test_what_a_run_can_have_is_not_refused(monkeypatch: pytest.MonkeyPatch, tex
     assert list(luigi_settings.refusals()) == []
 
 
+@pytest.mark.parametrize(
+    ("text", "place", "meant"),
+    [
+        ("[worker]\ntimeot = 3", "[worker] timeot", " (did you mean 'timeout'?)"),
+        ("[scheduler]\ncolour = red", "[scheduler] colour", ""),
+        ("[retcode]\nmissing-dates = 3", "[retcode] missing-dates", " (did you mean 'missing_data'?)"),
+        ("[core]\nworkerz = 1", "[core] workerz", " (did you mean 'workers'?)"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")  # Luigi's, of the same keys
+def test_a_key_that_luigi_does_not_have_is_refused(
+    monkeypatch: pytest.MonkeyPatch, text: str, place: str, meant: str
+) -> None:
+    configure(monkeypatch, text)
+
+    (error,) = luigi_settings.refusals()
+
+    section = text.partition("\n")[0]
+    assert str(error) == (
+        f"{place}: wanted a key of Luigi's section {section}; found an unknown key{meant}. Next: correct or remove it"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[core]\ndefault-scheduler-host = x\nsmtp_host = y\nhdfs-tmp-dir = /tmp",
+        "[worker]\nkeep-alive = false",
+        "[scheduler]\nretry-delay = 3",
+    ],
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Luigi's, of keys with dashes
+def test_a_key_that_luigi_reads_by_whatever_name_may_be(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    configure(monkeypatch, text)
+
+    assert list(luigi_settings.refusals()) == []
+
+
 def test_everything_that_is_wrong_is_found_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     configure(monkeypatch, "[worker]\ntimeout = 3600\nkeep_alive = true\n[retcode]\ntask_failed = 0\n")
 
