@@ -157,7 +157,7 @@ class Lake:
                 f"{dataset} of {some(missing)}",
                 "a published partition",
                 f"none in {self.store.url(f'{self.use_case}/{dataset}')}",
-                f"run the stage of {dataset!r} for the day",
+                f"build {'it' if len(missing) == 1 else 'each'} (daystone run {dataset} --date {missing[0]})",
             )
         return [found[day] for day in days(first, last)]
 
@@ -227,9 +227,8 @@ def read_document(store: Store, key: str, checksum: str) -> bytes:
 
 
 def damaged(where: str, wanted: str, found: str) -> DamagedPartition:
-    return DamagedPartition(
-        where, wanted, found, "restore the file, or build the day anew (daystone rebuild STAGE --date DAY)"
-    )
+    step = f"restore the file, or build the day anew ({manifests.to_rebuild(where)})"
+    return DamagedPartition(where, wanted, found, step)
 
 
 def unreadable(where: str, error: Exception) -> DamagedPartition:

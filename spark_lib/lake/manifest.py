@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import date
@@ -15,6 +16,8 @@ from spark_lib.errors import DamagedPartition, later_format
 #: know.
 FORMAT = 1
 NAME = "_SUCCESS"
+#: The dataset and the date of a path in a lake.
+_DAY = re.compile(r"/(\w+)/date=(\d{4}-\d{2}-\d{2})/")
 
 #: Column names with their Spark SQL types, in order.
 Schema = tuple[tuple[str, str], ...]
@@ -106,8 +109,15 @@ def parse(body: bytes, where: str) -> Manifest:
             where,
             "a manifest",
             f"{type(error).__name__}: {error}",
-            "find out what wrote it, then build the day anew (daystone rebuild STAGE --date DAY)",
+            f"find out what wrote it, then build the day anew ({to_rebuild(where)})",
         ) from error
+
+
+def to_rebuild(where: str) -> str:
+    """The command that rebuilds the day that a file of a lake belongs to. ``where`` has the file's path, which names the
+    dataset and the date; without one, the command has a place for them."""
+    days = _DAY.findall(where)
+    return "daystone rebuild {} --date {}".format(*days[-1] if days else ("STAGE", "DAY"))
 
 
 def _known(kind: type, document: Mapping[str, Any]) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def test_a_broken_data_page_of_a_partition_is_damage(spark: SparkSession, tmp_pa
         read_parquet(spark, [file], "x BIGINT").collect()
     assert str(caught.value) == (
         f"{file}: wanted a file that Spark can read by its schema; found TProtocolException: don't know what type: 15. "
-        "Next: restore the file, or build the day anew (daystone rebuild STAGE --date DAY)"
+        "Next: restore the file, or build the day anew (daystone rebuild features --date 2026-01-01)"
     )
 
 

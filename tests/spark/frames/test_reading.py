@@ -89,7 +89,7 @@ def test_a_missing_day_is_named_by_each_way(spark: SparkSession, chain: Chain) -
     ]
     assert {message_of(NotPublished, way) for way in ways} == {
         f"features of 2026-03-10: wanted a published partition; found none in {chain.lake.root}/{CASE}/features. "
-        "Next: run the stage of 'features' for the day"
+        "Next: build it (daystone run features --date 2026-03-10)"
     }
 
 
@@ -106,7 +106,7 @@ def test_a_damaged_day_is_named_by_each_way(spark: SparkSession, chain: Chain, t
     ]
     assert {message_of(DamagedPartition, way) for way in ways} == {
         f"features of 2026-03-09: {broken}: wanted {size} bytes; found 5 bytes. "
-        "Next: restore the file, or build the day anew (daystone rebuild STAGE --date DAY)"
+        "Next: restore the file, or build the day anew (daystone rebuild features --date 2026-03-09)"
     }
 
 

@@ -463,7 +463,7 @@ def test_a_file_that_is_not_as_its_manifest_says_is_named(
     assert (type(error), str(error)) == (
         DamagedPartition,
         f"{to_score.files()[1]}: wanted {wanted}; found {found}. "
-        "Next: restore the file, or build the day anew (daystone rebuild STAGE --date DAY)",
+        f"Next: restore the file, or build the day anew (daystone rebuild features --date {AFTER})",
     )
 
 
@@ -478,7 +478,7 @@ def test_a_model_whose_files_were_altered_is_damaged(chain: Chain, tmp_path: Pat
         selection.pinned(lake, lake.require("selection", AFTER)[0])
     assert caught.value.where == str(altered)
     assert caught.value.wanted == next(f.checksum for f in chain.model.manifest.files if f.path.endswith(document))
-    assert caught.value.next_step == "restore the file, or build the day anew (daystone rebuild STAGE --date DAY)"
+    assert caught.value.next_step == f"restore the file, or build the day anew (daystone rebuild model --date {DAY})"
 
 
 def test_what_is_pinned_is_what_was_trained(chain: Chain) -> None:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from tests.support.outsiders import Outsider
 
-RESTORE = "Next: restore the file, or build the day anew (daystone rebuild STAGE --date DAY)"
+RESTORE = "Next: restore the file, or build the day anew (daystone rebuild features --date 2026-01-01)"
 
 
 class Counting(Wrapped):
@@ -193,7 +193,10 @@ def test_a_document_with_other_content_of_the_same_size_is_damage(lake: Lake, ou
         found.document("card.json")
 
     good, evil = (f"sha256:{hashlib.sha256(body).hexdigest()}" for body in (b"good", b"evil"))
-    assert str(caught.value) == f"{lake.store.url(key)}: wanted {good}; found {evil}. {RESTORE}"
+    assert (
+        str(caught.value)
+        == f"{lake.store.url(key)}: wanted {good}; found {evil}. {RESTORE.replace('features', 'model')}"
+    )
 
 
 def test_a_document_that_is_gone_is_damage(lake: Lake, outsider: Outsider) -> None:
@@ -217,7 +220,10 @@ def test_a_corrupt_manifest_is_damage_of_its_day_alone(lake: Lake, outsider: Out
     assert isinstance(damaged, DamagedPartition)
     assert isinstance(found[NEXT_DAY], Partition)
     assert (damaged.where, damaged.wanted) == (lake.store.url(key), "a manifest")
-    assert damaged.next_step == "find out what wrote it, then build the day anew (daystone rebuild STAGE --date DAY)"
+    assert (
+        damaged.next_step
+        == "find out what wrote it, then build the day anew (daystone rebuild features --date 2026-01-01)"
+    )
 
 
 def test_one_damaged_day_leaves_the_others_to_be_found_and_pickles(lake: Lake, outsider: Outsider) -> None:
@@ -301,7 +307,8 @@ def test_missing_required_days_are_named(lake: Lake) -> None:
 
     assert str(caught.value) == (
         "features of 2026-01-01, 2026-01-03, 2026-01-04, 2026-01-05, 2026-01-06 and 6 more: wanted a published "
-        f"partition; found none in {lake.store.url('credit_risk/features')}. Next: run the stage of 'features' for the day"
+        f"partition; found none in {lake.store.url('credit_risk/features')}. Next: build each "
+        "(daystone run features --date 2026-01-01)"
     )
 
 

@@ -102,10 +102,10 @@ def test_a_manifest_of_another_format_is_left_to_the_version_that_wrote_it() -> 
     body = json.dumps(json.loads(SOME.to_json()) | {"format": 2}).encode()
 
     with pytest.raises(LakeError) as caught:
-        parse(body, "/lake/_SUCCESS")
+        parse(body, "/lake/x/features/date=2026-01-01/_SUCCESS")
 
     assert str(caught.value) == (
-        "/lake/_SUCCESS: wanted a manifest of format 1; found format 2. Next: read it with the Daystone that wrote it"
+        "/lake/x/features/date=2026-01-01/_SUCCESS: wanted a manifest of format 1; found format 2. Next: read it with the Daystone that wrote it"
     )
 
 
@@ -130,11 +130,11 @@ def test_fields_of_a_later_version_are_ignored_wherever_they_stand() -> None:
 )
 def test_what_is_no_manifest_is_damage(body: bytes, found: str | None) -> None:
     with pytest.raises(DamagedPartition) as caught:
-        parse(body, "/lake/_SUCCESS")
+        parse(body, "/lake/x/features/date=2026-01-01/_SUCCESS")
 
     assert str(caught.value) == (
-        f"/lake/_SUCCESS: wanted a manifest; found {found or caught.value.found}. "
-        "Next: find out what wrote it, then build the day anew (daystone rebuild STAGE --date DAY)"
+        f"/lake/x/features/date=2026-01-01/_SUCCESS: wanted a manifest; found {found or caught.value.found}. "
+        "Next: find out what wrote it, then build the day anew (daystone rebuild features --date 2026-01-01)"
     )
 
 

@@ -49,7 +49,7 @@ def test_a_bit_that_flipped_on_the_disk_is_found(lake: Lake, server: s3.Server |
     assert damaged.where == f"features of 2026-01-01: {found.store.url(f'{found.prefix}/{file.path}')}"
     assert damaged.wanted == f"the content of {file.checksum}"
     assert damaged.found not in ("", file.checksum)
-    assert damaged.next_step == "restore the file, or build the day anew (daystone rebuild STAGE --date DAY)"
+    assert damaged.next_step == "restore the file, or build the day anew (daystone rebuild features --date 2026-01-01)"
 
 
 @pytest.mark.parametrize("server", [VERSITYGW, MOTO], indirect=True)

@@ -106,7 +106,10 @@ def test_damaged_partitions_are_named_under_the_table_and_exit_with_35(daystone:
     assert result.code == 35
     assert f"features of 2026-01-01: {file}: wanted {size} bytes; found no file." in result.stdout
     assert re.search(r"^2026-01-01 .* damaged ", result.stdout, flags=re.MULTILINE)
-    assert "1 damaged: features of 2026-01-01" in last_line(result)
+    assert last_line(result) == (
+        f"Error: lake {daystone.root}: wanted every published partition to be whole; found 1 damaged: features of "
+        "2026-01-01. Next: restore the files, or build the day anew (daystone rebuild features --date 2026-01-01)"
+    )
 
 
 def test_an_empty_lake_says_so_what_to_do_and_stays_as_it_is(daystone: Verbs) -> None:

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.processes
 DAY = date(2026, 1, 14)
 CHAIN = ("--module", "tests.unit.stubs.quick")
 LATER = "Next: land the day's files, then its flag, and run again"
-RESTORE = "Next: restore the file, or build the day anew (daystone rebuild STAGE --date DAY)"
+RESTORE = "Next: restore the file, or build the day anew (daystone rebuild {} --date {})"
 
 
 @pytest.fixture
@@ -289,7 +289,8 @@ def test_35_the_own_output_is_damaged(done: StubLake) -> None:
 
     assert outcome(result) == (
         35,
-        f"BatchInference of 2026-01-14: predictions of 2026-01-14: {file}: wanted 19 bytes; found no file. {RESTORE}",
+        f"BatchInference of 2026-01-14: predictions of 2026-01-14: {file}: wanted 19 bytes; found no file. "
+        f"{RESTORE.format('predictions', DAY)}",
     )
 
 
@@ -302,7 +303,8 @@ def test_35_a_dependency_is_damaged(done: StubLake) -> None:
 
     assert outcome(result) == (
         35,
-        f"FeatureEngineering of 2026-01-14: features of 2026-01-14: {file}: wanted 18 bytes; found 30 bytes. {RESTORE}",
+        f"FeatureEngineering of 2026-01-14: features of 2026-01-14: {file}: wanted 18 bytes; found 30 bytes. "
+        f"{RESTORE.format('features', DAY)}",
     )
 
 
@@ -324,7 +326,8 @@ def test_35_something_behind_a_selection_is_damaged(done: StubLake, family: str,
 
     assert outcome(result) == (
         35,
-        f"{family} of {day}: {dataset} of {day}: {file}: wanted {sizes[file]} bytes; found no file. {RESTORE}",
+        f"{family} of {day}: {dataset} of {day}: {file}: wanted {sizes[file]} bytes; found no file. "
+        f"{RESTORE.format(dataset, day)}",
     )
 
 

@@ -327,7 +327,7 @@ def test_a_damaged_candidate_stops_the_walk_and_is_not_trained_again(lake: StubL
     assert built.status == NOT_SCHEDULED
     assert set(built.refused) == {
         f"model of 2026-01-12: {file}: wanted {size} bytes; found no file. "
-        "Next: restore the file, or build the day anew (daystone rebuild STAGE --date DAY)"
+        "Next: restore the file, or build the day anew (daystone rebuild model --date 2026-01-12)"
     }
     assert (lake.published("model"), lake.published("selection")) == (before, {})
 
@@ -505,7 +505,7 @@ def test_a_damaged_training_set_before_names_itself(lake: StubLake) -> None:
 
     assert set(built.refused) == {
         f"balanced of 2026-01-12: {file}: wanted 9 bytes; found no file. "
-        "Next: restore the file, or build the day anew (daystone rebuild STAGE --date DAY)"
+        "Next: restore the file, or build the day anew (daystone rebuild balanced --date 2026-01-12)"
     }
     assert lake.published("model") == {}
 
@@ -623,7 +623,7 @@ def test_a_damaged_dependency_is_named_and_what_needs_it_is_not_built(lake: Stub
     assert built.status == NOT_SCHEDULED
     assert set(built.refused) == {
         f"features of 2026-01-14: {file}: wanted 18 bytes; found no file. "
-        "Next: restore the file, or build the day anew (daystone rebuild STAGE --date DAY)"
+        "Next: restore the file, or build the day anew (daystone rebuild features --date 2026-01-14)"
     }
     assert lake.published("predictions") == {}
 

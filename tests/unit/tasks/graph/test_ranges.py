@@ -75,7 +75,7 @@ def test_a_damaged_day_is_named_and_the_others_are_built(built: Path, tmp_path: 
     assert (result.code, result.last_error) == (
         35,
         f"Leaf of 2017-02-01: leaf of 2017-02-01: {file}: wanted 6 bytes; found no file. "
-        "Next: restore the file, or build the day anew (daystone rebuild STAGE --date DAY)",
+        "Next: restore the file, or build the day anew (daystone rebuild leaf --date 2017-02-01)",
     )
     assert list(lake.published("leaf")) == DAYS
     assert lake.published("leaf").items() >= before.items()
