@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.chain.chains import FEW_DAYS, MONDAY, USE_CASES, Chain, ended, write_sample
+from tests.chain.chains import FEW_DAYS, MONDAY, USE_CASES, Chain, write_sample
 from tests.chain.observed import Observed, observe
 from tests.support import s3
 from tests.support.processes import ROOT
@@ -43,35 +42,14 @@ def observed(versitygw: s3.Server, tmp_path_factory: pytest.TempPathFactory) -> 
         yield seen
 
 
-@dataclass(frozen=True)
-class Place:
-    """An environment, and options that must not matter."""
-
-    env: Mapping[str, str]
-    options: tuple[str, ...] = ()
-
-
-#: Two places as far apart as places are. The clock of `later` is Python's, in the driver and its workers; what Spark's
-#: own could do is ruled out by the last test of test_determinism.py, since the JVM's clock cannot be set from here.
-EAST = Place({"TZ": "Pacific/Kiritimati"})
-WEST_LATER_ON_ONE_CORE = Place(
-    {"TZ": "America/Los_Angeles", "PYTHONPATH": f"{LATER}:{ROOT}:{USE_CASES}"},
-    ("--spark-master", "local[1]", "--spark-shuffle-partitions", "3"),
-)
-
-
 @pytest.fixture(scope="session")
-def lakes(tmp_path_factory: pytest.TempPathFactory) -> list[Chain]:
-    """Every dataset of MONDAY, built once in each place. Tests read them."""
-    found, running = [], []
-    for place in (EAST, WEST_LATER_ON_ONE_CORE):
-        home = tmp_path_factory.mktemp("place")
-        write_sample(home / "lake", days=26, rows_per_day=500)
-        found.append(Chain(home / "lake", home / "scratch", own=FEW_DAYS))
-        task = ["Everything", "--date", MONDAY, *place.options]
-        running.append(found[-1].start(*task, module="everything", env=place.env))
-    with ended(*running):
-        for one in running:
-            result = one.wait()
-            assert result.code == 0, result.stderr[-10_000:]
-    return found
+def on_disk(tmp_path_factory: pytest.TempPathFactory) -> Chain:
+    """Every dataset of MONDAY in a local lake, built as far as can be from where ``observed`` was: in the east, with a clock
+    that is ahead, on two cores. The clock is Python's, in the driver and its workers; what Spark's own could do is ruled out by
+    the last test of test_determinism.py, since the JVM's clock cannot be set from here. Tests read it."""
+    home = tmp_path_factory.mktemp("on-disk")
+    write_sample(home / "lake", days=26, rows_per_day=500)
+    chain = Chain(home / "lake", home / "scratch", own=FEW_DAYS)
+    place = {"TZ": "Pacific/Kiritimati", "PYTHONPATH": f"{LATER}:{ROOT}:{USE_CASES}"}
+    chain.succeeds("Everything", "--date", MONDAY, module="everything", env=place)
+    return chain

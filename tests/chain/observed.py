@@ -24,6 +24,9 @@ from tests.support import s3
 from tests.support.fault_proxy import FaultProxy, fault_proxy
 from tests.support.processes import ROOT, Commands, Result, listening
 
+#: Where the sample's run is, as far as can be from that of the lake on disk, and on one core: it must not matter.
+_WEST = {"TZ": "America/Los_Angeles"}
+_ON_ONE_CORE = "master = local[1]\nshuffle_partitions = 3\n"
 #: The use cases by their directory in the lake, each with what it says of itself: the sample, and an adopter's with CSV feeds.
 CASES = {"credit_risk": ("credit_risk", FEW_DAYS), "churn": ("churn.Churn", "")}
 _SPARKS_PAGES = ("/environment/", "/executors/", "/jobs/", "/api/v1/applications")
@@ -113,13 +116,13 @@ def observe(server: s3.Server, home: Path) -> Iterator[Observed]:
         }
         seen = Observed(chains, luigid, proxy, bucket)
         config = {name: f"{luigid.configuration()}{_watchable(chain.scratch)}" for name, chain in chains.items()}
+        config["credit_risk"] += _ON_ONE_CORE
+        config["churn"] += "master = local[2]\n" + visits.configuration(home / "landing")
         running = {
             "credit_risk": chains["credit_risk"].start(
-                "Everything", "--date", MONDAY, module="everything", config=config["credit_risk"]
+                "Everything", "--date", MONDAY, module="everything", config=config["credit_risk"], env=_WEST
             ),
-            "churn": chains["churn"].start(
-                "BatchInference", "--date", MONDAY, config=config["churn"] + visits.configuration(home / "landing")
-            ),
+            "churn": chains["churn"].start("BatchInference", "--date", MONDAY, config=config["churn"]),
         }
         with ended(*running.values()):
             _watch(seen, running)
@@ -135,13 +138,14 @@ def observe(server: s3.Server, home: Path) -> Iterator[Observed]:
 
 
 def _watchable(scratch: Path) -> str:
-    """Configuration of a run that writes Spark's event log, and a cache where a test finds it."""
+    """Configuration of a run with a cache where a test finds it, and of a Spark that writes its event log: more of Spark's
+    section may follow."""
     (scratch / "events").mkdir()
     conf = (
         '{"spark.eventLog.enabled": "true", "spark.eventLog.compress": "false", '
         f'"spark.eventLog.dir": "file://{scratch}/events"}}'
     )
-    return f"[spark]\nmaster = local[2]\nconf = {conf}\n[lake]\ncache = {scratch}/cache\n"
+    return f"[lake]\ncache = {scratch}/cache\n[spark]\nconf = {conf}\n"
 
 
 def luigids_pages(luigid: Luigid) -> Iterator[tuple[str, str]]:
@@ -174,7 +178,7 @@ def _watch(seen: Observed, running: Mapping[str, Running]) -> None:
             if fetching.done():
                 fetching.result()
                 fetching = pool.submit(_fetch, seen, sparks)
-            sleep(0.1)
+            sleep(0.25)
         fetching.result()
 
 

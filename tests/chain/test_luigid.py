@@ -98,9 +98,9 @@ def test_an_adopters_use_case_is_built_from_csv_feeds_that_land_where_its_owner_
     assert predictions["score"].nunique() > 1
 
 
-def test_without_a_word_about_it_no_scheduler_is_asked(lakes: list[Chain], tmp_path: Path) -> None:
+def test_without_a_word_about_it_no_scheduler_is_asked(on_disk: Chain, tmp_path: Path) -> None:
     """The embedded scheduler is the default, whatever url Luigi's own setting has."""
-    shutil.copytree(lakes[0].root, tmp_path / "lake")
+    shutil.copytree(on_disk.root, tmp_path / "lake")
     chain = Chain(tmp_path / "lake", tmp_path / "scratch")
     with socket.create_server((LOOPBACK, 0)) as scheduler:
         scheduler.setblocking(False)

@@ -14,12 +14,6 @@ CLUSTER = ["--spark-master", "local-cluster[2,1,1024]"]
 
 
 @pytest.fixture
-def on_disk(lakes: list[Chain]) -> Chain:
-    """Every dataset of MONDAY in a local lake."""
-    return lakes[0]
-
-
-@pytest.fixture
 def on_s3(on_disk: Chain, versitygw: s3.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Chain:
     """The same raw days in a bucket, and nothing else."""
     versitygw.reach(monkeypatch)
@@ -28,12 +22,11 @@ def on_s3(on_disk: Chain, versitygw: s3.Server, tmp_path: Path, monkeypatch: pyt
     return Chain(tmp_path, tmp_path / "scratch", url=f"s3://{bucket}/lake", own=FEW_DAYS)
 
 
-def test_every_row_is_as_in_a_local_lake_and_a_second_run_starts_no_jvm(on_disk: Chain, observed: Observed) -> None:
+def test_the_same_is_built_as_on_disk_and_a_second_run_starts_no_jvm(on_disk: Chain, observed: Observed) -> None:
+    """That it has the same rows, test_determinism.py says."""
     on_s3 = observed.chain
 
     assert on_s3.published().keys() == on_disk.published().keys()
-    for dataset, day in on_disk.published():
-        assert on_s3.contents(dataset, day) == on_disk.contents(dataset, day)
     assert on_s3.sessions() == 1
 
     again = on_s3.succeeds("Everything", "--date", MONDAY, module="everything")

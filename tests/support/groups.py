@@ -35,7 +35,7 @@ FILES = {
 }
 #: The fixtures that build those lakes, each with the name of its group, by directory.
 LAKES = {
-    "tests/chain/": {"sample_lake": "sample lake", "lakes": "lakes of 26 days", "observed": "lakes of 26 days"},
+    "tests/chain/": {"sample_lake": "sample lake", "on_disk": "lakes of 26 days", "observed": "lakes of 26 days"},
     "tests/spark/": {"chain": "lake of parcels"},
 }
 
