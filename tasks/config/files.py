@@ -179,7 +179,7 @@ def _of_syntax(where: str, path: str, text: str) -> ConfigurationError | None:
     try:
         parser.read_file(io.StringIO(text, newline=None), source=path)  # any line ends will do, as in an opened file
     except configparser.Error as error:
-        return ConfigurationError(where, _WANTED, " ".join(str(error).split()), "correct it")
+        return ConfigurationError(where, _WANTED, _fault(error), "correct it")
     for section in parser.sections():
         if section != section.strip("\"'` \t") or set("[]") & set(section):
             bare = section.partition("]")[0].strip("\"'` \t[")
@@ -188,6 +188,15 @@ def _of_syntax(where: str, path: str, text: str) -> ConfigurationError | None:
                 where, "the name of a section alone in its brackets", found, f"write [{bare}] on a line of its own"
             )
     return None
+
+
+def _fault(error: configparser.Error) -> str:
+    """What cannot be understood, by its line. The line itself is not shown: a value that goes on in it may be a secret."""
+    if isinstance(error, configparser.MissingSectionHeaderError):
+        return f"no section header before line {error.lineno}"
+    if isinstance(error, configparser.ParsingError):
+        return f"no key with a value in line {', '.join(str(line) for line, _ in error.errors)}"
+    return " ".join(str(error).split())
 
 
 def _unreadable(where: str, error: OSError) -> ConfigurationError:

@@ -155,8 +155,8 @@ def test_a_configuration_file_that_luigi_cannot_read_is_named(daystone: Verbs) -
 
     assert result.code == errors.ConfigurationError.exit_code
     assert last_line(result) == (
-        f"Error: {config}: wanted a configuration file that can be read; found File contains no section headers. "
-        f"file: '{config}', line: 1 '[lake\\n'. Next: correct it"
+        f"Error: {config}: wanted a configuration file that can be read; found no section header before "
+        "line 1. Next: correct it"
     )
 
 

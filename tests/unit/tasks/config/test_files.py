@@ -65,11 +65,11 @@ def refused(path: Path) -> str:
         ),
         (
             b"root = x\n" + GOOD,
-            "found File contains no section headers. file: '{path}', line: 1 'root = x\\n'. Next: correct it",
+            "found no section header before line 1. Next: correct it",
         ),
         (
-            GOOD + b"cache\n",
-            "found Source contains parsing errors: '{path}' [line 3]: 'cache\\n'. Next: correct it",
+            GOOD + b'[spark]\nconf = {\n"hush"}\n[raw]\n"hush"\n',
+            "found no key with a value in line 5, 7. Next: correct it",
         ),
     ],
     ids=["latin-1", "latin-1 comment", "mark", "utf-16", "null", "key", "section", "no section", "no value"],
@@ -277,7 +277,7 @@ def test_a_directory_in_place_of_a_file_is_refused_by_each_command(tmp_path: Pat
         ),
         (
             b"root = x\n",
-            "found File contains no section headers. file: 'luigi.cfg', line: 1 'root = x\\n'. Next: correct it",
+            "found no section header before line 1. Next: correct it",
         ),
     ],
     ids=["latin-1", "mark", "no section"],
@@ -324,7 +324,7 @@ def test_a_broken_file_of_the_checkout_is_refused_by_each_command(tmp_path: Path
     work = tmp_path / "work"
     work.mkdir()
     file = checkout / "config" / "luigi.cfg"
-    reason = f"{file}: {WANTED}; found File contains no section headers. file: '{file}', line: 1 'root = x\\n'. Next: correct it"
+    reason = f"{file}: {WANTED}; found no section header before line 1. Next: correct it"
 
     luigi = Commands(work, checkout).luigi(*FEATURES)
     status = Commands(work, checkout).run([sys.executable, str(checkout / "run.py"), "status"])
