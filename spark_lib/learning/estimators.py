@@ -110,7 +110,7 @@ class SklearnModel:
 
     def export(self, rows: DataFrame, key: str, scratch: str) -> bytes:
         """The model as ONNX, after its scores of ``rows`` were compared with scikit-learn's on at most 10,000 rows,
-        sampled evenly. Raises ModelError where they differ."""
+        sampled evenly. Raises ModelError where they differ. ``scratch`` is not used: only Spark ML writes files."""
         sample = matrix.from_arrow(_sample(rows, key).select(*self.features).toArrow(), self.features)
         check_parity(self.exported, sample, self.fitted.predict_proba(sample)[:, 1])
         return self.exported

@@ -116,7 +116,8 @@ def score(session: InferenceSession, matrix: np.ndarray) -> np.ndarray:
 
 
 def positive(session: InferenceSession, name: str, values: np.ndarray) -> np.ndarray:
-    """The positive class's probability, float32 [n], for the session's one input, ``within_rounding``."""
+    """The positive class's probability of each row, float32 [n], ``within_rounding``. ``name`` is that of the session's
+    one input, which takes ``values``; its output ``OUTPUT`` has the probabilities of both classes, [n, 2]."""
     outputs: list[Any] = session.run([OUTPUT], {name: values})
     return within_rounding(np.ascontiguousarray(outputs[0][:, 1]))
 

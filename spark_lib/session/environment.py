@@ -159,7 +159,11 @@ def _version_in(place: str, loader: Any) -> str:
 
 
 def _check_java_options() -> None:
-    """``_JAVA_OPTIONS`` outranks the command line of the JVM; JAVA_TOOL_OPTIONS and JDK_JAVA_OPTIONS do not."""
+    """Raise ConfigurationError for an option in one of Java's three variables that would change a result.
+
+    ``_JAVA_OPTIONS`` outranks the command line of the JVM, so that more of it matters than of JAVA_TOOL_OPTIONS and
+    JDK_JAVA_OPTIONS, which do not.
+    """
     for name in java.OPTIONS:
         said = re.search(_CHANGES_RESULTS if name == "_JAVA_OPTIONS" else _BESIDE_OURS, os.environ.get(name, ""))
         if said:

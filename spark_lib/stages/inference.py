@@ -33,8 +33,8 @@ def build(
     """Write one row for each row of ``features`` into the run of ``attempt``: key, entity, event time, ``score`` (the
     probability of the positive outcome, by the calibration of the model's card), ``model_date`` and ``model_digest``.
 
-    Columns that the card does not name are left out. An infinity is scored as it is: trees compare it like any other
-    number. Raises BadData where the columns are not those of the model's card, where a value without a fill is missing,
+    Columns that the card does not name are not read. An infinity is given to the model as it is: trees compare it like
+    any other number, and of another model that makes no probability of it the score is refused. Raises BadData where the columns are not those of the model's card, where a value without a fill is missing,
     where a key, an entity or an event time is null, and where a score is not a probability. Raises DamagedPartition
     where a file of ``features`` cannot be read, or does not have the columns of its manifest. Raises ModelError where
     the model is not the one that the selection names, or is not safe to load.

@@ -49,7 +49,7 @@ def look(place: Place, older_than_hours: float | None) -> Found:
 
 
 def remove(place: Place, garbage: Iterable[gc.Garbage]) -> Iterator[gc.Garbage]:
-    """Remove the garbage piece by piece, and yield each piece that is gone."""
+    """Remove the garbage piece by piece, as what is returned is iterated, and yield each piece that is gone."""
     for each in garbage:
         gc.remove(place.partitions, each)
         yield each

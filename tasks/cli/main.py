@@ -91,7 +91,7 @@ def main() -> None:
 @click.option("--date", "day", type=Day(), required=True, metavar="DAY", help="The landing day, UTC.")
 @of_a_lake
 def run_stage(stage: type[Stage], day: date) -> None:
-    """Build what is missing of STAGE for a day, and nothing else.
+    """Build STAGE of a day, and what is missing of its inputs.
 
     STAGE is a stage or the dataset that it writes: FeatureEngineering (features), ServingFeatures (serving), Balancing
     (balanced), Training (model), ModelSelection (selection), BatchInference (predictions, the default).

@@ -64,7 +64,7 @@ def install() -> None:
         for name, value in values.items():
             if config.get(section, name, None) is None:
                 config.set(section, name, value)
-    _replace_codes_that_are_none(config)
+    _replace_invalid_codes(config)
     _take_whole_options_only()
     _outlive_mail()
 
@@ -89,7 +89,7 @@ def is_code(text: str) -> bool:
         return False
 
 
-def _replace_codes_that_are_none(config: LuigiConfigParser) -> None:
+def _replace_invalid_codes(config: LuigiConfigParser) -> None:
     """Put the default in place of a value that is no exit code. Luigi reads [retcode] before it makes a task, and ends
     with a traceback and 1 where a value is no number.
     """

@@ -92,7 +92,8 @@ def is_held(kind: str) -> bool:
 
 
 def pieces(pattern: str) -> list[tuple[str, str]]:
-    """A pattern as ``(sign of PARTS, "")`` and ``("", text between)``, in order."""
+    """The parts of a pattern and the texts between them, in order: ``%Y-%m`` is ``("Y", "")``, ``("", "-")``,
+    ``("m", "")``. A part is what follows the percent sign."""
     found = []
     for part, text in re.findall(r"%(-?[A-Za-z])|([^%]+|%.?)", pattern):
         found.append((part, text))

@@ -80,7 +80,8 @@ class Store(Protocol):
         without an error."""
 
     def checksum(self, entry: Entry) -> str:
-        """The checksum by which a manifest recognises the content later: ``kind:value``."""
+        """The checksum by which a manifest recognises the content later: ``kind:value``. A local store reads the whole
+        file for it."""
 
     def content_checksum(self, key: str, like: str) -> str:
         """The checksum, of the same kind as ``like``, over an object's whole content as it is read now. It is some
