@@ -32,7 +32,7 @@ demo: $(READY)
 # With CHECKED=yes without the tests that `make check` has just run.
 test: $(READY) s3-server browser
 	$(BIN)/pytest -n 4 $(if $(CHECKED),-m "not full and (processes or slow)") tests/unit
-	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder tests/chain tests/spark
+	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder tests/chain tests/spark
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -55,14 +55,11 @@ class ModelSelection(Stage):
         """A selection is whole only while the model run that it pins is whole. That run may no longer be the published
         one.
         """
-        from spark_lib.stages.selection import pinned
-
-        try:
-            pinned(lake, partition)
-        except DamagedPartition as error:
-            where = f"selection of {partition.date}: {error.where}"
-            return [DamagedPartition(where, error.wanted, error.found, error.next_step)]
-        return []
+        damage = _damage_of_pinned(lake, partition)
+        if damage is None:
+            return []
+        where = f"selection of {partition.date}: {damage.where}"
+        return [DamagedPartition(where, damage.wanted, damage.found, damage.next_step)]
 
     @property
     def priority(self) -> int:  # type: ignore[override]  # Luigi asks tasks, and never sets it
@@ -80,21 +77,11 @@ class ModelSelection(Stage):
         """
         if not super().complete():
             return False
-        from spark_lib.stages.selection import pinned
-
         with self.refusal_said():
             (there,) = self.partitions.require(self.dataset, self.date)
-            try:
-                pinned(self.partitions, there)
-            except DamagedPartition as error:
-                again = f"daystone rebuild selection --date {self.date}"
-                raise DamagedPartition(
-                    error.where,
-                    error.wanted,
-                    error.found,
-                    "restore the file; or train anew, then choose anew "
-                    f"(daystone rebuild model --date {_figures(there.manifest).model_date}, {again})",
-                ) from error
+            damage = _damage_of_pinned(self.partitions, there)
+            if damage is not None:
+                raise damage
         return True
 
     def run(self) -> Iterator[luigi.DynamicRequirements]:
@@ -186,6 +173,22 @@ class ModelSelection(Stage):
                 "(daystone rebuild balanced --date DATE where its rows are to change, daystone rebuild model --date DATE)",
             )
         return nothing_to_train_on(f"model for {self.date}", self.settings)
+
+
+def _damage_of_pinned(lake: Lake, selection: Partition) -> DamagedPartition | None:
+    """What is wrong with the model that a selection pins, and the commands that mend it: a new model alone would not,
+    for the selection goes on pinning the old one.
+    """
+    from spark_lib.stages.selection import pinned
+
+    try:
+        pinned(lake, selection)
+    except DamagedPartition as error:
+        train = f"daystone rebuild model --date {_figures(selection.manifest).model_date}"
+        choose = f"daystone rebuild selection --date {selection.date}"
+        next_step = f"restore the file; or train anew, then choose anew ({train}, {choose})"
+        return DamagedPartition(error.where, error.wanted, error.found, next_step)
+    return None
 
 
 def _figures(manifest: Manifest) -> Selection:

@@ -15,7 +15,7 @@ from tests.unit.verbs import SHORT, Verbs, last_line
 
 pytestmark = pytest.mark.processes
 
-TUESDAY = date(2026, 1, 13)
+MONDAY, TUESDAY = date(2026, 1, 12), date(2026, 1, 13)
 
 
 @pytest.fixture(scope="module")
@@ -142,3 +142,18 @@ def test_an_altered_file_of_the_same_size_is_found_by_its_checksum_alone(built: 
     assert re.search(r"^2026-01-13 .* damaged ", verified.stdout, flags=re.MULTILINE)
     assert re.search(r"^\d+ files read and held against the manifests$", verified.stdout, flags=re.MULTILINE)
     assert last_line(verified).startswith(f"Error: lake {built.root}: wanted every published partition to be whole; ")
+
+
+def test_a_selection_whose_pinned_model_is_altered_is_repaired_by_both_commands_that_are_named(built: Verbs) -> None:
+    (file,) = built.root.glob(f"credit_risk/model/date={MONDAY}/run=*/model.onnx")
+    file.write_bytes(b"x" * file.stat().st_size)
+    rebuild(built, "model", MONDAY)
+
+    verified = built("status", "--verify")
+
+    both = f"daystone rebuild model --date {MONDAY}, daystone rebuild selection --date {TUESDAY}"
+    assert verified.code == 35
+    assert f"selection of {TUESDAY}: {file}: wanted sha256:" in verified.stdout
+    assert f"restore the file; or train anew, then choose anew ({both})" in verified.stdout
+    rebuild(built, "selection")
+    assert built("status", "--verify").code == 0
