@@ -12,7 +12,6 @@ from datetime import date, timedelta
 from spark_lib.errors import ConfigurationError, DamagedPartition
 from spark_lib.lake import Partition, RawFeed, days
 from spark_lib.lake.feeds import landed
-from spark_lib.lake.manifest import to_rebuild
 from tasks.cli.place import Place
 from tasks.config.settings import Settings
 from tasks.graph.stage import Stage
@@ -59,12 +58,12 @@ class Report:
     def raise_if_damaged(self) -> None:
         """Raise one DamagedPartition for all."""
         if self.damaged:
-            where = self.damaged[0].where if len(self.damaged) == 1 else ""
+            step = "restore the files, or build each day anew (daystone rebuild STAGE --date DAY)"
             raise DamagedPartition(
                 f"lake {self.lake}",
                 "every published partition to be whole",
                 f"{len(self.damaged)} damaged: {', '.join(error.where.partition(': ')[0] for error in self.damaged)}",
-                f"restore the files, or build the day anew ({to_rebuild(where)})",
+                self.damaged[0].next_step if len(self.damaged) == 1 else step,
             )
 
 

@@ -155,5 +155,6 @@ def test_a_selection_whose_pinned_model_is_altered_is_repaired_by_both_commands_
     assert verified.code == 35
     assert f"selection of {TUESDAY}: {file}: wanted sha256:" in verified.stdout
     assert f"restore the file; or train anew, then choose anew ({both})" in verified.stdout
+    assert last_line(verified).endswith(f"Next: restore the file; or train anew, then choose anew ({both})")
     rebuild(built, "selection")
     assert built("status", "--verify").code == 0

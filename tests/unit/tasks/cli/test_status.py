@@ -108,7 +108,7 @@ def test_damaged_partitions_are_named_under_the_table_and_exit_with_35(daystone:
     assert re.search(r"^2026-01-01 .* damaged ", result.stdout, flags=re.MULTILINE)
     assert last_line(result) == (
         f"Error: lake {daystone.root}: wanted every published partition to be whole; found 1 damaged: features of "
-        "2026-01-01. Next: restore the files, or build the day anew (daystone rebuild features --date 2026-01-01)"
+        "2026-01-01. Next: restore the file, or build the day anew (daystone rebuild features --date 2026-01-01)"
     )
 
 
