@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 
 import luigi
@@ -35,6 +36,7 @@ DEEPEST = 30
 def values(training: sections.training, lake: sections.lake, spark: sections.spark, said_by: SaidBy) -> None:
     """Raise ConfigurationError for the first value that cannot work. Values of feeds are left to ``feed``. ``said_by`` names
     what has set a value."""
+    rules = _Rules(said_by)
     for name, choices in (
         ("cadence", CADENCES),
         ("split", SPLITS),
@@ -42,11 +44,10 @@ def values(training: sections.training, lake: sections.lake, spark: sections.spa
         ("calibration", CALIBRATION),
         ("constant_columns", CONSTANT_COLUMNS),
     ):
-        _one_of(said_by, "training", name, getattr(training, name), choices)
+        rules.one_of("training", name, getattr(training, name), choices)
     for name in ("window_days", "max_candidates", "trees", "depth", "smote_neighbours", "bootstrap_replicates"):
-        _at_least(said_by, "training", name, getattr(training, name), 1)
-    _between(
-        said_by,
+        rules.at_least("training", name, getattr(training, name), 1)
+    rules.between(
         "training",
         "depth",
         training.depth,
@@ -54,32 +55,27 @@ def values(training: sections.training, lake: sections.lake, spark: sections.spa
         f"from 1 to {DEEPEST}, as Spark's trees are",
     )
     for name in ("label_delay_days", "min_positives", "seed"):
-        _at_least(said_by, "training", name, getattr(training, name), 0)
+        rules.at_least("training", name, getattr(training, name), 0)
     for name in ("window_days", "label_delay_days", "max_candidates"):
         bounds = f"of at most {MOST_DAYS:,}"
-        _between(said_by, "training", name, getattr(training, name), getattr(training, name) <= MOST_DAYS, bounds)
+        rules.between("training", name, getattr(training, name), getattr(training, name) <= MOST_DAYS, bounds)
     if not isinstance(spark.conf, Mapping):
         wanted = 'a JSON object of Spark\'s settings, as {"spark.ui.port": "4050"}'
         raise ConfigurationError(said_by("spark", "conf"), wanted, "JSON that is none", "correct it")
     if lake.endpoint:
         checked_url(Said(lake.endpoint, said_by("lake", "endpoint")))
-    _at_least(said_by, "lake", "max_records_per_file", lake.max_records_per_file, 1)
+    rules.at_least("lake", "max_records_per_file", lake.max_records_per_file, 1)
     hours = lake.max_attempt_hours
-    _between(said_by, "lake", "max_attempt_hours", hours, hours > 0, "above 0")
+    rules.between("lake", "max_attempt_hours", hours, hours > 0, "above 0")
     if spark.shuffle_partitions is not None:
-        _at_least(said_by, "spark", "shuffle_partitions", spark.shuffle_partitions, 1)
+        rules.at_least("spark", "shuffle_partitions", spark.shuffle_partitions, 1)
     for name in _SHARES:
-        _between(
-            said_by, "training", name, getattr(training, name), 0.0 <= getattr(training, name) <= 1.0, "from 0 to 1"
-        )
+        rules.between("training", name, getattr(training, name), 0.0 <= getattr(training, name) <= 1.0, "from 0 to 1")
     for name in ("train_validation_split_proportion", "confidence"):
-        _between(
-            said_by, "training", name, getattr(training, name), 0.0 < getattr(training, name) < 1.0, "between 0 and 1"
-        )
+        rules.between("training", name, getattr(training, name), 0.0 < getattr(training, name) < 1.0, "between 0 and 1")
     draws = math.ceil(2 / (1 - training.confidence) - 1e-9)
     enough = f"{draws} or more, for the ends of an interval of confidence {training.confidence:g}"
-    _between(
-        said_by,
+    rules.between(
         "training",
         "bootstrap_replicates",
         training.bootstrap_replicates,
@@ -87,11 +83,9 @@ def values(training: sections.training, lake: sections.lake, spark: sections.spa
         enough,
     )
     ratio, apart = training.target_ratio, training.calibration_proportion
-    _between(said_by, "training", "target_ratio", ratio, 0.0 < ratio <= 1.0, "above 0, at most 1")
+    rules.between("training", "target_ratio", ratio, 0.0 < ratio <= 1.0, "above 0, at most 1")
     least = 0.0 <= apart < training.train_validation_split_proportion
-    _between(
-        said_by, "training", "calibration_proportion", apart, least, "from 0, below train_validation_split_proportion"
-    )
+    rules.between("training", "calibration_proportion", apart, least, "from 0, below train_validation_split_proportion")
     check_calibration(training.calibration, training.balancing, apart)
 
 
@@ -109,7 +103,7 @@ def wrong_day(day: date) -> str:
 
 def feed(where: RawFeed, declared: Feed, said_by: SaidBy) -> None:
     """Raise ConfigurationError for a feed whose settings or columns cannot work."""
-    _at_least(said_by, "raw", "min_rows", where.min_rows, 0)
+    _Rules(said_by).at_least("raw", "min_rows", where.min_rows, 0)
     if where.connection and where.connection.own.value:
         checked_url(where.connection.own)
     for column in ddl.columns(declared.schema) if where.format == "csv" else ():
@@ -218,16 +212,20 @@ def _refuse_near_miss(section: str, known: list[str]) -> None:
         )
 
 
-def _one_of(said_by: SaidBy, section: str, name: str, value: str, choices: Sequence[str]) -> None:
-    if value not in choices:
-        found = repr(value) + did_you_mean(value, choices)
-        raise ConfigurationError(said_by(section, name), f"one of {', '.join(choices)}", found, "correct it")
+@dataclass(frozen=True)
+class _Rules:
+    """What a value has to be. Each raises ConfigurationError, which names what has set the value."""
 
+    said_by: SaidBy
 
-def _at_least(said_by: SaidBy, section: str, name: str, value: float, least: float) -> None:
-    _between(said_by, section, name, value, value >= least, f"of at least {least}")
+    def one_of(self, section: str, name: str, value: str, choices: Sequence[str]) -> None:
+        if value not in choices:
+            found = repr(value) + did_you_mean(value, choices)
+            raise ConfigurationError(self.said_by(section, name), f"one of {', '.join(choices)}", found, "correct it")
 
+    def at_least(self, section: str, name: str, value: float, least: float) -> None:
+        self.between(section, name, value, value >= least, f"of at least {least}")
 
-def _between(said_by: SaidBy, section: str, name: str, value: float, good: bool, bounds: str) -> None:
-    if not good:
-        raise ConfigurationError(said_by(section, name), f"a value {bounds}", f"{value}", "correct it")
+    def between(self, section: str, name: str, value: float, good: bool, bounds: str) -> None:
+        if not good:
+            raise ConfigurationError(self.said_by(section, name), f"a value {bounds}", f"{value}", "correct it")

@@ -129,8 +129,7 @@ class RawFeed:
                 f"{odd[0]!r} in {self.path!r}",
                 "correct the path",
             )
-        above = "".join(self._pieces[: self._pieces.index(self._dated[0])])
-        if re.fullmatch("s3a?://[^/]*", above, re.IGNORECASE):
+        if re.fullmatch("s3a?://[^/]*", self._before_date, re.IGNORECASE):
             raise ConfigurationError(
                 f"{section} path",
                 "one bucket for all days",
@@ -232,7 +231,7 @@ class RawFeed:
         regex = "".join(_PARTS[piece].regex if piece in _PARTS else re.escape(piece) for piece in dated)
         java = "".join(_PARTS[piece].java if piece in _PARTS else _in_java(piece) for piece in dated)
         # Directories are counted from the root, so that none above or below the day's is ever taken for it.
-        above, slash, before = "".join(self._pieces[: self._pieces.index(dated[0])]).rpartition("/")
+        above, slash, before = self._before_date.rpartition("/")
         depth = len(re.split("/+", self._absolute([above + slash or "."]).rstrip("/")))
         return f"^(?:[^/]*/+){{{depth}}}{''.join(map(_in_url, before))}({regex})[^/]*/.*", java
 
@@ -258,6 +257,11 @@ class RawFeed:
         """The pieces from the first part of the date to the last."""
         places = [index for index, piece in enumerate(self._pieces) if piece in _PARTS]
         return self._pieces[places[0] : places[-1] + 1]
+
+    @property
+    def _before_date(self) -> str:
+        """The path before the first part of the date."""
+        return "".join(self._pieces[: self._pieces.index(self._dated[0])])
 
     def _absolute(self, pieces: Iterable[str]) -> str:
         place = f"[{self.section}] path"
