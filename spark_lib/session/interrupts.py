@@ -20,7 +20,7 @@ def kept() -> Iterator[None]:
     def all_but_interrupts(number: int, handler: Any) -> Any:
         return signal.getsignal(number) if number == signal.SIGINT else original(number, handler)
 
-    signal.signal = all_but_interrupts  # type: ignore[assignment]  # put back below
+    signal.signal = all_but_interrupts  # type: ignore[assignment]  # of a narrower type, until it is put back below
     try:
         yield
     finally:

@@ -144,4 +144,4 @@ def _take_whole_options_only() -> None:
         parser.allow_abbrev = False
         return parser
 
-    CmdlineParser._build_parser = staticmethod(without_guesses)  # type: ignore[method-assign]  # Luigi has no option
+    CmdlineParser._build_parser = staticmethod(without_guesses)  # type: ignore[method-assign]  # no setting of Luigi does it
