@@ -169,6 +169,11 @@ class Chain:
             int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and mark in _environ(entry)
         ]
 
+    def left(self) -> Iterator[Path]:
+        """What the commands of this chain left beside the lake. Their JVMs outlive them by a moment, and remove files in it."""
+        until(lambda: not self.processes(), timeout=30)
+        return self.scratch.rglob("*")
+
     def day(self, dataset: str, day: str) -> Path:
         """The directory of a partition."""
         return self.root / self.use_case / dataset / f"date={day}"

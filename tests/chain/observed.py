@@ -84,8 +84,8 @@ class Observed:
         """All that a run leaves or shows, by the place where it is."""
         yield from ((url, text.encode()) for url, text in self.pages.items())
         yield from ((f"command {command[:40]}", command.encode()) for command in self.commands)
-        for home in (*(chain.scratch for chain in self.chains.values()), self.luigid.home):
-            for path in home.rglob("*"):
+        for left in (*(chain.left() for chain in self.chains.values()), self.luigid.home.rglob("*")):
+            for path in left:
                 yield f"path {path}", os.fsencode(path)
                 if path.is_file():
                     yield str(path), path.read_bytes()

@@ -107,7 +107,7 @@ def test_feeds_of_one_server_are_built_into_a_lake_on_another_and_into_a_local_o
     for root, use_case in ((chain.url, "shop.Orders"), (local, "shop.Orders"), (chain.url, "shop.Elsewhere")):
         assert looked(root, use_case) == LOOKED
     assert chain.sessions() == 1
-    left = [path for path in chain.scratch.rglob("*") if path.is_file()]
+    left = [path for path in chain.left() if path.is_file()]
     assert any("events" in path.parts and holds(path, "auth.profile.name") for path in left), (
         "no event log was searched"
     )
