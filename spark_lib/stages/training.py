@@ -13,8 +13,7 @@ from spark_lib.errors import BadData
 from spark_lib.frames.files import unreadable_files_named
 from spark_lib.frames.reading import read_partitions
 from spark_lib.lake import Documents, Partition
-from spark_lib.learning import calibration_fit, estimators
-from spark_lib.learning.options import FITTED, calibration_kind, check_calibration
+from spark_lib.learning import estimators
 from spark_lib.learning.resampling import weighted
 from spark_lib.learning.splitting import GROUP, group
 from spark_lib.models import matrix
@@ -22,7 +21,8 @@ from spark_lib.models.calibration import GRID, NONE
 from spark_lib.models.card import CARD, MODEL, REPORT, Card, Classes, ModelFile
 from spark_lib.models.model import digest, within_rounding
 from spark_lib.models.training_set import BALANCED, CALIBRATION, NATURAL, SIDES, TRAIN, VALIDATION, Spread, TrainingSet
-from spark_lib.problems import gates, metrics
+from spark_lib.problems import calibration_fit, gates, metrics
+from spark_lib.problems.options import FITTED, calibration_kind, check_calibration
 from spark_lib.use_case.fingerprint import versions
 
 if TYPE_CHECKING:
