@@ -105,7 +105,7 @@ def test_any_path_template_tells_the_day_on_which_a_row_landed(spark: SparkSessi
 def test_narrower_numbers_and_timestamps_of_any_writer_are_read_without_loss(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    """What ``_readable_as`` and ``_spark_name`` take, Spark has to read."""
+    """What ``ddl.readable_as`` and ``_spark_name`` take, Spark has to read."""
     declared = Feed(
         "id STRING, b1 BIGINT, b2 BIGINT, b4 BIGINT, i1 INT, i2 INT, d4 DOUBLE, ms TIMESTAMP, day DATE", "id"
     )

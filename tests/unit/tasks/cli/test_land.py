@@ -1,0 +1,132 @@
+"""``land``: raw days where the chain looks for them, made from tables, and what it says of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support import s3
+from tests.unit.verbs import Verbs, last_line
+
+pytestmark = pytest.mark.processes
+
+OUTCOMES = "loan_id,status\nL1,default\nL2,repaid\nL3,repaid\n"
+
+
+@pytest.fixture
+def daystone(tmp_path: Path) -> Verbs:
+    return Verbs(tmp_path)
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    file = tmp_path / "outcomes.csv"
+    file.write_text(OUTCOMES)
+    return file
+
+
+def spread(last: str = "2026-01-05") -> list[str]:
+    return ["--feed", "outcomes", "--spread", f"2026-01-01..{last}", "--seed", "1"]
+
+
+def test_a_landing_says_what_has_landed_and_a_second_one_that_there_is_nothing_to_do(
+    daystone: Verbs, table: Path
+) -> None:
+    first = daystone("land", "outcomes.csv", *spread())
+    again = daystone("land", table, *spread())
+
+    raw = daystone.root / "credit_risk" / "raw" / "outcomes"
+    assert (first.code, first.stderr) == (0, "")
+    assert first.stdout.splitlines() == [
+        f"3 rows of outcomes on 5 days from 2026-01-01 to 2026-01-05 have landed, first in {raw}/date=2026-01-01",
+        "without a row: 2 days, 2026-01-01, 2026-01-02",
+    ]
+    assert len(list(raw.glob("date=*/_SUCCESS"))) == 5
+    assert (again.code, again.stdout) == (0, "nothing to do: all 5 days have landed before\n")
+
+
+def test_days_that_have_landed_before_are_reported(daystone: Verbs, table: Path) -> None:
+    daystone.land("2026-01-03", 1)
+
+    result = daystone("land", table, *spread())
+
+    assert result.code == 0
+    assert (
+        result.stdout.splitlines()[-1] == "left alone, because the flag is there: 1 day, 2026-01-03; 1 row of the files"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "reason"),
+    [
+        (["--feed", "outcomes"], 2, "Error: wanted one of --by and --spread; found none"),
+        ([*spread(), "--by", "status"], 2, "Error: wanted one of --by and --spread; found both"),
+        (spread()[:-2], 2, "Error: wanted --seed N with --spread, by which the days are drawn; found none"),
+        (
+            ["--feed", "outcomes", "--by", "status", "--seed", "1"],
+            2,
+            "Error: wanted --seed with --spread alone; found it with --by",
+        ),
+        (
+            ["--feed", "outcomes", "--spread", "2026-01-01", "--seed", "1"],
+            2,
+            "Error: Invalid value for '--spread': wanted two days like 2026-01-01..2026-03-31; found '2026-01-01'",
+        ),
+        (
+            ["--feed", "outcomes", "--spread", "2026-01-01..2026-02-30", "--seed", "1"],
+            2,
+            "Error: Invalid value for '--spread': wanted a day like 2026-11-20; found '2026-02-30'",
+        ),
+        (
+            ["--feed", "outcomes", "--spread", "2026-01-02..2026-01-01", "--seed", "1"],
+            31,
+            "Error: --spread 2026-01-02..2026-01-01: wanted a first day that is not after the last; found 2026-01-02 after "
+            "2026-01-01. Next: swap them",
+        ),
+        (
+            ["--feed", "outcome", "--by", "status"],
+            31,
+            "Error: feed 'outcome': wanted one of applications, outcomes; found no such feed in the use case credit_risk "
+            "(did you mean 'outcomes'?). Next: correct it",
+        ),
+        (["nowhere.csv", *spread()], 2, "Error: Invalid value for 'FILE...': File 'nowhere.csv' does not exist."),
+    ],
+    ids=["neither", "both", "no seed", "seed with by", "one day", "no day", "swapped", "feed", "file"],
+)
+def test_what_cannot_land_is_refused_with_its_exit_code(
+    daystone: Verbs, table: Path, arguments: list[str], code: int, reason: str
+) -> None:
+    result = daystone("land", table, *arguments)
+
+    assert (result.code, last_line(result), result.stdout) == (code, reason, "")
+    assert not daystone.root.exists()
+
+
+def test_bad_rows_exit_with_33_and_their_place(daystone: Verbs, table: Path) -> None:
+    table.write_text(OUTCOMES + "L2,default\n")
+
+    result = daystone("land", table, *spread())
+
+    assert result.code == 33
+    assert last_line(result) == (
+        f"Error: raw feed outcomes: {table}, row 4: wanted each 'loan_id' once a day; found 'L2' on 2026-01-05, which is in "
+        f"{table}, row 2 too. Next: correct the file; nothing was landed"
+    )
+    assert not daystone.root.exists()
+
+
+def test_a_landing_on_s3_is_the_one_of_a_directory(daystone: Verbs, table: Path, versitygw: s3.Server) -> None:
+    bucket = versitygw.new_bucket()
+    daystone("land", table, *spread())
+    on_disk = {
+        str(path.relative_to(daystone.root)): path.read_bytes() for path in daystone.root.rglob("*") if path.is_file()
+    }
+
+    result = daystone("land", table, *spread(), "--lake-root", f"s3://{bucket}/a lake", **versitygw.environment)
+
+    assert (result.code, result.stderr) == (0, "")
+    client = versitygw.client()
+    listed = client.list_objects_v2(Bucket=bucket)["Contents"]
+    found = {item["Key"]: client.get_object(Bucket=bucket, Key=item["Key"])["Body"].read() for item in listed}
+    assert {key.removeprefix("a lake/"): body for key, body in found.items()} == on_disk
