@@ -58,6 +58,15 @@ def arrow_type(kind: str) -> pa.DataType | None:
     return pa.decimal128(int(decimal[1]), int(decimal[2])) if decimal else _plain_types().get(kind)
 
 
+def spark_name(kind: pa.DataType) -> str:
+    """What Spark calls an Arrow type of ``arrow_type``; Arrow's own name for any other."""
+    import pyarrow as pa
+
+    if pa.types.is_decimal128(kind):
+        return f"decimal({kind.precision},{kind.scale})"
+    return next((name for name, plain in _plain_types().items() if plain == kind), str(kind))
+
+
 def _plain_types() -> dict[str, pa.DataType]:
     """The Arrow types of Spark's types without a number in brackets."""
     import pyarrow as pa

@@ -8,6 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from spark_lib.errors import ConfigurationError
+from spark_lib.frames.landing.tables import DATED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,26 +17,28 @@ if TYPE_CHECKING:
 
 #: The days that a row may land on. Others are slips or signs for "never", and would make landings of thousands of days.
 FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)
-_DATED = ("date", "timestamp", "timestamp_ntz")
 _ZERO = date(1970, 1, 1)  # Arrow and SQL count days from here
 _BITS = 52  # of SHA-256, as many as the split of a training set takes: 13 hexadecimal digits
 
 
 @dataclass(frozen=True)
 class ByColumn:
-    """Each row lands on the day of its value in ``column``: a DATE, or a TIMESTAMP by its day in UTC."""
+    """Each row lands on the day of its value in ``column``: a DATE, or a TIMESTAMP by its day in UTC.
+
+    A column that the feed does not declare says the day and does not land.
+    """
 
     column: str
 
     def check(self, columns: Mapping[str, str]) -> None:
-        """Raise ConfigurationError where the feed declares no such column, or one without dates."""
-        kind = columns.get(self.column)
-        if kind not in _DATED:
-            dated = [name for name, kind in columns.items() if kind in _DATED]
+        """Raise ConfigurationError where the feed declares the column with a type that has no dates."""
+        kind = columns.get(self.column, DATED[0])
+        if kind not in DATED:
+            dated = [name for name, kind in columns.items() if kind in DATED]
             raise ConfigurationError(
                 f"--by {self.column}",
-                f"a column of the feed of type DATE or TIMESTAMP{': ' + ', '.join(dated) if dated else ''}",
-                f"type {kind}" if kind else "no such column",
+                f"a column of type DATE or TIMESTAMP{', as ' + ', '.join(dated) if dated else ''}",
+                f"type {kind}",
                 "name another column, or draw the days with --spread FROM..TO --seed N",
             )
 

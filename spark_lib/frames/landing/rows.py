@@ -100,7 +100,7 @@ def _read(feed: RawFeed, key: str, files: Sequence[str], columns: dict[str, str]
     found = [(_large(written).empty_table(), _large(beside).empty_table())]
     for number, file in enumerate(files):
         before = 0
-        for batch, values in tables.read(feed, file, columns):
+        for batch, values in tables.read(feed, file, columns | _beside(feed, file, columns, days)):
             check = _Checks(f"raw feed {feed.name}: {file}", file, before)
             check.no_null(values[key], key)
             of_rows = days.of(values, key)
@@ -109,13 +109,20 @@ def _read(feed: RawFeed, key: str, files: Sequence[str], columns: dict[str, str]
                 check.days(of_rows, days.column)
             row = pa.array(np.arange(before + 1, before + 1 + len(of_rows)))
             places = [of_rows, values[key], pa.repeat(pa.scalar(number, pa.int32()), len(of_rows)), row]
-            found.append((_as_table(batch.columns, written), _as_table(places, beside)))
+            found.append((_as_table(batch.columns[: len(columns)], written), _as_table(places, beside)))
             before += batch.num_rows
     rows, places = (pa.concat_tables(parts).combine_chunks() for parts in zip(*found, strict=True))
     order = pc.sort_indices(places, [(name, "ascending") for name in places.column_names])
     places = places.take(order).combine_chunks()
     days_, keys, in_file, row = (_whole(places[name]) for name in beside.names)
     return _Read(rows.take(order), days_, keys, in_file, row, files)
+
+
+def _beside(feed: RawFeed, file: str, columns: dict[str, str], days: ByColumn | Spread) -> dict[str, str]:
+    """The column that says the days, where the feed does not declare it."""
+    if isinstance(days, Spread) or days.column in columns:
+        return {}
+    return {days.column: tables.kind_of_days(feed, file, days.column)}
 
 
 def _as_table(columns: Sequence[pa.Array], schema: pa.Schema) -> pa.Table:
@@ -174,7 +181,7 @@ def _check_keys(read: _Read, feed: RawFeed, key: str) -> None:
     many = pc.sum(again).as_py()
     if many:
         place = pc.index(again, True).as_py()
-        more = f", and {many - 1:,} rows more" if many > 1 else ""
+        more = f", and {many - 1:,} more" if many > 1 else ""
         raise BadData(
             f"raw feed {feed.name}: {read.where(place + 1)}",
             f"each {key!r} once a day",
