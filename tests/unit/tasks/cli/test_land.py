@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from tests.support import s3
+from tests.support.shared_data import shared_data
 from tests.unit.verbs import Verbs, last_line
 
 pytestmark = pytest.mark.processes
@@ -130,3 +132,38 @@ def test_a_landing_on_s3_is_the_one_of_a_directory(daystone: Verbs, table: Path,
     listed = client.list_objects_v2(Bucket=bucket)["Contents"]
     found = {item["Key"]: client.get_object(Bucket=bucket, Key=item["Key"])["Body"].read() for item in listed}
     assert {key.removeprefix("a lake/"): body for key, body in found.items()} == on_disk
+
+
+def test_real_clients_without_days_land_with_their_outcomes_three_weeks_later(daystone: Verbs) -> None:
+    """The same seed and as many days: the hash draws the same place among them for a client and its outcome."""
+    clients = pd.read_csv(shared_data("uci_credit_default") / "UCI_Credit_Card.csv.gz")
+    outcomes = clients[["ID"]].assign(defaulted=clients.pop("default.payment.next.month"))
+    clients.assign(at="2005-09-30").to_csv(daystone.home / "clients.csv", index=False)
+    outcomes.astype({"defaulted": "int32"}).to_parquet(daystone.home / "outcomes.parquet", index=False)
+    given = ["--seed", 3, "--use-case", "tests.unit.stubs.cards:Cards"]
+
+    one = daystone("land", "clients.csv", "--feed", "clients", "--spread", "2026-01-01..2026-01-28", *given)
+    other = daystone("land", "outcomes.parquet", "--feed", "outcomes", "--spread", "2026-01-22..2026-02-18", *given)
+
+    raw = daystone.root / "tests.unit.stubs.cards.Cards" / "raw"
+    assert (one.code, other.code) == (0, 0), one.stderr + other.stderr
+    assert one.stdout == (
+        "30,000 rows of clients on 28 days from 2026-01-01 to 2026-01-28 have landed, first in "
+        f"{raw}/clients/date=2026-01-01\n"
+    )
+    found, known = landed(raw / "clients"), landed(raw / "outcomes")
+    joined = found.merge(known, on="ID", suffixes=("", " known"))
+    assert ((joined["day known"] - joined["day"]).dt.days == 21).all()
+    assert found.groupby("day").size().between(900, 1_250).all()
+    whole = found.sort_values("ID", ignore_index=True)[clients.columns]
+    pd.testing.assert_frame_equal(whole, clients, check_dtype=False)
+    assert joined["defaulted"].sum() == 6_636
+
+
+def landed(feed: Path) -> pd.DataFrame:
+    """The rows of all days of a feed, each with its ``day``."""
+    days = [
+        pd.read_parquet(file).assign(day=pd.Timestamp(file.parent.name.removeprefix("date=")))
+        for file in sorted(feed.glob("date=*/*.parquet"))
+    ]
+    return pd.concat(days)
