@@ -25,7 +25,7 @@ class Landing:
     @property
     def new(self) -> list[Landed]:
         """The days that were written."""
-        return [day for day in self.days if day.is_new]
+        return [day for day in self.days if day.state == "new"]
 
     @property
     def empty(self) -> list[date]:
@@ -33,9 +33,14 @@ class Landing:
         return [day.date for day in self.new if not day.rows]
 
     @property
-    def left_alone(self) -> list[Landed]:
+    def left_alone(self) -> list[date]:
         """The days whose flag was there already."""
-        return [day for day in self.days if not day.is_new]
+        return [day.date for day in self.days if day.state != "new"]
+
+    @property
+    def others(self) -> list[Landed]:
+        """Of the days left alone, those that have other rows than the files."""
+        return [day for day in self.days if day.state == "other"]
 
     @property
     def directory(self) -> str:

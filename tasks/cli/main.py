@@ -282,20 +282,22 @@ def land(
 
 
 def say_landed(found: Landing) -> None:
-    rows = sum(day.rows for day in found.new)
     if found.new:
+        rows = render.count(sum(day.rows for day in found.new), "row")
         days = f"{render.count(len(found.new), 'day')} from {found.new[0].date} to {found.new[-1].date}"
-        click.echo(
-            f"{render.count(rows, 'row')} of {found.feed.name} on {days} have landed, first in {found.directory}"
-        )
+        click.echo(f"{rows} of {found.feed.name} on {days} have landed, first in {found.directory}")
     else:
-        click.echo(f"nothing to do: all {render.count(len(found.days), 'day')} have landed before")
+        click.echo("nothing was written")
     if found.empty:
         click.echo(f"without a row: {render.count(len(found.empty), 'day')}, {some(found.empty)}")
-    if found.new and found.left_alone:
-        rows = sum(day.rows for day in found.left_alone)
-        days = f"{render.count(len(found.left_alone), 'day')}, {some(day.date for day in found.left_alone)}"
-        click.echo(f"left alone, because the flag is there: {days}; {render.count(rows, 'row')} of the files")
+    if found.left_alone:
+        click.echo(
+            f"left alone, as the flag was there: {render.count(len(found.left_alone), 'day')}, {some(found.left_alone)}"
+        )
+    if found.others:
+        rows = render.count(sum(day.rows for day in found.others), "row")
+        days = f"{render.count(len(found.others), 'day')}, {some(day.date for day in found.others)}"
+        click.echo(f"of these with other rows than the files: {days}; {rows} of the files did not land")
 
 
 @main.command(short_help="Show what there is, day by day.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -22,17 +22,21 @@ if TYPE_CHECKING:
     from spark_lib.lake import RawFeed
     from spark_lib.use_case import Feed
 
+State = Literal["new", "same", "other"]
 _CORRECT = "correct the file; nothing was landed"
 
 
 @dataclass(frozen=True)
 class Landed:
-    """A day, the rows of the tables that belong to it, and whether this landing wrote it. It did not where the day's
-    flag was there already."""
+    """A day, and the number of rows of the tables that belong to it.
+
+    ``state`` is ``new`` where this landing wrote the day. Where the day's flag was there already, it is ``same`` if the
+    day has these rows, and ``other`` if it has not, or was written by others than a landing.
+    """
 
     date: date
     rows: int
-    is_new: bool
+    state: State
 
 
 def land(
@@ -69,8 +73,11 @@ def land(
         day = (place.date - date(1970, 1, 1)).days
         begin, end = (int(np.searchsorted(numbers, day, side)) for side in ("left", "right"))
         of_day = read.rows.slice(begin, end - begin)
-        is_new = not place.has_landed and landing.land(feed, place, _writer(feed, of_day, columns))
-        landed.append(Landed(place.date, end - begin, is_new))
+        if not place.has_landed and landing.land(feed, place, _writer(feed, of_day, columns)):
+            state: State = "new"
+        else:
+            state = "same" if _has_rows(feed, place.date, of_day, columns) else "other"
+        landed.append(Landed(place.date, of_day.num_rows, state))
     return landed
 
 
@@ -198,6 +205,24 @@ def _writer(feed: RawFeed, rows: pa.Table, columns: dict[str, str]) -> Callable[
         file.write(texts.document(rows, feed.dialect))
 
     def as_parquet(file: BinaryIO) -> None:
-        pq.write_table(rows.cast(arrow_schema(tuple(columns.items()))), file)
+        pq.write_table(_declared(rows, columns), file)
 
     return as_csv if feed.format == "csv" else as_parquet
+
+
+def _has_rows(feed: RawFeed, day: date, rows: pa.Table, columns: dict[str, str]) -> bool:
+    """Whether a day that is there has exactly these rows: of an earlier landing, or none."""
+    there = landing.content(feed, day)
+    if not there:
+        return there is not None and not rows.num_rows
+    if feed.format == "csv":
+        return there == texts.document(rows, feed.dialect)
+    try:
+        return bool(pq.read_table(pa.BufferReader(there)).equals(_declared(rows, columns)))
+    except pa.ArrowException:
+        return False
+
+
+def _declared(rows: pa.Table, columns: dict[str, str]) -> pa.Table:
+    """Rows in the declared types."""
+    return rows.cast(arrow_schema(tuple(columns.items())))

@@ -58,6 +58,19 @@ def land(feed: RawFeed, place: Place, write: Callable[[BinaryIO], None]) -> bool
     return True
 
 
+def content(feed: RawFeed, day: date) -> bytes | None:
+    """The content of the one file of a day that has landed here, and nothing for a day without files. None for a day
+    that landed in other ways."""
+    found = feed.day(day)
+    if found is not None and not found.files:
+        return b""
+    url = feed.store(feed.directory(day)).url(_NAMES[feed.format])
+    if found is None or found.files != (url,):
+        return None
+    with feed.open(url) as file:
+        return file.read()
+
+
 def create(store: Store, key: str, body: bytes) -> bytes:
     """Create a small object, and return its content: that of another process where that one was first. Raises
     LakeError."""

@@ -20,6 +20,7 @@ from spark_lib.errors import BadData, ConfigurationError, DaystoneError
 from spark_lib.frames import delimited
 from spark_lib.frames.landing import ByColumn, Landed, Spread, land, texts
 from spark_lib.lake import Dialect, RawFeed, days
+from spark_lib.lake.feeds import landing
 from spark_lib.use_case import Feed
 from tests.support.drawn_tables import Table, tables
 
@@ -99,7 +100,7 @@ def test_a_row_lands_on_the_date_of_its_column_and_days_between_without_rows_lan
 
     landed = land(feed, ORDERS, [table], ByColumn("shipped"))
 
-    assert landed == [Landed(date(2026, 1, 2), 1, True), Landed(date(2026, 1, 3), 0, True), Landed(LAST, 1, True)]
+    assert landed == [Landed(date(2026, 1, 2), 1, "new"), Landed(date(2026, 1, 3), 0, "new"), Landed(LAST, 1, "new")]
     assert {day: [row["order_id"] for row in rows] for day, rows in rows_of(feed).items()} == {
         date(2026, 1, 2): ["b"],
         date(2026, 1, 3): [],
@@ -121,7 +122,7 @@ def test_a_timestamp_lands_on_its_day_in_utc(feed: RawFeed, tmp_path: Path) -> N
 def test_a_day_without_rows_is_flagged_and_has_the_declared_columns(feed: RawFeed, tmp_path: Path) -> None:
     landed = land(feed, ORDERS, [csv(tmp_path)], SPREAD)
 
-    assert landed == [Landed(day, 0, True) for day in days(FIRST, LAST)]
+    assert landed == [Landed(day, 0, "new") for day in days(FIRST, LAST)]
     (file,) = feed.landed(FIRST, FIRST)[FIRST].files
     assert pq.read_schema(file).names == ["order_id", "ordered_at", "amount", "shipped"]
 
@@ -175,19 +176,35 @@ def test_a_flagged_day_is_left_alone_and_reported(feed: RawFeed, tmp_path: Path)
 
     landed = land(feed, ORDERS, [csv(tmp_path, *ROWS)], SPREAD)
 
-    assert [day.is_new for day in landed] == [False, True, True, True]
+    assert [day.state for day in landed] == ["other", "new", "new", "new"]
     assert sorted(path.name for path in theirs.iterdir()) == ["_SUCCESS", "part.parquet"]
 
 
-def test_a_second_landing_of_the_same_rows_writes_nothing(feed: RawFeed, tmp_path: Path) -> None:
-    table = csv(tmp_path, *ROWS)
-    land(feed, ORDERS, [table], SPREAD)
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+def test_a_second_landing_writes_nothing_and_says_which_days_have_its_rows(
+    feed: RawFeed, tmp_path: Path, kind: str
+) -> None:
+    feed = replace(feed, format=kind)
+    land(feed, ORDERS, [csv(tmp_path, *ROWS)], Spread(FIRST, FIRST, 0))
     before = feed.landed(FIRST, LAST)
 
-    landed = land(feed, ORDERS, [table], SPREAD)
+    again = land(feed, ORDERS, [csv(tmp_path, *reversed(ROWS))], Spread(FIRST, FIRST, 0))
+    fewer = land(feed, ORDERS, [csv(tmp_path, *ROWS[1:])], Spread(FIRST, FIRST, 0))
 
-    assert not any(day.is_new for day in landed)
+    assert (again, fewer) == ([Landed(FIRST, 9, "same")], [Landed(FIRST, 8, "other")])
     assert feed.landed(FIRST, LAST) == before
+
+
+def test_a_flag_that_comes_while_days_are_written_stands(
+    feed: RawFeed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = landing.places(feed, FIRST, FIRST)
+    monkeypatch.setattr(landing, "places", lambda *_: listed)
+    land(feed, ORDERS, [csv(tmp_path, *ROWS)], Spread(FIRST, FIRST, 0))
+    before = bytes_of(feed)
+
+    assert land(feed, ORDERS, [csv(tmp_path)], Spread(FIRST, FIRST, 0)) == [Landed(FIRST, 0, "other")]
+    assert bytes_of(feed) == before
 
 
 @pytest.mark.parametrize("left", ["landed.parquet", ".landed.parquet", "landed.csv"])
