@@ -49,8 +49,9 @@ def land(feed: RawFeed, place: Place, write: Callable[[BinaryIO], None]) -> bool
     store, name = feed.store(feed.directory(place.date)), _NAMES[feed.format]
     if store.read(feed.flag) is not None:
         return False
-    if place.leftovers:
-        store.remove_objects(place.leftovers)
+    in_the_way = [leftover for leftover in place.leftovers if leftover != name]
+    if in_the_way:
+        store.remove_objects(in_the_way)
     with store.writing(name) as file:
         write(file)
     store.persist([name])

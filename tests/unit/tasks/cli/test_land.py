@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from tests.support import s3
+from tests.support.fault_proxy import fault_proxy
 from tests.support.shared_data import shared_data
 from tests.unit.verbs import Verbs, last_line
 
@@ -137,6 +138,27 @@ def test_a_landing_on_s3_is_the_one_of_a_directory(daystone: Verbs, table: Path,
     listed = client.list_objects_v2(Bucket=bucket)["Contents"]
     found = {item["Key"]: client.get_object(Bucket=bucket, Key=item["Key"])["Body"].read() for item in listed}
     assert {key.removeprefix("a lake/"): body for key, body in found.items()} == on_disk
+
+
+def test_a_landing_on_s3_that_was_interrupted_goes_on_where_it_stopped(
+    daystone: Verbs, table: Path, versitygw: s3.Server
+) -> None:
+    root = f"s3://{versitygw.new_bucket()}/lake"
+    days = f"{root.removeprefix('s3://')}/credit_risk/raw/outcomes/date=2026-01-0"
+    with fault_proxy(versitygw) as proxy:
+        proxy.add("answer", kind="PUT", key="date=2026-01-03/_SUCCESS", status=403, code="AccessDenied")
+        stopped = daystone("land", table, *spread(), "--lake-root", root, **proxy.server.environment)
+        puts = [key for kind, key in proxy.log if kind == "PUT"]
+
+    result = daystone("land", table, *spread(), "--lake-root", root, **versitygw.environment)
+
+    assert stopped.code == 36
+    wanted = [f"{days}{day}/{name}" for day in (1, 2, 3) for name in ("landed.parquet", "_SUCCESS")]
+    assert [key.lstrip("/") for key in puts] == wanted
+    assert result.stdout.splitlines()[0] == (
+        f"3 rows of outcomes on 3 days from 2026-01-03 to 2026-01-05 have landed, first in {root}/credit_risk/raw/outcomes/"
+        "date=2026-01-03"
+    )
 
 
 def test_real_clients_without_days_land_with_their_outcomes_three_weeks_later(daystone: Verbs) -> None:
