@@ -95,7 +95,7 @@ class Spread:
 
 
 def _as_bytes(keys: pa.Array) -> pa.Array:
-    """Keys as Spark would cast them to text, in UTF-8."""
+    """Keys as text in UTF-8: whole numbers in digits, without leading zeros."""
     import pyarrow as pa
 
     return keys if pa.types.is_binary(keys.type) else keys.cast(pa.string()).cast(pa.binary())

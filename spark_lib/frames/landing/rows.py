@@ -121,8 +121,8 @@ def _read(feed: RawFeed, key: str, files: Sequence[str], columns: dict[str, str]
     rows, places = (pa.concat_tables(parts).combine_chunks() for parts in zip(*found, strict=True))
     order = pc.sort_indices(places, [(name, "ascending") for name in places.column_names])
     places = places.take(order).combine_chunks()
-    days_, keys, in_file, row = (_whole(places[name]) for name in beside.names)
-    return _Read(rows.take(order), days_, keys, in_file, row, files)
+    on_day, keys, in_file, in_row = (_whole(places[name]) for name in beside.names)
+    return _Read(rows.take(order), on_day, keys, in_file, in_row, files)
 
 
 def _beside(feed: RawFeed, file: str, columns: dict[str, str], days: ByColumn | Spread) -> dict[str, str]:
