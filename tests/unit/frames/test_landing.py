@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from spark_lib.errors import BadData, ConfigurationError, DaystoneError
+from spark_lib.errors import BadData, ConfigurationError, DaystoneError, LakeError
 from spark_lib.frames import delimited
 from spark_lib.frames.landing import ByColumn, Landed, Spread, land, texts
 from spark_lib.lake import Dialect, RawFeed, days
@@ -218,6 +218,22 @@ def test_an_interrupted_landing_is_completed(feed: RawFeed, tmp_path: Path, left
     land(feed, ORDERS, [csv(tmp_path, *ROWS)], SPREAD)
 
     assert bytes_of(feed) == bytes_of(whole)
+
+
+def test_a_landing_that_fails_leaves_no_flag_and_goes_on_where_it_stopped(feed: RawFeed, tmp_path: Path) -> None:
+    in_the_way = Path(feed.directory(LAST), "landed.parquet")
+    in_the_way.mkdir(parents=True)
+
+    with pytest.raises(LakeError) as stopped:
+        land(feed, ORDERS, [csv(tmp_path, *ROWS)], SPREAD)
+    flagged = list(feed.landed(FIRST, LAST))
+    in_the_way.rmdir()
+    landed = land(feed, ORDERS, [csv(tmp_path, *ROWS)], SPREAD)
+
+    assert str(stopped.value).startswith(f"{in_the_way}: wanted a file that can be written; found ")
+    assert flagged == days(FIRST, LAST)[:-1]
+    assert [day.state for day in landed] == ["same", "same", "same", "new"]
+    assert sorted(path.name for path in in_the_way.parent.iterdir()) == ["_SUCCESS", "landed.parquet"]
 
 
 def test_a_day_without_a_flag_that_has_files_of_others_is_refused(feed: RawFeed, tmp_path: Path) -> None:
