@@ -45,7 +45,8 @@ class Training(Stage):
 
     @property
     def settings_of_the_problem(self) -> Sequence[str]:
-        return self.settings.problem.settings
+        has_categories = any(feature.is_category for feature in self.case.features.values())
+        return (*self.settings.problem.settings, *(("max_categories",) if has_categories else ()))
 
     @classmethod
     def describe(cls, manifest: Manifest) -> Description:
@@ -88,7 +89,7 @@ class Training(Stage):
         """Whether the verdict depends on which columns were null in the training before. A null column without a fill
         is an error, whatever was before."""
         nulls = [self.case.features.get(name) for name in TrainingSet.of(balanced.manifest.metrics).null_features]
-        unfilled = any(feature is not None and feature.fill is None for feature in nulls)
+        unfilled = any(feature is not None and feature.needs_values for feature in nulls)
         return self.settings.training.constant_columns == "auto" and bool(nulls) and not unfilled
 
     def training_before(self) -> list[date]:

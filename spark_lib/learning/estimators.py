@@ -3,20 +3,23 @@ scikit-learn are fitted on the driver, and score where the rows are."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from spark_lib.errors import ModelError
 from spark_lib.frames.files import remove
 from spark_lib.learning.resampling import WEIGHT
 from spark_lib.models import export, matrix
-from spark_lib.models.model import check_parity
+from spark_lib.models.model import check_parity, digest
+from spark_lib.models.python_model import PythonModel, check_gives, filled
 from spark_lib.problems.problem import SCORE
-from spark_lib.scoring.rows import scored_by
+from spark_lib.scoring.rows import scored_by, scored_with
 from spark_lib.session.paths import spark_path
 from spark_lib.use_case import Feature
 
@@ -24,22 +27,27 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 PARITY_ROWS = 10_000
+#: The most rows that a pipeline of texts is fitted to.
+MOST_ON_DRIVER = 1_000_000
 #: Spark's transformers that keep each feature in its place, so that what a model says of a place is about that feature.
 _KEEP_PLACES = ("StandardScalerModel", "MinMaxScalerModel", "MaxAbsScalerModel")
 
 
 def fit(
     estimator: Any, rows: DataFrame, features: Mapping[str, Feature], use_weights: bool, classes: int = 2
-) -> SparkModel | SklearnModel:
+) -> SparkModel | SklearnModel | PickledModel:
     """Fit the estimator to ``rows``: the float ``features`` by name and as the vector ``features``, the ``label`` and
     the weight. The model gives the probabilities of so many ``classes``, or a number where there are none (0). What is
     fitted may depend on the partitions and on the order of rows in each, so the caller has to lay
-    out the same rows in the same way.
+    out the same rows in the same way. Where a feature is a text, the rows have the features as they are and no vector,
+    and the model is a pickle.
 
     Raises ModelError for an estimator that ONNX cannot carry, and for one that takes no weights where they are wanted.
     """
     from pyspark.ml import Estimator
 
+    if any(feature.text for feature in features.values()):
+        return fit_pickled(estimator, rows, features, use_weights, classes)
     export.check_estimator(estimator, classes)
     if use_weights:
         check_weighted(estimator)
@@ -132,6 +140,74 @@ class SklearnModel:
         return _shares(None if found is None else np.asarray(found), self.features)
 
 
+@dataclass(frozen=True)
+class PickledModel:
+    """A fitted pipeline of scikit-learn that is carried as a pickle. Rows are scored by the bytes that are published,
+    so there is nothing to compare them with."""
+
+    exported: bytes
+    features: Mapping[str, Feature]
+    classes: int = 2
+    importance: Mapping[str, float] = field(default_factory=dict)
+
+    def scored(self, rows: DataFrame) -> DataFrame:
+        """Add ``SCORE`` to ``rows``, as ``SparkModel.scored`` does."""
+        runs = PythonModel(self.exported, digest(self.exported), self.classes)
+        others = [name for name in rows.columns if name not in self.features]
+        return scored_with(runs, rows, others, self.features, SCORE, self.classes)
+
+    def export(self, rows: DataFrame, key: str, scratch: str) -> bytes:
+        """The pickle. The arguments are not used: there is no other form of the model to compare it with."""
+        return self.exported
+
+
+def fit_pickled(
+    estimator: Any, rows: DataFrame, features: Mapping[str, Feature], use_weights: bool, classes: int
+) -> PickledModel:
+    """Fit an estimator of scikit-learn on the driver to a table of the features as they are.
+
+    Raises ModelError for an estimator of another library, for one that does not give what is asked or cannot be
+    pickled, and for more rows than the driver takes.
+    """
+    import joblib
+
+    if not type(estimator).__module__.startswith("sklearn."):
+        texts = ", ".join(name for name, feature in features.items() if feature.text)
+        raise ModelError(
+            "training on texts",
+            f"an estimator of scikit-learn, which takes the texts {texts}",
+            f"a {type(estimator).__name__}",
+            "return a Pipeline of scikit-learn from the use case's `estimator`",
+        )
+    check_gives(estimator, classes)
+    if use_weights:
+        check_weighted(estimator)
+    found = rows.select(*features, "label", WEIGHT).limit(MOST_ON_DRIVER + 1).toArrow()
+    if found.num_rows > MOST_ON_DRIVER:
+        raise ModelError(
+            "training on texts",
+            f"at most {MOST_ON_DRIVER:,} training rows, which are fitted on the driver",
+            "more",
+            "set [training] balancing = undersample or a smaller window_days",
+        )
+    table = pa.table(filled(found, features)).to_pandas()
+    labels = found["label"].to_numpy()
+    fitted = estimator.fit(
+        table, labels.astype(np.int64) if classes else labels, **_weights(estimator, found, use_weights)
+    )
+    stored = io.BytesIO()
+    try:
+        joblib.dump(fitted, stored, compress=3)
+    except Exception as error:  # whatever a part of the pipeline raises
+        raise ModelError(
+            "training on texts",
+            "an estimator that can be pickled",
+            f"{type(error).__name__}: {str(error).splitlines()[0]}",
+            "let it be made of scikit-learn's parts and of functions of modules, without a lambda",
+        ) from error
+    return PickledModel(stored.getvalue(), features, classes)
+
+
 def check_weighted(estimator: Any) -> None:
     """Raise ModelError for an estimator that takes no weight of a row."""
     from sklearn.utils.validation import has_fit_parameter
@@ -157,18 +233,24 @@ def _fit_sklearn(
     estimator: Any, rows: DataFrame, features: Mapping[str, Feature], use_weights: bool, classes: int
 ) -> Any:
     found = rows.select(*features, "label", WEIGHT).toArrow()
-    weights = {}
-    if use_weights:
-        steps = getattr(estimator, "steps", None)
-        weights = {f"{steps[-1][0]}__sample_weight" if steps else "sample_weight": found[WEIGHT].to_numpy()}
     labels = found["label"].to_numpy()
-    return estimator.fit(matrix.from_arrow(found, features), labels.astype(np.int64) if classes else labels, **weights)
+    return estimator.fit(
+        matrix.from_arrow(found, features),
+        labels.astype(np.int64) if classes else labels,
+        **_weights(estimator, found, use_weights),
+    )
+
+
+def _weights(estimator: Any, rows: pa.Table, use_weights: bool) -> dict[str, np.ndarray]:
+    """The argument of ``fit`` that has the weights of the rows, for the last step of a pipeline."""
+    if not use_weights:
+        return {}
+    steps = getattr(estimator, "steps", None)
+    return {f"{steps[-1][0]}__sample_weight" if steps else "sample_weight": rows[WEIGHT].to_numpy()}
 
 
 def as_numpy(column: Any) -> np.ndarray:
     """A column of Arrow, of numbers [n] or of lists of equally many numbers [n, m]."""
-    import pyarrow as pa
-
     if not pa.types.is_list(column.type):
         found: np.ndarray = column.to_numpy()
         return found

@@ -97,7 +97,11 @@ def synthesise(
     k = min(neighbours, table.num_rows - 1)
     repeats = np.full(table.num_rows, count // table.num_rows)
     repeats[np.random.default_rng(seed).choice(table.num_rows, count % table.num_rows, replace=False)] += 1
-    nominal = {name for name, feature in features.items() if feature.nominal or pa.types.is_boolean(table[name].type)}
+    nominal = {
+        name
+        for name, feature in features.items()
+        if feature.nominal or feature.is_category or pa.types.is_boolean(table[name].type)
+    }
     kinds = {name: _kinds(table[name]) for name in nominal}
     search = nearest(_points(table, features, kinds), k, exact_up_to)
     for chunk in chunks:
@@ -149,7 +153,7 @@ def _points(
             continue
         numbers = _numbers(table[name])
         there = np.isfinite(numbers)
-        fill = numbers[there].mean() if feature.fill is None and there.any() else feature.fill or 0.0
+        fill = numbers[there].mean() if feature.fill is None and there.any() else float(feature.fill or 0)
         numbers = np.where(there, numbers, fill)
         numbers -= numbers.mean()
         with np.errstate(over="ignore"):  # where the deviation is infinite, all numbers become 0 and do not count

@@ -18,6 +18,8 @@ from spark_lib.use_case import Feature
 
 #: The names of the documents that a training publishes.
 MODEL, CARD, REPORT = "model.onnx", "card.json", "report.html"
+#: The name of a model that is a pickle.
+PICKLE = "model.joblib"
 #: The kinds of calibration that a card may have.
 CALIBRATIONS = ("none", "prior", "platt", "isotonic")
 #: The newest format that is read. Raise this number only where a reader of the format before would go wrong. A card
@@ -99,7 +101,13 @@ class Card:
         model = document.get("model")
         return cls(
             features={
-                feature["name"]: Feature(feature["type"], feature["fill"], feature.get("nominal", False))
+                feature["name"]: Feature(
+                    feature["type"],
+                    feature["fill"],
+                    feature.get("nominal", False),
+                    feature.get("text", False),
+                    tuple(feature["categories"]) if feature.get("categories") is not None else None,
+                )
                 for feature in document["features"]
             },
             outcome={name: document[name] for name in _OF_THE_OUTCOME if name in document},
@@ -129,7 +137,14 @@ class Card:
             "format": self.format,
             "problem": self.problem,
             "features": [
-                {"name": name, "type": feature.type, "fill": feature.fill, "nominal": feature.nominal}
+                {
+                    "name": name,
+                    "type": feature.type,
+                    "fill": feature.fill,
+                    "nominal": feature.nominal,
+                    "text": feature.text,
+                    "categories": None if feature.categories is None else list(feature.categories),
+                }
                 for name, feature in self.features.items()
             ],
             **self.outcome,

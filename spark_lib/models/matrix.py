@@ -1,7 +1,8 @@
 """The one rule that turns features into a model's float32 matrix: for Spark in training, for Arrow in scoring.
 
 A column is cast to float32 (false and true are 0 and 1), then null and NaN become the feature's ``fill`` where it
-declares one. Without a ``fill`` they are an error on both sides. Workers import this module: pyspark is imported
+declares one. Without a ``fill`` they are an error on both sides. A category becomes its place among the ``categories`` of
+its feature, any other text their number, and null one more. Workers import this module: pyspark is imported
 inside the functions that need it.
 """
 
@@ -29,10 +30,10 @@ def check_filled(frame: DataFrame, features: Mapping[str, Feature]) -> None:
     """Raise BadData where a feature without a ``fill`` is null or NaN in ``frame``. One Spark job, or none."""
     from pyspark.sql import functions as F
 
-    unfilled = {name: feature for name, feature in features.items() if feature.fill is None}
+    unfilled = [name for name, feature in features.items() if feature.needs_values]
     if unfilled:
         row = frame.select(
-            *[F.count_if(is_missing(F.col(name).cast("float"))).alias(name) for name in unfilled]
+            *[F.count_if(_is_absent(F.col(name), features[name])).alias(name) for name in unfilled]
         ).first()
         refuse_missing(row.asDict() if row else {})
 
@@ -54,6 +55,9 @@ def by_column(rows: pa.RecordBatch | pa.Table, features: Mapping[str, Feature]) 
     columns = np.empty((len(features), rows.num_rows), dtype=np.float32)
     missing = {}
     for values, (name, feature) in zip(columns, features.items(), strict=True):
+        if feature.is_category:
+            values[:] = _places(rows, name, feature)
+            continue
         values[:] = _floats(rows, name)
         gaps = np.isnan(values)
         if feature.fill is not None:
@@ -61,6 +65,23 @@ def by_column(rows: pa.RecordBatch | pa.Table, features: Mapping[str, Feature]) 
         elif gaps.any():
             missing[name] = int(np.count_nonzero(gaps))
     return columns, missing
+
+
+def unseen(rows: pa.RecordBatch, features: Mapping[str, Feature]) -> dict[str, int]:
+    """In how many rows each category is a text that training did not see; categories without such rows are left out."""
+    found = {}
+    for name, feature in features.items():
+        if feature.categories is not None:
+            places = _places(rows, name, feature)
+            others = int(np.count_nonzero(places == len(_known(name, feature))))
+            if others:
+                found[name] = others
+    return found
+
+
+def of_the_matrix(features: Mapping[str, Feature]) -> dict[str, Feature]:
+    """The features of rows whose columns have gone through ``columns``: their categories are numbers."""
+    return {name: Feature("FLOAT") if feature.is_category else feature for name, feature in features.items()}
 
 
 def not_finite(rows: pa.RecordBatch, features: Mapping[str, Feature]) -> dict[str, int]:
@@ -79,10 +100,50 @@ def not_finite(rows: pa.RecordBatch, features: Mapping[str, Feature]) -> dict[st
 def _column(name: str, feature: Feature) -> Column:
     from pyspark.sql import functions as F
 
+    if feature.is_category:
+        known = _known(name, feature)
+        text = F.col(name) if feature.fill is None else F.coalesce(F.col(name), F.lit(str(feature.fill)))
+        place = F.array_position(F.array(*map(F.lit, known)).cast("array<string>"), text)  # from 1; 0 for others
+        found = F.when(place > 0, place - 1).when(text.isNull(), len(known) + 1).otherwise(len(known))
+        return found.cast("float")
     value = F.col(name).cast("float")
     if feature.fill is None:
         return value
     return F.when(is_missing(value), F.lit(float(feature.fill)).cast("float")).otherwise(value)
+
+
+def _is_absent(value: Column, feature: Feature) -> Column:
+    return value.isNull() if feature.is_string else is_missing(value.cast("float"))
+
+
+def _known(name: str, feature: Feature) -> tuple[str, ...]:
+    if feature.categories is None:
+        raise BadData(
+            "the model's matrix",
+            f"the categories of {name}, as training learns them",
+            "none",
+            "score with the features of a model's card",
+        )
+    return feature.categories
+
+
+def _places(rows: pa.RecordBatch | pa.Table, name: str, feature: Feature) -> np.ndarray:
+    """Each row's place among the categories, float32 [n]; their number for other texts, and one more for null."""
+    import pyarrow.compute as pc
+
+    found = rows.schema.field(name).type if name in rows.schema.names else None
+    if found is None or not (pa.types.is_string(found) or pa.types.is_large_string(found)):
+        raise BadData(
+            "the model's matrix",
+            f"texts in the column {name}",
+            f"{found or 'no such column'}",
+            "compare the features of the model's card with those of the day, and rebuild the older of the two",
+        )
+    known = _known(name, feature)
+    texts = rows.column(name) if feature.fill is None else rows.column(name).fill_null(str(feature.fill))
+    places = pc.fill_null(pc.index_in(texts, pa.array(known, found), skip_nulls=True), len(known))
+    codes = pc.if_else(pc.is_null(texts), len(known) + 1, places)
+    return np.asarray(codes.to_numpy(zero_copy_only=False) if isinstance(codes, pa.Array) else codes.to_numpy())
 
 
 def is_missing(value: Column) -> Column:

@@ -1,8 +1,6 @@
 """Runs scikit-learn pipelines that ONNX serves badly, such as those of texts, as they are: on one thread, and only once
 for rows that are alike.
 
-No training of Daystone's publishes such a model yet: this is for models of texts, which are to come.
-
 Such a model is a pickle, as joblib writes it. A pickle runs code when it is loaded, so only a worker loads it, and only
 where its bytes have the pinned digest. Workers import this module, so scikit-learn is imported only where a model is
 loaded.
@@ -34,23 +32,24 @@ _loaded: dict[str, Any] = {}
 
 @dataclass(frozen=True)
 class PythonModel:
-    """A fitted pipeline with ``predict_proba`` on a table of features by name: the bytes that joblib pickled, and the
-    SHA-256 that they are to have."""
+    """A fitted pipeline on a table of features by name, with ``predict_proba`` for ``classes``, or with ``predict`` for
+    a number (0): the bytes that joblib pickled, and the SHA-256 that they are to have."""
 
     model: bytes
     digest: str
+    classes: int = 2
 
     #: Rows among which equal ones are looked for. A worker holds this many at a time.
     rows_at_once = 2**20
     name = "scikit-learn"
 
     def of_rows(self, rows: pa.RecordBatch, features: Mapping[str, Feature]) -> tuple[np.ndarray, dict[str, int], int]:
-        """The positive class's uncalibrated probability of each row, float64 [n]. The second result says how many
-        values are null, for each feature without a ``fill``; the third, how many rows had the features of an earlier
-        row."""
+        """What the pipeline says of each row, uncalibrated: the positive class's probability float64 [n], those of more
+        classes [n, m], or the number [n]. The second result says how many values are null, for each feature without a
+        ``fill``; the third, how many rows had the features of an earlier row."""
         import pyarrow as pa
 
-        columns = {name: _filled(rows.column(name), feature) for name, feature in features.items()}
+        columns = filled(rows, features)
         missing = {name: column.null_count for name, column in columns.items() if column.null_count}
         if missing or not rows.num_rows:
             return np.zeros(0), missing, 0
@@ -61,12 +60,17 @@ class PythonModel:
         from threadpoolctl import threadpool_limits
 
         pipeline = load(self.model, self.digest)
-        found = np.empty(rows.num_rows)
+        check_gives(pipeline, self.classes)
+        found = []
         with threadpool_limits(1):  # Spark already runs a task on each core
             for start in range(0, rows.num_rows, _BLOCK_ROWS):
                 block = rows.slice(start, _BLOCK_ROWS).to_pandas()
-                found[start : start + len(block)] = pipeline.predict_proba(block)[:, 1]
-        return within_rounding(found)
+                if not self.classes:
+                    found.append(np.asarray(pipeline.predict(block), np.float64))
+                    continue
+                probabilities = pipeline.predict_proba(block)
+                found.append(within_rounding(probabilities[:, 1] if self.classes == 2 else probabilities))
+        return np.concatenate(found)
 
 
 def load(model: bytes, digest: str) -> Any:
@@ -105,20 +109,32 @@ def _unpickled(model: bytes) -> Any:
                 str(error),
                 "install there what the model was trained with, or train again",
             ) from error
-    if not hasattr(found, "predict_proba"):
-        raise ModelError(
-            "model.joblib",
-            "a fitted pipeline with predict_proba",
-            f"an object of {type(found).__name__}",
-            "end the pipeline with a classifier that gives probabilities, and train again",
-        )
     return found
 
 
-def _filled(column: pa.Array, feature: Feature) -> pa.Array:
+def check_gives(pipeline: Any, classes: int) -> None:
+    """Raise ModelError for a pipeline, fitted or not, that does not give what is asked of it."""
+    wanted = "predict_proba" if classes else "predict"
+    if not hasattr(pipeline, wanted):
+        raise ModelError(
+            "model.joblib",
+            f"a fitted pipeline with {wanted}",
+            f"an object of {type(pipeline).__name__}",
+            "end the pipeline with a classifier that gives probabilities, and train again"
+            if classes
+            else "end the pipeline with a regressor, and train again",
+        )
+
+
+def filled(rows: pa.RecordBatch | pa.Table, features: Mapping[str, Feature]) -> dict[str, pa.Array]:
+    """The columns of the features, with their fills in the places of nulls."""
     import pyarrow as pa
 
-    return column if feature.fill is None else column.fill_null(pa.scalar(feature.fill).cast(column.type))
+    return {
+        name: column if feature.fill is None else column.fill_null(pa.scalar(feature.fill).cast(column.type))
+        for name, feature in features.items()
+        for column in [rows.column(name)]
+    }
 
 
 def _distinct(columns: Sequence[pa.Array]) -> tuple[np.ndarray, np.ndarray]:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 LEAST_JUDGED = 10
 BINS = 10
 _SMALLEST = 1e-15  # the smallest probability that a logarithm is taken of
+#: The smallest probability that a temperature acts on, as in a calibration of two classes. The float32 of an engine may
+#: have 1e-8 where another has 0, and a logarithm would make a great difference of that.
+_NEXT_TO_NOTHING = 2.0**-21
 #: Temperatures that are tried: from very sure to hardly sure at all.
 _COLDEST, _HOTTEST = 0.05, 20.0
 _HALVINGS = 60
@@ -228,7 +231,7 @@ def apply(back: Calibration, probabilities: np.ndarray) -> np.ndarray:
             repr(back["kind"]),
             "score with a newer Daystone",
         )
-    logs = (np.log(np.clip(found, _SMALLEST, None)) + np.log(back["odds"])) / back["temperature"]
+    logs = (np.log(np.clip(found, _NEXT_TO_NOTHING, None)) + np.log(back["odds"])) / back["temperature"]
     odds = np.exp(logs - logs.max(axis=1, keepdims=True))
     return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
@@ -238,7 +241,7 @@ def _temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
     interval of inverses by the sign of the slope finds it."""
     import numpy as np
 
-    logs = np.log(np.clip(probabilities, _SMALLEST, None))
+    logs = np.log(np.clip(probabilities, _NEXT_TO_NOTHING, None))
     of_label = logs[np.arange(len(labels)), labels.astype(np.intp)]
     cold, hot = 1 / _COLDEST, 1 / _HOTTEST
     for _ in range(_HALVINGS):

@@ -250,17 +250,25 @@ def _made_of(card: Card, inputs: Sequence[tuple[str, str]]) -> Markup:
 
 
 def _features(features: Mapping[str, Feature]) -> Markup:
-    columns = [Column("Feature", NAME), *(Column(heading, TEXT) for heading in ("Type", "Null becomes", "Numbers are"))]
+    columns = [Column("Feature", NAME), *(Column(heading, TEXT) for heading in ("Type", "Null becomes", "Values are"))]
     rows = [
         (
             name,
             feature.type,
-            "refused" if feature.fill is None else _shown(feature.fill),
-            "codes" if feature.nominal else "amounts",
+            "refused" if feature.needs_values else "a category" if feature.fill is None else _shown(feature.fill),
+            _values_are(feature),
         )
         for name, feature in features.items()
     ]
     return table(columns, rows, "Features")
+
+
+def _values_are(feature: Feature) -> str:
+    if feature.text:
+        return "texts"
+    if feature.is_category:
+        return f"{len(feature.categories or ()):,} categories"
+    return "codes" if feature.nominal else "amounts"
 
 
 def _named(values: Mapping[str, Any], caption: str) -> Markup:

@@ -84,7 +84,8 @@ class Done:
     """What a task wrote and saw.
 
     ``files`` are the rows of each file by name. ``nulls`` are counted by column of the identity, ``missing`` values by
-    feature without a fill. ``repeated`` rows have the features of an earlier one. ``senseless`` rows have no prediction
+    feature without a fill. ``unseen`` are the texts by category that training did not see.
+    ``repeated`` rows have the features of an earlier one. ``senseless`` rows have no prediction
     that makes sense; ``not_finite`` says, by feature, how many of these have an infinity or NaN. ``slow`` is the reason
     why no forest was compiled.
     """
@@ -93,6 +94,7 @@ class Done:
     files: dict[str, int] = field(default_factory=dict)
     nulls: Counter[str] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
+    unseen: Counter[str] = field(default_factory=Counter)
     repeated: int = 0
     senseless: int = 0
     not_finite: Counter[str] = field(default_factory=Counter)
@@ -103,6 +105,7 @@ class Done:
         self.scores.merge(other.scores)
         self.nulls += other.nulls
         self.missing += other.missing
+        self.unseen += other.unseen
         self.repeated += other.repeated
         self.senseless += other.senseless
         self.not_finite += other.not_finite
@@ -173,6 +176,7 @@ def scored(job: Job, share: Sequence[Slice], task: int) -> Done:
             outputs, missing, repeated = job.engine.of_rows(rows, job.features)
             done.missing.update(missing)
             done.repeated += repeated
+            done.unseen.update(matrix.unseen(rows, job.features))
             done.nulls += Counter({name: rows.column(name).null_count for name, _ in job.identity})
             if done.nulls or done.missing:  # nothing will be published: from here on rows are only counted
                 continue

@@ -80,6 +80,12 @@ def _spread(case: UseCase, rows: DataFrame) -> dict[str, Spread]:
     many values are infinite."""
     from pyspark.sql import functions as F
 
+    def of_texts(name: str) -> Column:
+        """Texts have no least and no greatest; what counts is whether there is more than one."""
+        several = (F.min(name) != F.max(name)).cast("double")
+        ends = (F.lit(0.0).alias("least"), several.alias("greatest"))
+        return F.struct(F.count(name).alias("there"), *ends, F.lit(0).alias("infinite")).alias(name)
+
     def of(name: str, value: Column) -> Column:
         finite = F.when(~F.isnan(value) & (F.abs(value) < float("inf")), value)
         return F.struct(
@@ -89,8 +95,9 @@ def _spread(case: UseCase, rows: DataFrame) -> dict[str, Spread]:
             F.count_if(F.abs(value) == float("inf")).alias("infinite"),
         ).alias(name)
 
-    made = zip(case.features, matrix.columns(case.features), strict=True)
-    (found,) = rows.agg(*[of(name, value) for name, value in made]).collect()
+    numbers = {name: feature for name, feature in case.features.items() if not feature.is_string}
+    of_numbers = [of(name, value) for name, value in zip(numbers, matrix.columns(numbers), strict=True)]
+    (found,) = rows.agg(*of_numbers, *[of_texts(name) for name in case.features if name not in numbers]).collect()
     return {name: Spread(**found[name].asDict()) for name in case.features}
 
 

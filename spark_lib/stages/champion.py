@@ -15,10 +15,11 @@ from spark_lib.learning.resampling import drawn
 from spark_lib.learning.splitting import group
 from spark_lib.models import matrix
 from spark_lib.models.model import check_digest, check_safe
+from spark_lib.models.python_model import PythonModel
 from spark_lib.models.selection import Challenge
 from spark_lib.models.training_set import NATURAL
 from spark_lib.problems.problem import GROUP, ONE, OTHER
-from spark_lib.scoring.rows import scored_by
+from spark_lib.scoring.rows import scored_by, scored_with
 from spark_lib.stages.selection import Pinned, approved_model
 
 if TYPE_CHECKING:
@@ -115,9 +116,13 @@ def incomparable(challenger: Pinned, champion: Pinned, balanced: Partition) -> s
 def _scored_twice(rows: DataFrame, challenger: Pinned, champion: Pinned) -> DataFrame:
     """Add what the two models give, uncalibrated, as ``ONE`` and ``OTHER``."""
     for name, model in ((ONE, challenger), (OTHER, champion)):
+        classes = problems.of_card(model.card).classes
+        if model.card.is_pickled:
+            runs = PythonModel(model.model, model.digest, classes)
+            rows = scored_with(runs, rows, rows.columns, model.card.features, name, classes)
+            continue
         check_digest(model.model, model.digest)
         check_safe(model.model)
-        classes = problems.of_card(model.card).classes
         rows = scored_by(
             model.model, rows, rows.columns, model.card.features, digest=model.digest, name=name, classes=classes
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from spark_lib import problems
@@ -49,7 +50,7 @@ def build(
         features.store.root,
         s3_client.connection_to(features.store.root, attempt.lake.root, over=attempt.lake.connection),
         identity,
-        {name: Feature(there[name], feature.fill) for name, feature in wanted.items()},
+        {name: replace(feature, type=there[name]) for name, feature in wanted.items()},
         runs,
         problem.predictions(model.card.calibration),
         model.date,
@@ -78,6 +79,8 @@ def build(
         figures["no_forest"] = why
     if isinstance(runs, PythonModel):
         figures["repeated"] = done.repeated
+    if done.unseen:
+        figures["unseen_categories"] = dict(sorted(done.unseen.items()))
     if done.slow:
         logger.warning(
             "scored by onnxruntime, several times slower than by a forest that numba compiles where Spark's Python runs: %s",
@@ -96,7 +99,7 @@ def runner(model: Pinned, rows: int) -> Engine | PythonModel:
     joblib."""
     if model.card.is_pickled:
         check_digest(model.model, model.digest, "model.joblib")
-        return PythonModel(model.model, model.digest)
+        return PythonModel(model.model, model.digest, problems.of_card(model.card).classes)
     check_digest(model.model, model.digest)
     check_safe(model.model)
     return engine.of(model.model, rows)

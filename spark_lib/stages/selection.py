@@ -12,7 +12,7 @@ from datetime import date
 from spark_lib.lake import Documents, Lake, Partition, read_document
 from spark_lib.models import card
 from spark_lib.models import selection as documents
-from spark_lib.models.card import CARD, MODEL, Card, Verdict, rejected
+from spark_lib.models.card import CARD, MODEL, PICKLE, Card, Verdict, rejected
 from spark_lib.models.selection import SELECTION, Challenge, Pin, Selection
 
 
@@ -61,7 +61,7 @@ def _pins(model: Partition) -> tuple[Pin, ...]:
     return tuple(
         Pin(file.path, file.size, file.checksum.removeprefix("sha256:"))
         for file in model.manifest.files
-        if file.path.rpartition("/")[2] in (MODEL, CARD)
+        if file.path.rpartition("/")[2] in (MODEL, PICKLE, CARD)
     )
 
 
@@ -72,4 +72,5 @@ def _pinned(lake: Lake, day: date, digest: str, files: Sequence[Pin]) -> Pinned:
         )
         for file in files
     }
-    return Pinned(day, read[MODEL], digest, card.parse(read[CARD], f"{CARD} of the model of {day}"))
+    model = next(read[name] for name in (MODEL, PICKLE) if name in read)
+    return Pinned(day, model, digest, card.parse(read[CARD], f"{CARD} of the model of {day}"))

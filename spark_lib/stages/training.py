@@ -13,12 +13,12 @@ from spark_lib.errors import BadData
 from spark_lib.frames.files import unreadable_files_named
 from spark_lib.frames.reading import read_partitions
 from spark_lib.lake import Documents, Partition
-from spark_lib.learning import estimators
+from spark_lib.learning import estimators, vocabulary
 from spark_lib.learning.resampling import weighted
 from spark_lib.learning.splitting import group
 from spark_lib.models import matrix
 from spark_lib.models.calibration import NONE
-from spark_lib.models.card import CARD, MODEL, REPORT, Card, ModelFile
+from spark_lib.models.card import CARD, MODEL, PICKLE, REPORT, Card, ModelFile
 from spark_lib.models.model import digest
 from spark_lib.models.training_set import BALANCED, CALIBRATION, NATURAL, TRAIN, Spread, TrainingSet
 from spark_lib.problems import gates
@@ -27,9 +27,11 @@ from spark_lib.use_case.fingerprint import versions
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from spark_lib.use_case import UseCase
+    from spark_lib.use_case import Feature, UseCase
 
 _ROWS_OF_A_TASK = 50_000
+#: The most categories of a feature that have a number of their own, where no setting says another.
+MOST_CATEGORIES = 100
 
 Progress = Callable[[int, str], None]
 
@@ -45,7 +47,7 @@ def build(
     null_before: Collection[str] | None = None,
 ) -> Documents:
     """Train on ``balanced`` and return ``card.json``, ``report.html`` and, where the verdict is approved,
-    ``model.onnx``.
+    ``model.onnx``, or ``model.joblib`` where a feature is a text.
 
     ``settings`` are those of ``[training]``. ``url`` is a place for scratch files, which are removed. ``null_before``
     are the features that were null in all rows of the training before, or None where there was none. Raises BadData for
@@ -68,10 +70,13 @@ def build(
         return _documents(case, replace(card, verdict=verdict), balanced)
 
     progress(20, f"fitting {balanced.manifest.rows(TRAIN):,} rows")
-    weighed = weighted(matrix_rows(case, rows), problem.labels, counts.weights)
+    features = vocabulary.learnt(rows, case.features, settings.get("max_categories", MOST_CATEGORIES))
+    card = replace(card, features=features)
+    weighed = weighted(matrix_rows(case, features, rows), problem.labels, counts.weights)
     laid_out = _laid_out(weighed, case.key, balanced.manifest.rows(TRAIN))
     by_weight = len(set(counts.weights.values())) > 1
-    model = estimators.fit(case.estimator(settings), laid_out, case.features, by_weight, problem.classes)
+    of_matrix = matrix.of_the_matrix(features)
+    model = estimators.fit(case.estimator(settings), laid_out, of_matrix, by_weight, problem.classes)
 
     progress(45, "calibrating and measuring")
 
@@ -79,7 +84,9 @@ def build(
         rows = read_partitions(spark, [balanced], section)
         if section != BALANCED:  # the balanced rows are a part of the natural ones
             matrix.check_filled(rows, case.features)
-        return problem.collected(model.scored(matrix_rows(case, rows)), case.key, balanced.manifest.rows(section))
+        return problem.collected(
+            model.scored(matrix_rows(case, features, rows)), case.key, balanced.manifest.rows(section)
+        )
 
     on = scored(CALIBRATION) if problem.is_calibrated_by_rows(settings) else None
     back = problem.fitted(settings, on, counts)
@@ -100,24 +107,28 @@ def build(
     if not card.verdict.approved:
         return _documents(case, card, balanced, calibrated, found)
     progress(65, "exporting to ONNX")
-    natural = matrix_rows(case, read_partitions(spark, [balanced], NATURAL))
+    natural = matrix_rows(case, features, read_partitions(spark, [balanced], NATURAL))
     exported = model.export(natural, case.key, f"{url}/_scratch")
     return _documents(case, card, balanced, calibrated, found, exported)
 
 
-def matrix_rows(case: UseCase, rows: DataFrame) -> DataFrame:
-    """Key, ``copy``, ``GROUP``, the float32 features by name and as one vector, and the label as a double."""
+def matrix_rows(case: UseCase, features: Mapping[str, Feature], rows: DataFrame) -> DataFrame:
+    """Key, ``copy``, ``GROUP``, the label as a double, and the float32 features by name and as one vector. Where one of
+    them is a text, they are all as they landed, and there is no vector."""
     from pyspark.ml.feature import VectorAssembler
     from pyspark.sql import functions as F
 
+    as_landed = any(feature.text for feature in features.values())
     columns = rows.select(
         case.key,
         "copy",
         group(case.entity),
-        *matrix.columns(case.features),
+        *(features if as_landed else matrix.columns(features)),
         F.col("label").cast("double").alias("label"),
     )
-    assembler = VectorAssembler(inputCols=list(case.features), outputCol="features", handleInvalid="keep")
+    if as_landed:
+        return columns
+    assembler = VectorAssembler(inputCols=list(features), outputCol="features", handleInvalid="keep")
     return assembler.transform(columns)
 
 
@@ -163,7 +174,8 @@ def _documents(
     uncalibrated: Any = None,
     model: bytes | None = None,
 ) -> Documents:
-    card = replace(card, model=ModelFile(MODEL, digest(model), len(model)) if model else None)
+    file = PICKLE if any(feature.text for feature in card.features.values()) else MODEL
+    card = replace(card, model=ModelFile(file, digest(model), len(model)) if model else None)
     page = report.render(
         f"Model of {balanced.date}: {problems.of_card(card).title(case.label.column)}",
         card,
@@ -173,7 +185,7 @@ def _documents(
     )
     files = {CARD: card.to_json(), REPORT: page.encode()}
     if model:
-        files[MODEL] = model
+        files[file] = model
     figures = {
         "training_rows": sum(card.rows.balanced.values()),
         "verdict": card.verdict.document(),

@@ -14,7 +14,7 @@ from typing import Any
 
 from spark_lib.errors import did_you_mean
 from spark_lib.use_case import ddl
-from spark_lib.use_case.labels import LABELS, shown
+from spark_lib.use_case.labels import LABELS, are_several, shown
 from spark_lib.use_case.protocol import BY_MODEL, Feature, Feed, UseCase, refuse
 
 #: The types that a float32 matrix can be made of.
@@ -127,16 +127,36 @@ class _Declarations:
             as_feature = f"feature {feature!r} as a Feature, such as Feature('DOUBLE')"
             self._need(isinstance(declared, Feature), as_feature, shown(declared))
             self._need_text(declared.type, f"the type of feature {feature!r} as text, such as 'DOUBLE'")
-            filled = declared.fill is None or (isinstance(declared.fill, (int, float)) and math.isfinite(declared.fill))
-            self._need(filled, f"the `fill` of feature {feature!r} as a finite number, or None", shown(declared.fill))
+            fill, kind = declared.fill, "text" if declared.is_string else "finite number"
+            fits = (
+                isinstance(fill, str) if declared.is_string else isinstance(fill, (int, float)) and math.isfinite(fill)
+            )
+            self._need(fill is None or fits, f"the `fill` of feature {feature!r} as a {kind}, or None", shown(fill))
+            self._check_texts(feature, declared)
             yes_or_no = isinstance(declared.nominal, bool)
             self._need(yes_or_no, f"`nominal` of feature {feature!r} as True or False", shown(declared.nominal))
         of_label = _columns_of_label(case)
         for feature, declared in case.features.items():
             known = f"feature {feature!r} to be known when its row is scored, and to have a name that says so"
             self._need(feature.lower() not in of_label, known, of_label.get(feature.lower(), ""))
-            numeric = _kind_of(declared.type).partition("(")[0] in NUMERIC
-            self._need(numeric, f"feature {feature!r} of one of the types {', '.join(NUMERIC)}", repr(declared.type))
+            kinds = (*NUMERIC, "string")
+            fits = _kind_of(declared.type).partition("(")[0] in kinds
+            self._need(fits, f"feature {feature!r} of one of the types {', '.join(kinds)}", repr(declared.type))
+
+    def _check_texts(self, feature: str, declared: Feature) -> None:
+        text, known = declared.text, declared.categories
+        self._need(isinstance(text, bool), f"`text` of feature {feature!r} as True or False", shown(text))
+        self._need(
+            not text or declared.is_string, f"feature {feature!r} of type STRING, as it is a `text`", declared.type
+        )
+        if known is not None:
+            self._need(
+                declared.is_category, f"`categories` only of a STRING that is no `text`: feature {feature!r}", "some"
+            )
+            texts = are_several(known) and all(isinstance(value, str) for value in known)
+            self._need(
+                texts, f"the `categories` of feature {feature!r} as texts, such as ('red', 'blue')", shown(known)
+            )
 
     def _check_names(self) -> None:
         case = self._case

@@ -50,11 +50,35 @@ class Feature:
 
     Without a ``fill`` a null is an error at training and at scoring. ``nominal`` says that a number is a code: its
     values have no order, and nothing lies between two of them. A boolean is always nominal.
+
+    A STRING is a category: the matrix has a number for each of the texts that the training split holds, one for all
+    other texts, and one for null, unless there is a ``fill``. With ``text`` it is a text for a pipeline of
+    scikit-learn, which gets it as it is. A use case with a text is trained on the driver, and its model is a pickle.
+
+    ``categories`` are the texts that have a number of their own. Training learns them and writes them into the model's
+    card; a use case that declares them fixes them.
     """
 
     type: str
-    fill: float | None = None
+    fill: float | str | None = None
     nominal: bool = False
+    text: bool = False
+    categories: tuple[str, ...] | None = None
+
+    @property
+    def is_string(self) -> bool:
+        """Whether the column holds texts."""
+        return self.type.strip().lower() == "string"
+
+    @property
+    def is_category(self) -> bool:
+        """Whether the column holds texts that are categories."""
+        return self.is_string and not self.text
+
+    @property
+    def needs_values(self) -> bool:
+        """Whether a null is refused."""
+        return self.fill is None and not self.is_category
 
 
 class UseCase(ABC):

@@ -51,7 +51,8 @@ def values(
         ("constant_columns", CONSTANT_COLUMNS),
     ):
         rules.one_of("training", name, getattr(training, name), choices)
-    for name in ("window_days", "max_candidates", "trees", "depth", "smote_neighbours", "bootstrap_replicates"):
+    counts = ("window_days", "max_candidates", "trees", "depth", "smote_neighbours", "bootstrap_replicates")
+    for name in (*counts, "max_categories"):
         rules.at_least("training", name, getattr(training, name), 1)
     rules.between(
         "training",
@@ -98,6 +99,18 @@ def values(
     least = 0.0 <= apart < training.train_validation_split_proportion
     rules.between("training", "calibration_proportion", apart, least, "from 0, below train_validation_split_proportion")
     problem.check({name: getattr(training, name) for name, _ in training.get_params()})
+
+
+def texts(case: UseCase, balancing: str, said_by: SaidBy) -> None:
+    """Raise ConfigurationError where SMOTE would have to make texts."""
+    found = [name for name, feature in case.features.items() if feature.text]
+    if found and balancing == "smote":
+        raise ConfigurationError(
+            said_by("training", "balancing"),
+            f"another strategy where a feature is a text ({', '.join(found)}): nothing lies between two texts",
+            "'smote'",
+            "choose undersample, oversample or class_weight",
+        )
 
 
 def first_date(first: date, said_by: SaidBy) -> None:

@@ -83,6 +83,10 @@ class training(luigi.Config):
         + ", ".join(CALIBRATION)
         + "; of several classes auto, none, prior, temperature; of numbers auto",
     )
+    max_categories = luigi.IntParameter(
+        default=100,
+        description="greatest number of texts of a category that have a number of their own in the matrix; default: 100",
+    )
     constant_columns = luigi.Parameter(
         default="auto",
         description="what to do about columns with one value or none in training: " + ", ".join(CONSTANT_COLUMNS),

@@ -130,6 +130,7 @@ class Settings:
         """Resolve and check everything. Raises ConfigurationError for the first value that cannot work."""
         check.names(self._name, self.case)
         check.values(self.problem, self.training, self.lake, self.spark, self.said_by)
+        check.texts(self.case, self.training.balancing, self.said_by)
         check.first_date(self.first_date, self.said_by)
         for feed, declared in self.case.feeds.items():
             check.feed(self.feed("", feed), declared, partial(self.said_by, feed=feed))

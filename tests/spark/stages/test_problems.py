@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
 from collections.abc import Mapping
@@ -10,13 +11,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_lib.errors import BadData
+from spark_lib.errors import BadData, ModelError
 from spark_lib.lake import Attempt, Lake, Partition, Rows
 from spark_lib.lake.tables import arrow_schema, read_arrow
 from spark_lib.models import matrix
@@ -31,7 +34,7 @@ ANY_FILE_ROWS = 1_000_000
 CASE = "problems"
 SCHEMA = (
     *(("dish", "string"), ("cook", "string"), ("at", "timestamp")),
-    *(("sweet", "double"), ("heavy", "double")),
+    *(("sweet", "double"), ("heavy", "double"), ("kind", "string"), ("words", "string")),
 )
 CLASSES: Mapping[str, Any] = {
     **{name: value for name, value in SETTINGS.items() if not name.startswith(("min_area", "min_pos"))},
@@ -57,7 +60,9 @@ class Courses(UseCase):
     """Which course a dish is."""
 
     feeds = {
-        "dishes": Feed("dish STRING, cook STRING, at TIMESTAMP, sweet DOUBLE, heavy DOUBLE", key="dish"),
+        "dishes": Feed(
+            "dish STRING, cook STRING, at TIMESTAMP, sweet DOUBLE, heavy DOUBLE, kind STRING, words STRING", key="dish"
+        ),
         "verdicts": Feed("dish STRING, course STRING, minutes DOUBLE", key="dish"),
     }
     rows = "dishes"
@@ -75,6 +80,28 @@ class Minutes(Courses):
     label = NumberLabel(feed="verdicts", key="dish", column="minutes", least=0, most=500)
 
 
+class Kinds(Minutes):
+    """How many minutes a dish takes, by its kind alone."""
+
+    features = {"kind": Feature("STRING")}
+
+
+class Described(Courses):
+    """Which course a dish is, by its description."""
+
+    features = {"words": Feature("STRING", fill="", text=True), "sweet": Feature("DOUBLE")}
+
+    def estimator(self, settings: Mapping[str, Any]) -> Any:
+        from sklearn.compose import make_column_transformer
+        from sklearn.feature_extraction.text import TfidfVectorizer
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+
+        return make_pipeline(
+            make_column_transformer((TfidfVectorizer(), "words"), ("passthrough", ["sweet"])), LogisticRegression()
+        )
+
+
 def dishes(day: Any, count: int = 500) -> list[dict[str, Any]]:
     draw = random.Random(f"{day}")
     return [
@@ -85,15 +112,24 @@ def dishes(day: Any, count: int = 500) -> list[dict[str, Any]]:
             "sweet": round(draw.uniform(0, 10), 2),
             "heavy": None if number % 50 == 0 else round(draw.uniform(0, 10), 2),
         }
+        | described(draw.randrange(4), number)
         for number in range(count)
     ]
+
+
+def described(kind: int, number: int) -> dict[str, Any]:
+    """A kind of dish, and words for it; some are not known, and one kind was never there before AFTER."""
+    names = ["soup", "stew", "crumble", None]
+    words = ["thin and hot", "slow and rich", "sweet and baked", None]
+    return {"kind": names[kind], "words": words[kind] if number % 7 else None}
 
 
 def verdict(row: Mapping[str, Any]) -> dict[str, Any]:
     draw = random.Random(row["dish"])
     sweet, heavy = row["sweet"] + draw.gauss(0, 1), (row["heavy"] or 0) + draw.gauss(0, 1)
     course = "dessert" if sweet > 8 else "main" if heavy > 3 else "starter"
-    return {"dish": row["dish"], "course": course, "minutes": max(0.0, 5 * heavy + 10 + draw.gauss(0, 4))}
+    longer = {"soup": 0, "stew": 6, "crumble": 2}.get(row["kind"], 9)
+    return {"dish": row["dish"], "course": course, "minutes": max(0.0, 5 * heavy + 10 + longer + draw.gauss(0, 4))}
 
 
 @dataclass(frozen=True)
@@ -151,6 +187,16 @@ def built(spark: SparkSession, root: Path, case: UseCase, settings: Mapping[str,
 @pytest.fixture(scope="module")
 def courses(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Built:
     return built(spark, tmp_path_factory.mktemp("courses"), Courses(), CLASSES)
+
+
+@pytest.fixture(scope="module")
+def kinds(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    return built(spark, tmp_path_factory.mktemp("kinds"), Kinds(), {**NUMBERS, "max_categories": 2, "min_r2": -1.0})
+
+
+@pytest.fixture(scope="module")
+def texts(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    return built(spark, tmp_path_factory.mktemp("texts"), Described(), {**CLASSES, "min_accuracy": 0.2})
 
 
 @pytest.fixture(scope="module")
@@ -236,6 +282,73 @@ def test_predictions_of_numbers_have_the_interval_of_the_card(minutes):
     assert np.sqrt(((outcome - number) ** 2).mean()) < outcome.std()
     assert [gate["name"] for gate in minutes.card["gates"]] == ["r2", "coverage"]
     assert minutes.card["gates"][1]["bound"] == pytest.approx(0.75)
+
+
+def test_categories_are_the_most_frequent_of_the_training_split_and_others_are_counted_at_scoring(kinds):
+    (feature,) = kinds.card["features"]
+    train = section(kinds, "train")["kind"].to_pylist()
+    frequent = sorted(("soup", "stew", "crumble"), key=lambda kind: (-train.count(kind), kind))
+
+    assert feature["categories"] == frequent[:2]
+    day = [row["kind"] for row in dishes(AFTER)]
+    assert kinds.predictions.manifest.metrics["unseen_categories"] == {"kind": day.count(frequent[2])}
+    found = read_arrow(kinds.lake, "predictions", AFTER)
+    kind_of = {row["dish"]: row["kind"] for row in dishes(AFTER)}
+    by_kind: dict[Any, set[float]] = {}
+    for dish, number in zip(found["dish"].to_pylist(), found["prediction"].to_pylist(), strict=True):
+        by_kind.setdefault(kind_of[dish], set()).add(number)
+    assert by_kind.keys() == {"soup", "stew", "crumble", None}  # null has a number of its own
+    assert all(len(numbers) == 1 for numbers in by_kind.values())
+    assert len(set.union(*by_kind.values())) == 4
+
+
+def test_texts_go_to_a_pipeline_whose_pickle_scores_the_day_once_for_each_distinct_row(texts):
+    model = texts.model.document("model.joblib")
+    card = parse(texts.model.document("card.json"))
+    found = read_arrow(texts.lake, "predictions", AFTER)
+    rows = {row["dish"]: row for row in dishes(AFTER)}
+
+    pipeline = joblib.load(io.BytesIO(model))
+
+    table = pd.DataFrame([rows[dish] for dish in found["dish"].to_pylist()])[["words", "sweet"]].fillna({"words": ""})
+    expected = multiclass.apply(card.calibration, pipeline.predict_proba(table))
+    assert np.allclose(np.array(found["scores"].to_pylist()), expected)
+    assert card.model is not None
+    assert (card.model.file, card.is_pickled) == ("model.joblib", True)
+    assert texts.predictions.manifest.metrics["engine"] == "scikit-learn"
+    assert texts.predictions.manifest.metrics["repeated"] >= 0
+
+
+def test_a_text_without_a_pipeline_of_scikit_learn_is_refused_by_name(spark, texts):
+    class Forested(Described):
+        def estimator(self, settings):
+            return UseCase.estimator(self, settings)
+
+    with pytest.raises(ModelError) as caught:
+        training.build(spark, Forested(), texts.balanced, {**CLASSES, "trees": 2, "depth": 2}, "unused", silent)
+
+    assert str(caught.value) == (
+        "training on texts: wanted an estimator of scikit-learn, which takes the texts words; found a "
+        "RandomForestClassifier. Next: return a Pipeline of scikit-learn from the use case's `estimator`"
+    )
+
+
+def test_an_estimator_that_cannot_be_pickled_is_refused_before_anything_is_published(spark, texts):
+    class Local(Described):
+        def estimator(self, settings):
+            found = super().estimator(settings)
+            found.steps[0][1].transformers[0][1].set_params(tokenizer=lambda text: text.split(), token_pattern=None)
+            return found
+
+    with pytest.raises(ModelError) as caught:
+        training.build(spark, Local(), texts.balanced, CLASSES, "unused", silent)
+
+    assert str(caught.value).startswith(
+        "training on texts: wanted an estimator that can be pickled; found PicklingError: "
+    )
+    assert str(caught.value).endswith(
+        "Next: let it be made of scikit-learn's parts and of functions of modules, without a lambda"
+    )
 
 
 def test_reports_show_the_sections_of_their_problem(courses, minutes):

@@ -187,7 +187,7 @@ def test_a_model_without_probabilities_is_refused() -> None:
     scaler = pickled(StandardScaler().fit([[0.0], [1.0]]))
 
     with pytest.raises(ModelError) as caught:
-        python_model.load(scaler.model, scaler.digest)
+        python_model.check_gives(python_model.load(scaler.model, scaler.digest), classes=2)
 
     assert str(caught.value) == (
         "model.joblib: wanted a fitted pipeline with predict_proba; found an object of StandardScaler. "
