@@ -37,15 +37,28 @@ class Feed:
     the event time, the label and features have no dot and no backtick in their names. No column of a feed is called
     ``landed``, ``_metadata`` or ``_rank``, because Daystone adds these to raw rows. To Spark, names that differ only in
     upper and lower case are one name.
+
+    ``history`` is for a feed in which outcomes land: ``engineer`` gets the outcomes that landed before the day in its
+    ``history``, too. Every other feed is there in any case.
     """
 
     schema: str
     key: str
+    history: bool = False
 
 
 @dataclass(frozen=True)
 class Label:
     """Where the outcome of a row lands. ``key`` in the label feed refers to the key of the scored feed.
+
+    ``feed`` may be the scored feed itself, where the outcome is known when the row lands. Then ``key`` is that feed's
+    key, and the library takes ``column`` away before ``engineer`` sees a row. A null means that the outcome will never
+    be known: the row is excluded from training.
+
+    ``later`` names a feed for outcomes of such a column that become known later, or that are corrected. It has columns
+    of the same names as ``key`` and ``column``, which are never null there. A null in the row then means that the
+    outcome is not known yet. The outcome that landed last by the training date counts, and on one day the one of
+    ``later``.
 
     ``column`` holds one of ``allowed``. ``positive`` is the one that the model gives the probability of. Where a key
     has several outcomes, the latest that landed by the training date counts. Outcomes that are whole numbers, in a
@@ -58,6 +71,7 @@ class Label:
     column: str
     positive: str | int
     allowed: tuple[str | int, ...]
+    later: str | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +117,10 @@ class UseCase(ABC):
         to and including that day, with a ``landed`` date column. To be point-in-time, look only at rows of ``history``
         whose event time is strictly earlier than the row's own.
 
+        A feed of outcomes that is declared with ``history=True`` is in ``history`` under its own name, with the rows
+        that landed strictly before the day. Where the label is a column of the scored feed, and that feed is declared
+        so, its outcomes are under ``<feed>.<column>``: the key, the column where it is not null, and ``landed``.
+
         The default takes features as they land: each is a column of the scored feed, with the same name and type.
         """
         return day.select(self.key, *self.features)
@@ -130,9 +148,30 @@ class UseCase(ABC):
         return self.feeds[self.rows].key
 
     @property
+    def label_lands_with_rows(self) -> bool:
+        """Whether the label is a column of the scored feed."""
+        return self.label.feed == self.rows
+
+    @property
+    def outcome_feeds(self) -> list[str]:
+        """The feeds in which outcomes land: the label's, and the one for what becomes known later."""
+        return [feed for feed in (self.label.feed, self.label.later) if feed is not None]
+
+    @property
     def feature_feeds(self) -> list[str]:
-        """The feeds that features may see: all except the label's."""
-        return [feed for feed in self.feeds if feed != self.label.feed]
+        """The feeds whose rows of a day its features may see: all except those of outcomes. Of the scored feed the
+        label's column is left out."""
+        return [feed for feed in self.feeds if feed == self.rows or feed not in self.outcome_feeds]
+
+    @property
+    def rows_outcomes(self) -> str:
+        """The name in ``history`` of the outcomes that are a column of the scored feed."""
+        return f"{self.rows}.{self.label.column}"
+
+    @property
+    def past_outcome_feeds(self) -> list[str]:
+        """The feeds of outcomes whose earlier days features may see; of the scored feed all days are read already."""
+        return [feed for feed in self.outcome_feeds if self.feeds[feed].history and feed != self.rows]
 
 
 #: The columns that scoring adds to key, entity and event time.

@@ -9,7 +9,7 @@ import hashlib
 import json
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,20 @@ class Parcels(UseCase):
         same_sender_earlier = (F.col("by") == F.col("sender")) & (F.col("at") < F.col("sent"))
         joined = day.join(sent_before, on=same_sender_earlier, how="left")
         return joined.groupBy("parcel", "weight", "fragile").agg(F.count("at").alias("earlier"))
+
+
+class Delivered(Parcels):
+    """Parcels that land once they have arrived: how they did is a column of theirs."""
+
+    feeds = {"parcels": Feed(f"{Parcels.feeds['parcels'].schema}, state STRING", key="parcel")}
+    label = replace(Parcels.label, feed="parcels")
+
+
+class Corrected(Delivered):
+    """What becomes known of them later lands in a feed of its own."""
+
+    feeds = dict(Delivered.feeds) | {"corrections": Feed("number STRING, parcel STRING, state STRING", key="number")}
+    label = replace(Delivered.label, later="corrections")
 
 
 class Engineered(Parcels):
