@@ -99,6 +99,30 @@ class Corrected(Delivered):
     label = replace(Delivered.label, later="corrections")
 
 
+class Reputed(Parcels):
+    """Parcels whose senders are known by how their parcels arrived, as far as that had landed before the day."""
+
+    feeds = dict(Parcels.feeds) | {"arrivals": replace(Parcels.feeds["arrivals"], history=True)}
+    features = {"known": Feature("BIGINT"), "late": Feature("BIGINT")}
+
+    def engineer(self, day: DataFrame, history: Mapping[str, DataFrame]) -> DataFrame:
+        """``known``: parcels of the sender that are known to have arrived; ``late``: those of them that were late."""
+        from pyspark.sql import functions as F
+
+        past = history["arrivals"] if "arrivals" in history else history[self.rows_outcomes]
+        sent = history["parcels"].select("parcel", F.col("sender").alias("by"))
+        told = past.join(sent, "parcel", "inner").select("by", "state")
+        joined = day.join(told, F.col("by") == F.col("sender"), "left").groupBy("parcel")
+        return joined.agg(F.count("state").alias("known"), F.count_if(F.col("state") == "late").alias("late"))
+
+
+class ReputedDelivered(Reputed):
+    """The same of parcels that land once they have arrived."""
+
+    feeds = {"parcels": replace(Delivered.feeds["parcels"], history=True)}
+    label = Delivered.label
+
+
 class Engineered(Parcels):
     """Parcels whose features go through ``change`` at the end."""
 
