@@ -65,20 +65,23 @@ def checked(spark: SparkSession, case: UseCase, days: RawDays) -> DataFrame:
 
 
 def past(spark: SparkSession, case: UseCase, days: RawDays, before: date) -> DataFrame:
-    """The outcomes of ``days`` that landed before a day. The newest day of them is checked, as that of every feed is.
+    """The outcomes of ``days`` that landed before a day. The newest day of them is checked. Days from ``before`` on are
+    not read at all.
 
-    Of the scored feed, they are the key, the label's column where it is not null, and ``landed``. Of another feed they
-    are its rows. Days from ``before`` on are not read at all.
+    Of the scored feed, the outcomes are the key, the label's column where it is not null, and ``landed``. Of another
+    feed they are its rows.
     """
     from pyspark.sql import functions as F
 
     earlier = replace(days, days=tuple(day for day in days.days if day.date < before))
-    if earlier.days:
-        checked(spark, case, earlier.newest)
-    landed = raw_feeds.read(spark, earlier, case.feeds[days.feed.name])
+    feed, column = case.feeds[days.feed.name], case.label.column
+    landed = raw_feeds.read(spark, earlier, feed)
     if days.feed.name != case.rows:
+        if earlier.days:
+            checked(spark, case, earlier.newest)
         return landed
-    column = case.label.column
+    if earlier.days:  # its rows were checked when their own features were built
+        _check_allowed(case, earlier, raw_feeds.read(spark, earlier.newest, feed))
     return landed.select(case.key, column, "landed").where(F.col(column).isNotNull())
 
 

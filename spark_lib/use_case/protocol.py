@@ -115,7 +115,7 @@ class UseCase(ABC):
 
         ``day`` holds rows of the scored feed. ``history`` maps each feed except the label's to its rows that landed up
         to and including that day, with a ``landed`` date column. To be point-in-time, look only at rows of ``history``
-        whose event time is strictly earlier than the row's own.
+        whose event time is strictly earlier than the row's own. A label's column of the scored feed is in neither.
 
         A feed of outcomes that is declared with ``history=True`` is in ``history`` under its own name, with the rows
         that landed strictly before the day. Where the label is a column of the scored feed, and that feed is declared
