@@ -159,7 +159,8 @@ class _CsvJob:
         """The rows of a share's files. Raises BadData, LakeError."""
         for file, landed in self.shares[share]:
             for batch in delimited.read(self.feed, file, self.columns, landed):
-                yield batch.select([name for name in batch.schema.names if name != self.without])
+                kept = [name for name in batch.schema.names if name != self.without]
+                yield batch.select(kept) if self.without else batch
 
 
 def _read_csv(

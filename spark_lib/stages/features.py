@@ -26,8 +26,9 @@ _ASKED, _RETURNED = "_asked", "_returned"
 def build(spark: SparkSession, case: UseCase, raw: Mapping[str, RawDays], url: str, file_rows: int) -> Rows:
     """Write the features of the newest day of ``raw`` below ``url``.
 
-    ``raw`` holds, by feed, every landed day up to that one, and of outcomes those before it. Raises BadData where the day breaks its feed's declaration,
-    and UseCaseError where ``engineer`` does not return exactly one row for each key of the day.
+    ``raw`` holds, by feed, every landed day up to that one, and of outcomes those before it. Raises BadData where the
+    day breaks its feed's declaration, and UseCaseError where ``engineer`` does not return exactly one row for each key
+    of the day.
     """
     history, day, rows = read_landed(spark, case, raw)
     return write_engineered(case, day, rows, history, url, file_rows)

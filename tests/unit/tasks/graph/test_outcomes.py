@@ -11,6 +11,9 @@ import pytest
 
 import tasks
 from spark_lib.lake import days
+from tasks.cli import status
+from tasks.cli.place import configured
+from tasks.planning import changed
 from tests.unit.stubs.stublake import StubLake, build, prepare
 
 KNOWN, CORRECTED, REMEMBERED = (f"tests.unit.stubs.cases:{name}" for name in ("Known", "Corrected", "Remembered"))
@@ -167,6 +170,33 @@ def test_a_change_of_earlier_outcomes_is_another_input_of_features_and_one_of_th
 
     assert again(DAY) == before
     assert [one == other for one, other in zip(before, again(BEFORE), strict=True)] == [True] * 10 + [False]
+
+
+@of(CORRECTED)
+def test_the_days_of_each_feed_of_outcomes_are_shown_beside_what_is_built_from_them(lake: StubLake) -> None:
+    lake.flag("corrections", DAY).unlink()
+    build(tasks.FeatureEngineering(date=DAY))
+
+    found = status.report(configured(), BEFORE, DAY)
+
+    shown = [
+        (cells["events"].text, cells["corrections"].text, cells["features"].text) for cells in found.cells.values()
+    ]
+    assert shown == [("landed", "landed", "missing"), ("landed", "waiting", "0")]
+
+
+@of(KNOWN)
+def test_partitions_of_other_settings_are_named_where_outcomes_land_with_the_rows(
+    lake: StubLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(tasks.Training(date=DAY))
+    prepare(monkeypatch, lake.root, "[training]\nseed = 3\n", KNOWN)
+    build(tasks.Training(date=DAY))
+
+    assert changed.note().startswith(
+        "2 partitions were made by other settings than today's, which have no effect on them: balanced of 2026-01-12 "
+        "(seed 0, now 3); model of 2026-01-12 (seed 0, now 3). To make them anew: daystone rebuild balanced "
+    )
 
 
 @pytest.mark.parametrize("feed", ["events", "corrections"])
