@@ -73,7 +73,7 @@ def write_engineered(
     """
     from pyspark.sql import functions as F
 
-    returned = case.engineer(day, history)
+    returned = _engineered(case, day, history)
     _check_columns(case, returned)
     _check_asks_no_clock(case, returned)
     identity = list(dict.fromkeys([case.key, case.entity, case.event_time]))
@@ -92,6 +92,25 @@ def write_engineered(
             "correct engineer; nothing was published",
         )
     return Rows({"": observed["rows"]}, schema_of(frame.drop(_ASKED, _RETURNED)))
+
+
+def _engineered(case: UseCase, day: DataFrame, history: Mapping[str, DataFrame]) -> DataFrame:
+    """What ``engineer`` returns. Raises UseCaseError where it asks for the label's column of the scored feed."""
+    from pyspark.errors import AnalysisException
+
+    try:
+        return case.engineer(day, history)
+    except AnalysisException as error:
+        asked = (error.getMessageParameters() or {}).get("objectName", "").replace("`", "").rpartition(".")[2]
+        column = case.label.column
+        if not case.label_lands_with_rows or asked.lower() != column.lower():
+            raise
+        raise UseCaseError(
+            f"engineer of {type(case).__name__}",
+            f"features of what is known before the outcome, which is the column {column!r} of feed {case.rows!r}",
+            f"{asked!r} among the columns that it asks for",
+            "correct engineer; declare the feed with history=True to look back on outcomes of earlier days",
+        ) from error
 
 
 def _check_columns(case: UseCase, returned: DataFrame) -> None:

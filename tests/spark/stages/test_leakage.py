@@ -310,18 +310,33 @@ def test_engineer_does_not_find_a_label_that_lands_with_the_rows_in_the_day_or_i
         check_the_label_is_not_found(frames_that_engineer_is_given(spark, tmp_path))
 
 
-def test_an_engineer_that_asks_for_the_label_of_its_rows_fails_and_nothing_is_written(
-    spark: SparkSession, tmp_path: Path
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda day, history: history["parcels"].where("state = 'late'"),
+        lambda day, history: day.select("parcel", "state"),
+        lambda day, history: day.where(day["state"] == "late"),
+        lambda day, history: day.alias("d").join(history["parcels"].alias("h"), F.expr("h.state = 'late'")),
+    ],
+    ids=["a filter of history", "a name", "a column of the day", "a condition of a join"],
+)
+def test_an_engineer_that_asks_for_the_label_of_its_rows_is_refused_and_nothing_is_written(
+    spark: SparkSession, tmp_path: Path, ask: Callable[[DataFrame, Mapping[str, DataFrame]], DataFrame]
 ) -> None:
     class Peeking(Delivered):
         def engineer(self, day: DataFrame, history: Mapping[str, DataFrame]) -> DataFrame:
-            told = history["parcels"].where("state = 'late'").select("parcel")
-            return super().engineer(day.join(told, "parcel", "semi"), history)
+            return ask(day, history)
 
     land_rows(tmp_path, "parcels", DAY, [parcel("p1", state="late")], Peeking())
 
-    with pytest.raises(AnalysisException, match=r"UNRESOLVED_COLUMN.*state"):
+    with pytest.raises(UseCaseError) as caught:
         features.build(spark, Peeking(), {"parcels": history(tmp_path, DAY, DAY)}, str(tmp_path / "out"), ANY_FILE_ROWS)
+
+    assert str(caught.value) == (
+        "engineer of Peeking: wanted features of what is known before the outcome, which is the column 'state' of feed "
+        "'parcels'; found 'state' among the columns that it asks for. Next: correct engineer; declare the feed with "
+        "history=True to look back on outcomes of earlier days"
+    )
     assert not (tmp_path / "out").exists()
 
 
