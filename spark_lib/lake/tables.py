@@ -52,6 +52,7 @@ def arrow_schema(schema: Schema) -> pa.Schema:
         "timestamp": pa.timestamp("us", tz="UTC"),
         "timestamp_ntz": pa.timestamp("us"),
         "binary": pa.binary(),
+        "array<double>": pa.list_(pa.float64()),
     }
 
     def arrow(name: str, kind: str) -> pa.Field:

@@ -8,46 +8,20 @@ from datetime import date
 from typing import Any
 
 from spark_lib.models.card import APPROVED, Verdict, rejected
-from spark_lib.models.training_set import CALIBRATION, SIDES, TRAIN, VALIDATION, TrainingSet
-
-#: The gates in the order in which a card shows them: the metric, its words, and whether its bound is the least that is
-#: allowed.
-_GATES = (
-    ("area_under_roc", "area under ROC", True),
-    ("area_under_pr", "area under PR", True),
-    ("calibration_error", "calibration error", False),
-)
-
-#: The least rows of each class to judge or to calibrate by. With fewer rows, a certainty may be due to chance.
-LEAST_JUDGED = 10
+from spark_lib.models.training_set import TRAIN, TrainingSet
+from spark_lib.problems.problem import Gate, Problem
 
 
-def on_labels(counts: TrainingSet, settings: Mapping[str, Any], sides: Sequence[str], day: date) -> Verdict:
+def on_labels(
+    problem: Problem, counts: TrainingSet, settings: Mapping[str, Any], sides: Sequence[str], day: date
+) -> Verdict:
     """Whether the labelled rows of a balanced set can train and judge a model of ``day``. ``sides`` are the sides of
     the split that this needs."""
     late = unlabelled(counts, settings["max_unlabelled"], day)
     if late:
         return rejected("unlabelled", late)
-    few = inconclusive(counts, sides, settings["min_positives"])
+    few = problem.too_few(counts, sides, settings)
     return rejected("inconclusive", few) if few else APPROVED
-
-
-def inconclusive(counts: TrainingSet, sides: Sequence[str], min_positives: int) -> str:
-    """The reason why there are too few rows to prove anything; empty where there are enough."""
-    for side in sides:
-        for label in ("positive", "negative"):
-            if not counts.sides[side][label]:
-                rows = counts.rows(side)
-                return f"one class: no {label} among the {rows:,} labelled rows of the {side} split"
-    for side, purpose, what in ((CALIBRATION, "calibrate", "a curve"), (VALIDATION, "judge", "an interval")):
-        there = counts.sides[side]
-        rarer = min(there, key=lambda label: there[label])
-        if side in sides and there[rarer] < LEAST_JUDGED:
-            return f"too few to {purpose} by: {there[rarer]:,} {rarer} {side} rows, {what} takes {LEAST_JUDGED} of each class"
-    positives = sum(counts.sides[side]["positive"] for side in SIDES)
-    if positives < min_positives:
-        return f"too few positives: {positives:,} in the window, min_positives is {min_positives:,}"
-    return ""
 
 
 def unlabelled(counts: TrainingSet, limit: float, day: date) -> str:
@@ -117,23 +91,26 @@ def _it(names: Collection[str]) -> str:
     return "it" if len(names) == 1 else "them"
 
 
-def judged(measured: Mapping[str, Any], settings: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Every gate: its metric on the natural validation rows, the end of the interval that counts, its bound, and
-    whether it is passed. Areas are judged by the lower end, errors by the upper one."""
+def judged(gates: Sequence[Gate], measured: Mapping[str, Any], settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every gate that is set: its metric on the natural validation rows, the end of the interval that counts, its
+    bound, and whether it is passed. What has to be at least something is judged by the lower end, errors by the upper
+    one."""
     found = []
-    for name, words, at_least in _GATES:
-        low, high = measured["intervals"][name]
-        bound = settings[f"min_{name}" if at_least else f"max_{name}"]
-        end = low if at_least else high
+    for gate in gates:
+        bound = settings[gate.setting]
+        if bound is None:
+            continue
+        low, high = measured["intervals"][gate.metric]
+        end = low if gate.at_least else high
         found.append(
             {
-                "name": name,
-                "words": words,
-                "value": measured[name],
+                "name": gate.metric,
+                "words": gate.words,
+                "value": measured[gate.metric],
                 "end": end,
                 "bound": bound,
-                "rule": "lower end at least" if at_least else "upper end at most",
-                "passed": end >= bound if at_least else end <= bound,
+                "rule": "lower end at least" if gate.at_least else "upper end at most",
+                "passed": end >= bound if gate.at_least else end <= bound,
             }
         )
     return found

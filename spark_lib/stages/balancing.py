@@ -8,16 +8,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from spark_lib import problems
 from spark_lib.errors import BadData
-from spark_lib.frames import outcomes as outcomes_of
 from spark_lib.frames.files import schema_of, unreadable_files_named, write_parquet
-from spark_lib.frames.outcomes import EXCLUDED, OUTCOME
 from spark_lib.frames.reading import read_partitions
 from spark_lib.lake import Partition, RawDays, Rows
 from spark_lib.learning import resampling
 from spark_lib.learning.splitting import split
 from spark_lib.models import matrix
 from spark_lib.models.training_set import BALANCED, CALIBRATION, NATURAL, SIDES, TRAIN, VALIDATION, Spread, TrainingSet
+from spark_lib.stages import outcomes as outcomes_of
+from spark_lib.stages.outcomes import EXCLUDED, OUTCOME
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -45,7 +46,7 @@ def build(
     what becomes known later, to the training date. ``salt`` is the use case's directory name. ``settings`` are those of
     the stage.
 
-    A row is a row of ``features`` with the day it ``landed``, its ``label`` (1 for the positive outcome), and ``copy``,
+    A row is a row of ``features`` with the day it ``landed``, its ``label`` as a number (``spark_lib.problems``), and ``copy``,
     which is above 0 for a row that balancing made. Only ``train`` and ``validation/balanced`` are balanced. Rows
     without an outcome are counted, but belong to neither class, and those whose outcome will never be known are counted
     apart. Raises BadData for an outcome outside its set, and for
@@ -59,16 +60,19 @@ def build(
     try:
         counted = _counted(case, sides)
         strategy, seed = settings["balancing"], settings["seed"]
+        problem = problems.of(case.label)
         wanted = resampling.plan(counted.sides[TRAIN], strategy, settings["target_ratio"])
         known = sides.where(F.col("label").isNotNull())
         of = {name: known.where(F.col("side") == name).drop("side", EXCLUDED) for name in SIDES}
         figures = replace(counted, balanced=wanted.rows, weights=wanted.weights, spread=_spread(case, of[TRAIN]))
         neighbours = settings["smote_neighbours"]
         sections = {
-            TRAIN: resampling.resampled(of[TRAIN], case, counted.sides[TRAIN], wanted, strategy, neighbours, seed),
+            TRAIN: resampling.resampled(
+                of[TRAIN], case, problem.labels, counted.sides[TRAIN], wanted, strategy, neighbours, seed
+            ),
             CALIBRATION: of[CALIBRATION].withColumn("copy", F.lit(0)),
             NATURAL: of[VALIDATION].withColumn("copy", F.lit(0)),
-            BALANCED: resampling.undersampled(of[VALIDATION], case, counted.sides[VALIDATION], seed),
+            BALANCED: resampling.undersampled(of[VALIDATION], case, problem.labels, counted.sides[VALIDATION], seed),
         }
         observed = {name: write_parquet(frame, f"{url}/{name}", file_rows)["rows"] for name, frame in sections.items()}
     finally:
@@ -102,8 +106,7 @@ def _with_label(
     from pyspark.sql import functions as F
 
     found = outcomes_of.joined(spark, case, rows, outcomes, later)
-    label = F.when(F.col(OUTCOME) == case.label.positive, 1).when(F.col(OUTCOME).isNotNull(), 0)
-    return found.withColumn("label", label).drop(OUTCOME)
+    return found.withColumn("label", problems.of(case.label).label(F.col(OUTCOME))).drop(OUTCOME)
 
 
 def _counted(case: UseCase, sides: DataFrame) -> TrainingSet:
@@ -114,7 +117,9 @@ def _counted(case: UseCase, sides: DataFrame) -> TrainingSet:
     """
     from pyspark.sql import functions as F
 
-    groups = sides.groupBy("side", "label", "landed", EXCLUDED).count().collect()
+    problem = problems.of(case.label)
+    named = F.when(F.col("label").isNotNull(), problem.name_of(F.col("label"))).alias("name")
+    groups = sides.groupBy("side", named, "landed", EXCLUDED).count().collect()
     by_key = sides.groupBy(case.key).agg(F.sort_array(F.collect_list("landed")).alias("_days"))
     doubled = by_key.where("size(_days) > 1").orderBy(case.key).first()
     if doubled is not None:
@@ -127,16 +132,17 @@ def _counted(case: UseCase, sides: DataFrame) -> TrainingSet:
     rows: Counter[Any] = Counter()
     for group in groups:
         unknown = "excluded" if group[EXCLUDED] else "unlabelled"
-        known = unknown if group["label"] is None else "labelled"
-        rows[group["side"], group["label"]] += group["count"]
+        known = unknown if group["name"] is None else "labelled"
+        if group["name"] is not None:
+            rows[group["side"], group["name"]] += group["count"]
         rows[group["landed"], known] += group["count"]
         rows[known] += group["count"]
     days = sorted({group["landed"] for group in groups})
     return TrainingSet(
-        {name: {"positive": rows[name, 1], "negative": rows[name, 0]} for name in SIDES},
+        {side: {name: rows[side, name] for name in problem.names} for side in SIDES},
         rows["labelled"],
         rows["unlabelled"],
-        rows[None, 0] + rows[None, 1],
+        sum(rows[None, name] for name in problem.names),
         {day: (rows[day, "labelled"], rows[day, "unlabelled"]) for day in days},
         excluded=rows["excluded"],
     )

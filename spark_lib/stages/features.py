@@ -8,10 +8,10 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from spark_lib.errors import UseCaseError
-from spark_lib.frames import outcomes
 from spark_lib.frames import raw as raw_feeds
 from spark_lib.frames.files import columns_of, schema_of, unreadable_files_named, write_parquet
 from spark_lib.lake import RawDays, Rows
+from spark_lib.stages import outcomes
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -8,21 +8,20 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from spark_lib import report
+from spark_lib import problems, report
 from spark_lib.errors import BadData
 from spark_lib.frames.files import unreadable_files_named
 from spark_lib.frames.reading import read_partitions
 from spark_lib.lake import Documents, Partition
-from spark_lib.learning import calibration_fit, estimators
-from spark_lib.learning.options import FITTED, calibration_kind, check_calibration
+from spark_lib.learning import estimators
 from spark_lib.learning.resampling import weighted
-from spark_lib.learning.splitting import GROUP, group
+from spark_lib.learning.splitting import group
 from spark_lib.models import matrix
-from spark_lib.models.calibration import GRID, NONE
-from spark_lib.models.card import CARD, MODEL, REPORT, Card, Classes, ModelFile
-from spark_lib.models.model import digest, within_rounding
-from spark_lib.models.training_set import BALANCED, CALIBRATION, NATURAL, SIDES, TRAIN, VALIDATION, Spread, TrainingSet
-from spark_lib.problems import gates, metrics
+from spark_lib.models.calibration import NONE
+from spark_lib.models.card import CARD, MODEL, REPORT, Card, ModelFile
+from spark_lib.models.model import digest
+from spark_lib.models.training_set import BALANCED, CALIBRATION, NATURAL, TRAIN, Spread, TrainingSet
+from spark_lib.problems import gates
 from spark_lib.use_case.fingerprint import versions
 
 if TYPE_CHECKING:
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
 
     from spark_lib.use_case import UseCase
 
-#: Up to this number of rows the bootstrap draws groups of entities. Intervals of more rows are narrow in any case, so
-#: single rows are drawn, and the driver does not get a count for each group.
-GROUPED_ROWS = 1_000_000
 _ROWS_OF_A_TASK = 50_000
 
 Progress = Callable[[int, str], None]
@@ -58,40 +54,41 @@ def build(
     """
     counts = TrainingSet.of(balanced.manifest.metrics)
     card = _card(case, counts, settings)
-    check_calibration(settings["calibration"], settings["balancing"], settings["calibration_proportion"])
-    kind = calibration_kind(settings["calibration"], settings["balancing"])
-    sides = SIDES if kind in FITTED else (TRAIN, VALIDATION)
-    verdict = gates.on_labels(counts, settings, sides, balanced.date)
+    problem = problems.of(case.label)
+    problem.check(settings)
+    verdict = gates.on_labels(problem, counts, settings, problem.sides(settings), balanced.date)
     if not verdict.approved:
-        return _documents(replace(card, verdict=verdict), balanced)
+        return _documents(case, replace(card, verdict=verdict), balanced)
     rows = read_partitions(spark, [balanced], TRAIN)
     matrix.check_filled(rows, case.features)
     _check_finite(counts.spread)
     verdict, warnings = gates.on_columns(counts, settings.get("constant_columns", "auto"), null_before)
     card = replace(card, warnings=tuple(warnings))
     if not verdict.approved:
-        return _documents(replace(card, verdict=verdict), balanced)
+        return _documents(case, replace(card, verdict=verdict), balanced)
 
     progress(20, f"fitting {balanced.manifest.rows(TRAIN):,} rows")
-    laid_out = _laid_out(weighted(matrix_rows(case, rows), counts.weights), case.key, balanced.manifest.rows(TRAIN))
-    estimator = case.estimator(settings)
-    model = estimators.fit(estimator, laid_out, case.features, use_weights=len(set(counts.weights.values())) > 1)
+    weighed = weighted(matrix_rows(case, rows), problem.labels, counts.weights)
+    laid_out = _laid_out(weighed, case.key, balanced.manifest.rows(TRAIN))
+    by_weight = len(set(counts.weights.values())) > 1
+    model = estimators.fit(case.estimator(settings), laid_out, case.features, by_weight, problem.classes)
 
     progress(45, "calibrating and measuring")
 
-    def scored(section: str) -> metrics.Scored:
+    def scored(section: str) -> Any:
         rows = read_partitions(spark, [balanced], section)
         if section != BALANCED:  # the balanced rows are a part of the natural ones
             matrix.check_filled(rows, case.features)
-        few = balanced.manifest.rows(section) <= GROUPED_ROWS
-        return counted(model.scored(matrix_rows(case, rows)), grouped=few)
+        return problem.collected(model.scored(matrix_rows(case, rows)), case.key, balanced.manifest.rows(section))
 
-    on = scored(CALIBRATION) if kind in FITTED else metrics.NOTHING
-    back = calibration_fit.fitted(kind, on, counts.sides[TRAIN], counts.trained_on)
+    on = scored(CALIBRATION) if problem.is_calibrated_by_rows(settings) else None
+    back = problem.fitted(settings, on, counts)
     found = scored(NATURAL)
-    calibrated = calibration_fit.calibrated(back, found)
-    measured = _measured(calibrated, found, scored(BALANCED), settings)
-    judged = gates.judged(measured, settings)
+    calibrated = problem.calibrated(back, found)
+    measured = problem.measured(calibrated, found, settings)
+    if balanced.manifest.rows(BALANCED):
+        measured |= problem.measured_balanced(scored(BALANCED))
+    judged = gates.judged(problem.gates, measured, problem.bounds(settings))
     card = replace(
         card,
         calibration=back,
@@ -101,11 +98,11 @@ def build(
         importance=model.importance,
     )
     if not card.verdict.approved:
-        return _documents(card, balanced, calibrated, found)
+        return _documents(case, card, balanced, calibrated, found)
     progress(65, "exporting to ONNX")
     natural = matrix_rows(case, read_partitions(spark, [balanced], NATURAL))
     exported = model.export(natural, case.key, f"{url}/_scratch")
-    return _documents(card, balanced, calibrated, found, exported)
+    return _documents(case, card, balanced, calibrated, found, exported)
 
 
 def matrix_rows(case: UseCase, rows: DataFrame) -> DataFrame:
@@ -135,26 +132,6 @@ def _check_finite(spread: Mapping[str, Spread]) -> None:
         )
 
 
-def counted(rows: DataFrame, grouped: bool = True) -> metrics.Scored:
-    """Count rows by score and, where ``grouped``, by group. ``rows`` have ``estimators.SCORE``, the ``label`` and
-    ``GROUP``.
-
-    Rows are counted where they are, so the driver gets only counts. The counts do not depend on the order of rows, as
-    the sums of Spark's own evaluator do.
-    """
-    from pyspark.sql import functions as F
-
-    score = F.round(F.col(estimators.SCORE) * GRID) / GRID
-    counts = rows.groupBy(score.alias("score"), (F.col(GROUP) if grouped else F.lit(0)).alias("group")).agg(
-        F.count_if(F.col("label") == 1).alias("positives"), F.count_if(F.col("label") == 0).alias("negatives")
-    )
-    found = counts.toArrow().sort_by([("score", "ascending"), ("group", "ascending")])
-    score, positives, negatives, groups = (
-        found[name].to_numpy() for name in ("score", "positives", "negatives", "group")
-    )
-    return metrics.by_score(within_rounding(score), positives, negatives, groups if grouped else None)
-
-
 def _laid_out(rows: DataFrame, key: str, count: int) -> DataFrame:
     """Give the rows partitions and an order that depend on the rows alone, because a forest draws its samples by
     partition and position."""
@@ -162,43 +139,33 @@ def _laid_out(rows: DataFrame, key: str, count: int) -> DataFrame:
     return rows.repartition(max(1, math.ceil(count / _ROWS_OF_A_TASK)), *order).sortWithinPartitions(*order)
 
 
-def _measured(
-    calibrated: metrics.Scored, found: metrics.Scored, of_drawn: metrics.Scored, settings: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Metrics of the calibrated natural rows, the same before calibration, and areas on the balanced rows."""
-    measured: dict[str, Any] = dict(metrics.measured(calibrated))
-    measured["uncalibrated"] = metrics.measured(found)
-    measured |= {f"balanced_{name}": metrics.METRICS[name](of_drawn) for name in ("area_under_roc", "area_under_pr")}
-    measured["intervals"] = metrics.intervals(
-        calibrated, settings["bootstrap_replicates"], settings["confidence"], settings["seed"]
-    )
-    return measured
-
-
 def _card(case: UseCase, counts: TrainingSet, settings: Mapping[str, Any]) -> Card:
     """The card with what is known before a model is fitted."""
-    label = case.label
+    problem = problems.of(case.label)
     return Card(
         features=case.features,
-        classes=Classes(label.positive, tuple(value for value in label.allowed if value != label.positive)),
+        outcome=problem.outcome,
         entity=case.entity,
         calibration=NONE,
         rows=counts,
         settings=settings,
         versions=versions(),
+        problem=problem.name,
+        format=problem.card_format,
     )
 
 
 def _documents(
+    case: UseCase,
     card: Card,
     balanced: Partition,
-    calibrated: metrics.Scored | None = None,
-    uncalibrated: metrics.Scored | None = None,
+    calibrated: Any = None,
+    uncalibrated: Any = None,
     model: bytes | None = None,
 ) -> Documents:
     card = replace(card, model=ModelFile(MODEL, digest(model), len(model)) if model else None)
     page = report.render(
-        f"Model of {balanced.date}: the probability of {card.classes.positive}",
+        f"Model of {balanced.date}: {problems.of_card(card).title(case.label.column)}",
         card,
         [(read.name, f"{read.first} to {read.last}") for read in balanced.manifest.inputs],
         calibrated,

@@ -11,10 +11,10 @@ import pytest
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_lib.frames import outcomes, raw
+from spark_lib.frames import raw
 from spark_lib.lake import RawDays
 from spark_lib.learning import resampling, splitting
-from spark_lib.stages import balancing
+from spark_lib.stages import balancing, outcomes
 from spark_lib.use_case import Feature, Feed, UseCase, declarations
 from spark_lib.use_cases import credit_risk
 from tests.spark.lakes import Parcels

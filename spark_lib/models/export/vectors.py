@@ -1,5 +1,5 @@
-"""Exports Spark's vector transformers and its logistic regression to ONNX, in doubles and step by step as Spark
-computes them.
+"""Exports Spark's vector transformers, its logistic and its linear regression to ONNX, in doubles and step by step as
+Spark computes them.
 
 NaN and infinities give the same results as in Spark. So a constant column, and a coefficient that Spark left out, need
 steps of their own, because 0 times infinity is NaN.
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from spark_lib.models.export.graph import Graph, of_margin
+from spark_lib.models.export.graph import Graph, of_margin, of_margins
 
 
 def standard_scaler(graph: Graph, model: Any) -> str:
@@ -67,15 +67,37 @@ def elementwise_product(graph: Graph, model: Any) -> str:
 
 
 def logistic_regression(graph: Graph, model: Any) -> str:
-    """Where Spark has the coefficients as a sparse vector, only the features that have one are read, whatever is in the
-    others."""
-    x, coefficients = graph.double(), model.coefficients
+    """Two classes: the logistic function of the margin."""
+    return of_margin(graph, _margin(graph, graph.double(), model.coefficients, model.intercept))
+
+
+def multinomial_regression(graph: Graph, model: Any) -> str:
+    """Three classes or more: the softmax of their margins. Where a margin is infinite, no class has a probability (NaN).
+    Spark then calls one class certain, and gives NaN to most of the others."""
+    from pyspark.ml.linalg import SparseMatrix, Vectors
+
+    x, coefficients, intercepts = graph.double(), model.coefficientMatrix, model.interceptVector.toArray()
+    if not isinstance(coefficients, SparseMatrix):
+        return of_margins(graph, graph.add("Add", graph.add("MatMul", x, coefficients.toArray().T), intercepts))
+    rows = [Vectors.sparse(len(row), np.flatnonzero(row), row[row != 0]) for row in coefficients.toArray()]
+    of_classes = [_margin(graph, x, row, intercept) for row, intercept in zip(rows, intercepts, strict=True)]
+    return of_margins(graph, graph.add("Concat", *of_classes, axis=1))
+
+
+def linear_regression(graph: Graph, model: Any) -> str:
+    from onnx import TensorProto
+
+    return graph.add("Cast", _margin(graph, graph.double(), model.coefficients, model.intercept), to=TensorProto.FLOAT)
+
+
+def _margin(graph: Graph, x: str, coefficients: Any, intercept: float) -> str:
+    """The intercept and the products of the coefficients and the features ``x``, doubles [n, 1]. Where Spark has the
+    coefficients as a sparse vector, only the features that have one are read, whatever is in the others."""
     values = coefficients.toArray()
     if hasattr(coefficients, "indices"):
         x = graph.add("Gather", x, coefficients.indices.astype(np.int64), axis=1)
         values = coefficients.values
-    margin = graph.add("Add", graph.add("MatMul", x, values[:, None]), np.array([model.intercept]))
-    return of_margin(graph, margin)
+    return graph.add("Add", graph.add("MatMul", x, values[:, None]), np.array([intercept]))
 
 
 def _inverse(values: np.ndarray, of_zero: float) -> np.ndarray:

@@ -11,10 +11,10 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark_lib.errors import BadData
-from spark_lib.frames import outcomes, raw
+from spark_lib.frames import raw
 from spark_lib.lake import Lake, Rows
-from spark_lib.stages import balancing
-from spark_lib.use_case import UseCase
+from spark_lib.stages import balancing, outcomes
+from spark_lib.use_case import NumberLabel, UseCase
 from tests.spark.lakes import (
     AFTER,
     ANY_FILE_ROWS,
@@ -78,6 +78,22 @@ def test_an_outcome_that_landed_with_its_row_is_its_label_and_a_null_is_excluded
     assert (written.metrics["labelled"], written.metrics["unlabelled"], written.metrics["excluded"]) == (3, 0, 2)
     assert written.metrics["by_day"] == {str(FIRST): [1, 0], str(BEFORE): [2, 0]}
     assert [name for name, _ in written.schema][-3:] == ["landed", "label", "copy"]
+
+
+def test_a_number_that_landed_with_its_row_is_its_label_and_a_null_is_excluded(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    class Weighed(Delivered):
+        label = NumberLabel("parcels", "parcel", "weight", least=0)
+
+    land_window(tmp_path, {FIRST: {"p1": "late", "p2": "late"}})
+    raws = [parcel("p1", "Sp1", weight=7.5, state=None), parcel("p2", "Sp2", weight=None, state=None)]
+    land_rows(tmp_path, "parcels", FIRST, raws, Delivered())
+
+    found, written = labels(spark, tmp_path, Weighed())
+
+    assert found == {"p1": 7.5}
+    assert (written.metrics["labelled"], written.metrics["excluded"]) == (1, 1)
 
 
 def test_a_row_that_is_no_longer_in_its_raw_day_is_unlabelled_and_not_excluded(

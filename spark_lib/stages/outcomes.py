@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
 
+from spark_lib import problems
 from spark_lib.errors import BadData
 from spark_lib.frames import raw as raw_feeds
 
@@ -99,12 +100,14 @@ def _latest(case: UseCase, landed: DataFrame, feed: str) -> DataFrame:
 def _check_allowed(case: UseCase, days: RawDays, landed: DataFrame) -> None:
     from pyspark.sql import functions as F
 
-    column = case.label.column
-    other = landed.where(~F.col(column).isin(*case.label.allowed)).orderBy("landed", column).first()
+    column, problem = case.label.column, problems.of(case.label)
+    other = (
+        landed.where(F.col(column).isNotNull() & ~problem.is_outcome(F.col(column))).orderBy("landed", column).first()
+    )
     if other is not None:
         raise BadData(
             f"raw feed {days.feed.name} of {other['landed']}",
-            f"{column!r} to be one of {', '.join(map(repr, case.label.allowed))}",
+            f"{column!r} to be {problem.wanted}",
             repr(other[column]),
-            "land the day again, or add the value to the label's `allowed`",
+            f"land the day again, or {problem.repair}",
         )
