@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import date
 
 from spark_lib.errors import NoApprovedModel
-from spark_lib.lake import Manifest, days, resolved
+from spark_lib.lake import Manifest, RawDays, days, resolved
 from spark_lib.models.training_set import TrainingSet
 from tasks.config.settings import Settings
 from tasks.features import FeatureEngineering
@@ -21,7 +21,7 @@ class Balancing(Stage):
     ``validation/balanced``.
 
     The training set of day T holds the rows that landed in [T - delay - window, T - delay), with the outcomes that
-    landed by T.
+    landed by T. The delay may be 0 days where outcomes land with the rows.
     """
 
     dataset = "balanced"
@@ -44,7 +44,7 @@ class Balancing(Stage):
 
     @property
     def feeds_read(self) -> list[str]:
-        return [self.case.label.feed]
+        return self.case.outcome_feeds
 
     def requires(self) -> list[FeatureEngineering | RawPartition]:
         if self.begins_too_early:
@@ -53,18 +53,19 @@ class Balancing(Stage):
         awaited = self.awaited(features)
         if awaited:  # features of later days would take the awaited day for a hole in history, which is an error
             features = [stage for stage in features if stage.date < awaited[0].date]
-        return [*features, *awaited, self.clone(RawPartition, feed=self.case.label.feed)]
+        landing = [feed for feed in self.case.outcome_feeds if feed not in self.case.feature_feeds]
+        return [*features, *awaited, *(self.clone(RawPartition, feed=feed) for feed in landing)]
 
     def run(self) -> None:
         if self.begins_too_early:
             raise nothing_to_train_on(f"training set of {self.date}", self.settings)
         features = self.partitions.require("features", *self.window)
-        outcomes = self.raw_days(self.case.label.feed, self.window[0])
-        with self.attempt(inputs=[*resolved(features), outcomes]) as attempt:
+        outcomes, *later = self.outcomes()
+        with self.attempt(inputs=[*resolved(features), outcomes, *later]) as attempt:
             from spark_lib.stages import balancing
 
             written = balancing.build(
-                self.spark([*features, outcomes]),
+                self.spark([*features, outcomes, *later]),
                 self.case,
                 self.partitions.use_case,
                 features,
@@ -72,14 +73,23 @@ class Balancing(Stage):
                 self.recorded_settings(),
                 attempt.destination,
                 self.file_rows,
+                *later,
             )
             self.publish(attempt, written)
+
+    def outcomes(self) -> list[RawDays]:
+        """The days of each feed of outcomes, from the window's first day on. Outcomes that land with the rows are those
+        of the window; all others go on to this day."""
+        first, last = self.window
+        with_rows = self.case.feature_feeds
+        return [self.raw_days(feed, first, last if feed in with_rows else None) for feed in self.case.outcome_feeds]
 
     def awaited(self, features: list[FeatureEngineering]) -> list[RawPartition]:
         """The raw days, oldest first, that have not landed and whose features are not there either."""
         there = self.partitions.find("features", *self.window)
         missing = (stage for stage in features if stage.date not in there)
-        return [raw for stage in missing for raw in stage.requires() if not raw.complete()]
+        awaited = [raw for stage in missing for raw in stage.requires() if not raw.complete()]
+        return sorted(awaited, key=lambda raw: raw.date)
 
     @property
     def window(self) -> tuple[date, date]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from datetime import date
 
 from tasks.config.settings import Settings
-from tasks.graph.stage import Stage
+from tasks.graph.stage import Stage, previous
 from tasks.raw import RawPartition
 
 
 class FeatureEngineering(Stage):
     """One row for each row of the scored feed that landed on the day: key, entity, event time and features.
 
-    Luigi waits for the day itself; earlier days are history, in which a hole is an error.
+    Luigi waits for the day itself; earlier days are history, in which a hole is an error. Outcomes that features look
+    back on are those of earlier days, so that Luigi waits for the day before.
     """
 
     dataset = "features"
@@ -24,15 +25,24 @@ class FeatureEngineering(Stage):
 
     @property
     def feeds_read(self) -> list[str]:
-        return self.case.feature_feeds
+        return [*self.case.feature_feeds, *self.case.past_outcome_feeds]
 
     def requires(self) -> list[RawPartition]:
         self.refuse_earlier_days()
-        return [self.clone(RawPartition, feed=feed) for feed in self.case.feature_feeds]
+        landed = [self.clone(RawPartition, feed=feed) for feed in self.case.feature_feeds]
+        if self.last_outcomes < self.settings.first_date:
+            return landed
+        past = self.case.past_outcome_feeds
+        return [*landed, *(self.clone(RawPartition, feed=feed, date=self.last_outcomes) for feed in past)]
+
+    @property
+    def last_outcomes(self) -> date:
+        """The last day of the outcomes that features may see."""
+        return previous(self.date, 1)
 
     def run(self) -> None:
-        raw = self.history()
-        with self.attempt(inputs=raw.values()) as attempt:
+        raw = self.history(self.last_outcomes)
+        with self.attempt(inputs=[days for days in raw.values() if days.days]) as attempt:
             from spark_lib.stages import features
 
             self.publish(

@@ -24,15 +24,15 @@ class ServingFeatures(Stage):
 
     @property
     def feeds_read(self) -> list[str]:
-        return self.case.feature_feeds
+        return [*self.case.feature_feeds, *self.case.past_outcome_feeds]
 
     def requires(self) -> list[RawPartition]:
         self.refuse_earlier_days()
-        return [self.clone(RawPartition, feed=feed) for feed in self.case.feature_feeds]
+        return [self.clone(RawPartition, feed=feed) for feed in self.feeds_read]
 
     def run(self) -> None:
-        raw = self.history()
-        with self.attempt(inputs=raw.values()) as attempt:
+        raw = self.history(self.date)
+        with self.attempt(inputs=[days for days in raw.values() if days.days]) as attempt:
             from spark_lib.stages import serving
 
             self.publish(

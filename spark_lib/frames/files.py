@@ -16,12 +16,13 @@ from spark_lib.session.paths import reader_path, spark_path
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql.types import StructType
 
     from spark_lib.lake import Schema
 
 
-def read_parquet(spark: SparkSession, files: Sequence[str], schema: str, **dates: Column) -> DataFrame:
-    """Read the named files with a DDL schema, and add a column for each of ``dates``, which may use ``_metadata``."""
+def read_parquet(spark: SparkSession, files: Sequence[str], schema: str | StructType, **dates: Column) -> DataFrame:
+    """Read the named files with a schema, which may be DDL text, and add a column for each of ``dates``, which may use ``_metadata``."""
     from pyspark.sql import functions as F
 
     if not files:

@@ -21,6 +21,7 @@ from spark_lib.use_case import ddl
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
 
     from spark_lib.lake import RawDay, RawDays, RawFeed
     from spark_lib.use_case import Feed
@@ -33,8 +34,11 @@ _TIMES = "_times"  # no key's name: the library keeps names with an underscore i
 _TASK_BYTES = 2**24
 
 
-def read(spark: SparkSession, raw: RawDays, feed: Feed) -> DataFrame:
+def read(spark: SparkSession, raw: RawDays, feed: Feed, without: str | None = None) -> DataFrame:
     """The declared columns of all days, and the day on which each row ``landed``.
+
+    The column ``without`` is checked as every other, but is not read: Spark would find a column that is only dropped,
+    where a filter or a sort names it.
 
     Raises BadData for a Parquet file that is corrupt, lacks a column or has a column of another type, and
     ConfigurationError for a type that CSV cannot hold. Faults of a CSV file are found later, by the jobs that read it
@@ -44,7 +48,7 @@ def read(spark: SparkSession, raw: RawDays, feed: Feed) -> DataFrame:
 
     columns = columns_of(feed.schema)
     if raw.feed.format == "csv" and raw.files:
-        return _read_csv(spark, raw, feed.schema, columns)
+        return _read_csv(spark, raw, feed.schema, columns, without)
     for day in raw.days:
         if (feed.schema, raw.feed.connection, day) not in _CHECKED:
             for file in day.files:
@@ -52,7 +56,8 @@ def read(spark: SparkSession, raw: RawDays, feed: Feed) -> DataFrame:
             _CHECKED.add((feed.schema, raw.feed.connection, day))
     pattern, date_format = raw.feed.date_pattern
     landed = F.to_date(F.regexp_extract(F.col("_metadata.file_path"), pattern, 1), date_format)
-    return read_parquet(spark, raw.files, feed.schema, landed=landed)
+    schema = feed.schema if without is None else _without(feed.schema, without)
+    return read_parquet(spark, raw.files, schema, landed=landed)
 
 
 def check(raw: RawDays, feed: Feed, frame: DataFrame, never_null: Sequence[str] = ()) -> dict[date, int]:
@@ -143,25 +148,37 @@ class _CsvJob:
     feed: RawFeed
     columns: Mapping[str, str]
     shares: Sequence[Sequence[tuple[str, date]]]
+    without: str | None = None
 
     def rows(self, share: int) -> Iterator[pa.RecordBatch]:
         """The rows of a share's files. Raises BadData, LakeError."""
         for file, landed in self.shares[share]:
-            yield from delimited.read(self.feed, file, self.columns, landed)
+            for batch in delimited.read(self.feed, file, self.columns, landed):
+                kept = [name for name in batch.schema.names if name != self.without]
+                yield batch.select(kept) if self.without else batch
 
 
-def _read_csv(spark: SparkSession, raw: RawDays, schema: str, columns: Mapping[str, str]) -> DataFrame:
+def _read_csv(
+    spark: SparkSession, raw: RawDays, schema: str, columns: Mapping[str, str], without: str | None
+) -> DataFrame:
     """The files of all days, each read whole by one task."""
-    from pyspark.sql.types import DateType, StructType
+    from pyspark.sql.types import DateType
 
     delimited.kinds(raw.feed, columns)
     shares = _shares(raw, spark.sparkContext.defaultParallelism)
     connection = s3_client.connection_to(raw.feed.directory(raw.last.date), over=raw.feed.connection)
-    job = _CsvJob(replace(raw.feed, connection=connection), columns, shares)
+    job = _CsvJob(replace(raw.feed, connection=connection), columns, shares, without)
+    numbers = spark.range(0, len(shares), 1, len(shares))
+    return numbers.mapInArrow(_reading(job), _without(schema, without).add("landed", DateType()))
+
+
+def _without(schema: str, column: str | None) -> StructType:
+    """The columns of DDL text but one."""
+    from pyspark.sql.types import StructType
+
     typed = StructType.fromDDL(schema)
     assert isinstance(typed, StructType)  # text of several columns is one
-    numbers = spark.range(0, len(shares), 1, len(shares))
-    return numbers.mapInArrow(_reading(job), typed.add("landed", DateType()))
+    return StructType([field for field in typed.fields if field.name != column])
 
 
 def _reading(job: _CsvJob) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:

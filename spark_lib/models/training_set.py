@@ -42,7 +42,7 @@ class TrainingSet:
     training side after it, and ``weights`` say what one row of each class counts in training.
 
     ``labelled`` and ``unlabelled`` are the rows of the window with and without an outcome, and ``by_day`` the same two
-    by landing day. ``on_two_sides`` are the rows with an outcome that a split by time leaves out. ``spread`` is by
+    by landing day. ``excluded`` are those whose outcome will never be known. ``on_two_sides`` are the rows with an outcome that a split by time leaves out. ``spread`` is by
     feature.
     """
 
@@ -54,6 +54,7 @@ class TrainingSet:
     balanced: ByClass = field(default_factory=dict)
     weights: Mapping[str, float] = field(default_factory=dict)
     spread: Mapping[str, Spread] = field(default_factory=dict)
+    excluded: int = 0
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> TrainingSet:
@@ -70,12 +71,15 @@ class TrainingSet:
                 name: Spread(of["there"], of["least"], of["greatest"], of.get("infinite", 0))
                 for name, of in document.get("spread", {}).items()
             },
+            document.get("excluded", 0),
         )
 
     def summary(self) -> dict[str, Any]:
         """The figures as a card has them, without those of days and of features."""
         found: dict[str, Any] = {side: dict(rows) for side, rows in self.sides.items()}
         found |= {"labelled": self.labelled, "unlabelled": self.unlabelled, "on_two_sides": self.on_two_sides}
+        if self.excluded:
+            found["excluded"] = self.excluded
         if self.balanced:
             found |= {"balanced": dict(self.balanced), "weights": dict(self.weights)}
             if "positive" in self.balanced:

@@ -217,6 +217,8 @@ def _rows(problem: Problem, rows: TrainingSet) -> Markup:
     if labelled + unlabelled:
         share = percent(unlabelled / (labelled + unlabelled))
         words = f"{number(labelled)} rows with an outcome; {number(unlabelled)} without one ({share}) were left out."
+        if rows.excluded:
+            words += f" {number(rows.excluded)} rows are excluded, because their outcome will never be known."
         apart = rows.on_two_sides
         if apart:
             words += (

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from spark_lib import problems
 from spark_lib.errors import BadData
-from spark_lib.frames import raw as raw_feeds
 from spark_lib.frames.files import schema_of, unreadable_files_named, write_parquet
 from spark_lib.frames.reading import read_partitions
 from spark_lib.lake import Partition, RawDays, Rows
@@ -18,6 +17,8 @@ from spark_lib.learning import resampling
 from spark_lib.learning.splitting import split
 from spark_lib.models import matrix
 from spark_lib.models.training_set import BALANCED, CALIBRATION, NATURAL, SIDES, TRAIN, VALIDATION, Spread, TrainingSet
+from spark_lib.stages import outcomes as outcomes_of
+from spark_lib.stages.outcomes import EXCLUDED, OUTCOME
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -35,22 +36,26 @@ def build(
     settings: Mapping[str, Any],
     url: str,
     file_rows: int,
+    later: RawDays | None = None,
 ) -> Rows:
     """Write the sections ``train``, ``calibration``, ``validation/unbalanced`` and ``validation/balanced`` below
     ``url``.
 
     ``features`` are the days of the window. ``outcomes`` is the label feed from the window's first day to the training
-    date. ``salt`` is the use case's directory name. ``settings`` are those of the stage.
+    date. Where the label is a column of the scored feed, it is that feed in the window, and ``later`` is the feed for
+    what becomes known later, to the training date. ``salt`` is the use case's directory name. ``settings`` are those of
+    the stage.
 
     A row is a row of ``features`` with the day it ``landed``, its ``label`` as a number (``spark_lib.problems``), and ``copy``,
     which is above 0 for a row that balancing made. Only ``train`` and ``validation/balanced`` are balanced. Rows
-    without an outcome are counted, but belong to neither class. Raises BadData for an outcome outside its set, and for
+    without an outcome are counted, but belong to neither class, and those whose outcome will never be known are counted
+    apart. Raises BadData for an outcome outside its set, and for
     a key that landed on two days of the window.
     """
     from pyspark.sql import functions as F
 
     rows = read_partitions(spark, features).withColumnRenamed("date", "landed")
-    labelled = _with_label(spark, case, rows, outcomes)
+    labelled = _with_label(spark, case, rows, outcomes, later)
     sides = split(labelled, salt, case.entity, settings, features[0].date, len(features)).persist()
     try:
         counted = _counted(case, sides)
@@ -58,7 +63,7 @@ def build(
         problem = problems.of(case.label)
         wanted = resampling.plan(counted.sides[TRAIN], strategy, settings["target_ratio"])
         known = sides.where(F.col("label").isNotNull())
-        of = {name: known.where(F.col("side") == name).drop("side") for name in SIDES}
+        of = {name: known.where(F.col("side") == name).drop("side", EXCLUDED) for name in SIDES}
         figures = replace(counted, balanced=wanted.rows, weights=wanted.weights, spread=_spread(case, of[TRAIN]))
         neighbours = settings["smote_neighbours"]
         sections = {
@@ -101,37 +106,19 @@ def _spread(case: UseCase, rows: DataFrame) -> dict[str, Spread]:
     return {name: Spread(**found[name].asDict()) for name in case.features}
 
 
-def _with_label(spark: SparkSession, case: UseCase, rows: DataFrame, outcomes: RawDays) -> DataFrame:
-    """Add ``label`` to ``rows``: the outcome of a key that landed last, or null where none has landed."""
+def _with_label(
+    spark: SparkSession, case: UseCase, rows: DataFrame, outcomes: RawDays, later: RawDays | None
+) -> DataFrame:
+    """Add ``label`` to ``rows``, which is null where no outcome is known, and ``EXCLUDED``."""
     from pyspark.sql import functions as F
 
-    label, feed = case.label, case.feeds[case.label.feed]
-    landed = raw_feeds.read(spark, outcomes, feed)
-    raw_feeds.check(outcomes, feed, landed, [label.key, label.column])
-    _check_outcomes(case, landed)
-    newest = F.max_by(label.column, F.struct("landed", feed.key)).alias("_outcome")
-    by_key = landed.groupBy(F.col(label.key).alias(case.key)).agg(newest)
-    known = problems.of(label).label(F.col("_outcome"))
-    return rows.join(by_key, case.key, "left").withColumn("label", known).drop("_outcome")
-
-
-def _check_outcomes(case: UseCase, landed: DataFrame) -> None:
-    from pyspark.sql import functions as F
-
-    column, problem = case.label.column, problems.of(case.label)
-    other = landed.where(~problem.is_outcome(F.col(column))).orderBy("landed", column).first()
-    if other is not None:
-        raise BadData(
-            f"raw feed {case.label.feed} of {other['landed']}",
-            f"{column!r} to be {problem.wanted}",
-            repr(other[column]),
-            f"land the day again, or {problem.repair}",
-        )
+    found = outcomes_of.joined(spark, case, rows, outcomes, later)
+    return found.withColumn("label", problems.of(case.label).label(F.col(OUTCOME))).drop(OUTCOME)
 
 
 def _counted(case: UseCase, sides: DataFrame) -> TrainingSet:
     """Count the rows of the window by side and class, and those with and without an outcome, in all and by landing day.
-    Rows with an outcome but without a side are counted, too.
+    Rows with an outcome but without a side are counted, too. Excluded rows are counted in all, and not by day.
 
     Raises BadData for a key that landed on two days.
     """
@@ -139,7 +126,7 @@ def _counted(case: UseCase, sides: DataFrame) -> TrainingSet:
 
     problem = problems.of(case.label)
     named = F.when(F.col("label").isNotNull(), problem.name_of(F.col("label"))).alias("name")
-    groups = sides.groupBy("side", named, "landed").count().collect()
+    groups = sides.groupBy("side", named, "landed", EXCLUDED).count().collect()
     by_key = sides.groupBy(case.key).agg(F.sort_array(F.collect_list("landed")).alias("_days"))
     doubled = by_key.where("size(_days) > 1").orderBy(case.key).first()
     if doubled is not None:
@@ -151,7 +138,8 @@ def _counted(case: UseCase, sides: DataFrame) -> TrainingSet:
         )
     rows: Counter[Any] = Counter()
     for group in groups:
-        known = "unlabelled" if group["name"] is None else "labelled"
+        unknown = "excluded" if group[EXCLUDED] else "unlabelled"
+        known = unknown if group["name"] is None else "labelled"
         if group["name"] is not None:
             rows[group["side"], group["name"]] += group["count"]
         rows[group["landed"], known] += group["count"]
@@ -163,4 +151,5 @@ def _counted(case: UseCase, sides: DataFrame) -> TrainingSet:
         rows["unlabelled"],
         sum(rows[None, name] for name in problem.names),
         {day: (rows[day, "labelled"], rows[day, "unlabelled"]) for day in days},
+        excluded=rows["excluded"],
     )

@@ -4,12 +4,14 @@ them."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import TYPE_CHECKING
 
 from spark_lib.errors import UseCaseError
 from spark_lib.frames import raw as raw_feeds
 from spark_lib.frames.files import columns_of, schema_of, unreadable_files_named, write_parquet
 from spark_lib.lake import RawDays, Rows
+from spark_lib.stages import outcomes
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -24,30 +26,40 @@ _ASKED, _RETURNED = "_asked", "_returned"
 def build(spark: SparkSession, case: UseCase, raw: Mapping[str, RawDays], url: str, file_rows: int) -> Rows:
     """Write the features of the newest day of ``raw`` below ``url``.
 
-    ``raw`` holds, by feed, every landed day up to that one. Raises BadData where the day breaks its feed's declaration,
-    and UseCaseError where ``engineer`` does not return exactly one row for each key of the day.
+    ``raw`` holds, by feed, every landed day up to that one, and of outcomes those before it. Raises BadData where the
+    day breaks its feed's declaration, and UseCaseError where ``engineer`` does not return exactly one row for each key
+    of the day.
     """
     history, day, rows = read_landed(spark, case, raw)
     return write_engineered(case, day, rows, history, url, file_rows)
 
 
 def read_landed(
-    spark: SparkSession, case: UseCase, raw: Mapping[str, RawDays]
+    spark: SparkSession, case: UseCase, raw: Mapping[str, RawDays], outcomes_before: date | None = None
 ) -> tuple[dict[str, DataFrame], DataFrame, int]:
     """All landed rows by feed (with the day on which each ``landed``), the newest day's rows to be scored, and their
-    number.
+    number. The label's column of the scored feed is not read.
+
+    Outcomes are among them where the use case asks for them, and only those that landed before a day, which is by
+    default the newest of the scored feed.
 
     Only the newest day is checked for keys, nulls and size. Each earlier day is checked when its own features are
     built.
     """
-    for feed in raw:
-        newest = raw_feeds.read(spark, raw[feed].newest, case.feeds[feed])
+    before = outcomes_before or raw[case.rows].last.date
+    past = {feed: outcomes.past(spark, case, raw[feed], before) for feed in case.past_outcome_feeds}
+    if case.label_lands_with_rows and case.feeds[case.rows].history:
+        past[case.rows_outcomes] = outcomes.past(spark, case, raw[case.rows], before)
+    hidden = {case.rows: case.label.column} if case.label_lands_with_rows else {}
+    seen = [feed for feed in raw if feed not in past]
+    for feed in seen:
+        newest = raw_feeds.read(spark, raw[feed].newest, case.feeds[feed], hidden.get(feed))
         never_null = [case.entity, case.event_time] if feed == case.rows else []
         counted = raw_feeds.check(raw[feed].newest, case.feeds[feed], newest, never_null)
         if feed == case.rows:
             day, rows = newest.drop("landed"), counted[raw[feed].last.date]
-    history = {feed: raw_feeds.read(spark, raw[feed], case.feeds[feed]) for feed in raw}
-    return history, day, rows
+    history = {feed: raw_feeds.read(spark, raw[feed], case.feeds[feed], hidden.get(feed)) for feed in seen}
+    return history | past, day, rows
 
 
 def write_engineered(
@@ -61,7 +73,7 @@ def write_engineered(
     """
     from pyspark.sql import functions as F
 
-    returned = case.engineer(day, history)
+    returned = _engineered(case, day, history)
     _check_columns(case, returned)
     _check_asks_no_clock(case, returned)
     identity = list(dict.fromkeys([case.key, case.entity, case.event_time]))
@@ -80,6 +92,25 @@ def write_engineered(
             "correct engineer; nothing was published",
         )
     return Rows({"": observed["rows"]}, schema_of(frame.drop(_ASKED, _RETURNED)))
+
+
+def _engineered(case: UseCase, day: DataFrame, history: Mapping[str, DataFrame]) -> DataFrame:
+    """What ``engineer`` returns. Raises UseCaseError where it asks for the label's column of the scored feed."""
+    from pyspark.errors import AnalysisException
+
+    try:
+        return case.engineer(day, history)
+    except AnalysisException as error:
+        asked = (error.getMessageParameters() or {}).get("objectName", "").replace("`", "").rpartition(".")[2]
+        column = case.label.column
+        if not case.label_lands_with_rows or asked.lower() != column.lower():
+            raise
+        raise UseCaseError(
+            f"engineer of {type(case).__name__}",
+            f"features of what is known before the outcome, which is the column {column!r} of feed {case.rows!r}",
+            f"{asked!r} among the columns that it asks for",
+            "correct engineer; declare the feed with history=True to look back on outcomes of earlier days",
+        ) from error
 
 
 def _check_columns(case: UseCase, returned: DataFrame) -> None:

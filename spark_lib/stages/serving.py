@@ -27,8 +27,9 @@ def build(spark: SparkSession, case: UseCase, raw: Mapping[str, RawDays], url: s
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
-    history, _, _ = read_landed(spark, case, raw)
-    midnight = datetime.combine(raw[case.rows].last.date + timedelta(days=1), time(), UTC)
+    tomorrow = raw[case.rows].last.date + timedelta(days=1)
+    history, _, _ = read_landed(spark, case, raw, outcomes_before=tomorrow)
+    midnight = datetime.combine(tomorrow, time(), UTC)
     latest_first = Window.partitionBy(case.entity).orderBy(F.desc(case.event_time), F.desc(case.key), F.desc("landed"))
     latest = (
         history[case.rows]

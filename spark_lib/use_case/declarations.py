@@ -94,6 +94,8 @@ class _Declarations:
             except ddl.NotDDL as error:
                 refuse(self._name, f"the schema of feed {feed!r} as {columns}", str(error))
             self._need_text(declared.key, f"the key of feed {feed!r} as the name of a column")
+            yes_or_no = isinstance(declared.history, bool)
+            self._need(yes_or_no, f"`history` of feed {feed!r} as True or False", shown(declared.history))
         self._need_text(case.rows, "`rows` as the name of a feed")
         feeds = sorted(case.feeds)
         self._need(case.rows in case.feeds, f"`rows` to name one of the feeds {feeds}", repr(case.rows))
@@ -111,11 +113,42 @@ class _Declarations:
             refuse(self._name, *fault)
         feeds = sorted(case.feeds)
         self._need(label.feed in case.feeds, f"the label's feed to be one of {feeds}", repr(label.feed))
+        if label.later is not None:
+            self._check_later_feed()
+        if case.label_lands_with_rows:
+            self._check_label_of_rows()
+        for feed, declared in case.feeds.items():
+            useful = not declared.history or feed in case.outcome_feeds
+            only = f"`history` of a feed in which outcomes land: {', '.join(case.outcome_feeds)}"
+            self._need(useful, only, f"it of {feed!r}, which is in `history` in any case")
+
+    def _check_later_feed(self) -> None:
+        """Outcomes of a feed of their own that become known later land there."""
+        case, label = self._case, self._case.label
+        self._need_text(label.later, "the label's `later` as the name of a feed, or None")
+        feeds = sorted(case.feeds)
+        self._need(label.later in case.feeds, f"the label's `later` to be one of {feeds}", repr(label.later))
         self._need(
-            label.feed != case.rows,
-            "the label to land in a feed of its own",
-            f"it lands in {case.rows!r}, with the rows",
+            case.label_lands_with_rows,
+            f"the label's `later` only where the label is a column of the scored feed {case.rows!r}",
+            f"the label in feed {label.feed!r}, where later outcomes land as well",
         )
+        self._need(label.later != case.rows, "the label's `later` to be another feed than the rows'", repr(label.later))
+
+    def _check_label_of_rows(self) -> None:
+        """The label is a column of the scored feed that can be taken away."""
+        case, label = self._case, self._case.label
+        own_key = (
+            f"the label's `key` to be the key of the scored feed {case.rows!r}, of which it is a column: {case.key!r}"
+        )
+        self._need(label.key == case.key, own_key, repr(label.key))
+        for role in ("key", "entity", "event_time"):
+            apart = getattr(case, role).lower() != label.column.lower()
+            wanted = "the label's `column` to be none of key, entity and event time"
+            self._need(apart, wanted, f"the {role} {label.column!r}")
+        past = case.rows_outcomes
+        unique = past not in case.feeds or not case.feeds[case.rows].history
+        self._need(unique, f"no feed of the name {past!r}, which the outcomes in `history` have", "one")
 
     def _check_features(self) -> None:
         case = self._case
@@ -210,6 +243,9 @@ class _Declarations:
             (label.feed, "the label's `key`", label.key, _PLAIN),
             (label.feed, "the label's `column`", label.column, _PLAIN),
         ]
+        if label.later is not None:
+            roles += [(label.later, "the label's `key`", label.key, _PLAIN)]
+            roles += [(label.later, "the label's `column`", label.column, _PLAIN)]
         for feed, role, column, kinds in roles:
             there = self._columns(feed)
             self._need(
@@ -219,12 +255,18 @@ class _Declarations:
             self._need(fit, f"{role} of one of the types {', '.join(kinds)}", f"{column!r} of type {there[column]}")
 
     def _check_label_key(self) -> None:
-        """The two keys have the same type. Otherwise Spark would take text for numbers where it compares them, and
-        ``01`` for ``1``."""
+        """The keys have the same type. Otherwise Spark would take text for numbers where it compares them, and ``01``
+        for ``1``. So do the outcomes of two feeds."""
         case, label = self._case, self._case.label
-        key, refers = self._columns(case.rows)[case.key], self._columns(label.feed)[label.key]
-        fit = key == refers or (key in ddl.WHOLE and refers in ddl.WHOLE)
-        self._need(fit, f"the label's key {label.key!r} of the type of the key {case.key!r}: {key}", refers)
+        key = self._columns(case.rows)[case.key]
+        for feed in case.outcome_feeds:
+            refers = self._columns(feed)[label.key]
+            same = f"the label's key {label.key!r} of the type of the key {case.key!r}: {key}"
+            self._need(_comparable(key, refers), same, refers)
+        if label.later is not None:
+            first, then = (self._columns(feed)[label.column] for feed in (label.feed, label.later))
+            same = f"the label's column {label.column!r} of one type in feeds {label.feed!r} and {label.later!r}"
+            self._need(_comparable(first, then), same, f"{first} and {then}")
 
     def _check_outcomes(self) -> None:
         """The label's column can hold the outcomes. Others would fail Spark's cast, at the first training."""
@@ -272,11 +314,17 @@ def _columns_of_label(case: UseCase) -> dict[str, str]:
     """The columns that land with the outcome and nowhere else, and in any case the outcome itself: lower-case names, as
     Spark compares them, with words for a message."""
     before = {name for feed in case.feature_feeds for name in _lower_names(case.feeds[feed].schema)}
-    after = _lower_names(case.feeds[case.label.feed].schema)
     found = {
-        name: f"{name!r}, a column of the label's feed {case.label.feed!r}" for name in after if name not in before
+        name: f"{name!r}, a column of the label's feed {feed!r}"
+        for feed in case.outcome_feeds
+        for name in _lower_names(case.feeds[feed].schema)
+        if name not in before
     }
     return found | {case.label.column.lower(): f"{case.label.column!r}, the label's column"}
+
+
+def _comparable(kind: str, other: str) -> bool:
+    return kind == other or (kind in ddl.WHOLE and other in ddl.WHOLE)
 
 
 def _lower_names(schema: str) -> list[str]:

@@ -6,6 +6,7 @@ The three declarations answer the same questions, so that nobody has to ask whic
 - ``outcomes`` are the values that the label's column may hold, none where it holds numbers;
 - ``predicted`` are the columns that predictions have of it;
 - ``forest`` is the class of Spark ML that is trained by default;
+- ``later`` is a feed for what becomes known later, where there is one;
 - ``fault()`` says what is wrong with the declaration alone.
 """
 
@@ -29,6 +30,8 @@ class Outcome(Protocol):
     @property
     def column(self) -> str: ...
     @property
+    def later(self) -> str | None: ...
+    @property
     def problem(self) -> str: ...
     @property
     def forest(self) -> str: ...
@@ -43,6 +46,15 @@ class Outcome(Protocol):
 class Label:
     """Where the outcome of a row lands. ``key`` in the label feed refers to the key of the scored feed.
 
+    ``feed`` may be the scored feed itself, where the outcome is known when the row lands. Then ``key`` is that feed's
+    key, and the library takes ``column`` away before ``engineer`` sees a row. A null means that the outcome will never
+    be known: the row is excluded from training.
+
+    ``later`` names a feed for outcomes of such a column that become known later, or that are corrected. It has columns
+    of the same names as ``key`` and ``column``, which are never null there. A null in the row then means that the
+    outcome is not known yet. The outcome that landed last by the training date counts, and on one day the one of
+    ``later``.
+
     ``column`` holds one of ``allowed``. ``positive`` is the one that the model gives the probability of. Where a key
     has several outcomes, the latest that landed by the training date counts. Outcomes that are whole numbers, in a
     column such as ``sold INT``, are declared as numbers or as text: ``positive=1, allowed=(0, 1)`` or
@@ -54,6 +66,7 @@ class Label:
     column: str
     positive: str | int
     allowed: tuple[str | int, ...]
+    later: str | None = None
 
     problem: ClassVar[str] = "binary"
     forest: ClassVar[str] = "RandomForestClassifier"
@@ -89,6 +102,7 @@ class ClassLabel:
     column: str
     classes: tuple[str | int, ...]
     all_scores: bool = False
+    later: str | None = None
 
     problem: ClassVar[str] = "multiclass"
     forest: ClassVar[str] = "RandomForestClassifier"
@@ -128,6 +142,7 @@ class NumberLabel:
     column: str
     least: float | None = None
     most: float | None = None
+    later: str | None = None
 
     problem: ClassVar[str] = "regression"
     forest: ClassVar[str] = "RandomForestRegressor"

@@ -38,10 +38,14 @@ class Feed:
     the event time, the label and features have no dot and no backtick in their names. No column of a feed is called
     ``landed``, ``_metadata`` or ``_rank``, because Daystone adds these to raw rows. To Spark, names that differ only in
     upper and lower case are one name.
+
+    ``history`` is for a feed in which outcomes land: ``engineer`` gets the outcomes that landed before the day in its
+    ``history``, too. Every other feed is there in any case.
     """
 
     schema: str
     key: str
+    history: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,11 @@ class UseCase(ABC):
 
         ``day`` holds rows of the scored feed. ``history`` maps each feed except the label's to its rows that landed up
         to and including that day, with a ``landed`` date column. To be point-in-time, look only at rows of ``history``
-        whose event time is strictly earlier than the row's own.
+        whose event time is strictly earlier than the row's own. A label's column of the scored feed is in neither.
+
+        A feed of outcomes that is declared with ``history=True`` is in ``history`` under its own name, with the rows
+        that landed strictly before the day. Where the label is a column of the scored feed, and that feed is declared
+        so, its outcomes are under ``<feed>.<column>``: the key, the column where it is not null, and ``landed``.
 
         The default takes features as they land: each is a column of the scored feed, with the same name and type.
         """
@@ -141,9 +149,30 @@ class UseCase(ABC):
         return self.feeds[self.rows].key
 
     @property
+    def label_lands_with_rows(self) -> bool:
+        """Whether the label is a column of the scored feed."""
+        return self.label.feed == self.rows
+
+    @property
+    def outcome_feeds(self) -> list[str]:
+        """The feeds in which outcomes land: the label's, and the one for what becomes known later."""
+        return [feed for feed in (self.label.feed, self.label.later) if feed is not None]
+
+    @property
     def feature_feeds(self) -> list[str]:
-        """The feeds that features may see: all except the label's."""
-        return [feed for feed in self.feeds if feed != self.label.feed]
+        """The feeds whose rows of a day its features may see: all except those of outcomes. Of the scored feed the
+        label's column is left out."""
+        return [feed for feed in self.feeds if feed == self.rows or feed not in self.outcome_feeds]
+
+    @property
+    def rows_outcomes(self) -> str:
+        """The name in ``history`` of the outcomes that are a column of the scored feed."""
+        return f"{self.rows}.{self.label.column}"
+
+    @property
+    def past_outcome_feeds(self) -> list[str]:
+        """The feeds of outcomes whose earlier days features may see; of the scored feed all days are read already."""
+        return [feed for feed in self.outcome_feeds if self.feeds[feed].history and feed != self.rows]
 
 
 #: The columns that scoring adds, besides what the label says, to key, entity and event time.

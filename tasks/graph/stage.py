@@ -229,17 +229,20 @@ class Stage(Dated):
         self.progress(10, "Spark is up")
         return started
 
-    def raw_days(self, feed: str, first: date) -> RawDays:
-        """The feed's days from ``first`` to this one, listed now. Raises HoleInHistory, WaitingForData, and BadData
-        where a stage of this run was refused for one of their files."""
-        days = self.settings.feed(self.lake, feed).history(first, self.date)
+    def raw_days(self, feed: str, first: date, last: date | None = None) -> RawDays:
+        """The feed's days from ``first`` to this one, or to ``last``, listed now. Raises HoleInHistory, WaitingForData,
+        and BadData where a stage of this run was refused for one of their files."""
+        days = self.settings.feed(self.lake, feed).history(first, last or self.date)
         self._read.append(days)
         refused.check(days)
         return days
 
-    def history(self) -> dict[str, RawDays]:
-        """Every feed that features may see, from the first day on."""
-        return {feed: self.raw_days(feed, self.settings.first_date) for feed in self.case.feature_feeds}
+    def history(self, last_outcomes: date) -> dict[str, RawDays]:
+        """Every feed that features may see, from the first day on: outcomes to ``last_outcomes``, which may be before
+        the first day, and all others to this day."""
+        first = self.settings.first_date
+        seen = {feed: self.raw_days(feed, first) for feed in self.case.feature_feeds}
+        return seen | {feed: self.raw_days(feed, first, last_outcomes) for feed in self.case.past_outcome_feeds}
 
     @cached_property
     def _read(self) -> list[RawDays]:

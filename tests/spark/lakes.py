@@ -9,7 +9,7 @@ import hashlib
 import json
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,44 @@ class Parcels(UseCase):
         same_sender_earlier = (F.col("by") == F.col("sender")) & (F.col("at") < F.col("sent"))
         joined = day.join(sent_before, on=same_sender_earlier, how="left")
         return joined.groupBy("parcel", "weight", "fragile").agg(F.count("at").alias("earlier"))
+
+
+class Delivered(Parcels):
+    """Parcels that land once they have arrived: how they did is a column of theirs."""
+
+    feeds = {"parcels": Feed(f"{Parcels.feeds['parcels'].schema}, state STRING", key="parcel")}
+    label = replace(Parcels.label, feed="parcels")
+
+
+class Corrected(Delivered):
+    """What becomes known of them later lands in a feed of its own."""
+
+    feeds = dict(Delivered.feeds) | {"corrections": Feed("number STRING, parcel STRING, state STRING", key="number")}
+    label = replace(Delivered.label, later="corrections")
+
+
+class Reputed(Parcels):
+    """Parcels whose senders are known by how their parcels arrived, as far as that had landed before the day."""
+
+    feeds = dict(Parcels.feeds) | {"arrivals": replace(Parcels.feeds["arrivals"], history=True)}
+    features = {"known": Feature("BIGINT"), "late": Feature("BIGINT")}
+
+    def engineer(self, day: DataFrame, history: Mapping[str, DataFrame]) -> DataFrame:
+        """``known``: parcels of the sender that are known to have arrived; ``late``: those of them that were late."""
+        from pyspark.sql import functions as F
+
+        past = history["arrivals"] if "arrivals" in history else history[self.rows_outcomes]
+        sent = history["parcels"].select("parcel", F.col("sender").alias("by"))
+        told = past.join(sent, "parcel", "inner").select("by", "state")
+        joined = day.join(told, F.col("by") == F.col("sender"), "left").groupBy("parcel")
+        return joined.agg(F.count("state").alias("known"), F.count_if(F.col("state") == "late").alias("late"))
+
+
+class ReputedDelivered(Reputed):
+    """The same of parcels that land once they have arrived."""
+
+    feeds = {"parcels": replace(Delivered.feeds["parcels"], history=True)}
+    label = Delivered.label
 
 
 class Engineered(Parcels):

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from spark_lib.frames import raw
 from spark_lib.lake import RawDays
 from spark_lib.learning import resampling, splitting
-from spark_lib.stages import balancing
+from spark_lib.stages import balancing, outcomes
 from spark_lib.use_case import Feature, Feed, UseCase, declarations
 from spark_lib.use_cases import credit_risk
 from tests.spark.lakes import Parcels
@@ -24,10 +24,10 @@ def a_day_too_far(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is read of several days, history or outcomes, goes on for a day."""
     read = raw.read
 
-    def further(spark: SparkSession, days: RawDays, feed: Feed) -> DataFrame:
+    def further(spark: SparkSession, days: RawDays, feed: Feed, without: str | None = None) -> DataFrame:
         next_day = days.feed.day(days.last.date + timedelta(days=1))
         assert next_day is not None
-        return read(spark, days if len(days.days) == 1 else replace(days, days=(*days.days, next_day)), feed)
+        return read(spark, days if len(days.days) == 1 else replace(days, days=(*days.days, next_day)), feed, without)
 
     monkeypatch.setattr(raw, "read", further)
 
@@ -115,6 +115,27 @@ def split_by_day_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 def outcomes_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """``engineer`` is given every feed."""
     monkeypatch.setattr(UseCase, "feature_feeds", property(lambda case: list(case.feeds)))
+
+
+def the_label_is_only_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The label's column is read, and taken out of the frame, where Spark still finds it for a filter or a sort."""
+    read = raw.read
+
+    def dropped(spark: SparkSession, days: RawDays, feed: Feed, without: str | None = None) -> DataFrame:
+        frame = read(spark, days, feed)
+        return frame.drop(without) if without else frame
+
+    monkeypatch.setattr(raw, "read", dropped)
+
+
+def outcomes_of_the_day_are_past(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What landed on the day counts as landed before it."""
+    past = outcomes.past
+
+    def further(spark: SparkSession, case: UseCase, days: RawDays, before: date) -> DataFrame:
+        return past(spark, case, days, before + timedelta(days=1))
+
+    monkeypatch.setattr(outcomes, "past", further)
 
 
 def names_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -200,8 +200,8 @@ class RawFeed:
             ) from error
 
     def history(self, first: date, last: date) -> RawDays:
-        """The days of ``[first, last]``. Raises WaitingForData where ``last`` has not landed, HoleInHistory where an
-        earlier day has not."""
+        """The days of ``[first, last]``, none where ``last`` is before ``first``. Raises WaitingForData where ``last``
+        has not landed, HoleInHistory where an earlier day has not."""
         found = self.landed(first, last)
         missing = [day for day in days(first, last) if day not in found]
         if last in missing:

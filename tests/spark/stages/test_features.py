@@ -23,6 +23,7 @@ from tests.spark.lakes import (
     BEFORE,
     CASE,
     DAY,
+    Delivered,
     Engineered,
     Parcels,
     break_page,
@@ -236,6 +237,20 @@ def test_an_engineer_sees_every_feed_but_the_labels_and_the_day_on_which_a_row_l
     assert [row["earlier"] for row in rows_of(build(spark, tmp_path, Landed()))] == [2]
     columns = ["parcel", "sender", "sent", "weight", "fragile"]
     assert seen == {"day": columns, "history": {"parcels": [*columns, "landed"]}}
+
+
+def test_without_an_engineer_rows_that_land_with_their_outcome_have_their_other_columns_as_features(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    class AsTheyLand(Delivered):
+        features = {name: Delivered.features[name] for name in ("weight", "fragile")}
+        engineer = UseCase.engineer
+
+    for day in (BEFORE, DAY):
+        land_rows(tmp_path, "parcels", day, [parcel("p1", state="late")], Delivered())
+    assert rows_of(build(spark, tmp_path, AsTheyLand())) == [
+        {"parcel": "p1", "sender": "S1", "sent": noon(), "weight": 1.0, "fragile": False}
+    ]
 
 
 # -- point-in-time, with credit_risk

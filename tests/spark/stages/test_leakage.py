@@ -5,19 +5,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from spark_lib import use_case
 from spark_lib.errors import BadData, ConfigurationError, UseCaseError
 from spark_lib.frames.reading import read_partitions
 from spark_lib.lake import Lake, Partition
-from spark_lib.stages import balancing, features
+from spark_lib.stages import balancing, features, serving
+from spark_lib.use_case import UseCase
 from spark_lib.use_cases.credit_risk import CreditRisk
 from tests.spark.lakes import (
     AFTER,
@@ -26,7 +29,10 @@ from tests.spark.lakes import (
     CASE,
     DAY,
     SPLIT,
+    Delivered,
     Parcels,
+    Reputed,
+    ReputedDelivered,
     arrival,
     feed,
     history,
@@ -45,10 +51,12 @@ from tests.spark.leaks import (
     age_of_today,
     names_are_not_compared,
     outcomes_are_shown,
+    outcomes_of_the_day_are_past,
     oversampled_before_the_split,
     split_by_day_alone,
     split_by_row,
     synthesised_before_the_split,
+    the_label_is_only_dropped,
     ties_count,
     undersampled_before_the_split,
 )
@@ -270,6 +278,68 @@ def check_engineer_is_shown_no_outcome(spark: SparkSession, root: Path) -> None:
     assert case.label.column not in columns
 
 
+def frames_that_engineer_is_given(spark: SparkSession, root: Path) -> list[DataFrame]:
+    """The day and its history, of parcels that land with how they arrived."""
+    land_rows(root, "parcels", DAY, [parcel("p1", state="late"), parcel("p2", state=None)], Delivered())
+    shown, day, _ = features.read_landed(spark, Delivered(), {"parcels": history(root, DAY, DAY)})
+    return [day, *shown.values()]
+
+
+def check_the_label_is_not_found(frames: list[DataFrame]) -> None:
+    asked: list[Callable[[DataFrame], DataFrame]] = [
+        lambda frame: frame.select("state"),
+        lambda frame: frame.where("state = 'late'"),
+        lambda frame: frame.orderBy(F.col("STATE")),
+    ]
+    for frame in frames:
+        assert "state" not in frame.select("*").columns
+        for ask in asked:
+            with pytest.raises(AnalysisException, match="UNRESOLVED_COLUMN"):
+                ask(frame)
+
+
+def test_engineer_does_not_find_a_label_that_lands_with_the_rows_in_the_day_or_in_history(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = frames_that_engineer_is_given(spark, tmp_path)
+    assert len(frames) == 2
+    check_the_label_is_not_found(frames)
+
+    the_label_is_only_dropped(monkeypatch)
+    with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
+        check_the_label_is_not_found(frames_that_engineer_is_given(spark, tmp_path))
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda day, history: history["parcels"].where("state = 'late'"),
+        lambda day, history: day.select("parcel", "state"),
+        lambda day, history: day.where(day["state"] == "late"),
+        lambda day, history: day.alias("d").join(history["parcels"].alias("h"), F.expr("h.state = 'late'")),
+    ],
+    ids=["a filter of history", "a name", "a column of the day", "a condition of a join"],
+)
+def test_an_engineer_that_asks_for_the_label_of_its_rows_is_refused_and_nothing_is_written(
+    spark: SparkSession, tmp_path: Path, ask: Callable[[DataFrame, Mapping[str, DataFrame]], DataFrame]
+) -> None:
+    class Peeking(Delivered):
+        def engineer(self, day: DataFrame, history: Mapping[str, DataFrame]) -> DataFrame:
+            return ask(day, history)
+
+    land_rows(tmp_path, "parcels", DAY, [parcel("p1", state="late")], Peeking())
+
+    with pytest.raises(UseCaseError) as caught:
+        features.build(spark, Peeking(), {"parcels": history(tmp_path, DAY, DAY)}, str(tmp_path / "out"), ANY_FILE_ROWS)
+
+    assert str(caught.value) == (
+        "engineer of Peeking: wanted features of what is known before the outcome, which is the column 'state' of feed "
+        "'parcels'; found 'state' among the columns that it asks for. Next: correct engineer; declare the feed with "
+        "history=True to look back on outcomes of earlier days"
+    )
+    assert not (tmp_path / "out").exists()
+
+
 def check_the_outcome_is_no_feature() -> None:
     try:
         case = use_case.load("tests.spark.leaks:Told")
@@ -292,3 +362,55 @@ def test_a_use_case_with_the_outcome_among_its_features_is_not_loaded(monkeypatc
     names_are_not_compared(monkeypatch)
     with pytest.raises(AssertionError):
         check_the_outcome_is_no_feature()
+
+
+# -- outcomes that features look back on: only those that landed before the day
+
+Reputation = Mapping[str, tuple[int, int]]
+
+
+def land_parcels(root: Path, case: UseCase, on_the_day: str, after_it: str) -> None:
+    """A parcel of each of two senders on each of three days. How that of ``S1`` arrived lands on the same day."""
+    for day, state in {BEFORE: "late", DAY: on_the_day, AFTER: after_it}.items():
+        rows = [parcel(f"{sender} {day}", sender, noon(day)) for sender in ("S1", "S2")]
+        if case.label_lands_with_rows:
+            rows = [row | {"state": state if row["sender"] == "S1" else None} for row in rows]
+        else:
+            land_rows(root, "arrivals", day, [arrival(f"S1 {day}", state)], case)
+        land_rows(root, "parcels", day, rows, case)
+
+
+def reputation(spark: SparkSession, root: Path, case: UseCase, day: date, stage: Any = features) -> Reputation:
+    """How many parcels of each sender are known to have arrived, and to have been late, as the stage has it on a day. The
+    stage is given the outcomes of that day, too."""
+    url = root / f"{stage.__name__} of {day}"
+    stage.build(spark, case, {feed: history(root, BEFORE, day, feed) for feed in case.feeds}, str(url), ANY_FILE_ROWS)
+    return {row["sender"]: (row["known"], row["late"]) for row in pq.read_table(url).to_pylist()}
+
+
+def check_outcomes_of_the_day_are_not_seen(found: Reputation) -> None:
+    assert found == {"S1": (1, 1), "S2": (0, 0)}
+
+
+@pytest.mark.parametrize("case", [Reputed(), ReputedDelivered()], ids=["of their own feed", "of the rows"])
+def test_features_look_back_on_outcomes_of_earlier_days_alone_and_serving_sees_what_the_next_day_does(
+    spark: SparkSession, tmp_path: Path, case: UseCase
+) -> None:
+    land_parcels(tmp_path / "one", case, "late", "in time")
+    land_parcels(tmp_path / "other", case, "in time", "late")
+
+    for root in (tmp_path / "one", tmp_path / "other"):
+        check_outcomes_of_the_day_are_not_seen(reputation(spark, root, case, DAY))
+    next_day = reputation(spark, tmp_path / "one", case, AFTER)
+    assert next_day == {"S1": (2, 2), "S2": (0, 0)}
+    assert reputation(spark, tmp_path / "one", case, DAY, serving) == next_day
+
+
+def test_features_that_look_on_outcomes_of_their_own_day_are_found(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    land_parcels(tmp_path, Reputed(), "late", "late")
+
+    outcomes_of_the_day_are_past(monkeypatch)
+    with pytest.raises(AssertionError):
+        check_outcomes_of_the_day_are_not_seen(reputation(spark, tmp_path, Reputed(), DAY))

@@ -35,6 +35,14 @@ def test_a_card_has_them_without_days_and_features() -> None:
     assert TrainingSet.of(found).sides == FOUND.sides
 
 
+def test_excluded_rows_are_told_apart_from_unlabelled_ones_where_there_are_any() -> None:
+    found = TrainingSet(labelled=10, unlabelled=2, excluded=5).summary()
+
+    assert (found["unlabelled"], found["excluded"]) == (2, 5)
+    assert TrainingSet.of(found).excluded == 5
+    assert "excluded" not in FOUND.document()
+
+
 def test_what_a_later_version_adds_is_ignored() -> None:
     assert TrainingSet.of(FOUND.document() | {"drift": [1, 2]}) == FOUND
 

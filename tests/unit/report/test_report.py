@@ -212,6 +212,14 @@ def test_rows_on_two_sides_of_the_time_and_weights_are_said(model: Trained) -> N
     assert "In training counts a negative one 1 times and a positive one 4.789 times." in page.text
 
 
+def test_rows_whose_outcome_will_never_be_known_are_said(model: Trained) -> None:
+    rows = model.card["rows"] | {"excluded": 3_400}
+
+    page = read(Trained(model.card | {"rows": rows}, model.calibrated, model.uncalibrated, *_no_rows()).page())
+
+    assert "3,400 rows are excluded, because their outcome will never be known." in page.text
+
+
 def test_features_are_ordered_by_importance_and_the_many_are_cut_off(model: Trained) -> None:
     page = read(model.page(importance={f"f{number:02}": float(number) for number in range(40)}))
 

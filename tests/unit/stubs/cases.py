@@ -41,6 +41,28 @@ class Contested(Loans):
     settings = dict(Loans.settings) | {"training.champion_margin": 0.02}
 
 
+class Known(Loans):
+    """The outcome is a column of the scored feed, known when the row lands."""
+
+    feeds = {"events": Feed("id STRING, who STRING, at TIMESTAMP, amount DOUBLE, outcome STRING", key="id")}
+    label = Label(feed="events", key="id", column="outcome", positive="bad", allowed=("bad", "good"))
+    settings = dict(Loans.settings) | {"training.label_delay_days": 0}
+
+
+class Corrected(Known):
+    """What becomes known later, or is corrected, lands in a feed of its own, on which features look back."""
+
+    feeds = dict(Known.feeds) | {"corrections": Feed("id STRING, outcome STRING, by STRING", key="id", history=True)}
+    label = Label("events", "id", "outcome", "bad", ("bad", "good"), later="corrections")
+    settings = Loans.settings
+
+
+class Remembered(Loans):
+    """Features look back on outcomes."""
+
+    feeds = dict(Loans.feeds) | {"outcomes": Feed("id STRING, outcome STRING", key="id", history=True)}
+
+
 class Cards(Loans):
     """Another use case over the same feeds."""
 

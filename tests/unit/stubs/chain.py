@@ -48,7 +48,9 @@ def _features(spark: None, case: Any, raw: Any, url: str, file_rows: int) -> Doc
     """Refuses a raw file by the name ``unreadable``."""
     for file in (file for days in raw.values() for file in days.files if file.endswith("/unreadable")):
         raise BadData(file, "a file that can be read", "none", "land it again", file)
-    return Documents({"rows.txt": "".join(f"{feed} {days.last.date}\n" for feed, days in raw.items()).encode()})
+    return Documents(
+        {"rows.txt": "".join(f"{feed} {days.last.date}\n" for feed, days in raw.items() if days.days).encode()}
+    )
 
 
 def _balanced(spark: None, case: Any, salt: str, features: Any, outcomes: Any, settings: Any, *url: Any) -> Documents:

@@ -169,6 +169,126 @@ def test_a_class_that_asks_for_arguments_is_refused() -> None:
     )
 
 
+# Outcomes that land with the rows, later, or are looked back on
+
+KNOWN, CORRECTED, REMEMBERED = (f"tests.unit.stubs.cases:{name}" for name in ("Known", "Corrected", "Remembered"))
+KNOWN_LABEL, CORRECTED_LABEL = cases.Known.label, cases.Corrected.label
+
+
+def corrections(schema: str) -> dict[str, Feed]:
+    return dict(cases.Corrected.feeds) | {"corrections": Feed(schema, "id")}
+
+
+def test_a_label_may_be_a_column_of_the_scored_feed() -> None:
+    case = use_case.load(KNOWN)
+
+    assert case.label_lands_with_rows
+    assert (case.feature_feeds, case.outcome_feeds, case.past_outcome_feeds) == (["events"], ["events"], [])
+
+
+def test_a_label_may_have_a_feed_for_what_becomes_known_later_which_features_may_look_back_on() -> None:
+    case = use_case.load(CORRECTED)
+
+    assert (case.feature_feeds, case.outcome_feeds) == (["events"], ["events", "corrections"])
+    assert case.past_outcome_feeds == ["corrections"]
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        ClassLabel("events", "id", "outcome", ("bad", "good", "fair"), later="corrections"),
+        NumberLabel("events", "id", "lost", later="corrections"),
+    ],
+)
+def test_every_kind_of_label_may_land_with_the_rows_and_later(label: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    schema = f"{cases.Known.feeds['events'].schema}, lost DOUBLE"
+    monkeypatch.setattr(cases.Corrected, "feeds", {name: Feed(schema, "id") for name in ("events", "corrections")})
+    monkeypatch.setattr(cases.Corrected, "label", label)
+
+    case = use_case.load(CORRECTED)
+
+    assert (case.feature_feeds, case.outcome_feeds) == (["events"], ["events", "corrections"])
+
+
+def test_a_feed_of_outcomes_that_features_look_back_on_is_none_of_their_other_feeds() -> None:
+    case = use_case.load(REMEMBERED)
+
+    assert not case.label_lands_with_rows
+    assert (case.feature_feeds, case.past_outcome_feeds) == (["events"], ["outcomes"])
+
+
+def test_rows_with_their_outcomes_may_have_been_named_by_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A feed of the name under which outcomes would be in history is refused only where they are."""
+    monkeypatch.setattr(cases.Known, "feeds", dict(cases.Known.feeds) | {"events.outcome": Feed(EVENTS, "id")})
+
+    assert use_case.load(KNOWN).rows_outcomes == "events.outcome"
+
+
+@pytest.mark.parametrize("column", ["who", "at", "amount"])
+def test_columns_that_land_with_the_outcome_in_the_row_may_be_features_as_they_were_before(
+    column: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cases.Known, "entity", "id")
+    monkeypatch.setattr(cases.Known, "event_time", "seen")
+    monkeypatch.setattr(
+        cases.Known, "feeds", {"events": Feed(f"{cases.Known.feeds['events'].schema}, seen DATE", key="id")}
+    )
+    monkeypatch.setattr(cases.Known, "features", {column: Feature("DOUBLE")})
+
+    assert list(use_case.load(KNOWN).features) == [column]
+
+
+@pytest.mark.parametrize(
+    ("name", "attribute", "value", "said"),
+    [
+        (REMEMBERED, "feeds", outcomes("id STRING, outcome STRING") | {"outcomes": Feed("id STRING, outcome STRING", "id", "yes")},
+         "wanted `history` of feed 'outcomes' as True or False; found 'yes'"),
+        (REMEMBERED, "feeds", dict(cases.Loans.feeds) | {"events": Feed(EVENTS, "id", history=True)},
+         "wanted `history` of a feed in which outcomes land: outcomes; found it of 'events', which is in `history` in any case"),
+        (REMEMBERED, "label", replace(LABEL, later="events"),
+         "wanted the label's `later` only where the label is a column of the scored feed 'events'; found the label in feed 'outcomes', where later outcomes land as well"),
+        (KNOWN, "label", replace(KNOWN_LABEL, key="who"),
+         "wanted the label's `key` to be the key of the scored feed 'events', of which it is a column: 'id'; found 'who'"),
+        (KNOWN, "entity", "outcome", "wanted the label's `column` to be none of key, entity and event time; found the entity 'outcome'"),
+        (KNOWN, "label", replace(KNOWN_LABEL, column="ID"), "wanted the label's `column` to be none of key, entity and event time; found the key 'ID'"),
+        (KNOWN, "label", replace(KNOWN_LABEL, column="outcom"),
+         "wanted the label's `column` among the columns of feed 'events': id, who, at, amount, outcome; found 'outcom' (did you mean 'outcome'?)"),
+        (KNOWN, "features", {"Outcome": Feature("BOOLEAN")},
+         "wanted feature 'Outcome' to be known when its row is scored, and to have a name that says so; found 'outcome', the label's column"),
+        (KNOWN, "feeds", {"events": Feed(cases.Known.feeds["events"].schema, "id", history=True), "events.outcome": Feed(EVENTS, "id")},
+         "wanted no feed of the name 'events.outcome', which the outcomes in `history` have; found one"),
+        (CORRECTED, "label", replace(CORRECTED_LABEL, later=3), "wanted the label's `later` as the name of a feed, or None; found 3"),
+        (CORRECTED, "label", replace(CORRECTED_LABEL, later="correction"), "wanted the label's `later` to be one of ['corrections', 'events']; found 'correction'"),
+        (CORRECTED, "label", replace(CORRECTED_LABEL, later="events"), "wanted the label's `later` to be another feed than the rows'; found 'events'"),
+        (CORRECTED, "features", {"by": Feature("BOOLEAN")},
+         "wanted feature 'by' to be known when its row is scored, and to have a name that says so; found 'by', a column of the label's feed 'corrections'"),
+        (CORRECTED, "feeds", corrections("id STRING, state STRING"),
+         "wanted the label's `column` among the columns of feed 'corrections': id, state; found 'outcome'"),
+        (CORRECTED, "feeds", dict(cases.Corrected.feeds) | {"corrections": Feed("number STRING, outcome STRING", "number")},
+         "wanted the label's `key` among the columns of feed 'corrections': number, outcome; found 'id'"),
+        (CORRECTED, "feeds", corrections("id INT, outcome STRING"), "wanted the label's key 'id' of the type of the key 'id': string; found int"),
+        (CORRECTED, "feeds", corrections("id STRING, outcome BOOLEAN"),
+         "wanted the label's column 'outcome' of one type in feeds 'events' and 'corrections'; found string and boolean"),
+    ],
+)  # fmt: skip
+def test_outcomes_that_cannot_be_kept_apart_from_features_are_refused_by_name(
+    name: str, attribute: str, value: Any, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(getattr(cases, name.partition(":")[2]), attribute, value)
+
+    assert complaint(name) == said
+
+
+def test_without_an_engineer_the_outcome_in_the_row_is_no_feature(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cases.Known, "engineer", use_case.UseCase.engineer)
+    monkeypatch.setattr(cases.Known, "features", {"outcome": Feature("BOOLEAN")})
+
+    assert complaint(KNOWN) == (
+        "wanted feature 'outcome' to be known when its row is scored, and to have a name that says so; "
+        "found 'outcome', the label's column"
+    )
+
+
 # Features as they land
 
 

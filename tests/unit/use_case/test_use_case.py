@@ -131,7 +131,7 @@ def test_what_a_use_case_cannot_import_is_told_by_its_own_traceback(
         (
             "label",
             Label("events", "id", "outcome", "bad", ("bad", "good")),
-            "wanted the label to land in a feed of its own; found it lands in 'events', with the rows",
+            "wanted the label's `column` among the columns of feed 'events': id, who, at, amount; found 'outcome'",
         ),
         (
             "label",

@@ -1,0 +1,113 @@
+"""Reads outcomes: those of rows to be trained on, and those that the features of a day may look back on.
+
+What an outcome means as a label, a number, is left to the caller.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from typing import TYPE_CHECKING
+
+from spark_lib import problems
+from spark_lib.errors import BadData
+from spark_lib.frames import raw as raw_feeds
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from spark_lib.lake import RawDays
+    from spark_lib.use_case import UseCase
+
+#: The columns that ``joined`` adds.
+OUTCOME, EXCLUDED = "_outcome", "_excluded"
+_THERE, _LATER = "_there", "_later"
+
+
+def joined(
+    spark: SparkSession, case: UseCase, rows: DataFrame, outcomes: RawDays, later: RawDays | None = None
+) -> DataFrame:
+    """Add to ``rows``, which have the key and the day they ``landed``, two columns: ``OUTCOME``, which is null where
+    none is known, and ``EXCLUDED``, which says that none will ever be.
+
+    ``outcomes`` are days of the label's feed, and ``later`` those of its feed for what becomes known later. Raises
+    BadData for a day that breaks its feed's declaration, and for an outcome outside of its set.
+    """
+    from pyspark.sql import functions as F
+
+    label = case.label
+    if not case.label_lands_with_rows:
+        by_key = _latest(case, checked(spark, case, outcomes), outcomes.feed.name)
+        found = rows.join(by_key, case.key, "left")
+        return found.withColumns({OUTCOME: F.col(f"{_LATER}.{OUTCOME}"), EXCLUDED: F.lit(False)}).drop(_LATER)
+    own = checked(spark, case, outcomes).select(
+        case.key, "landed", F.col(label.column).alias(OUTCOME), F.lit(True).alias(_THERE)
+    )
+    found = rows.join(own, [case.key, "landed"], "left").select(*rows.columns, OUTCOME, _THERE)
+    if later is None:
+        never = F.coalesce(F.col(_THERE) & F.col(OUTCOME).isNull(), F.lit(False))
+        return found.withColumn(EXCLUDED, never).drop(_THERE)
+    by_key = _latest(case, checked(spark, case, later), later.feed.name)
+    newer = F.col(OUTCOME).isNull() | (F.col(f"{_LATER}.landed") >= F.col("landed"))
+    known = F.when(F.col(_LATER).isNotNull() & newer, F.col(f"{_LATER}.{OUTCOME}")).otherwise(F.col(OUTCOME))
+    found = found.join(by_key, case.key, "left")
+    return found.withColumns({OUTCOME: known, EXCLUDED: F.lit(False)}).drop(_THERE, _LATER)
+
+
+def checked(spark: SparkSession, case: UseCase, days: RawDays) -> DataFrame:
+    """The rows of a feed of outcomes. Raises BadData where a day breaks the feed's declaration, where it has a null in
+    place of an outcome (in the scored feed it may), and for an outcome outside of its set."""
+    label, feed = case.label, case.feeds[days.feed.name]
+    landed = raw_feeds.read(spark, days, feed)
+    with_rows = days.feed.name == case.rows
+    raw_feeds.check(days, feed, landed, [label.key] if with_rows else [label.key, label.column])
+    _check_allowed(case, days, landed)
+    return landed
+
+
+def past(spark: SparkSession, case: UseCase, days: RawDays, before: date) -> DataFrame:
+    """The outcomes of ``days`` that landed before a day. The newest day of them is checked. Days from ``before`` on are
+    not read at all.
+
+    Of the scored feed, the outcomes are the key, the label's column where it is not null, and ``landed``. Of another
+    feed they are its rows.
+    """
+    from pyspark.sql import functions as F
+
+    earlier = replace(days, days=tuple(day for day in days.days if day.date < before))
+    feed, column = case.feeds[days.feed.name], case.label.column
+    landed = raw_feeds.read(spark, earlier, feed)
+    if days.feed.name != case.rows:
+        if earlier.days:
+            checked(spark, case, earlier.newest)
+        return landed
+    if earlier.days:  # its rows were checked when their own features were built
+        _check_allowed(case, earlier, raw_feeds.read(spark, earlier.newest, feed))
+    return landed.select(case.key, column, "landed").where(F.col(column).isNotNull())
+
+
+def _latest(case: UseCase, landed: DataFrame, feed: str) -> DataFrame:
+    """The outcome that landed last of each key, with the day it landed. On one day the greatest key of the feed
+    counts."""
+    from pyspark.sql import functions as F
+
+    label = case.label
+    outcome = F.struct("landed", F.col(label.column).alias(OUTCOME))
+    newest = F.max_by(outcome, F.struct("landed", case.feeds[feed].key)).alias(_LATER)
+    return landed.groupBy(F.col(label.key).alias(case.key)).agg(newest)
+
+
+def _check_allowed(case: UseCase, days: RawDays, landed: DataFrame) -> None:
+    from pyspark.sql import functions as F
+
+    column, problem = case.label.column, problems.of(case.label)
+    other = (
+        landed.where(F.col(column).isNotNull() & ~problem.is_outcome(F.col(column))).orderBy("landed", column).first()
+    )
+    if other is not None:
+        raise BadData(
+            f"raw feed {days.feed.name} of {other['landed']}",
+            f"{column!r} to be {problem.wanted}",
+            repr(other[column]),
+            f"land the day again, or {problem.repair}",
+        )
