@@ -35,6 +35,7 @@ EVEN = (1 / FILES,) * FILES
 GROUP_ROWS = 500_000
 TREES, DEPTH = 100, 8
 TRAINED_ROWS = 20_000
+CLASSES = 10
 DAY = date(2026, 1, 5)
 CASE = "bench"
 IDENTITY = {"id": pa.int64(), "at": pa.timestamp("us", tz="UTC")}
@@ -99,17 +100,29 @@ def names(width: int) -> list[str]:
 
 def forest(directory: str, width: int) -> Model:
     """A forest of scikit-learn. scikit-learn and the engines of its ONNX file score by the same trees."""
+    return _fitted_by_sklearn(*_training_rows(width), directory, 2)
+
+
+def forest_of_classes(directory: str, width: int) -> Model:
+    """The same for ``CLASSES`` classes, which are tenths of what decides between two."""
+    columns, _ = _training_rows(width)
+    decides = _decides(columns)
+    bounds = np.quantile(decides, np.arange(1, CLASSES) / CLASSES)
+    return _fitted_by_sklearn(columns, np.searchsorted(bounds, decides), directory, CLASSES)
+
+
+def _fitted_by_sklearn(columns: dict[str, np.ndarray], label: np.ndarray, directory: str, classes: int) -> Model:
     from sklearn.ensemble import RandomForestClassifier
 
     from spark_lib.models import export
 
-    columns, label = _training_rows(width)
+    width = len(columns)
     estimator = RandomForestClassifier(TREES, max_depth=DEPTH, random_state=1, n_jobs=CORES)
     fitted = estimator.fit(np.column_stack([*columns.values()]), label).set_params(n_jobs=1)
     model = Model(directory, width)
     Path(directory).mkdir(parents=True)
     Path(directory, "sklearn.pickle").write_bytes(pickle.dumps(fitted))
-    Path(directory, "model.onnx").write_bytes(export.export_sklearn(fitted, width))
+    Path(directory, "model.onnx").write_bytes(export.export_sklearn(fitted, width, classes))
     return model
 
 
@@ -147,6 +160,7 @@ def _fitted_by_spark(estimator: Callable[[], Any], directory: str, width: int) -
 MODELS: dict[str, tuple[Callable[[str, int], Model], int]] = {
     "forest": (forest, 20),
     "wide forest": (forest, 200),
+    "forest of 10 classes": (forest_of_classes, 20),
     "spark forest": (spark_forest, 20),
     "logistic regression": (logistic_regression, 20),
 }
@@ -161,8 +175,12 @@ def model(name: str, directory: str) -> Model:
 
 def _training_rows(width: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
     columns = noise(TRAINED_ROWS, width, seed=1)
-    label = columns["x0"] + columns["x1"] + noise(TRAINED_ROWS, 1, seed=2)["x0"] > 0
-    return columns, label.astype(np.float64)
+    return columns, (_decides(columns) > 0).astype(np.float64)
+
+
+def _decides(columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    found: np.ndarray = columns["x0"] + columns["x1"] + noise(TRAINED_ROWS, 1, seed=2)["x0"]
+    return found
 
 
 # -- rows

@@ -128,8 +128,7 @@ class SklearnModel:
         """The model as ONNX, after its scores of ``rows`` were compared with scikit-learn's on at most 10,000 rows,
         sampled evenly. Raises ModelError where they differ. ``scratch`` is not used: only Spark ML writes files."""
         sample = matrix.from_arrow(_sample(rows, key).select(*self.features).toArrow(), self.features)
-        expected = self.fitted.predict_proba(sample) if self.classes else self.fitted.predict(sample)
-        check_parity(self.exported, sample, expected[:, 1] if self.classes == 2 else expected)
+        check_parity(self.exported, sample, export.said_by_sklearn(self.fitted, sample, self.classes))
         return self.exported
 
     @property

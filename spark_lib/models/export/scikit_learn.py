@@ -27,7 +27,7 @@ def check_estimator(estimator: Any, classes: int) -> None:
     last = CLASSIFIERS if classes else REGRESSORS
     check_kinds(steps, _kind, last, TRANSFORMERS, ("scikit-learn", "step"), classes)
     for step in steps:
-        _check_settings(step)
+        _check_settings(step, classes)
 
 
 def check(model: Any, n_features: int, classes: int) -> None:
@@ -255,8 +255,18 @@ def _kind(step: Any) -> str | None:
     return type(step).__name__ if type(step).__module__.startswith("sklearn.") else None
 
 
-def _check_settings(step: Any) -> None:
+def _check_settings(step: Any, classes: int) -> None:
     name = type(step).__name__
+    if name == "LogisticRegression" and classes > 2:
+        # Before version 1.8, scikit-learn has a model of each class against the rest with these.
+        settings = {"solver": step.solver, "multi_class": getattr(step, "multi_class", None)}
+        others = [f"{key}={value!r}" for key, value in settings.items() if value in ("liblinear", "ovr")]
+        if others:
+            raise refused(
+                "a logistic regression of all classes at once",
+                ", ".join(others),
+                "leave these settings at their defaults",
+            )
     if name == "SimpleImputer":
         if step.add_indicator or not (isinstance(step.missing_values, float) and np.isnan(step.missing_values)):
             raise refused(

@@ -39,7 +39,7 @@ CLASSIFIERS: dict[str, Callable[[], Any]] = {
     "extra trees": partial(ExtraTreesClassifier, n_estimators=20, max_depth=6, random_state=0),
     "boosted": partial(GradientBoostingClassifier, n_estimators=10, random_state=0),
     "boosted from nothing": partial(GradientBoostingClassifier, n_estimators=3, init="zero", random_state=0),
-    "histograms": partial(HistGradientBoostingClassifier, max_iter=10, random_state=0),
+    "histograms": partial(HistGradientBoostingClassifier, max_iter=4, random_state=0),
 }
 REGRESSORS: dict[str, Callable[[], Any]] = {
     "linear": LinearRegression,
@@ -221,6 +221,17 @@ def test_a_setting_of_a_regressor_that_onnx_cannot_carry_is_refused_before_train
     estimator: Any, wanted: str, found: str, next_step: str
 ) -> None:
     assert refusal(export.check_estimator, estimator, 0) == (wanted, found, next_step)
+
+
+def test_a_logistic_regression_of_each_class_against_the_rest_is_refused_before_training() -> None:
+    one_by_one = LogisticRegression(solver="liblinear")
+    export.check_estimator(one_by_one)
+    one_by_one.multi_class = "ovr"  # a setting of versions before 1.8
+    assert refusal(export.check_estimator, one_by_one, CLASSES) == (
+        "a logistic regression of all classes at once",
+        "solver='liblinear', multi_class='ovr'",
+        "leave these settings at their defaults",
+    )
 
 
 def test_another_number_of_classes_than_wanted_is_refused() -> None:

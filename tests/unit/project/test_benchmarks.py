@@ -285,3 +285,12 @@ def test_the_graph_that_mlflow_is_given_ends_in_the_positive_class(
 
     assert len(found) == 1
     np.testing.assert_array_equal(found[0], model.score(model.load(forest.onnx), matrix))
+
+
+def test_the_forest_of_classes_tells_ten_of_them_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(made, "TRAINED_ROWS", 500)
+    monkeypatch.setattr(made, "TREES", 3)
+
+    forest = made.forest_of_classes(str(tmp_path / "model"), 5)
+
+    assert model.classes_of(model.load(forest.onnx)) == 10

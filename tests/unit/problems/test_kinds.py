@@ -1,0 +1,50 @@
+"""Outside of the problems, and of the labels that name them, nothing asks which kind of problem it is."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from spark_lib import problems
+from tests.support.processes import ROOT
+
+KINDS = set(problems._KINDS)
+CLASSES = {"Binary", "Multiclass", "Regression", "ClassLabel", "NumberLabel"}
+#: Where the kinds are declared, and where they are made known to adopters by name.
+THEIRS = ("spark_lib/problems/", "spark_lib/use_case/labels.py")
+NAMED = ("spark_lib/__init__.py", "spark_lib/use_case/__init__.py", "spark_lib/use_case/protocol.py")
+
+
+def sources() -> list[Path]:
+    return [
+        path
+        for folder in ("spark_lib", "tasks")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if not str(path.relative_to(ROOT)).startswith((*THEIRS, *NAMED))
+    ]
+
+
+def asked(tree: ast.Module) -> list[str]:
+    """Each test of the code that compares with the name of a kind, or asks for the class of one."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Compare, ast.Match)):
+            found += [
+                value.value for value in ast.walk(node) if isinstance(value, ast.Constant) and value.value in KINDS
+            ]
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("isinstance", "issubclass"):
+            names = [getattr(name, "id", getattr(name, "attr", "")) for name in ast.walk(node)]
+            found += [name for name in names if name in CLASSES]
+    return found
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_module_asks_which_kind_of_problem_it_is(path: Path) -> None:
+    assert asked(ast.parse(path.read_text())) == []
+
+
+def test_the_search_finds_what_it_looks_for() -> None:
+    assert asked(ast.parse("if card.problem == 'binary': pass")) == ["binary"]
+    assert asked(ast.parse("isinstance(label, labels.ClassLabel)")) == ["ClassLabel"]
