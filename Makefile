@@ -7,7 +7,7 @@ PEERS := .venv/.peers
 # make bench KEEP=1
 KEPT := $(if $(filter-out 0 no false,$(KEEP)),--keep)
 
-.PHONY: help demo test check test-full mutants faults faults-drawn faults-full bench bench-full jars quick-start pictures clean prerequisites s3-server browser
+.PHONY: help demo test check test-full mutants faults faults-drawn faults-full bench bench-full jars quick-start pictures configuration clean prerequisites s3-server browser
 
 help:
 	@echo "make demo       60 sample days, the chain on them, a few predictions"
@@ -23,6 +23,7 @@ help:
 	@echo "make jars       Spark's jars for S3, once"
 	@echo "make quick-start  Spark's classes in an archive that its JVM maps, once, as the making of .venv does"
 	@echo "make pictures   the pictures of README.md, by the model of a sample lake (LAKE=lake: of the one that make demo left)"
+	@echo "make configuration  docs/configuration.md, from the classes that declare the settings"
 	@echo "make browser    a browser for the tests of the report, where there is none"
 	@echo "make clean      remove all that these made, except lakes, logs, .tools and what is below the user's cache"
 
@@ -72,10 +73,13 @@ quick-start: $(READY)
 pictures: $(READY) browser
 	$(BIN)/python -m scripts.pictures $(if $(LAKE),--lake "$(LAKE)")
 
+configuration: $(READY)
+	$(BIN)/python -m scripts.configuration
+
 clean:
 	rm -rf .venv build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	rm -rf artifacts derby.log metastore_db spark-warehouse
-	find benchmarks examples spark_lib tasks tests -name __pycache__ -prune -exec rm -rf {} +
+	find benchmarks examples scripts spark_lib tasks tests -name __pycache__ -prune -exec rm -rf {} +
 	rm -rf __pycache__
 
 s3-server: $(READY)

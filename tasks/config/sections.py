@@ -1,6 +1,6 @@
 """All that can be set. Each section is a class of Luigi's, so that its own command line overrides every value
 (``--training-cadence``). The descriptions are shown by ``luigi --help-all``,
-where ``%%`` is one percent sign.
+where ``%%`` is one percent sign. docs/configuration.md is made from this module: ``make configuration``.
 """
 
 from __future__ import annotations
