@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import pytest
+from luigi.interface import core
+from luigi.parameter import UnconsumedParameterWarning
 
 from spark_lib.errors import ConfigurationError
 from tasks.config import luigi_settings
@@ -27,12 +31,22 @@ NO_CODE = (
 )
 
 
+@contextlib.contextmanager
+def a_warning_of_core(monkeypatch: pytest.MonkeyPatch, *keys: str) -> Iterator[None]:
+    """Expect that Luigi warns of these keys of [core], which its class for that section does not read, and of no others."""
+    # Luigi warns of a key once in a process, so that it would depend on earlier tests.
+    monkeypatch.setattr(core, "_unconsumed_params", set(), raising=False)
+    with pytest.warns(UnconsumedParameterWarning) as caught:
+        yield
+    found = [str(warning.message) for warning in caught if warning.category is UnconsumedParameterWarning]
+    assert [message.split("'")[1] for message in found] == list(keys)
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Luigi's, of its own older names
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("[worker]\ntimeout = 3600", f"[worker] timeout: {TIMEOUT}"),
-        ("[core]\nworker-timeout = 3600", f"[core] worker-timeout: {TIMEOUT}"),
         ("[worker]\nforce_multiprocessing = true", f"[worker] force_multiprocessing: {FORCED}"),
         ("[worker]\nforce-multiprocessing = true", f"[worker] force_multiprocessing: {FORCED}"),
         (
@@ -133,6 +147,16 @@ def test_what_a_run_cannot_have_is_refused_by_name(monkeypatch: pytest.MonkeyPat
     assert [str(error) for error in luigi_settings.refusals()] == [message]
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Luigi's, of its own older names
+def test_a_timeout_by_its_older_name_is_refused_by_that_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    configure(monkeypatch, "[core]\nworker-timeout = 3600")
+
+    with a_warning_of_core(monkeypatch, "worker_timeout"):
+        found = [str(error) for error in luigi_settings.refusals()]
+
+    assert found == [f"[core] worker-timeout: {TIMEOUT}"]
+
+
 @pytest.mark.parametrize(
     ("body", "wanted"),
     [
@@ -209,7 +233,6 @@ def test_a_key_that_luigi_does_not_have_is_refused(
 @pytest.mark.parametrize(
     "text",
     [
-        "[core]\ndefault-scheduler-host = x\nsmtp_host = y\nhdfs-tmp-dir = /tmp",
         "[worker]\nkeep-alive = false",
         "[scheduler]\nretry-delay = 3",
     ],
@@ -219,6 +242,16 @@ def test_a_key_that_luigi_reads_by_whatever_name_may_be(monkeypatch: pytest.Monk
     configure(monkeypatch, text)
 
     assert list(luigi_settings.refusals()) == []
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Luigi's, of keys with dashes
+def test_a_key_of_a_module_that_reads_core_by_itself_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    configure(monkeypatch, "[core]\ndefault-scheduler-host = x\nsmtp_host = y\nhdfs-tmp-dir = /tmp")
+
+    with a_warning_of_core(monkeypatch, "default_scheduler_host", "smtp_host", "hdfs_tmp_dir"):
+        found = list(luigi_settings.refusals())
+
+    assert found == []
 
 
 def test_everything_that_is_wrong_is_found_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
