@@ -19,7 +19,7 @@ from spark_lib.use_case import Feature
 #: The names of the documents that a training publishes.
 MODEL, CARD, REPORT = "model.onnx", "card.json", "report.html"
 #: The kinds of calibration that a card may have.
-CALIBRATIONS = ("none", "prior", "platt", "isotonic")
+CALIBRATIONS = ("none", "prior", "shift", "platt", "isotonic")
 #: Raise this number only where a reader of the format before would go wrong. A card without a number has the first
 #: format.
 FORMAT = 1
@@ -79,7 +79,8 @@ class ModelFile:
 class Card:
     """``rows`` are the figures of the training set, and ``metrics`` those on natural validation rows. ``gates`` say
     how the metrics were judged. ``importance`` is the share of each feature. ``model`` is None where nothing was
-    approved."""
+    approved. ``calibrations_tried`` are what ``[training] calibration = auto`` chose the calibration from, the simplest
+    first, as ``spark_lib.learning.calibration_fit`` says; it is empty where nothing was to be chosen."""
 
     features: Mapping[str, Feature]
     classes: Classes
@@ -92,6 +93,7 @@ class Card:
     warnings: tuple[str, ...] = ()
     metrics: Mapping[str, Any] = field(default_factory=dict)
     gates: tuple[Mapping[str, Any], ...] = ()
+    calibrations_tried: tuple[Mapping[str, Any], ...] = ()
     importance: Mapping[str, float] = field(default_factory=dict)
     model: ModelFile | None = None
 
@@ -117,6 +119,7 @@ class Card:
             warnings=tuple(document.get("warnings", ())),
             metrics=document.get("metrics", {}),
             gates=tuple(document.get("gates", ())),
+            calibrations_tried=tuple(document.get("calibrations_tried", ())),
             importance=document.get("importance", {}),
             model=ModelFile(model["file"], model["sha256"], model["size"]) if model else None,
         )
@@ -144,6 +147,7 @@ class Card:
             "warnings": list(self.warnings),
             "metrics": dict(self.metrics),
             "gates": [dict(gate) for gate in self.gates],
+            "calibrations_tried": [dict(tried) for tried in self.calibrations_tried],
             "importance": dict(self.importance),
             "model": asdict(self.model) if self.model else None,
         }

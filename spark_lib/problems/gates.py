@@ -50,6 +50,11 @@ def inconclusive(counts: TrainingSet, sides: Sequence[str], min_positives: int) 
     return ""
 
 
+def can_calibrate(counts: TrainingSet) -> bool:
+    """Whether the calibration split has enough rows of each class to fit a curve."""
+    return min(counts.sides[CALIBRATION].values()) >= LEAST_JUDGED
+
+
 def unlabelled(counts: TrainingSet, limit: float, day: date) -> str:
     """The reason why too many rows have no outcome, with the delay that would be enough; empty where they are few
     enough.

@@ -110,8 +110,13 @@ def brier(found: Scored) -> float:
 def log_loss(found: Scored) -> float:
     """The mean negative logarithm of the probability given to what happened. Scores are moved 1e-15 away from 0 and
     1."""
+    return losses(found) / float(found.rows.sum())
+
+
+def losses(found: Scored) -> float:
+    """The sum over rows of what ``log_loss`` is the mean of."""
     kept = np.clip(found.scores, _SMALLEST, 1 - _SMALLEST)
-    return -math.fsum(found.positives * np.log(kept) + found.negatives * np.log1p(-kept)) / float(found.rows.sum())
+    return -math.fsum(found.positives * np.log(kept) + found.negatives * np.log1p(-kept))
 
 
 def calibration_error(found: Scored) -> float:

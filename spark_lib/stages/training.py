@@ -14,9 +14,9 @@ from spark_lib.frames.files import unreadable_files_named
 from spark_lib.frames.reading import read_partitions
 from spark_lib.lake import Documents, Partition
 from spark_lib.learning import calibration_fit, estimators
-from spark_lib.learning.options import FITTED, calibration_kind, check_calibration
+from spark_lib.learning.options import FITTED, calibration_kinds, check_calibration, needs_calibration_rows
 from spark_lib.learning.resampling import weighted
-from spark_lib.learning.splitting import GROUP, group
+from spark_lib.learning.splitting import GROUP, GROUPS, group
 from spark_lib.models import matrix
 from spark_lib.models.calibration import GRID, NONE
 from spark_lib.models.card import CARD, MODEL, REPORT, Card, Classes, ModelFile
@@ -56,11 +56,13 @@ def build(
     a null without a fill, and ModelError for a model that ONNX cannot carry or whose scores in ONNX differ from its
     estimator's.
     """
+    from pyspark.sql import functions as F
+
     counts = TrainingSet.of(balanced.manifest.metrics)
     card = _card(case, counts, settings)
     check_calibration(settings["calibration"], settings["balancing"], settings["calibration_proportion"])
-    kind = calibration_kind(settings["calibration"], settings["balancing"])
-    sides = SIDES if kind in FITTED else (TRAIN, VALIDATION)
+    needed = needs_calibration_rows(settings["calibration"], settings["balancing"])
+    sides = SIDES if needed else (TRAIN, VALIDATION)
     verdict = gates.on_labels(counts, settings, sides, balanced.date)
     if not verdict.approved:
         return _documents(replace(card, verdict=verdict), balanced)
@@ -79,15 +81,20 @@ def build(
 
     progress(45, "calibrating and measuring")
 
-    def scored(section: str) -> metrics.Scored:
+    def scored(section: str, groups: int = GROUPS) -> metrics.Scored:
         rows = read_partitions(spark, [balanced], section)
         if section != BALANCED:  # the balanced rows are a part of the natural ones
             matrix.check_filled(rows, case.features)
-        few = balanced.manifest.rows(section) <= GROUPED_ROWS
-        return counted(model.scored(matrix_rows(case, rows)), grouped=few)
+        few = balanced.manifest.rows(section) <= GROUPED_ROWS or groups < GROUPS
+        rows = matrix_rows(case, rows)
+        return counted(model.scored(rows.where(F.col(GROUP) < groups) if groups < GROUPS else rows), grouped=few)
 
-    on = scored(CALIBRATION) if kind in FITTED else metrics.NOTHING
-    back = calibration_fit.fitted(kind, on, counts.sides[TRAIN], counts.trained_on)
+    kinds = calibration_kinds(settings["calibration"], settings["balancing"])
+    if not gates.can_calibrate(counts):
+        kinds = kinds[:1]
+    groups = GROUPS if len(kinds) == 1 else calibration_fit.groups_of(balanced.manifest.rows(CALIBRATION), GROUPED_ROWS)
+    on = scored(CALIBRATION, groups) if set(kinds) & set(FITTED) else metrics.NOTHING
+    back, tried = calibration_fit.chosen(kinds, on, counts.sides[TRAIN], counts.trained_on)
     found = scored(NATURAL)
     calibrated = calibration_fit.calibrated(back, found)
     measured = _measured(calibrated, found, scored(BALANCED), settings)
@@ -95,6 +102,7 @@ def build(
     card = replace(
         card,
         calibration=back,
+        calibrations_tried=tuple(each.document() for each in tried),
         metrics=measured,
         gates=tuple(judged),
         verdict=gates.on_model(judged),

@@ -369,7 +369,7 @@ def refusal(monkeypatch: pytest.MonkeyPatch, text: str) -> str:
         ),
         (
             "[training]\nbalancing = smote\ncalibration = prior",
-            "[training] calibration: wanted a curve that is fitted (platt, isotonic, auto) with balancing = smote; found "
+            "[training] calibration: wanted auto, or a curve that is fitted (shift, platt, isotonic), with balancing = smote; found "
             "prior, which is exact only where rows are drawn at random (undersample, oversample). "
             "Next: correct one of the two",
         ),
