@@ -119,6 +119,17 @@ def losses(found: Scored) -> float:
     return -math.fsum(found.positives * np.log(kept) + found.negatives * np.log1p(-kept))
 
 
+def mean_score(found: Scored) -> float:
+    """The mean score of the rows."""
+    return math.fsum(found.rows * found.scores) / float(found.rows.sum())
+
+
+def calibration_in_the_large(found: Scored) -> float:
+    """The mean score less the prevalence: 0 where as many positives are foretold as there are (Cox 1958, as Steyerberg
+    2019, section 15.3, uses it)."""
+    return mean_score(found) - found.prevalence
+
+
 def calibration_error(found: Scored) -> float:
     """The expected calibration error over ten bins of equally many rows: the mean over rows of |mean score - proportion
     of positives| of the row's bin (Naeini et al. 2015, with equal mass)."""
@@ -144,6 +155,9 @@ METRICS: Mapping[str, Callable[[Scored], float]] = {
     "brier": brier,
     "log_loss": log_loss,
     "calibration_error": calibration_error,
+    "mean_score": mean_score,
+    "prevalence": lambda found: found.prevalence,
+    "calibration_in_the_large": calibration_in_the_large,
 }
 
 

@@ -66,6 +66,12 @@ _METRICS = {
         "Calibration error",
         "the mean distance of probability and proportion in ten bins: 0 is perfect",
     ),
+    "mean_score": ("Mean score", "the proportion of positives that the scores foretell"),
+    "prevalence": ("Prevalence", "the proportion of positives that there is"),
+    "calibration_in_the_large": (
+        "Calibration in the large",
+        "the mean score less the prevalence: 0 is perfect, above 0 too many positives are foretold",
+    ),
 }
 _SPLITS = (
     ("train", "Training"),
@@ -91,7 +97,9 @@ def render(
         seed = card.settings.get("seed", 0)
         parts += [
             scores.ranking(calibrated, card.metrics.get("intervals", {}), classes, confidence, seed),
-            scores.probabilities(calibrated, uncalibrated, card.calibration, classes, confidence),
+            scores.probabilities(
+                calibrated, uncalibrated, card.calibration, card.calibrations_tried, classes, confidence
+            ),
             scores.scores(calibrated, classes),
             scores.thresholds(calibrated, classes),
         ]
