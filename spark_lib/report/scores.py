@@ -114,8 +114,8 @@ def _tried(tried: Sequence[Mapping[str, Any]], calibration: Mapping[str, Any]) -
         for each in tried
     ]
     note = (
-        "By cross-validation on the calibration split. The first that is behind the best by at most one standard error is"
-        " chosen: the simplest that these rows do not speak against."
+        "By cross-validation on the calibration split. The first that is behind the best by at most half a standard error"
+        " is chosen: the simplest that these rows do not speak against."
     )
     return joined(tag("p", note, class_="note"), table(columns, rows, "Calibrations tried"))
 

@@ -39,13 +39,20 @@ def choice(found: Scored, kinds: tuple[str, ...] = KINDS) -> str:
         (20_000, 0.0, 1.0, "prior"),
         (20_000, -0.6, 1.0, "shift"),
         (20_000, -0.6, 1.8, "platt"),
-        (100, -0.1, 1.1, "prior"),
     ],
 )
 def test_the_simplest_calibration_that_the_rows_support_is_chosen(
     number: int, intercept: float, slope: float, kind: str
 ) -> None:
     assert choice(counted(*rows(number, intercept, slope))) == kind
+
+
+@pytest.mark.slow
+def test_few_rows_that_need_no_calibration_mostly_get_none_and_never_a_step_curve() -> None:
+    found = [choice(counted(*rows(100, seed=seed))) for seed in range(20)]
+
+    assert found.count("prior") >= 12
+    assert "isotonic" not in found
 
 
 def test_a_step_curve_is_chosen_where_no_logistic_curve_fits() -> None:
