@@ -23,11 +23,10 @@ import numpy as np
 import pandas as pd
 
 from examples.superlender import land
-from spark_lib.learning import calibration_fit
-from spark_lib.learning.options import calibration_kinds
 from spark_lib.learning.splitting import GROUPS
-from spark_lib.problems import metrics
+from spark_lib.problems import calibration_fit, metrics
 from spark_lib.problems.metrics import Scored, counted
+from spark_lib.problems.options import calibration_kinds
 
 SPLITS, TREES, DEPTH = 20, 20, 5
 #: The places of the split: below the first trains, from the second on validates.

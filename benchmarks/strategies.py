@@ -28,10 +28,10 @@ from benchmarks.credit_cards import CreditCards
 from examples.superlender import SuperLender, land
 from spark_lib.lake import Attempt, Documents, Lake, Partition, RawFeed, Rows, tables
 from spark_lib.lake.tables import arrow_schema
-from spark_lib.learning.options import BALANCING
 from spark_lib.models import calibration, matrix, model
 from spark_lib.models.training_set import NATURAL
 from spark_lib.problems import metrics
+from spark_lib.problems.options import BALANCING
 from spark_lib.stages import balancing, features, training
 from spark_lib.use_case import UseCase
 

@@ -1,7 +1,7 @@
 """Turns a model's score into a probability at the natural prevalence.
 
 The card holds the calibration. One function applies it, whichever engine has scored.
-``spark_lib.learning.calibration_fit`` fits it.
+``spark_lib.problems.calibration_fit`` fits it.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ class Card:
     """``rows`` are the figures of the training set, and ``metrics`` those on natural validation rows. ``gates`` say
     how the metrics were judged. ``importance`` is the share of each feature. ``model`` is None where nothing was
     approved. ``calibrations_tried`` are what ``[training] calibration = auto`` chose the calibration from, the simplest
-    first, as ``spark_lib.learning.calibration_fit`` says; it is empty where nothing was to be chosen."""
+    first, as ``spark_lib.problems.calibration_fit`` says; it is empty where nothing was to be chosen."""
 
     features: Mapping[str, Feature]
     classes: Classes

@@ -1,6 +1,7 @@
 """Checks and loads a model's bytes, and scores with ONNX Runtime, on one thread. A process loads a model once.
 
-Workers import this module, so it does not import pyspark.
+A model gives the probabilities of 2 or more classes, or a number. ``classes`` says which, here and in
+``spark_lib.models.export``: the number of the classes, whose labels are 0, 1, ..., or 0 for a number. Workers import this module, so it does not import pyspark.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from spark_lib.errors import ModelError
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-#: The names of the graph's input, float32 [n, k], and of its output, float32 [n, 2].
+#: The names of the graph's input, float32 [n, k], and of its output: the probabilities of the classes, float32
+#: [n, classes], or a number, float32 [n, 1].
 INPUT = "features"
 OUTPUT = "probabilities"
+PREDICTION = "prediction"
 
 #: How far outside of [0, 1] rounding may put a probability. Each of n float32 additions errs by at most 2^-24 of a sum
 #: that stays near 1, and so does the rounding of what is added (Higham 2002, section 4.2). Together this is n * 2^-24.
@@ -54,7 +57,8 @@ def check_digest(model_bytes: bytes, sha256: str, name: str = "model.onnx") -> N
 
 def check_safe(model_bytes: bytes) -> None:
     """Raise ModelError unless the bytes are a whole, valid ONNX model that reads no other file and runs no other code
-    than ONNX's operators, from float32 ``features`` [n, k] to float32 ``probabilities`` [n, 2]."""
+    than ONNX's operators, from float32 ``features`` [n, k] to float32 ``probabilities`` [n, classes], of 2 classes or
+    more, or to float32 ``prediction`` [n, 1]."""
     import onnx
 
     if model_bytes[:1] == b"\x80":  # a pickle begins with this byte, and no ONNX model does
@@ -99,10 +103,18 @@ def load(model_bytes: bytes, sha256: str | None = None) -> InferenceSession:
     return _sessions[found]
 
 
-def score(session: InferenceSession, matrix: np.ndarray) -> np.ndarray:
-    """The positive class's uncalibrated probability, float32 [n], of a float32 matrix [n, k], ``within_rounding``.
+def classes_of(session: InferenceSession) -> int:
+    """The number of classes that the session's model tells apart, or 0 for a model of a number."""
+    (output,) = session.get_outputs()
+    return 0 if output.name == PREDICTION else int(output.shape[1])
 
-    Raises ModelError for a matrix of another type or width.
+
+def score(session: InferenceSession, matrix: np.ndarray) -> np.ndarray:
+    """What the model says of each row of a float32 matrix [n, k], as float32.
+
+    Of 2 classes it is the positive class's uncalibrated probability [n], and of more it is the uncalibrated
+    probabilities of all [n, classes], ``within_rounding`` both. Of a number it is the number [n], as it is. Raises
+    ModelError for a matrix of another type or width.
     """
     width = session.get_inputs()[0].shape[1]
     if matrix.dtype != np.float32 or matrix.ndim != 2 or matrix.shape[1] != width:
@@ -112,18 +124,25 @@ def score(session: InferenceSession, matrix: np.ndarray) -> np.ndarray:
             f"{matrix.dtype} {list(matrix.shape)}",
             "make the matrix with spark_lib.models.matrix, from the features of the model's card",
         )
-    return positive(session, INPUT, matrix)
+    return run(session, INPUT, matrix)
 
 
-def positive(session: InferenceSession, name: str, values: np.ndarray) -> np.ndarray:
-    """The positive class's probability of each row, float32 [n], ``within_rounding``. ``name`` is that of the session's
-    one input, which takes ``values``; its output ``OUTPUT`` has the probabilities of both classes, [n, 2]."""
-    outputs: list[Any] = session.run([OUTPUT], {name: values})
-    return within_rounding(np.ascontiguousarray(outputs[0][:, 1]))
+def run(session: InferenceSession, name: str, values: np.ndarray) -> np.ndarray:
+    """As ``score``, for a session whose one input is ``name`` and takes ``values``."""
+    classes = classes_of(session)
+    outputs: list[Any] = session.run([OUTPUT if classes else PREDICTION], {name: values})
+    return as_scores(outputs[0], classes)
+
+
+def as_scores(output: np.ndarray, classes: int) -> np.ndarray:
+    """What ``score`` returns for the output of a graph, float32 [n, classes], or [n, 1] for a number."""
+    if classes == 0:
+        return np.ascontiguousarray(output[:, 0])
+    return within_rounding(np.ascontiguousarray(output[:, 1]) if classes == 2 else output)
 
 
 def within_rounding(scores: np.ndarray) -> np.ndarray:
-    """The scores, float [n], with those that only rounding has put outside of [0, 1] brought back to 0 or 1.
+    """The scores, float [n] or [n, classes], with those that only rounding has put outside of [0, 1] brought back to 0 or 1.
 
     For example, twenty float32 additions of 1/20, the votes of twenty trees that are all certain, give 1.0000001. A
     score that is further outside than ``ROUNDING``, or is not a number, stays as it is. It is not a probability, and is
@@ -143,26 +162,36 @@ def is_probability(scores: np.ndarray) -> np.ndarray:
     return found
 
 
-def check_parity(model_bytes: bytes, matrix: np.ndarray, probabilities: np.ndarray, limit: float = 1e-6) -> None:
+def check_parity(model_bytes: bytes, matrix: np.ndarray, expected: np.ndarray, limit: float = 1e-6) -> None:
     """Raise ModelError unless the exported model and its estimator agree within ``limit`` on every row.
 
-    ``matrix`` is float32 [n, k]. ``probabilities`` [n] are the estimator's of the positive class, of the same rows in
-    the same order. A NaN on either side is a difference. No rows at all prove nothing, and are refused.
+    ``matrix`` is float32 [n, k]. ``expected`` is what the estimator says of the same rows in the same order: of 2
+    classes the positive class's probabilities [n], of more classes the probabilities of all [n, classes], of a number
+    the numbers [n]. A difference of numbers is divided by max(1, |expected|), because the model gives a float32, which
+    has 24 bits and so cannot be nearer to a great number. A NaN on either side is a difference. No rows at all prove
+    nothing, and are refused.
     """
-    scores = score(load(model_bytes), matrix)
-    if not len(scores) or scores.shape != np.shape(probabilities):
+    session = load(model_bytes)
+    classes, scores, wanted = classes_of(session), score(session, matrix), np.asarray(expected)
+    name = "probabilities" if classes else "predictions"
+    if not len(scores) or scores.shape != wanted.shape:
+        of_a_row = f"{classes} probabilities" if classes > 2 else "one probability" if classes else "one prediction"
         raise ModelError(
             "parity of model.onnx with its estimator",
-            "at least one row, and one probability of the estimator for each",
-            f"{len(scores)} rows and probabilities {list(np.shape(probabilities))}",
+            f"at least one row, and {of_a_row} of the estimator for each",
+            f"{len(scores)} rows and {name} {list(wanted.shape)}",
             "compare on the rows of the validation split",
         )
-    differences = np.abs(scores.astype(np.float64) - within_rounding(np.asarray(probabilities)))
-    beyond = np.count_nonzero(~(differences <= limit))
+    if classes:
+        differences = np.abs(scores.astype(np.float64) - within_rounding(wanted))
+    else:
+        differences = np.abs(scores.astype(np.float64) - wanted) / np.maximum(1, np.abs(wanted))
+    beyond = np.count_nonzero(~(differences.reshape(len(scores), -1) <= limit).all(axis=1))
     if beyond:
+        share = "" if classes else " of max(1, |prediction|), because a float32 has 24 bits"
         raise ModelError(
             "parity of model.onnx with its estimator",
-            f"probabilities that differ by at most {limit:g}",
+            f"{name} that differ by at most {limit:g}{share}",
             f"{beyond} of {len(scores)} rows beyond it, the largest difference {differences.max():.3g}",
             "do not publish this model; report the estimator's kind as a bug of spark_lib.models.export",
         )
@@ -199,9 +228,16 @@ def _check_ends(graph: Any) -> None:
 
     inputs, outputs = said(graph.input), said(graph.output)
     width = inputs[0][2][-1] if inputs and inputs[0][2] else None
-    if width is None or inputs != [(INPUT, True, [None, width])] or outputs != [(OUTPUT, True, [None, 2])]:
+    classes = outputs[0][2][-1] if outputs and outputs[0][2] else None
+    probabilities = classes is not None and classes >= 2 and outputs == [(OUTPUT, True, [None, classes])]
+    if (
+        width is None
+        or inputs != [(INPUT, True, [None, width])]
+        or not (probabilities or outputs == [(PREDICTION, True, [None, 1])])
+    ):
         raise _unsafe(
-            f"one input, float32 {INPUT!r} [n, k], and one output, float32 {OUTPUT!r} [n, 2]",
+            f"one input, float32 {INPUT!r} [n, k], and one output, float32 {OUTPUT!r} [n, 2 or more] or "
+            f"{PREDICTION!r} [n, 1]",
             f"{_words(inputs)} to {_words(outputs)}",
         )
 

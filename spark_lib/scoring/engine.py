@@ -31,13 +31,15 @@ _ENSEMBLES = {"TreeEnsembleClassifier": 1, "TreeEnsembleRegressor": 0, "TreeEnse
 @dataclass(frozen=True)
 class Engine:
     """``model`` is the ONNX model. Where its trees fit a ``forest``, this gives their sums, and ``rest`` is the model
-    that turns the sums into probabilities. ``rest`` is empty where the sum is the probability of the positive class
-    already. Where the trees do not fit, ``why`` gives the reason."""
+    that turns the sums into what the model gives. ``rest`` is empty where the sums are that already, for the ``classes``
+    of ``spark_lib.models.model``: of 2 classes the forest then gives the sum of the positive class alone. Where the trees
+    do not fit, ``why`` gives the reason."""
 
     model: bytes
     forest: Forest | None = None
     rest: bytes = b""
     why: str = ""
+    classes: int = 2
 
     #: Rows that are scored at a time. A worker holds this many.
     rows_at_once = 2**16
@@ -47,16 +49,16 @@ class Engine:
         return "forest" if self.forest else "onnxruntime"
 
     def of_rows(self, rows: pa.RecordBatch, features: Mapping[str, Feature]) -> tuple[np.ndarray, dict[str, int], int]:
-        """The positive class's uncalibrated probability of each row, float32 [n]. The second result says how many
+        """What `scores` returns for the rows, and nothing where values are missing. The second result says how many
         values are null or NaN, for each feature without a ``fill``; the third, how many rows took the score of an
         earlier one, which is always 0 here."""
         columns, missing = matrix.by_column(rows, features)
         return (np.zeros(0) if missing else self.scores(columns)), missing, 0
 
     def scores(self, columns: np.ndarray) -> np.ndarray:
-        """The positive class's uncalibrated probability, float32 [n], for float32 features by column [k, n].
+        """What ``model.score`` returns, float32 [n] or [n, classes], for float32 features by column [k, n].
 
-        The last step is always ``model.within_rounding``, so that a forest gives the same bits as ONNX Runtime.
+        The last step is always that of ``model.score``, so that a forest gives the same bits as ONNX Runtime.
         """
         if (
             self.forest is None
@@ -65,9 +67,11 @@ class Engine:
         ):
             return model.score(model.load(self.model), np.ascontiguousarray(columns.T))
         sums = self.forest.sums(columns)
-        if not self.rest:
+        if self.rest:
+            return model.run(model.load(self.rest), _SUMS, sums.astype(np.float32))
+        if self.classes == 2:
             return model.within_rounding(sums[:, 0].astype(np.float32))
-        return model.positive(model.load(self.rest), _SUMS, sums.astype(np.float32))
+        return model.as_scores(sums.astype(np.float32), self.classes)
 
 
 def of(model_bytes: bytes, rows: int = LEAST_ROWS) -> Engine:
@@ -107,8 +111,9 @@ def _with_forest(model_bytes: bytes) -> Engine:
     trees = forest.of_node(ensemble.op_type, given, before[ensemble.input[0]])
     sums = ensemble.output[_ENSEMBLES[ensemble.op_type]]
     rest = [node for node in graph.node if node is not ensemble and node.output[0] not in before]
-    if sums == model.OUTPUT and not rest:
-        return Engine(model_bytes, trees.only(1))
+    if sums == graph.output[0].name and not rest:
+        classes = trees.leaves.shape[1] if sums == model.OUTPUT else 0
+        return Engine(model_bytes, trees.only(1) if classes == 2 else trees, classes=classes)
     if any(name in before or (name in ensemble.output and name != sums) for node in rest for name in node.input):
         raise Unfit("more than the sums of the trees behind them")
     return Engine(model_bytes, trees, _model_of_sums(loaded, rest, sums, trees.leaves.shape[1]))

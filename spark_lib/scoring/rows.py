@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from spark_lib.models import matrix
 from spark_lib.models.calibration import NONE, Calibration
 from spark_lib.use_case import Feature
@@ -22,26 +24,37 @@ def scored_by(
     back: Calibration = NONE,
     digest: str | None = None,
     name: str = "score",
+    classes: int = 2,
 ) -> DataFrame:
-    """The ``identity`` columns with the score of an ONNX model as ``name``, calibrated by ``back``. A worker refuses a
-    model with another ``digest``."""
+    """The ``identity`` columns with what an ONNX model says as ``name``. A worker refuses a model with another
+    ``digest``.
+
+    Of 2 ``classes`` it is a double, the positive class's probability calibrated by ``back``. Others are not calibrated:
+    of more classes it is an array of doubles, the probabilities in the order of the labels, and of a number (0) a
+    double.
+    """
     shipped = rows.sparkSession.sparkContext.broadcast(model)
 
     def scores(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
 
         from spark_lib.models import calibration
-        from spark_lib.models.model import load
-        from spark_lib.models.model import score as positive_probability
+        from spark_lib.models import model as models
 
-        session = load(shipped.value, digest)
+        session = models.load(shipped.value, digest)
         for batch in batches:
-            score = calibration.apply(back, positive_probability(session, matrix.from_arrow(batch, features)))
+            found = models.score(session, matrix.from_arrow(batch, features)).astype(np.float64)
+            if classes > 2:
+                ends = np.arange(0, found.size + 1, classes, dtype=np.int32)
+                column: pa.Array = pa.ListArray.from_arrays(ends, pa.array(found.ravel()))
+            else:
+                column = pa.array(calibration.apply(back, found) if classes == 2 else found)
             yield pa.RecordBatch.from_arrays(
-                [*(batch.column(column) for column in identity), pa.array(score)], names=[*identity, name]
+                [*(batch.column(kept) for kept in identity), column], names=[*identity, name]
             )
 
-    from pyspark.sql.types import DoubleType, StructType
+    from pyspark.sql.types import ArrayType, DoubleType, StructType
 
-    schema = StructType([rows.schema[column] for column in identity]).add(name, DoubleType())
+    added = ArrayType(DoubleType()) if classes > 2 else DoubleType()
+    schema = StructType([rows.schema[column] for column in identity]).add(name, added)
     return rows.mapInArrow(scores, schema)

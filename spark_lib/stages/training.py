@@ -13,8 +13,7 @@ from spark_lib.errors import BadData
 from spark_lib.frames.files import unreadable_files_named
 from spark_lib.frames.reading import read_partitions
 from spark_lib.lake import Documents, Partition
-from spark_lib.learning import calibration_fit, estimators
-from spark_lib.learning.options import FITTED, calibration_kinds, check_calibration, needs_calibration_rows
+from spark_lib.learning import estimators
 from spark_lib.learning.resampling import weighted
 from spark_lib.learning.splitting import GROUP, GROUPS, group
 from spark_lib.models import matrix
@@ -22,7 +21,8 @@ from spark_lib.models.calibration import GRID, NONE
 from spark_lib.models.card import CARD, MODEL, REPORT, Card, Classes, ModelFile
 from spark_lib.models.model import digest, within_rounding
 from spark_lib.models.training_set import BALANCED, CALIBRATION, NATURAL, SIDES, TRAIN, VALIDATION, Spread, TrainingSet
-from spark_lib.problems import gates, metrics
+from spark_lib.problems import calibration_fit, gates, metrics
+from spark_lib.problems.options import FITTED, calibration_kinds, check_calibration, needs_calibration_rows
 from spark_lib.use_case.fingerprint import versions
 
 if TYPE_CHECKING:
@@ -56,8 +56,6 @@ def build(
     a null without a fill, and ModelError for a model that ONNX cannot carry or whose scores in ONNX differ from its
     estimator's.
     """
-    from pyspark.sql import functions as F
-
     counts = TrainingSet.of(balanced.manifest.metrics)
     card = _card(case, counts, settings)
     check_calibration(settings["calibration"], settings["balancing"], settings["calibration_proportion"])
@@ -81,19 +79,22 @@ def build(
 
     progress(45, "calibrating and measuring")
 
-    def scored(section: str, groups: int = GROUPS) -> metrics.Scored:
+    def rows_of(section: str) -> DataFrame:
         rows = read_partitions(spark, [balanced], section)
         if section != BALANCED:  # the balanced rows are a part of the natural ones
             matrix.check_filled(rows, case.features)
-        few = balanced.manifest.rows(section) <= GROUPED_ROWS or groups < GROUPS
-        rows = matrix_rows(case, rows)
-        return counted(model.scored(rows.where(F.col(GROUP) < groups) if groups < GROUPS else rows), grouped=few)
+        return matrix_rows(case, rows)
+
+    def scored(section: str) -> metrics.Scored:
+        return counted(model.scored(rows_of(section)), grouped=balanced.manifest.rows(section) <= GROUPED_ROWS)
 
     kinds = calibration_kinds(settings["calibration"], settings["balancing"])
     if not gates.can_calibrate(counts):
         kinds = kinds[:1]
-    groups = GROUPS if len(kinds) == 1 else calibration_fit.groups_of(balanced.manifest.rows(CALIBRATION), GROUPED_ROWS)
-    on = scored(CALIBRATION, groups) if set(kinds) & set(FITTED) else metrics.NOTHING
+    if len(kinds) > 1:
+        on = counted(model.scored(some_groups(rows_of(CALIBRATION), balanced.manifest.rows(CALIBRATION))))
+    else:
+        on = scored(CALIBRATION) if set(kinds) & set(FITTED) else metrics.NOTHING
     back, tried = calibration_fit.chosen(kinds, on, counts.sides[TRAIN], counts.trained_on)
     found = scored(NATURAL)
     calibrated = calibration_fit.calibrated(back, found)
@@ -161,6 +162,16 @@ def counted(rows: DataFrame, grouped: bool = True) -> metrics.Scored:
         found[name].to_numpy() for name in ("score", "positives", "negatives", "group")
     )
     return metrics.by_score(within_rounding(score), positives, negatives, groups if grouped else None)
+
+
+def some_groups(rows: DataFrame, count: int) -> DataFrame:
+    """Of ``count`` rows those of some of the groups of entities, about ``GROUPED_ROWS`` rows. A calibration is chosen
+    by groups; more rows make no other choice, and the driver gets a count for each score of each group."""
+    from pyspark.sql import functions as F
+
+    if count <= GROUPED_ROWS:
+        return rows
+    return rows.where(F.col(GROUP) < max(calibration_fit.FOLDS, GROUPS * GROUPED_ROWS // count))
 
 
 def _laid_out(rows: DataFrame, key: str, count: int) -> DataFrame:

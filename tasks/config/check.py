@@ -16,7 +16,7 @@ from spark_lib.lake import RawFeed
 from spark_lib.lake.feeds.dialect import is_held
 from spark_lib.lake.feeds.raw import not_held
 from spark_lib.lake.stores.s3_settings import Said, checked_url
-from spark_lib.learning.options import BALANCING, CALIBRATION, CONSTANT_COLUMNS, SPLITS, check_calibration
+from spark_lib.problems.options import BALANCING, CALIBRATION, CONSTANT_COLUMNS, SPLITS, check_calibration
 from spark_lib.use_case import Feed, UseCase, ddl, load, shipped
 from tasks.config import defaults, files, resolve, sections, shown, value_rules
 from tasks.config.sections import CADENCES, SECTIONS, SHARED, raw

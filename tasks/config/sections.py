@@ -10,7 +10,7 @@ from datetime import date
 import luigi
 
 from spark_lib.lake import DEFAULT_PATH
-from spark_lib.learning.options import BALANCING, CALIBRATION, CONSTANT_COLUMNS
+from spark_lib.problems.options import BALANCING, CALIBRATION, CONSTANT_COLUMNS
 
 CADENCES = ("daily", "weekly", "monthly")
 

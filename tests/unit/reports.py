@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from spark_lib import report
-from spark_lib.learning import calibration_fit
 from spark_lib.models.card import Card
-from spark_lib.problems import metrics
+from spark_lib.problems import calibration_fit, metrics
 from spark_lib.problems.metrics import Scored, counted
 
 TITLE = "Training of credit_risk for 2026-03-01"

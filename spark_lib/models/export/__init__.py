@@ -1,7 +1,8 @@
 """Exports a trained model to ONNX, and checks before and after training whether ONNX can carry it.
 
-The graph maps float32 ``features`` [n, k] to float32 ``probabilities`` [n, 2], uncalibrated. The second column is that
-of label 1. onnxmltools lays out the graph. The converters are ours (``trees``, ``vectors``), because those of
+The graph maps float32 ``features`` [n, k] to float32 ``probabilities`` [n, classes], uncalibrated, in the order of the
+labels 0, 1, ..., or to float32 ``prediction`` [n, 1] where the model gives a number. Everywhere ``classes`` says what is
+wanted of a model: 2 classes, more, or a number, which is 0. onnxmltools lays out the graph. The converters are ours (``trees``, ``vectors``), because those of
 onnxmltools round every parameter to float32.
 """
 
@@ -13,9 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spark_lib.models.export import scikit_learn, trees
-from spark_lib.models.export.graph import OPSET, Graph, converter, finished, set_probabilities, set_width
-from spark_lib.models.export.refusals import check_kinds, check_two_classes, check_width, refused
-from spark_lib.models.export.vectors import TRANSFORMERS, logistic_regression
+from spark_lib.models.export.graph import OPSET, Graph, converter, finished, set_result, set_width
+from spark_lib.models.export.refusals import check_classes, check_kinds, check_width, refused
+from spark_lib.models.export.vectors import (
+    TRANSFORMERS,
+    linear_regression,
+    logistic_regression,
+    multinomial_regression,
+)
 from spark_lib.models.model import INPUT
 
 if TYPE_CHECKING:
@@ -28,6 +34,14 @@ CLASSIFIERS = {
     "LogisticRegression": "LogisticRegressionModel",
     "RandomForestClassifier": "RandomForestClassificationModel",
 }
+REGRESSORS = {
+    "DecisionTreeRegressor": "DecisionTreeRegressionModel",
+    "GBTRegressor": "GBTRegressionModel",
+    "LinearRegression": "LinearRegressionModel",
+    "RandomForestRegressor": "RandomForestRegressionModel",
+}
+#: Spark's boosted trees tell 2 classes apart and no more.
+_BINARY = {"GBTClassifier"}
 BEFORE = {
     "ElementwiseProduct": "ElementwiseProduct",
     "MaxAbsScaler": "MaxAbsScalerModel",
@@ -37,39 +51,41 @@ BEFORE = {
     "StandardScaler": "StandardScalerModel",
     "VectorSlicer": "VectorSlicer",
 }
-_ESTIMATORS = {fitted: name for name, fitted in (CLASSIFIERS | BEFORE).items()}
+_ESTIMATORS = {fitted: name for name, fitted in (CLASSIFIERS | REGRESSORS | BEFORE).items()}
 _LABEL = "label"
-#: onnxmltools accepts only this name for the output of boosted trees.
-_PROBABILITY = "probability"
+#: onnxmltools accepts only this name for the probabilities of boosted trees.
+_RESULT = "probability"
 
 
-def check_estimator(estimator: Any) -> None:
+def check_estimator(estimator: Any, classes: int = 2) -> None:
     """Raise ModelError for an estimator, or a fitted model, of a kind or with a setting that ONNX cannot carry.
 
     It may be one of Spark ML or of scikit-learn.
     """
     if type(estimator).__module__.startswith("sklearn."):
-        scikit_learn.check_estimator(estimator)
+        scikit_learn.check_estimator(estimator, classes)
         return
     stages = _stages(estimator)
-    check_kinds(stages, _kind, CLASSIFIERS, BEFORE, ("Spark ML", "stage"))
+    last = CLASSIFIERS.keys() - (_BINARY if classes > 2 else set()) if classes else REGRESSORS.keys()
+    check_kinds(stages, _kind, last, BEFORE, ("Spark ML", "stage"), classes)
     for stage in stages:
-        _check_settings(stage)
+        _check_settings(stage, classes)
 
 
-def check(model: Any, n_features: int) -> None:
+def check(model: Any, n_features: int, classes: int = 2) -> None:
     """Raise ModelError for a fitted model that ``export`` would refuse by its kind, settings, classes or features."""
-    check_estimator(model)
-    *before, classifier = _stages(model)
+    check_estimator(model, classes)
+    *before, last = _stages(model)
     width, column = n_features, None
     for stage in before:
         _check_input(stage, stage.getInputCol(), column)
         transformer = TRANSFORMERS[type(stage).__name__]
         check_width(stage, transformer.takes(stage), width)
         width, column = transformer.makes(stage, width), stage.getOutputCol()
-    _check_input(classifier, classifier.getFeaturesCol(), column)
-    check_width(classifier, classifier.numFeatures, width)
-    check_two_classes(classifier.numClasses)
+    _check_input(last, last.getFeaturesCol(), column)
+    check_width(last, last.numFeatures, width)
+    if classes:
+        check_classes(last.numClasses, classes)
 
 
 def without_summary(model: Any) -> Any:
@@ -89,7 +105,7 @@ def without_summary(model: Any) -> Any:
     return copied
 
 
-def export(model: Any, n_features: int, scratch_url: str, spark: SparkSession) -> bytes:
+def export(model: Any, n_features: int, scratch_url: str, spark: SparkSession, classes: int = 2) -> bytes:
     """The ONNX of a fitted model, or of a PipelineModel of transformers and a model at its end.
 
     The same model gives the same bytes: they contain no uid, column's name, random name or time. A model of trees is
@@ -100,48 +116,56 @@ def export(model: Any, n_features: int, scratch_url: str, spark: SparkSession) -
     from onnxmltools.convert.common.data_types import FloatTensorType
     from pyspark.ml import PipelineModel
 
-    check(model, n_features)
-    *before, classifier = _stages(model)
+    check(model, n_features, classes)
+    *before, last = _stages(model)
     # onnxmltools would name parts of the graph after the columns of the model, which belong to the use case.
     stages, column = [], INPUT
     for at, stage in enumerate(before, 1):
         stages.append(stage.copy({stage.inputCol: column, stage.outputCol: f"stage{at}"}))
         column = f"stage{at}"
-    ends = {classifier.featuresCol: column, classifier.predictionCol: _LABEL, classifier.probabilityCol: _PROBABILITY}
-    stages.append(classifier.copy(ends))
+    results = {last.predictionCol: _LABEL, last.probabilityCol: _RESULT} if classes else {last.predictionCol: _RESULT}
+    stages.append(last.copy({last.featuresCol: column} | results))
     converts = {_key(stage): TRANSFORMERS[type(stage).__name__].convert for stage in before}
     shapes = {_key(stage): set_width(TRANSFORMERS[type(stage).__name__].makes) for stage in before}
-    converts[_key(classifier)] = _converter(classifier, scratch_url.rstrip("/") + "/trees", spark)
+    converts[_key(last)] = _converter(last, scratch_url.rstrip("/") + "/trees", spark, classes)
     converted = convert_sparkml(
         PipelineModel(stages),
         name="model",
         initial_types=[(INPUT, FloatTensorType([None, n_features]))],
         target_opset=OPSET,
         custom_conversion_functions={key: converter(convert) for key, convert in converts.items()},
-        custom_shape_calculators=shapes | {_key(classifier): set_probabilities},
+        custom_shape_calculators=shapes | {_key(last): set_result(classes)},
         spark_session=spark,
     )
-    return finished(converted, _LABEL, _PROBABILITY)
+    return finished(converted, _RESULT, classes)
 
 
-def export_sklearn(model: Any, n_features: int) -> bytes:
-    """The ONNX of a fitted classifier of scikit-learn, or of a Pipeline that ends in one. The same model gives the same
+def export_sklearn(model: Any, n_features: int, classes: int = 2) -> bytes:
+    """The ONNX of a fitted model of scikit-learn, or of a Pipeline that ends in one. The same model gives the same
     bytes.
 
-    Raises ModelError for a kind or a setting that cannot be carried, for more or fewer than two classes, and for
-    another number of features.
+    Raises ModelError for a kind or a setting that cannot be carried, for other classes than wanted, and for another
+    number of features.
     """
-    return scikit_learn.export(model, n_features)
+    return scikit_learn.export(model, n_features, classes)
 
 
-def _converter(classifier: Any, scratch: str, spark: SparkSession) -> Callable[[Graph, Any], str]:
-    if type(classifier).__name__ == "LogisticRegressionModel":
-        return logistic_regression
-    nodes = trees.read_nodes(classifier, scratch, spark)
-    if type(classifier).__name__ == "GBTClassificationModel":
+def _converter(fitted: Any, scratch: str, spark: SparkSession, classes: int) -> Callable[[Graph, Any], str]:
+    name = type(fitted).__name__
+    if name == "LogisticRegressionModel":
+        return logistic_regression if classes == 2 else multinomial_regression
+    if name == "LinearRegressionModel":
+        return linear_regression
+    nodes = trees.read_nodes(fitted, scratch, spark)
+    if name == "GBTClassificationModel":
         # Spark's probability is 1 / (1 + exp(-2 m)) (GBTClassificationModel, LogLoss).
-        weights = 2 * np.array(classifier.treeWeights)
+        weights = 2 * np.array(fitted.treeWeights)
         return lambda graph, model: trees.boosted(graph, nodes, weights)
+    if name == "GBTRegressionModel":
+        weights = np.array(fitted.treeWeights)
+        return lambda graph, model: trees.sums(graph, nodes, weights, np.zeros(1))
+    if not classes:
+        return lambda graph, model: trees.averaged(graph, nodes)
     return lambda graph, model: trees.forest(graph, nodes)
 
 
@@ -169,10 +193,11 @@ def _key(stage: Any) -> str:
     return f"{type(stage).__module__}.{type(stage).__name__}"
 
 
-def _check_settings(stage: Any) -> None:
+def _check_settings(stage: Any, classes: int) -> None:
     name = type(stage).__name__
-    if name in {"LogisticRegression", "LogisticRegressionModel"} and stage.getFamily() == "multinomial":
-        raise refused("a logistic regression of the binomial family", "family 'multinomial'", "leave family at 'auto'")
+    wanted, other = ("binomial", "multinomial") if classes == 2 else ("multinomial", "binomial")
+    if name in {"LogisticRegression", "LogisticRegressionModel"} and stage.getFamily() == other:
+        raise refused(f"a logistic regression of the {wanted} family", f"family {other!r}", "leave family at 'auto'")
     if name == "Normalizer" and stage.getP() not in (1, 2):
         raise refused("a Normalizer with p 1 or 2", f"p {stage.getP():g}", "set p to 1 or 2, or leave the stage out")
     if name == "VectorSlicer" and stage.getNames():

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from spark_lib.models.model import OUTPUT, check_safe
+from spark_lib.models.model import OUTPUT, PREDICTION, check_safe
 
 #: The versions of ONNX's operators (IR version 8) and of its operators for trees. They are fixed, so that a newer onnx
 #: does not change the bytes of the same model.
@@ -75,6 +75,13 @@ def of_margin(graph: Graph, margin: str) -> str:
     return graph.add("Cast", both, to=TensorProto.FLOAT)
 
 
+def of_margins(graph: Graph, margins: str) -> str:
+    """Probabilities of all classes, float32 [n, classes], from margins of doubles [n, classes] by the softmax."""
+    from onnx import TensorProto
+
+    return graph.add("Cast", graph.add("Softmax", margins, axis=1), to=TensorProto.FLOAT)
+
+
 def converter(build: Callable[[Graph, Any], str]) -> Callable[[Any, Any, Any], None]:
     """A conversion function for ``build``, which takes a graph and a fitted stage. What ``build`` returns becomes the
     last output of the operator."""
@@ -103,22 +110,30 @@ def set_width(width_of: Callable[[Any, int], int]) -> Callable[[Any], None]:
     return set_shape
 
 
-def set_probabilities(operator: Any) -> None:
-    """The shape calculator for a classifier: a label, which no node makes, and the probabilities."""
-    from onnxmltools.convert.common.data_types import FloatTensorType, Int64TensorType
+def set_result(classes: int) -> Callable[[Any], None]:
+    """The shape calculator for a model of so many classes, or of a number (0). A classifier has a label, which no node
+    makes, and the probabilities."""
 
-    label, probabilities = operator.outputs
-    label.type = Int64TensorType([None])
-    probabilities.type = FloatTensorType([None, 2])
+    def set_shape(operator: Any) -> None:
+        from onnxmltools.convert.common.data_types import FloatTensorType, Int64TensorType
+
+        *label, result = operator.outputs
+        for output in label:
+            output.type = Int64TensorType([None])
+        result.type = FloatTensorType([None, classes or 1])
+
+    return set_shape
 
 
-def finished(converted: Any, label: str, probabilities: str) -> bytes:
-    """The bytes of a converted model, with the probabilities as its only output. The label is removed, because it is
-    decided at an uncalibrated probability of 0.5, which is of no use."""
+def finished(converted: Any, result: str, classes: int) -> bytes:
+    """The bytes of a converted model whose only output is ``result``: probabilities, or a number. The label of a
+    classifier is removed, because it is decided by uncalibrated probabilities, which is of no use."""
     graph = converted.graph
-    graph.output.remove(next(output for output in graph.output if output.name == label))
-    graph.output[0].name = OUTPUT
-    _rename(next(node for node in graph.node if probabilities in node.output), probabilities, OUTPUT)
+    for output in [output for output in graph.output if output.name != result]:
+        graph.output.remove(output)
+    name = OUTPUT if classes else PREDICTION
+    graph.output[0].name = name
+    _rename(next(node for node in graph.node if result in node.output), result, name)
     imports = sorted(converted.opset_import, key=lambda used: used.domain)  # from a set, whose order is by chance
     del converted.opset_import[:]
     converted.opset_import.extend(imports)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spark_lib.models.export.graph import Graph, of_margin
+from spark_lib.models.export.graph import Graph, of_margin, of_margins
 from spark_lib.models.export.refusals import refused
 from spark_lib.models.matrix import round_down
 from spark_lib.session.paths import reader_path
@@ -29,12 +29,40 @@ FLOAT_TREES = 100
 def forest(graph: Graph, nodes: pa.Table) -> str:
     """A random forest, or a decision tree as a forest of one: the average of the votes of the trees."""
     doubles = graph.is_double or len(nodes["tree"].unique()) > FLOAT_TREES
-    attributes = typed(tree_attributes(nodes) | votes(nodes), doubles)
+    leaves = votes(nodes)
+    attributes = typed(tree_attributes(nodes) | leaves, doubles)
     x = graph.double() if doubles else graph.x
+    labels = list(range(int(leaves["class_ids"].max()) + 1))
     _, probabilities = graph.add_ml(
-        "TreeEnsembleClassifier", 2, x, classlabels_int64s=[0, 1], post_transform="NONE", **attributes
+        "TreeEnsembleClassifier", 2, x, classlabels_int64s=labels, post_transform="NONE", **attributes
     )
     return probabilities
+
+
+def sums(graph: Graph, nodes: pa.Table, weights: np.ndarray, starts: np.ndarray) -> str:
+    """The start of each of m sums and the weighted predictions of its trees, float32 [n, m]. The trees belong to the sums in
+    turn, and ``starts`` are doubles [m].
+
+    All is added up in doubles, and rounded to float32 once. So a sum that is small because great numbers cancel out is
+    still as exact as a float32 can be.
+    """
+    attributes = typed(tree_attributes(nodes) | predictions(nodes, weights, starts), doubles=True)
+    (found,) = graph.add_ml("TreeEnsembleRegressor", 1, graph.double(), n_targets=len(starts), **attributes)
+    return found
+
+
+def averaged(graph: Graph, nodes: pa.Table) -> str:
+    """A random forest of a number, or a tree as a forest of one: the mean of the predictions of the trees."""
+    trees = len(nodes["tree"].unique())
+    return sums(graph, nodes, np.full(trees, 1 / trees), np.zeros(1))
+
+
+def boosted_classes(graph: Graph, nodes: pa.Table, weights: np.ndarray, starts: np.ndarray) -> str:
+    """Gradient boosted trees of 3 or more classes: the softmax, in doubles, of the sums of the classes."""
+    from onnx import TensorProto
+
+    margins = sums(graph, nodes, weights, starts)
+    return of_margins(graph, graph.add("Cast", margins, to=TensorProto.DOUBLE))
 
 
 def boosted(graph: Graph, nodes: pa.Table, weights: np.ndarray, start: float = 0.0) -> str:
@@ -81,7 +109,8 @@ def votes(nodes: pa.Table) -> Attributes:
     """The attributes ``class_``: a leaf votes with its class counts divided by their total, and by the number of trees
     (Spark's ``RandomForestClassificationModel.predictRaw``). Raises ModelError for an empty leaf."""
     column, leaf = _columns(nodes)
-    counts = np.stack([column["negatives"][leaf], column["positives"][leaf]], axis=1)
+    counts = _counts(nodes)[leaf]
+    classes = counts.shape[1]
     totals = counts.sum(axis=1)
     if not (totals > 0).all():
         raise refused(
@@ -90,22 +119,26 @@ def votes(nodes: pa.Table) -> Attributes:
             "train without rows of weight 0",
         )
     return {
-        "class_treeids": np.repeat(column["tree"][leaf], 2),
-        "class_nodeids": np.repeat(column["node"][leaf], 2),
-        "class_ids": np.tile([0, 1], len(totals)),
+        "class_treeids": np.repeat(column["tree"][leaf], classes),
+        "class_nodeids": np.repeat(column["node"][leaf], classes),
+        "class_ids": np.tile(np.arange(classes), len(totals)),
         "class_weights": (counts / totals[:, None] / len(np.unique(column["tree"]))).ravel(),
     }
 
 
-def predictions(nodes: pa.Table, weights: np.ndarray) -> Attributes:
-    """The attributes ``target_``: a leaf's prediction times the weight of its tree."""
+def predictions(nodes: pa.Table, weights: np.ndarray, starts: np.ndarray | None = None) -> Attributes:
+    """The attributes ``target_``: a leaf's prediction times the weight of its tree. Where ``starts`` [m] are given, the
+    trees belong to m targets in turn, and the first tree of each has its start in every leaf."""
     column, leaf = _columns(nodes)
     trees = column["tree"][leaf]
+    values = column["prediction"][leaf] * weights[trees]
+    if starts is not None:
+        values = np.where(trees < len(starts), starts[trees % len(starts)] + values, values)
     return {
         "target_treeids": trees,
         "target_nodeids": column["node"][leaf],
-        "target_ids": np.zeros_like(trees),
-        "target_weights": column["prediction"][leaf] * weights[trees],
+        "target_ids": np.zeros_like(trees) if starts is None else trees % len(starts),
+        "target_weights": values,
     }
 
 
@@ -127,8 +160,8 @@ def typed(attributes: Attributes, doubles: bool) -> dict[str, Any]:
 
 def read_nodes(model: Any, url: str, spark: SparkSession) -> pa.Table:
     """The nodes of every tree, in an order that does not depend on how Spark wrote them to files: tree, node, left,
-    right, feature, threshold, categories, prediction, negatives, positives. To read them, the model is saved to
-    ``url``."""
+    right, feature, threshold, categories, prediction, counts. The ``counts`` of a classifier's node are the weights of
+    its training rows by class. To read the nodes, the model is saved to ``url``."""
     from pyspark.sql import functions as F
 
     model.write().overwrite().save(url)
@@ -145,13 +178,18 @@ def read_nodes(model: Any, url: str, spark: SparkSession) -> pa.Table:
         F.get("nodeData.split.leftCategoriesOrThreshold", F.lit(0)).alias("threshold"),
         F.col("nodeData.split.numCategories").alias("categories"),
         F.col("nodeData.prediction").alias("prediction"),
-        F.get("nodeData.impurityStats", F.lit(0)).alias("negatives"),
-        F.get("nodeData.impurityStats", F.lit(1)).alias("positives"),
+        F.col("nodeData.impurityStats").alias("counts"),
     )
     return nodes.toArrow().sort_by([("tree", "ascending"), ("node", "ascending")])
 
 
 def _columns(nodes: pa.Table) -> tuple[Attributes, np.ndarray]:
-    """The table as arrays, and which of its nodes are leaves."""
-    column = {name: nodes[name].to_numpy() for name in nodes.column_names}
+    """The table as arrays, without the counts, and which of its nodes are leaves."""
+    column = {name: nodes[name].to_numpy() for name in nodes.column_names if name != "counts"}
     return column, column["left"] < 0
+
+
+def _counts(nodes: pa.Table) -> np.ndarray:
+    """The counts of every node, float64 [nodes, classes]."""
+    counts: np.ndarray = nodes["counts"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return counts.reshape(len(nodes), -1)

@@ -1,5 +1,5 @@
-"""Exports Spark's vector transformers and its logistic regression to ONNX, in doubles and step by step as Spark
-computes them.
+"""Exports Spark's vector transformers, its logistic and its linear regression to ONNX, in doubles and step by step as
+Spark computes them.
 
 NaN and infinities give the same results as in Spark. So a constant column, and a coefficient that Spark left out, need
 steps of their own, because 0 times infinity is NaN.
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from spark_lib.models.export.graph import Graph, of_margin
+from spark_lib.models.export.graph import Graph, of_margin, of_margins
 
 
 def standard_scaler(graph: Graph, model: Any) -> str:
@@ -67,15 +67,40 @@ def elementwise_product(graph: Graph, model: Any) -> str:
 
 
 def logistic_regression(graph: Graph, model: Any) -> str:
-    """Where Spark has the coefficients as a sparse vector, only the features that have one are read, whatever is in the
-    others."""
-    x, coefficients = graph.double(), model.coefficients
-    values = coefficients.toArray()
+    """Two classes: the logistic function of the margin."""
+    return of_margin(graph, _margin(graph, model.coefficients, model.intercept))
+
+
+def multinomial_regression(graph: Graph, model: Any) -> str:
+    """Three classes or more: the softmax of their margins."""
+    from pyspark.ml.linalg import SparseMatrix, Vectors
+
+    matrix, intercepts = model.coefficientMatrix, model.interceptVector.toArray()
+    if not isinstance(matrix, SparseMatrix):
+        margins = graph.add("MatMul", graph.double(), matrix.toArray().T)
+        return of_margins(graph, graph.add("Add", margins, intercepts))
+    size, rows = matrix.numCols, [np.flatnonzero(row) for row in matrix.toArray()]
+    of_classes = [
+        _margin(graph, Vectors.sparse(size, read, row[read]), intercept)
+        for row, read, intercept in zip(matrix.toArray(), rows, intercepts, strict=True)
+    ]
+    return of_margins(graph, graph.add("Concat", *of_classes, axis=1))
+
+
+def linear_regression(graph: Graph, model: Any) -> str:
+    from onnx import TensorProto
+
+    return graph.add("Cast", _margin(graph, model.coefficients, model.intercept), to=TensorProto.FLOAT)
+
+
+def _margin(graph: Graph, coefficients: Any, intercept: float) -> str:
+    """The intercept and the products of the coefficients and the features, doubles [n, 1]. Where Spark has the
+    coefficients as a sparse vector, only the features that have one are read, whatever is in the others."""
+    x, values = graph.double(), coefficients.toArray()
     if hasattr(coefficients, "indices"):
         x = graph.add("Gather", x, coefficients.indices.astype(np.int64), axis=1)
         values = coefficients.values
-    margin = graph.add("Add", graph.add("MatMul", x, values[:, None]), np.array([model.intercept]))
-    return of_margin(graph, margin)
+    return graph.add("Add", graph.add("MatMul", x, values[:, None]), np.array([intercept]))
 
 
 def _inverse(values: np.ndarray, of_zero: float) -> np.ndarray:

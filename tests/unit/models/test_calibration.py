@@ -10,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spark_lib.errors import ModelError
-from spark_lib.learning import calibration_fit
-from spark_lib.learning.options import calibration_kinds, needs_calibration_rows
 from spark_lib.models import calibration
-from spark_lib.problems import metrics
+from spark_lib.problems import calibration_fit, metrics
 from spark_lib.problems.metrics import counted
+from spark_lib.problems.options import calibration_kinds, needs_calibration_rows
 
 
 def test_the_prior_correction_is_bayes_rule() -> None:

@@ -24,7 +24,7 @@ def test_a_threshold_is_rounded_to_the_largest_float32_not_above_it() -> None:
 def test_a_leaf_of_no_weight_is_refused() -> None:
     leaf = {"tree": 0, "node": 0, "left": -1, "right": -1, "feature": -1, "threshold": None, "categories": -1}
     with pytest.raises(ModelError) as caught:
-        trees.votes(pa.Table.from_pylist([leaf | {"negatives": 0.0, "positives": 0.0}]))
+        trees.votes(pa.Table.from_pylist([leaf | {"counts": [0.0, 0.0]}]))
     assert str(caught.value) == (
         "export to ONNX: wanted leaves that hold training rows; found 1 leaves of no weight. "
         "Next: train without rows of weight 0"

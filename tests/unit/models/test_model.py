@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 
 from spark_lib.errors import ModelError
 from spark_lib.models import model
-from tests.support.onnx_models import PROBABILITIES, WEIGHTS, K, linear
+from tests.support.onnx_models import PROBABILITIES, WEIGHTS, K, linear, of_columns
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +143,7 @@ def ends(**changes: Any) -> tuple[str, str]:
 
 
 def test_other_ends_than_features_and_probabilities_are_refused() -> None:
-    wanted = "one input, float32 'features' [n, k], and one output, float32 'probabilities' [n, 2]"
+    wanted = "one input, float32 'features' [n, k], and one output, float32 'probabilities' [n, 2 or more] or 'prediction' [n, 1]"
     double = helper.make_tensor_value_info("features", TensorProto.DOUBLE, [None, K])
     cast = [
         helper.make_node("Cast", ["features"], ["single"], to=TensorProto.FLOAT),
@@ -160,6 +160,17 @@ def test_other_ends_than_features_and_probabilities_are_refused() -> None:
     )
     fixed = helper.make_tensor_value_info("features", TensorProto.FLOAT, [1, K])
     assert ends(inputs=[fixed])[1] == "float32 'features' [1, 4] to float32 'probabilities' [n, 2]"
+
+
+@pytest.mark.parametrize(("name", "width"), [("probabilities", 3), ("prediction", 1)])
+def test_probabilities_of_more_classes_and_a_number_are_ends_too(name: str, width: int) -> None:
+    model.check_safe(of_columns(name, width))
+
+
+@pytest.mark.parametrize(("name", "width"), [("probabilities", 1), ("prediction", 2)])
+def test_one_probability_and_two_numbers_are_refused(name: str, width: int) -> None:
+    found = f"float32 'features' [n, 4] to float32 '{name}' [n, {width}]"
+    assert refusal(of_columns(name, width))[1] == found
 
 
 # -- loading
@@ -285,6 +296,82 @@ def test_a_score_is_brought_back_behind_onnx_runtime() -> None:
     found = model.score(model.load(product), votes)
 
     np.testing.assert_array_equal(found, np.array([1.0, 1.5, -0.2, 0.25], np.float32))
+
+
+def test_of_three_classes_each_probability_is_brought_back_and_all_are_returned() -> None:
+    three = of_columns("probabilities", 3)
+    rows = np.array([[1.0000001, -1e-8, 0, 9], [0.25, 0.25, 0.5, 9], [1.5, np.nan, -0.2, 9]], np.float32)
+
+    session = model.load(three)
+    found = model.score(session, rows)
+
+    assert (model.classes_of(session), found.dtype) == (3, np.float32)
+    brought_back = [[1, 0, 0], [0.25, 0.25, 0.5], [1.5, np.nan, -0.2]]
+    np.testing.assert_array_equal(found, np.array(brought_back, np.float32))
+
+
+def test_a_number_stays_as_it_is() -> None:
+    rows = np.array([[1.0000001, 9, 9, 9], [-1e-8, 9, 9, 9], [-3e38, 9, 9, 9]], np.float32)
+
+    session = model.load(of_columns("prediction", 1))
+    found = model.score(session, rows)
+
+    assert (model.classes_of(session), found.dtype, found.shape) == (0, np.float32, (3,))
+    np.testing.assert_array_equal(found, rows[:, 0])
+
+
+def test_no_rows_get_no_scores_of_classes_and_no_numbers() -> None:
+    none = np.zeros((0, K), np.float32)
+    assert model.score(model.load(of_columns("probabilities", 3)), none).shape == (0, 3)
+    assert model.score(model.load(of_columns("prediction", 1)), none).shape == (0,)
+
+
+def test_parity_of_classes_counts_rows_and_names_the_largest_difference() -> None:
+    rows = np.full((4, K), 0.25, np.float32)
+    expected = np.full((4, 3), 0.25)
+    model.check_parity(of_columns("probabilities", 3), rows, expected)
+
+    expected[1] += [0.125, -0.25, 0]
+    with pytest.raises(ModelError) as caught:
+        model.check_parity(of_columns("probabilities", 3), rows, expected)
+
+    assert message(caught) == (
+        "parity of model.onnx with its estimator: wanted probabilities that differ by at most 1e-06; "
+        "found 1 of 4 rows beyond it, the largest difference 0.25. "
+        "Next: do not publish this model; report the estimator's kind as a bug of spark_lib.models.export"
+    )
+
+
+def test_parity_of_a_number_is_relative_to_a_great_number_and_absolute_of_a_small_one() -> None:
+    rows = np.zeros((4, K), np.float32)
+    rows[:, 0] = [2e6, -2e6, 0.5, 0]
+    model.check_parity(of_columns("prediction", 1), rows, rows[:, 0] + np.array([1.9, -1.9, 9e-7, -9e-7]))
+
+    with pytest.raises(ModelError) as caught:
+        model.check_parity(of_columns("prediction", 1), rows, rows[:, 0] + np.array([2.2, -1.9, 9e-7, -1.1e-6]))
+
+    assert message(caught) == (
+        "parity of model.onnx with its estimator: wanted predictions that differ by at most 1e-06 of "
+        "max(1, |prediction|), because a float32 has 24 bits; "
+        "found 2 of 4 rows beyond it, the largest difference 1.1e-06. "
+        "Next: do not publish this model; report the estimator's kind as a bug of spark_lib.models.export"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "wanted", "found"),
+    [
+        ("probabilities", 3, "3 probabilities", "probabilities"),
+        ("prediction", 1, "one prediction", "predictions"),
+    ],
+)
+def test_parity_with_another_shape_is_refused(name: str, width: int, wanted: str, found: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        model.check_parity(of_columns(name, width), np.zeros((3, K), np.float32), np.zeros((3, 2)))
+    assert message(caught) == (
+        f"parity of model.onnx with its estimator: wanted at least one row, and {wanted} of the estimator for each; "
+        f"found 3 rows and {found} [3, 2]. Next: compare on the rows of the validation split"
+    )
 
 
 def test_parity_is_that_of_scores_as_they_are_used(exported: bytes) -> None:

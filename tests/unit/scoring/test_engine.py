@@ -275,12 +275,12 @@ def grown(trees: int, depth: int, seed: int) -> pa.Table:
     rows: list[dict[str, Any]] = []
 
     def leaf(tree: int, number: int, negatives: float, positives: float) -> None:
-        rows[number] = node(tree, number) | {"negatives": negatives, "positives": positives}
+        rows[number] = node(tree, number) | {"counts": [negatives, positives]}
         rows[number]["prediction"] = (positives - negatives) / (positives + negatives)
 
     def node(tree: int, number: int) -> dict[str, Any]:
         own = {"tree": tree, "node": number - first, "left": -1, "right": -1, "feature": -1, "threshold": 0.0}
-        return own | {"categories": -1, "prediction": 0.0, "negatives": 1.0, "positives": 1.0}
+        return own | {"categories": -1, "prediction": 0.0, "counts": [1.0, 1.0]}
 
     def split(tree: int, number: int, feature: int, threshold: float) -> tuple[int, int]:
         left, right = len(rows), len(rows) + 1

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from spark_lib.learning.splitting import GROUPS
 from spark_lib.models.calibration import NONE, Calibration, apply, log_odds
 from spark_lib.problems.metrics import Grouped, Scored, by_score, losses
 
@@ -61,12 +60,6 @@ def simplest(tried: Sequence[Tried], errors: float = ERRORS) -> str:
     ours is that of the paired difference, because all kinds are measured on the same rows.
     """
     return next(each.kind for each in tried if each.behind <= errors * each.standard_error)
-
-
-def groups_of(rows: int, at_most: int) -> int:
-    """How many of the groups of entities have together about ``at_most`` of ``rows`` rows, and no fewer groups than
-    there are folds. More rows make no other choice, and the driver gets a count for each score of each group."""
-    return GROUPS if rows <= at_most else max(FOLDS, GROUPS * at_most // rows)
 
 
 def tried_out(

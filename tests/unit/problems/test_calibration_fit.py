@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spark_lib.learning import calibration_fit
-from spark_lib.learning.calibration_fit import FOLDS, chosen, groups_of, tried_out
 from spark_lib.models.calibration import apply
-from spark_lib.problems import metrics
+from spark_lib.problems import calibration_fit, metrics
+from spark_lib.problems.calibration_fit import FOLDS, chosen, tried_out
 from spark_lib.problems.metrics import Scored, by_score, counted
 
 KINDS = ("prior", "shift", "platt", "isotonic")
@@ -156,7 +155,3 @@ def test_a_shift_of_a_few_extreme_scores_is_found_as_well(scores: list[float]) -
 def test_a_shift_of_one_class_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^a shift needs rows of both classes$"):
         calibration_fit.shift(counted(np.array([0.1, 0.2]), np.array([0, 0])))
-
-
-def test_of_many_rows_whole_groups_are_taken_and_never_fewer_than_folds() -> None:
-    assert [groups_of(number, 1_000_000) for number in (10, 1_000_000, 4_000_000, 10**9)] == [200, 200, 50, FOLDS]
