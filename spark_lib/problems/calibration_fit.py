@@ -13,9 +13,13 @@ from spark_lib.problems.metrics import Grouped, Scored, by_score, losses
 
 #: Into how many parts cross-validation splits the groups of entities.
 FOLDS = 10
-#: So many standard errors may a simpler kind be behind the best one. One error leaves a bias that matters where
+#: The kind that gives many scores one probability.
+STEPS = "isotonic"
+#: By so many standard errors may a simpler kind be behind the best one. One error leaves a bias that matters where
 #: positives are few, and none takes what chance prefers: docs/balancing.md has the figures.
 ERRORS = 0.5
+#: By so many standard errors has a step curve to be ahead. It gives many scores one probability, which costs ranking.
+ERRORS_OF_STEPS = 1.0
 #: With fewer rows a step curve follows chance (Niculescu-Mizil and Caruana 2005, section 5).
 LEAST_ISOTONIC = 1_000
 #: The search for a shift ends when a step is this small, or after so many steps.
@@ -25,7 +29,8 @@ _CLOSE, _STEPS = 1e-12, 100
 @dataclass(frozen=True)
 class Tried:
     """A kind of calibration in cross-validation: its ``log_loss`` on rows that it was not fitted on, how far that is
-    ``behind`` the least one, and the ``standard_error`` of ``behind`` over the folds."""
+    ``behind`` the least one of the kinds that keep the order of scores, and the ``standard_error`` of ``behind`` over
+    the folds. A step curve that is ahead of all of them has ``behind`` below 0."""
 
     kind: str
     log_loss: float
@@ -48,18 +53,22 @@ def chosen(
     step curve is tried. ``found`` has to have groups where there are several kinds, or ValueError is raised.
     """
     if len(kinds) > 1 and found.rows.sum() < LEAST_ISOTONIC:
-        kinds = [kind for kind in kinds if kind != "isotonic"]
+        kinds = [kind for kind in kinds if kind != STEPS]
     tried = tried_out(kinds, found, natural, trained) if len(kinds) > 1 else ()
     return fitted(simplest(tried) if tried else kinds[0], found, natural, trained), tried
 
 
 def simplest(tried: Sequence[Tried], errors: float = ERRORS) -> str:
-    """The first kind whose log loss is behind the least one by at most so many standard errors.
+    """The step curve where it is clearly ahead; else the first kind whose log loss is behind the least one by at most
+    so many standard errors.
 
     That is the rule of Breiman et al. 1984, section 3.4.3, who take one error. Their error is that of the loss itself;
     ours is that of the paired difference, because all kinds are measured on the same rows.
     """
-    return next(each.kind for each in tried if each.behind <= errors * each.standard_error)
+    for each in tried:
+        if each.kind == STEPS and each.behind < -ERRORS_OF_STEPS * each.standard_error:
+            return each.kind
+    return next(each.kind for each in tried if each.kind != STEPS and each.behind <= errors * each.standard_error)
 
 
 def tried_out(
@@ -81,7 +90,7 @@ def tried_out(
         for number, kind in enumerate(kinds):
             lost[number, place] = losses(calibrated(fitted(kind, outside, natural, trained), inside))
     means = lost.sum(axis=1) / rows.sum()
-    best = int(means.argmin())
+    best = min((number for number, kind in enumerate(kinds) if kind != STEPS), key=lambda number: means[number])
     more = lost - lost[best]
     behind = more.sum(axis=1) / rows.sum()
     spread = ((more - behind[:, None] * rows) ** 2).sum(axis=1)

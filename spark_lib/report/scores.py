@@ -115,7 +115,8 @@ def _tried(tried: Sequence[Mapping[str, Any]], calibration: Mapping[str, Any]) -
     ]
     note = (
         "By cross-validation on the calibration split. The first that is behind the best by at most half a standard error"
-        " is chosen: the simplest that these rows do not speak against."
+        " is chosen: the simplest that these rows do not speak against. An isotonic curve makes ties: it has to be ahead of"
+        " the others by a whole one."
     )
     return joined(tag("p", note, class_="note"), table(columns, rows, "Calibrations tried"))
 
