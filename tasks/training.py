@@ -37,6 +37,8 @@ class Training(Stage):
         "min_area_under_roc",
         "min_area_under_pr",
         "max_calibration_error",
+        "out_of_time",
+        "min_out_of_time_area_under_roc",
         "min_positives",
         "max_unlabelled",
         "bootstrap_replicates",

@@ -50,6 +50,33 @@ def inconclusive(counts: TrainingSet, sides: Sequence[str], min_positives: int) 
     return ""
 
 
+def last_fifth(days: Sequence[date]) -> tuple[Sequence[date], Sequence[date]]:
+    """The landing ``days`` of a window, in order, cut into those before the last fifth and the last fifth. Of one day
+    nothing is before."""
+    cut = len(days) * 4 // 5
+    return days[:cut], days[cut:]
+
+
+def too_few_out_of_time(rows: Mapping[str, Mapping[str, int]]) -> str:
+    """The reason why a model cannot be judged out of time; empty where it can. ``rows`` are those of each class, by
+    what they are for: to ``train`` and to ``calibrate`` are those before the last fifth, to ``judge`` those in it."""
+    for purpose, there in rows.items():
+        rarer = min(there, key=lambda label: there[label])
+        if there[rarer] < LEAST_JUDGED:
+            days = "in the last fifth" if purpose == "judge" else "before the last fifth"
+            return (
+                f"too few to {purpose} out of time by: {there[rarer]:,} {rarer} rows that landed {days} of the window's "
+                f"days, it takes {LEAST_JUDGED} of each class"
+            )
+    return ""
+
+
+def not_judged(measured: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    """The reason why a gate that is set could not be judged; empty where all are judged."""
+    reason: str = measured.get("out_of_time", {}).get("reason", "")
+    return reason if settings.get("min_out_of_time_area_under_roc", 0.0) else ""
+
+
 def can_calibrate(counts: TrainingSet) -> bool:
     """Whether the calibration split has enough rows of each class to fit a curve."""
     return min(counts.sides[CALIBRATION].values()) >= LEAST_JUDGED
@@ -125,27 +152,37 @@ def _it(names: Collection[str]) -> str:
 def judged(measured: Mapping[str, Any], settings: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Every gate: its metric on the natural validation rows, the end of the interval that counts, its bound, and
     whether it is passed. Areas are judged by the lower end, errors by the upper one."""
-    found = []
-    for name, words, at_least in _GATES:
-        low, high = measured["intervals"][name]
-        bound = settings[f"min_{name}" if at_least else f"max_{name}"]
-        end = low if at_least else high
-        found.append(
-            {
-                "name": name,
-                "words": words,
-                "value": measured[name],
-                "end": end,
-                "bound": bound,
-                "rule": "lower end at least" if at_least else "upper end at most",
-                "passed": end >= bound if at_least else end <= bound,
-            }
-        )
+    found = [
+        _gate(name, words, measured, name, settings[f"min_{name}" if at_least else f"max_{name}"], at_least)
+        for name, words, at_least in _GATES
+    ]
+    later, bound = measured.get("out_of_time", {}), settings.get("min_out_of_time_area_under_roc", 0.0)
+    if bound and "intervals" in later:
+        words = "area under ROC out of time"
+        found.append(_gate("out_of_time_area_under_roc", words, later, "area_under_roc", bound, at_least=True))
     return found
 
 
-def on_model(gates: Sequence[Mapping[str, Any]]) -> Verdict:
-    """The verdict of the gates."""
+def _gate(
+    name: str, words: str, measured: Mapping[str, Any], metric: str, bound: float, at_least: bool
+) -> dict[str, Any]:
+    low, high = measured["intervals"][metric]
+    end = low if at_least else high
+    return {
+        "name": name,
+        "words": words,
+        "value": measured[metric],
+        "end": end,
+        "bound": bound,
+        "rule": "lower end at least" if at_least else "upper end at most",
+        "passed": end >= bound if at_least else end <= bound,
+    }
+
+
+def on_model(gates: Sequence[Mapping[str, Any]], unjudged: str = "") -> Verdict:
+    """The verdict of the gates. ``unjudged`` is the reason why a gate that was asked for could not be judged."""
+    if unjudged:
+        return rejected("inconclusive", unjudged)
     missed = [
         f"{gate['words']} {gate['value']:.4f}, {gate['rule'].partition(' end')[0]} end {gate['end']:.4f} "
         f"{'below' if gate['end'] < gate['bound'] else 'above'} {gate['bound']:.4f}"

@@ -4,7 +4,7 @@ it."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -73,9 +73,7 @@ def build(
         return _documents(replace(card, verdict=verdict), balanced)
 
     progress(20, f"fitting {balanced.manifest.rows(TRAIN):,} rows")
-    laid_out = _laid_out(weighted(matrix_rows(case, rows), counts.weights), case.key, balanced.manifest.rows(TRAIN))
-    estimator = case.estimator(settings)
-    model = estimators.fit(estimator, laid_out, case.features, use_weights=len(set(counts.weights.values())) > 1)
+    model = _fitted(case, rows, counts, balanced.manifest.rows(TRAIN), settings)
 
     progress(45, "calibrating and measuring")
 
@@ -99,6 +97,9 @@ def build(
     found = scored(NATURAL)
     calibrated = calibration_fit.calibrated(back, found)
     measured = _measured(calibrated, found, scored(BALANCED), settings)
+    if settings.get("out_of_time", False):
+        progress(55, "judging out of time")
+        measured["out_of_time"] = out_of_time(spark, case, balanced, settings, kinds)
     judged = gates.judged(measured, settings)
     card = replace(
         card,
@@ -106,7 +107,7 @@ def build(
         calibrations_tried=tuple(each.document() for each in tried),
         metrics=measured,
         gates=tuple(judged),
-        verdict=gates.on_model(judged),
+        verdict=gates.on_model(judged, gates.not_judged(measured, settings)),
         importance=model.importance,
     )
     if not card.verdict.approved:
@@ -115,6 +116,75 @@ def build(
     natural = matrix_rows(case, read_partitions(spark, [balanced], NATURAL))
     exported = model.export(natural, case.key, f"{url}/_scratch")
     return _documents(card, balanced, calibrated, found, exported)
+
+
+def out_of_time(
+    spark: SparkSession, case: UseCase, balanced: Partition, settings: Mapping[str, Any], kinds: Sequence[str]
+) -> dict[str, Any]:
+    """How good a model is on later days than those that it was trained on.
+
+    The days on which the rows of the window landed are cut: the last fifth judges, the days before train and calibrate
+    a second model, by the same settings and the same rule. What judges are the natural validation rows of the last
+    fifth, so that neither their day nor their entity was trained or calibrated on. The result has the metrics as the
+    card has them, with ``intervals``, the number of ``days`` that judge, and their ``rows`` and ``positives``. Where
+    there are too few rows it has a ``reason`` in the place of metrics.
+    """
+    from pyspark.sql import functions as F
+
+    counts = TrainingSet.of(balanced.manifest.metrics)
+    earlier, later = gates.last_fifth(sorted(counts.by_day))
+    by_time = {True: F.col("landed").isin(later), False: F.col("landed").isin(earlier)}
+
+    def rows_of(section: str, late: bool) -> DataFrame:
+        return read_partitions(spark, [balanced], section).where(by_time[late])
+
+    judging, training = _classes(rows_of(NATURAL, late=True)), _classes(rows_of(TRAIN, late=False))
+    found = {"days": len(later), "rows": sum(judging.values()), "positives": judging["positive"]}
+    few = gates.too_few_out_of_time({"train": training, "judge": judging})
+    if few:
+        return found | {"reason": few}
+    count = balanced.manifest.rows(TRAIN)
+    model = _fitted(case, rows_of(TRAIN, late=False), counts, count, settings)
+
+    def scored(section: str, late: bool) -> metrics.Scored:
+        rows = matrix_rows(case, rows_of(section, late))
+        return counted(model.scored(some_groups(rows, balanced.manifest.rows(section))))
+
+    on = scored(CALIBRATION, late=False) if set(kinds) & set(FITTED) else metrics.NOTHING
+    if not calibration_fit.is_enough(on):
+        kinds = kinds[:1]
+    if kinds[0] in FITTED:
+        few = gates.too_few_out_of_time({"calibrate": _classes(rows_of(CALIBRATION, late=False))})
+        if few:
+            return found | {"reason": few}
+    back, _ = calibration_fit.chosen(kinds, on, counts.sides[TRAIN], counts.trained_on)
+    calibrated = calibration_fit.calibrated(back, scored(NATURAL, late=True))
+    return found | {
+        "calibration": back["kind"],
+        **metrics.measured(calibrated),
+        "intervals": metrics.intervals(
+            calibrated, settings["bootstrap_replicates"], settings["confidence"], settings["seed"]
+        ),
+    }
+
+
+def _fitted(
+    case: UseCase, rows: DataFrame, counts: TrainingSet, number: int, settings: Mapping[str, Any]
+) -> estimators.SparkModel | estimators.SklearnModel:
+    """The use case's estimator, fitted to ``rows`` of a balanced training split that has ``number`` rows."""
+    laid_out = _laid_out(weighted(matrix_rows(case, rows), counts.weights), case.key, number)
+    use_weights = len(set(counts.weights.values())) > 1
+    return estimators.fit(case.estimator(settings), laid_out, case.features, use_weights)
+
+
+def _classes(rows: DataFrame) -> dict[str, int]:
+    from pyspark.sql import functions as F
+
+    found = rows.agg(
+        F.count_if(F.col("label") == 1).alias("positive"), F.count_if(F.col("label") == 0).alias("negative")
+    ).first()
+    assert found is not None  # an aggregate over all rows has one row
+    return dict(found.asDict())
 
 
 def matrix_rows(case: UseCase, rows: DataFrame) -> DataFrame:

@@ -24,7 +24,14 @@ from tasks.config.sections import CADENCES, SECTIONS, SHARED, raw
 #: The option or the setting that has set a value, by section and key.
 SaidBy = Callable[[str, str], str]
 #: Proportions of [training] that may be 0 and 1.
-_SHARES = ("min_area_under_roc", "min_area_under_pr", "max_calibration_error", "max_unlabelled", "champion_margin")
+_SHARES = (
+    "min_area_under_roc",
+    "min_area_under_pr",
+    "max_calibration_error",
+    "min_out_of_time_area_under_roc",
+    "max_unlabelled",
+    "champion_margin",
+)
 #: The most days that a setting may say: a hundred years.
 MOST_DAYS = 36_500
 #: The days that can be asked for. Windows and delays reach beyond them, and stay within Python's calendar.
@@ -87,6 +94,13 @@ def values(training: sections.training, lake: sections.lake, spark: sections.spa
     least = 0.0 <= apart < training.train_validation_split_proportion
     rules.between("training", "calibration_proportion", apart, least, "from 0, below train_validation_split_proportion")
     check_calibration(training.calibration, training.balancing, apart)
+    if training.min_out_of_time_area_under_roc and not training.out_of_time:
+        raise ConfigurationError(
+            said_by("training", "min_out_of_time_area_under_roc"),
+            "[training] out_of_time = true, which measures what this gate judges",
+            "false",
+            "set it to true, or this gate to 0",
+        )
 
 
 def first_date(first: date, said_by: SaidBy) -> None:

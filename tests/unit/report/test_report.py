@@ -206,6 +206,39 @@ def test_metrics_stand_beside_their_intervals_before_and_after_calibration(model
     assert rows["Prevalence"][1] == f"{model.calibrated.prevalence if model.calibrated else 0:.4f}"
 
 
+def test_metrics_out_of_time_stand_beside_those_of_the_window(model: Trained) -> None:
+    measured = model.card["metrics"]
+    later = {
+        "days": 6,
+        "rows": 1_200,
+        "positives": 70,
+        "area_under_roc": 0.6123,
+        "intervals": {"area_under_roc": [0.55, 0.67]},
+    }
+    card = model.card | {"metrics": measured | {"out_of_time": later}}
+
+    page = read(Trained(card, model.calibrated, model.uncalibrated, *_no_rows()).page())
+
+    assert _rows_of(page, "Out of time")[1] == [
+        "Area under ROC",
+        f"{measured['area_under_roc']:.4f}",
+        "0.6123",
+        "0.5500 – 0.6700",
+    ]
+    assert "without the last 6 landing days of the window. It is judged on the validation rows" in page.text
+    assert "these days: 1,200 rows, 70 positive." in page.text
+
+
+def test_a_report_says_why_nothing_was_judged_out_of_time(model: Trained) -> None:
+    later = {"days": 1, "rows": 12, "positives": 3, "reason": "too few to judge out of time by: 3 positive rows"}
+    card = model.card | {"metrics": model.card["metrics"] | {"out_of_time": later}}
+
+    page = read(Trained(card, model.calibrated, model.uncalibrated, *_no_rows()).page())
+
+    assert "without the last landing day of the window" in page.text
+    assert "Too few to judge out of time by: 3 positive rows." in page.text
+
+
 def test_the_calibrations_that_were_tried_stand_beside_their_log_losses(model: Trained) -> None:
     tried = [
         {"kind": "prior", "log_loss": 0.1983, "behind": 0.0004, "standard_error": 0.0003},

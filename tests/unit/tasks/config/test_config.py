@@ -368,6 +368,11 @@ def refusal(monkeypatch: pytest.MonkeyPatch, text: str) -> str:
             "[training] split: wanted one of entity, time; found 'customer'. Next: correct it",
         ),
         (
+            "[training]\nmin_out_of_time_area_under_roc = 0.6",
+            "[training] min_out_of_time_area_under_roc: wanted [training] out_of_time = true, which measures what this gate "
+            "judges; found false. Next: set it to true, or this gate to 0",
+        ),
+        (
             "[training]\nbalancing = smote\ncalibration = prior",
             "[training] calibration: wanted auto, or a curve that is fitted (shift, platt, isotonic), with balancing = smote; found "
             "prior, which is exact only where rows are drawn at random (undersample, oversample). "
