@@ -93,10 +93,10 @@ class training(luigi.Config):
         default=0.1, description="gate: greatest calibration error, at the upper end of its interval; default: 0.1"
     )
     out_of_time = luigi.BoolParameter(
-        default=False,
+        default=True,
         parsing=luigi.BoolParameter.EXPLICIT_PARSING,
         description="whether to judge on the window's last fifth of days, too, by a second model of the days before; "
-        "default: false",
+        "default: true",
     )
     min_out_of_time_area_under_roc = luigi.FloatParameter(
         default=0.0,

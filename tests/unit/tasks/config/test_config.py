@@ -152,6 +152,8 @@ def test_luigis_own_command_line_overrides_each_value(tmp_path: Path) -> None:
         "min_area_under_roc": "0.55",
         "min_area_under_pr": "0.1",
         "max_calibration_error": "0.05",
+        "out_of_time": "False",
+        "min_out_of_time_area_under_roc": "0.4",
         "min_positives": "10",
         "bootstrap_replicates": "99",
         "confidence": "0.9",
@@ -368,7 +370,7 @@ def refusal(monkeypatch: pytest.MonkeyPatch, text: str) -> str:
             "[training] split: wanted one of entity, time; found 'customer'. Next: correct it",
         ),
         (
-            "[training]\nmin_out_of_time_area_under_roc = 0.6",
+            "[training]\nout_of_time = false\nmin_out_of_time_area_under_roc = 0.6",
             "[training] min_out_of_time_area_under_roc: wanted [training] out_of_time = true, which measures what this gate "
             "judges; found false. Next: set it to true, or this gate to 0",
         ),
