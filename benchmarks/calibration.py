@@ -23,10 +23,10 @@ import numpy as np
 import pandas as pd
 
 from examples.superlender import land
-from spark_lib.learning.splitting import GROUPS
 from spark_lib.problems import calibration_fit, metrics
 from spark_lib.problems.metrics import Scored, counted
 from spark_lib.problems.options import calibration_kinds
+from spark_lib.problems.problem import GROUPS
 
 SPLITS, TREES, DEPTH = 20, 20, 5
 #: The places of the split: below the first trains, from the second on validates.

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from spark_lib.lake import Attempt, Lake, Rows
 from spark_lib.lake.stores import open_store
 from spark_lib.models.calibration import NONE
-from spark_lib.models.card import Card, Classes, ModelFile
+from spark_lib.models.card import Card, ModelFile
 from spark_lib.models.model import digest
 from spark_lib.models.training_set import TrainingSet
 from spark_lib.use_case import Feature
@@ -50,7 +50,16 @@ class Case:
 
 def card_of(features: Mapping[str, Feature], file: ModelFile) -> Card:
     """The card of a model, with no more than scoring reads of it."""
-    return Card(features, Classes(1, (0,)), "id", NONE, TrainingSet(), settings={}, versions={}, model=file)
+    return Card(
+        features,
+        {"classes": {"positive": 1, "negative": [0]}},
+        "id",
+        NONE,
+        TrainingSet(),
+        settings={},
+        versions={},
+        model=file,
+    )
 
 
 @dataclass(frozen=True)

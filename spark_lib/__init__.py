@@ -1,6 +1,6 @@
 """Daystone's helper library: it reads files and DataFrames, and writes files and DataFrames. It does not know Luigi.
 
-A use case is written with ``UseCase``, ``Feed``, ``Label`` and ``Feature``:
+A use case is written with ``UseCase``, ``Feed``, ``Label`` (or ``ClassLabel``, ``NumberLabel``) and ``Feature``:
 
     from spark_lib import Feature, Feed, Label, UseCase
 
@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from spark_lib._version import __version__ as __version__
 
-__all__ = ["Feature", "Feed", "Label", "UseCase", "read", "read_arrow", "read_pandas"]
+__all__ = ["ClassLabel", "Feature", "Feed", "Label", "NumberLabel", "UseCase", "read", "read_arrow", "read_pandas"]
 
 if TYPE_CHECKING:
     from spark_lib.frames.reading import read, read_arrow, read_pandas
-    from spark_lib.use_case import Feature, Feed, Label, UseCase
+    from spark_lib.use_case import ClassLabel, Feature, Feed, Label, NumberLabel, UseCase
 else:
 
     def __getattr__(name):

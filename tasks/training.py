@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 import luigi
@@ -34,12 +34,6 @@ class Training(Stage):
         "seed",
         "calibration",
         "constant_columns",
-        "min_area_under_roc",
-        "min_area_under_pr",
-        "max_calibration_error",
-        "out_of_time",
-        "min_out_of_time_area_under_roc",
-        "min_positives",
         "max_unlabelled",
         "bootstrap_replicates",
         "confidence",
@@ -48,6 +42,10 @@ class Training(Stage):
     @classmethod
     def is_due(cls, day: date, settings: Settings) -> bool:
         return cadence.is_trained_on(day, settings)
+
+    @property
+    def settings_of_the_problem(self) -> Sequence[str]:
+        return self.settings.problem.settings
 
     @classmethod
     def describe(cls, manifest: Manifest) -> Description:
@@ -110,8 +108,9 @@ class Training(Stage):
     def summary(self, manifest: Manifest) -> str:
         figures, verdict = manifest.metrics, Verdict.of(manifest.metrics["verdict"])
         rows = f"training: {figures['training_rows']:,} rows"
-        if "area_under_roc" in figures:
-            rows += f", area under ROC {figures['area_under_roc']:.2f}"
+        problem = self.settings.problem
+        if problem.headline in figures:
+            rows += f", {problem.headline_words} {figures[problem.headline]:.2f}"
         words = rows if verdict.approved else f"{rows}, rejected: {verdict}"
         return "; ".join([words, *_warnings(manifest)])
 

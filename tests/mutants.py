@@ -50,6 +50,7 @@ _LAKE = "spark_lib/lake/lake.py"
 _RECORDS = "spark_lib/frames/delimited/records.py"
 _VALUES = "spark_lib/frames/delimited/values.py"
 _READER = "spark_lib/frames/delimited/reader.py"
+_LANDING = "spark_lib/lake/feeds/landing.py"
 
 MUTANTS = (
     Mutant(
@@ -282,6 +283,34 @@ MUTANTS = (
         "if by_case[name.casefold()] > 1:",
         "if by_case[name.casefold()] > 2:",
         "frames/test_delimited.py::test_what_is_no_csv_of_the_declared_columns_is_refused_with_its_place",
+    ),
+    Mutant(
+        "a landing puts the flag before the file",
+        _LANDING,
+        "    with store.writing(name) as file:",
+        '    create(store, feed.flag, b"")\n    with store.writing(name) as file:',
+        "frames/test_landing.py::test_a_landing_that_fails_leaves_no_flag_and_goes_on_where_it_stopped",
+    ),
+    Mutant(
+        "a landing flags files of others",
+        _LANDING,
+        "if others:",
+        "if False:",
+        "frames/test_landing.py::test_a_day_without_a_flag_that_has_files_of_others_is_refused",
+    ),
+    Mutant(
+        "a landing does not ask for the flag again",
+        _LANDING,
+        "if store.read(feed.flag) is not None:",
+        "if False:",
+        "frames/test_landing.py::test_a_flag_that_comes_while_days_are_written_stands",
+    ),
+    Mutant(
+        "a key that is there twice on a day lands",
+        "spark_lib/frames/landing/rows.py",
+        "if many:",
+        "if False:",
+        "frames/test_landing.py::test_a_key_that_is_in_two_files_is_refused_with_both",
     ),
 )
 

@@ -16,6 +16,7 @@ from spark_lib.frames import delimited
 from spark_lib.frames.files import columns_of, read_parquet
 from spark_lib.lake.stores import s3_client
 from spark_lib.session import carried
+from spark_lib.use_case import ddl
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -93,15 +94,9 @@ def _check_columns(raw: RawDays, file: str, columns: Mapping[str, str]) -> None:
     where = f"raw feed {raw.feed.name}: {file}"
     delimited.check_names(where, file, list(found), columns)
     for name, declared in columns.items():
-        if found[name] not in _readable_as(declared):
+        if found[name] not in ddl.readable_as(declared):
             wanted = f"a column {name!r} of type {declared}"
             raise BadData(where, wanted, f"type {found[name]}", "land the file again with the declared type", file)
-
-
-def _readable_as(kind: str) -> set[str]:
-    """The column types that Spark reads as the declared type ``kind`` without loss."""
-    wider = {"bigint": {"int", "smallint", "tinyint"}, "int": {"smallint", "tinyint"}, "double": {"float"}}
-    return {kind} | wider.get(kind, set())
 
 
 def _footer(raw: RawDays, file: str) -> dict[str, str]:

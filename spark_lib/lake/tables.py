@@ -39,7 +39,39 @@ def arrow_schema(schema: Schema) -> pa.Schema:
     """The Arrow schema of a manifest's columns. Raises LakeError for a type that has no counterpart here."""
     import pyarrow as pa
 
-    plain = {
+    def field(name: str, kind: str) -> pa.Field:
+        found = arrow_type(kind)
+        if found is None:
+            raise LakeError(
+                f"column {name!r}", f"one of {', '.join(_plain_types())}, decimal(p,s)", kind, "read it with Spark"
+            )
+        return pa.field(name, found)
+
+    return pa.schema([field(name, kind) for name, kind in schema])
+
+
+def arrow_type(kind: str) -> pa.DataType | None:
+    """The Arrow type of a column whose type Spark calls ``kind``; None for a type that has no counterpart here."""
+    import pyarrow as pa
+
+    decimal = re.fullmatch(r"decimal\((\d+),(\d+)\)", kind)
+    return pa.decimal128(int(decimal[1]), int(decimal[2])) if decimal else _plain_types().get(kind)
+
+
+def spark_name(kind: pa.DataType) -> str:
+    """What Spark calls an Arrow type of ``arrow_type``; Arrow's own name for any other."""
+    import pyarrow as pa
+
+    if pa.types.is_decimal128(kind):
+        return f"decimal({kind.precision},{kind.scale})"
+    return next((name for name, plain in _plain_types().items() if plain == kind), str(kind))
+
+
+def _plain_types() -> dict[str, pa.DataType]:
+    """The Arrow types of Spark's types without a number in brackets."""
+    import pyarrow as pa
+
+    return {
         "string": pa.string(),
         "boolean": pa.bool_(),
         "tinyint": pa.int8(),
@@ -52,17 +84,8 @@ def arrow_schema(schema: Schema) -> pa.Schema:
         "timestamp": pa.timestamp("us", tz="UTC"),
         "timestamp_ntz": pa.timestamp("us"),
         "binary": pa.binary(),
+        "array<double>": pa.list_(pa.float64()),
     }
-
-    def arrow(name: str, kind: str) -> pa.Field:
-        decimal = re.fullmatch(r"decimal\((\d+),(\d+)\)", kind)
-        if decimal:
-            return pa.field(name, pa.decimal128(int(decimal[1]), int(decimal[2])))
-        if kind not in plain:
-            raise LakeError(f"column {name!r}", f"one of {', '.join(plain)}, decimal(p,s)", kind, "read it with Spark")
-        return pa.field(name, plain[kind])
-
-    return pa.schema([arrow(name, kind) for name, kind in schema])
 
 
 def _read_files(partition: Partition, section: str, schema: pa.Schema) -> pa.Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from spark_lib.learning import smote
@@ -19,66 +20,73 @@ WEIGHT = "_weight"
 _DIGITS = 3  # hexadecimal digits of a digest that are counted: 4,096 places
 #: Weights are whole multiples of one over this, so that their sums are exact in any order.
 _WEIGHTS = 2**10
-LABELS = {"negative": 0, "positive": 1}
 
 
 @dataclass(frozen=True)
 class Plan:
     """What a strategy does with the rows: how many of each class it leaves, and what one row of each class weighs."""
 
-    minority: str
     rows: Mapping[str, int]
     weights: Mapping[str, float]
 
-    @property
-    def majority(self) -> str:
-        return next(name for name in LABELS if name != self.minority)
-
 
 def plan(counts: Mapping[str, int], strategy: str, target_ratio: float) -> Plan:
-    """Bring ``counts`` of ``positive`` and ``negative`` rows to ``target_ratio``, the rows of the smaller class over
-    those of the larger one. Nothing changes where the ratio is reached already, or where a class has no row at all."""
-    minority, majority = sorted(LABELS, key=lambda name: (counts[name], name == "negative"))
-    few, many = counts[minority], counts[majority]
-    rows, weights = {name: counts[name] for name in LABELS}, dict.fromkeys(LABELS, 1.0)
-    if few and few < target_ratio * many:
+    """Bring ``counts``, the rows of each class, to ``target_ratio``: that of the rows of any class over those of the
+    largest one, or of the smallest one over those of any. Nothing changes for classes between which the ratio is
+    reached already, or where a class has no row at all."""
+    few, many = min(counts.values()), max(counts.values())
+    rows, weights = dict(counts), dict.fromkeys(counts, 1.0)
+    if not few:
+        return Plan(rows, weights)
+    for name, count in counts.items():
         if strategy == "undersample":
-            rows[majority] = round(few / target_ratio)
+            rows[name] = min(count, max(few, round(few / target_ratio)))
         elif strategy in ("oversample", "smote"):
-            rows[minority] = round(many * target_ratio)
-        elif strategy == "class_weight":
-            weights[minority] = max(1, round(many * target_ratio / few * _WEIGHTS)) / _WEIGHTS
-    return Plan(minority, rows, weights)
+            rows[name] = max(count, round(many * target_ratio))
+        elif strategy == "class_weight" and count < target_ratio * many:
+            weights[name] = max(1, round(many * target_ratio / count * _WEIGHTS)) / _WEIGHTS
+    return Plan(rows, weights)
 
 
 def resampled(
-    frame: DataFrame, case: UseCase, counts: Mapping[str, int], wanted: Plan, strategy: str, neighbours: int, seed: int
+    frame: DataFrame,
+    case: UseCase,
+    labels: Mapping[str, int],
+    counts: Mapping[str, int],
+    wanted: Plan,
+    strategy: str,
+    neighbours: int,
+    seed: int,
 ) -> DataFrame:
     """``frame`` as ``wanted``, with the column ``copy``: 0 for a row that landed, 1 for the first row that was made
-    from it, 2 for the second, and so on.
+    from it, 2 for the second, and so on. ``labels`` are the classes; without them nothing is resampled.
 
-    ``oversample`` repeats a row, ``smote`` makes rows between it and its neighbours. This takes one Spark job, or none.
+    ``oversample`` repeats a row, ``smote`` makes rows between it and its neighbours. This takes one Spark job a class,
+    or none.
     """
     from pyspark.sql import functions as F
 
-    of_class = {name: frame.where(F.col("label") == label) for name, label in LABELS.items()}
-    own, others = of_class[wanted.minority], of_class[wanted.majority]
-    more = wanted.rows[wanted.minority] - counts[wanted.minority]
-    if wanted.rows[wanted.majority] < counts[wanted.majority]:
-        others = drawn(others, case.key, wanted.rows[wanted.majority], seed)
-    found = _original(own).unionByName(_original(others))
-    if more and strategy == "oversample":
-        return found.unionByName(repeated(own, case.key, more, counts[wanted.minority], seed))
-    if more and strategy == "smote":
-        return found.unionByName(smote.synthesised(own, case.key, case.features, more, seed, neighbours))
-    return found
+    if not labels:
+        return _original(frame)
+    parts = []
+    for name in sorted(labels, key=lambda name: counts[name]):
+        own = frame.where(F.col("label") == labels[name])
+        fewer, more = wanted.rows[name] < counts[name], wanted.rows[name] - counts[name]
+        parts.append(_original(drawn(own, case.key, wanted.rows[name], seed) if fewer else own))
+        if more > 0 and strategy == "oversample":
+            parts.append(repeated(own, case.key, more, counts[name], seed))
+        if more > 0 and strategy == "smote":
+            parts.append(smote.synthesised(own, case.key, case.features, more, seed, neighbours))
+    return reduce(lambda found, part: found.unionByName(part), parts)
 
 
-def undersampled(frame: DataFrame, case: UseCase, counts: Mapping[str, int], seed: int) -> DataFrame:
-    """As many rows of each class as the smaller has; none where one of the two has none."""
-    if not all(counts[name] for name in LABELS):
+def undersampled(
+    frame: DataFrame, case: UseCase, labels: Mapping[str, int], counts: Mapping[str, int], seed: int
+) -> DataFrame:
+    """As many rows of each class as the smallest has; none where one of them has none, or where there is no class."""
+    if not labels or not all(counts[name] for name in labels):
         return _original(frame.limit(0))
-    return resampled(frame, case, counts, plan(counts, "undersample", 1.0), "undersample", 0, seed)
+    return resampled(frame, case, labels, counts, plan(counts, "undersample", 1.0), "undersample", 0, seed)
 
 
 def drawn(frame: DataFrame, key: str, size: int, seed: int) -> DataFrame:
@@ -118,9 +126,11 @@ def _original(frame: DataFrame) -> DataFrame:
     return frame.withColumn("copy", F.lit(0))
 
 
-def weighted(frame: DataFrame, weights: Mapping[str, float]) -> DataFrame:
-    """``frame`` with the weight of each row, which depends on its label."""
+def weighted(frame: DataFrame, labels: Mapping[str, int], weights: Mapping[str, float]) -> DataFrame:
+    """``frame`` with the weight of each row, which depends on its label; 1 where the label is a number."""
     from pyspark.sql import functions as F
 
-    positive = F.col("label") == LABELS["positive"]
-    return frame.withColumn(WEIGHT, F.when(positive, weights["positive"]).otherwise(weights["negative"]))
+    weight = F.lit(1.0)
+    for name, label in labels.items():
+        weight = F.when(F.col("label") == label, weights[name]).otherwise(weight)
+    return frame.withColumn(WEIGHT, weight)

@@ -20,9 +20,12 @@ from spark_lib.use_case import Feature
 MODEL, CARD, REPORT = "model.onnx", "card.json", "report.html"
 #: The kinds of calibration that a card may have.
 CALIBRATIONS = ("none", "prior", "shift", "platt", "isotonic")
-#: Raise this number only where a reader of the format before would go wrong. A card without a number has the first
-#: format.
-FORMAT = 1
+#: The newest format that is read. Raise this number only where a reader of the format before would go wrong. A card
+#: without a number has the first format, in which every card is of a binary problem.
+FORMAT = 2
+FIRST_FORMAT, FIRST_PROBLEM = 1, "binary"
+#: What a card says of the outcome, whichever of these its problem has (``spark_lib.problems``).
+_OF_THE_OUTCOME = ("classes", "bounds")
 
 
 @dataclass(frozen=True)
@@ -56,17 +59,6 @@ def rejected(reason: str, detail: str) -> Verdict:
 
 
 @dataclass(frozen=True)
-class Classes:
-    """The outcomes: ``positive`` is the one that the model gives the probability of, ``negative`` are the others."""
-
-    positive: str | int
-    negative: tuple[str | int, ...]
-
-    def __str__(self) -> str:
-        return f"{self.positive!r} against {' or '.join(map(repr, self.negative))}"
-
-
-@dataclass(frozen=True)
 class ModelFile:
     """The file of an approved model, its SHA-256 and its size in bytes."""
 
@@ -77,13 +69,15 @@ class ModelFile:
 
 @dataclass(frozen=True)
 class Card:
-    """``rows`` are the figures of the training set, and ``metrics`` those on natural validation rows. ``gates`` say
-    how the metrics were judged. ``importance`` is the share of each feature. ``model`` is None where nothing was
-    approved. ``calibrations_tried`` are what ``[training] calibration = auto`` chose the calibration from, the simplest
-    first, as ``spark_lib.problems.calibration_fit`` says; it is empty where nothing was to be chosen."""
+    """``outcome`` is what the ``problem`` says of the outcome: its classes, or its bounds. ``rows`` are the figures of
+    the training set, and ``metrics`` those on natural validation rows. ``gates`` say how the metrics were judged.
+    ``calibrations_tried`` are what ``[training] calibration = auto`` chose the calibration from, the simplest first, as
+    ``spark_lib.problems.calibration_fit`` says; it is empty where nothing was to be chosen. ``importance`` is the share
+    of each feature. ``model`` is None where nothing was approved. ``format`` is the first one whose readers understand
+    the card."""
 
     features: Mapping[str, Feature]
-    classes: Classes
+    outcome: Mapping[str, Any]
     entity: str
     calibration: Mapping[str, Any]
     rows: TrainingSet
@@ -96,11 +90,13 @@ class Card:
     calibrations_tried: tuple[Mapping[str, Any], ...] = ()
     importance: Mapping[str, float] = field(default_factory=dict)
     model: ModelFile | None = None
+    problem: str = FIRST_PROBLEM
+    format: int = FIRST_FORMAT
 
     @classmethod
     def of(cls, document: Mapping[str, Any], where: str = CARD) -> Card:
         """A card as JSON has it. Raises LakeError, naming ``where``, for one of a later format."""
-        number = document.get("format", FORMAT)
+        number = document.get("format", FIRST_FORMAT)
         if number > FORMAT:
             raise later_format(where, "a card", FORMAT, number)
         model = document.get("model")
@@ -109,7 +105,7 @@ class Card:
                 feature["name"]: Feature(feature["type"], feature["fill"], feature.get("nominal", False))
                 for feature in document["features"]
             },
-            classes=Classes(document["classes"]["positive"], tuple(document["classes"]["negative"])),
+            outcome={name: document[name] for name in _OF_THE_OUTCOME if name in document},
             entity=document["entity"],
             calibration=document["calibration"],
             rows=TrainingSet.of(document["rows"]),
@@ -122,6 +118,8 @@ class Card:
             calibrations_tried=tuple(document.get("calibrations_tried", ())),
             importance=document.get("importance", {}),
             model=ModelFile(model["file"], model["sha256"], model["size"]) if model else None,
+            problem=document.get("problem", FIRST_PROBLEM),
+            format=number,
         )
 
     @property
@@ -132,12 +130,13 @@ class Card:
     def document(self) -> dict[str, Any]:
         """The card as JSON has it."""
         return {
-            "format": FORMAT,
+            "format": self.format,
+            "problem": self.problem,
             "features": [
                 {"name": name, "type": feature.type, "fill": feature.fill, "nominal": feature.nominal}
                 for name, feature in self.features.items()
             ],
-            "classes": asdict(self.classes),
+            **self.outcome,
             "entity": self.entity,
             "calibration": dict(self.calibration),
             "rows": self.rows.summary(),

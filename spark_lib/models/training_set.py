@@ -1,7 +1,7 @@
 """A training set: the sides of its split, the sections of its partition, and the figures about it in its manifest and
 in a model's card. Nothing here imports Spark or numpy.
 
-Rows are counted by class: ``positive`` and ``negative``. A reader ignores figures that it does not know.
+Rows are counted by the names that the problem has for their outcomes, such as ``positive`` and ``negative``. A reader ignores figures that it does not know.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ class TrainingSet:
         found |= {"labelled": self.labelled, "unlabelled": self.unlabelled, "on_two_sides": self.on_two_sides}
         if self.balanced:
             found |= {"balanced": dict(self.balanced), "weights": dict(self.weights)}
-            found["prevalences"] = {name: _prevalence(found[name]) for name in (*self.sides, "balanced")}
+            if "positive" in self.balanced:
+                found["prevalences"] = {name: _prevalence(found[name]) for name in (*self.sides, "balanced")}
         return found
 
     def document(self) -> dict[str, Any]:

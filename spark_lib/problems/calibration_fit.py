@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from spark_lib.models.calibration import NONE, Calibration, apply, log_odds
-from spark_lib.problems.gates import LEAST_JUDGED
 from spark_lib.problems.metrics import Grouped, Scored, by_score, losses
 
 #: Into how many parts cross-validation splits the groups of entities.
@@ -57,11 +56,6 @@ def chosen(
         kinds = [kind for kind in kinds if kind != STEPS]
     tried = tried_out(kinds, found, natural, trained) if len(kinds) > 1 else ()
     return fitted(simplest(tried) if tried else kinds[0], found, natural, trained), tried
-
-
-def is_enough(found: Scored) -> bool:
-    """Whether there are enough rows of each class to fit a curve."""
-    return min(int(found.positives.sum()), int(found.negatives.sum())) >= LEAST_JUDGED
 
 
 def simplest(tried: Sequence[Tried], errors: float = ERRORS) -> str:

@@ -8,46 +8,23 @@ from datetime import date
 from typing import Any
 
 from spark_lib.models.card import APPROVED, Verdict, rejected
-from spark_lib.models.training_set import CALIBRATION, SIDES, TRAIN, VALIDATION, TrainingSet
-
-#: The gates in the order in which a card shows them: the metric, its words, and whether its bound is the least that is
-#: allowed.
-_GATES = (
-    ("area_under_roc", "area under ROC", True),
-    ("area_under_pr", "area under PR", True),
-    ("calibration_error", "calibration error", False),
-)
+from spark_lib.models.training_set import TRAIN, TrainingSet
+from spark_lib.problems.problem import Gate, Problem
 
 #: The least rows of each class to judge or to calibrate by. With fewer rows, a certainty may be due to chance.
 LEAST_JUDGED = 10
 
 
-def on_labels(counts: TrainingSet, settings: Mapping[str, Any], sides: Sequence[str], day: date) -> Verdict:
+def on_labels(
+    problem: Problem, counts: TrainingSet, settings: Mapping[str, Any], sides: Sequence[str], day: date
+) -> Verdict:
     """Whether the labelled rows of a balanced set can train and judge a model of ``day``. ``sides`` are the sides of
     the split that this needs."""
     late = unlabelled(counts, settings["max_unlabelled"], day)
     if late:
         return rejected("unlabelled", late)
-    few = inconclusive(counts, sides, settings["min_positives"])
+    few = problem.too_few(counts, sides, settings)
     return rejected("inconclusive", few) if few else APPROVED
-
-
-def inconclusive(counts: TrainingSet, sides: Sequence[str], min_positives: int) -> str:
-    """The reason why there are too few rows to prove anything; empty where there are enough."""
-    for side in sides:
-        for label in ("positive", "negative"):
-            if not counts.sides[side][label]:
-                rows = counts.rows(side)
-                return f"one class: no {label} among the {rows:,} labelled rows of the {side} split"
-    for side, purpose, what in ((CALIBRATION, "calibrate", "a curve"), (VALIDATION, "judge", "an interval")):
-        there = counts.sides[side]
-        rarer = min(there, key=lambda label: there[label])
-        if side in sides and there[rarer] < LEAST_JUDGED:
-            return f"too few to {purpose} by: {there[rarer]:,} {rarer} {side} rows, {what} takes {LEAST_JUDGED} of each class"
-    positives = sum(counts.sides[side]["positive"] for side in SIDES)
-    if positives < min_positives:
-        return f"too few positives: {positives:,} in the window, min_positives is {min_positives:,}"
-    return ""
 
 
 def last_fifth(days: Sequence[date]) -> tuple[Sequence[date], Sequence[date]]:
@@ -75,11 +52,6 @@ def not_judged(measured: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     """The reason why a gate that is set could not be judged; empty where all are judged."""
     reason: str = measured.get("out_of_time", {}).get("reason", "")
     return reason if settings.get("min_out_of_time_area_under_roc", 0.0) else ""
-
-
-def can_calibrate(counts: TrainingSet) -> bool:
-    """Whether the calibration split has enough rows of each class to fit a curve."""
-    return min(counts.sides[CALIBRATION].values()) >= LEAST_JUDGED
 
 
 def unlabelled(counts: TrainingSet, limit: float, day: date) -> str:
@@ -149,12 +121,14 @@ def _it(names: Collection[str]) -> str:
     return "it" if len(names) == 1 else "them"
 
 
-def judged(measured: Mapping[str, Any], settings: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Every gate: its metric on the natural validation rows, the end of the interval that counts, its bound, and
-    whether it is passed. Areas are judged by the lower end, errors by the upper one."""
+def judged(gates: Sequence[Gate], measured: Mapping[str, Any], settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every gate that is set: its metric on the natural validation rows, the end of the interval that counts, its
+    bound, and whether it is passed. What has to be at least something is judged by the lower end, errors by the upper
+    one. The gate out of time stands last."""
     found = [
-        _gate(name, words, measured, name, settings[f"min_{name}" if at_least else f"max_{name}"], at_least)
-        for name, words, at_least in _GATES
+        _gate(gate.metric, gate.words, measured, gate.metric, settings[gate.setting], gate.at_least)
+        for gate in gates
+        if settings[gate.setting] is not None
     ]
     later, bound = measured.get("out_of_time", {}), settings.get("min_out_of_time_area_under_roc", 0.0)
     if bound and "intervals" in later:

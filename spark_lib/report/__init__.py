@@ -7,22 +7,30 @@ years. The same training gives the same bytes.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from spark_lib.models.card import Card, Classes, Verdict
+from spark_lib import problems
+from spark_lib.models.card import Card, Verdict
 from spark_lib.models.training_set import TrainingSet
-from spark_lib.problems.metrics import Scored
-from spark_lib.report import charts, scores
+from spark_lib.problems.problem import Problem
+from spark_lib.report import charts, classes, numbers, scores
 from spark_lib.report.charts import percent, whole_percent
 from spark_lib.report.markup import Markup, joined, tag
 from spark_lib.report.tables import NAME, NUMBER, TEXT, Column, figures, number, section, table
 from spark_lib.use_case import Feature
 
 STYLE = Path(__file__).with_name("report.css")
-MOST_FEATURES = 25
+MOST_FEATURES, MOST_CLASSES = 25, 15
+#: Where the sections of a report about scores are made, by their names.
+_PARTS: dict[str, Callable[..., dict[str, Callable[[], Markup]]]] = {
+    **dict.fromkeys(("ranking", "probabilities", "scores", "thresholds"), scores.parts),
+    **dict.fromkeys(("confusion", "worst_classes", "certainty"), classes.parts),
+    **dict.fromkeys(("errors", "predicted_and_observed"), numbers.parts),
+}
 
 _ANEW = (
     " To train this day anew: daystone rebuild model; daystone rebuild balanced before it, where the rows or [training]'s window,"
@@ -57,22 +65,6 @@ _VERDICTS = {
         " approved model." + _ANEW,
     ),
 }
-_METRICS = {
-    "area_under_roc": ("Area under ROC", "0.5 is chance, 1 is perfect"),
-    "area_under_pr": ("Area under PR", "of precision by recall: the prevalence is chance, 1 is perfect"),
-    "brier": ("Brier score", "the mean squared error of the probability: 0 is perfect"),
-    "log_loss": ("Log loss", "0 is perfect; to be certain and wrong costs most"),
-    "calibration_error": (
-        "Calibration error",
-        "the mean distance of probability and proportion in ten bins: 0 is perfect",
-    ),
-    "mean_score": ("Mean score", "the proportion of positives that the scores foretell"),
-    "prevalence": ("Prevalence", "the proportion of positives that there is"),
-    "calibration_in_the_large": (
-        "Calibration in the large",
-        "the mean score less the prevalence: 0 is perfect, above 0 too many positives are foretold",
-    ),
-}
 _SPLITS = (
     ("train", "Training"),
     ("balanced", "Training, after balancing"),
@@ -85,29 +77,23 @@ def render(
     title: str,
     card: Card,
     inputs: Sequence[tuple[str, str]],
-    calibrated: Scored | None,
-    uncalibrated: Scored | None,
+    calibrated: Any,
+    uncalibrated: Any,
 ) -> str:
     """The page as HTML. ``inputs`` are what the training read, by name. ``calibrated`` and ``uncalibrated`` are the
-    natural validation rows by score, or None where no model was measured."""
+    natural validation rows as the card's problem has collected them, or None where no model was measured."""
     confidence = card.settings["confidence"]
     parts = [_verdict(title, card.verdict), _warnings(card.warnings), _gates(card.gates)]
-    if calibrated is not None and calibrated.positives.any() and calibrated.negatives.any():
-        classes = _classes(card.classes)
-        seed = card.settings.get("seed", 0)
-        parts += [
-            scores.ranking(calibrated, card.metrics.get("intervals", {}), classes, confidence, seed),
-            scores.probabilities(
-                calibrated, uncalibrated, card.calibration, card.calibrations_tried, classes, confidence
-            ),
-            scores.scores(calibrated, classes),
-            scores.thresholds(calibrated, classes),
-        ]
+    problem = problems.of_card(card)
+    if calibrated is not None:
+        for part in problem.report:
+            drawn = _PARTS[part](card, calibrated, uncalibrated).get(part)
+            parts += [drawn()] if drawn else []
     parts += [
         _importance(card.importance),
-        _measured(card.metrics, confidence),
-        _out_of_time(card.metrics, confidence),
-        _rows(card.rows),
+        _measured(problem, card.metrics, confidence),
+        _out_of_time(problem, card.metrics, confidence),
+        _rows(problem, card.rows),
         _made_of(card, inputs),
     ]
     return _page(title, joined(*parts))
@@ -185,7 +171,7 @@ def _importance(importance: Mapping[str, float]) -> Markup:
     return section("What it looks at", tag("p", note, class_="note"), table(columns, rows), rest)
 
 
-def _measured(measured: Mapping[str, Any], confidence: float) -> Markup:
+def _measured(problem: Problem, measured: Mapping[str, Any], confidence: float) -> Markup:
     if not measured:
         return Markup()
     before, ends = measured.get("uncalibrated", {}), measured.get("intervals", {})
@@ -196,19 +182,24 @@ def _measured(measured: Mapping[str, Any], confidence: float) -> Markup:
         Column(f"Interval, {whole_percent(confidence)}", NUMBER),
     )
     rows = [
-        (words, figures(before.get(name)), figures(measured.get(name)), _interval(ends.get(name)))
-        for name, (words, _) in _METRICS.items()
+        (metric.words, figures(before.get(name)), figures(measured.get(name)), _interval(ends.get(name)))
+        for name, metric in problem.metrics.items()
     ]
-    rows += [
-        (f"{_METRICS[name][0]}, balanced rows", figures(None), figures(measured.get(f"balanced_{name}")), figures(None))
-        for name in ("area_under_roc", "area_under_pr")
+    balanced = [
+        (f"{metric.words}, balanced rows", figures(None), figures(measured[f"balanced_{name}"]), figures(None))
+        for name, metric in problem.metrics.items()
+        if f"balanced_{name}" in measured
     ]
-    meanings = (tag("li", f"{words}: {meaning}.") for words, meaning in _METRICS.values())
-    note = "On the natural validation rows; the last two on the balanced ones, before calibration."
+    rows += balanced
+    meanings = (tag("li", f"{metric.words}: {metric.meaning}.") for metric in problem.metrics.values())
+    last = {0: "", 1: "; the last on the balanced ones, before calibration"}.get(
+        len(balanced), "; the last two on the balanced ones, before calibration"
+    )
+    note = f"On the natural validation rows{last}."
     return section("Metrics", tag("p", note, class_="note"), table(columns, rows), tag("ul", *meanings, class_="note"))
 
 
-def _out_of_time(measured: Mapping[str, Any], confidence: float) -> Markup:
+def _out_of_time(problem: Problem, measured: Mapping[str, Any], confidence: float) -> Markup:
     """The same metrics on later days, by a model of the days before."""
     later = measured.get("out_of_time")
     if not later:
@@ -228,25 +219,26 @@ def _out_of_time(measured: Mapping[str, Any], confidence: float) -> Markup:
         Column(f"Interval, {whole_percent(confidence)}", NUMBER),
     )
     rows = [
-        (words, figures(measured.get(name)), figures(later.get(name)), _interval(later["intervals"].get(name)))
-        for name, (words, _) in _METRICS.items()
+        (metric.words, figures(measured.get(name)), figures(later.get(name)), _interval(later["intervals"].get(name)))
+        for name, metric in problem.metrics.items()
     ]
     return section("Out of time", tag("p", note, class_="note"), table(columns, rows))
 
 
-def _rows(rows: TrainingSet) -> Markup:
-    columns = (
-        Column("Split", TEXT),
-        *(Column(name, NUMBER) for name in ("Positive", "Negative", "Rows", "Prevalence")),
-    )
+def _rows(problem: Problem, rows: TrainingSet) -> Markup:
+    names = list(problem.names)[:MOST_CLASSES]
+    several = [name for name in names if len(problem.names) > 1]
+    columns = [Column("Split", TEXT), *(Column(_capital(name), NUMBER) for name in several), Column("Rows", NUMBER)]
+    columns += [Column("Prevalence", NUMBER)] if problem.has_prevalence else []
     shown = []
     counted = dict(rows.sides) | ({"balanced": rows.balanced} if rows.balanced else {})
     for name, words in _SPLITS:
         if name in counted:
-            positive, negative = counted[name]["positive"], counted[name]["negative"]
-            both = positive + negative
-            share = percent(positive / both) if both else "–"
-            shown.append((words, number(positive), number(negative), number(both), share))
+            cells = [words, *(number(counted[name][of]) for of in several), number(sum(counted[name].values()))]
+            if problem.has_prevalence:
+                prevalence = counted[name][problem.names[0]] / (sum(counted[name].values()) or math.nan)
+                cells.append("–" if math.isnan(prevalence) else percent(prevalence))
+            shown.append(cells)
     labelled, unlabelled = rows.labelled, rows.unlabelled
     notes = []
     if labelled + unlabelled:
@@ -262,12 +254,13 @@ def _rows(rows: TrainingSet) -> Markup:
     if len(set(weights.values())) > 1:
         times = " and ".join(f"a {label} one {weight:.4g} times" for label, weight in sorted(weights.items()))
         notes.append(f"In training counts {times}.")
-    return section("Rows", table(columns, shown), *(tag("p", words) for words in notes))
+    return section("Rows", table(columns, shown, wide=len(several) > 2), *(tag("p", words) for words in notes))
 
 
 def _made_of(card: Card, inputs: Sequence[tuple[str, str]]) -> Markup:
-    positive, negative = _classes(card.classes)
-    outcome = {"positive": positive, "negative": negative}
+    outcome: dict[str, Any] = {}
+    for name, values in card.outcome.items():
+        outcome |= {key if name == "classes" else f"{name}, {key}": _in_words(value) for key, value in values.items()}
     outcome |= {f"calibration, {key}": value for key, value in sorted(card.calibration.items())}
     outcome |= {
         f"model, {key}": value
@@ -302,8 +295,12 @@ def _named(values: Mapping[str, Any], caption: str) -> Markup:
     return table((Column("Name", NAME), Column("Value", NAME)), rows, caption)
 
 
-def _classes(classes: Classes) -> tuple[str, str]:
-    return str(classes.positive), " or ".join(map(str, classes.negative))
+def _in_words(value: Any) -> Any:
+    return " or ".join(map(str, value)) if isinstance(value, list) else value
+
+
+def _capital(name: str) -> str:
+    return name[:1].upper() + name[1:]
 
 
 def _shown(value: object) -> str:

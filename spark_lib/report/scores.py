@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from spark_lib.models.card import Card
 from spark_lib.problems import metrics
 from spark_lib.problems.metrics import Scored
 from spark_lib.report import charts, curves
 from spark_lib.report.charts import percent, whole_percent
 from spark_lib.report.markup import Markup, joined, tag
-from spark_lib.report.tables import NUMBER, TEXT, Column, figures, number, section, table
+from spark_lib.report.tables import NUMBER, TEXT, Column, chart_with, charts_in_a_row, figures, number, section, table
 
 #: The resamplings for the bands around curves.
 REPLICATES = 200
@@ -19,6 +20,23 @@ HISTOGRAM_BINS = 25
 #: The fitted calibrations in words.
 _KINDS = {"shift": "a shift of the log-odds", "platt": "Platt's curve", "isotonic": "an isotonic curve"}
 _ROOM = 16  # letters of a class's name in a chart
+
+
+def parts(card: Card, calibrated: Scored, uncalibrated: Scored | None) -> dict[str, Callable[[], Markup]]:
+    """The sections by name. There are none where the rows have only one of the classes."""
+    if not (calibrated.positives.any() and calibrated.negatives.any()):
+        return {}
+    of = card.outcome["classes"]
+    classes = str(of["positive"]), " or ".join(map(str, of["negative"]))
+    confidence, seed = card.settings["confidence"], card.settings.get("seed", 0)
+    return {
+        "ranking": lambda: ranking(calibrated, card.metrics.get("intervals", {}), classes, confidence, seed),
+        "probabilities": lambda: probabilities(
+            calibrated, uncalibrated, card.calibration, card.calibrations_tried, classes, confidence
+        ),
+        "scores": lambda: scores(calibrated, classes),
+        "thresholds": lambda: thresholds(calibrated, classes),
+    }
 
 
 def ranking(
@@ -56,7 +74,7 @@ def ranking(
     return section(
         "How well it ranks",
         tag("p", note, class_="note"),
-        _charts(_chart("ROC curve", by_roc), _chart("Precision by recall", by_pr)),
+        charts_in_a_row(chart_with("ROC curve", by_roc), chart_with("Precision by recall", by_pr)),
     )
 
 
@@ -78,7 +96,7 @@ def probabilities(
         error = metrics.calibration_error(found)
         description = f"{words}: proportion of {classes[0]} by mean score in {len(bins)} bins, error {figures(error)}."
         chart = charts.reliability(f"calibration-{name}", words, bins, axes, description)
-        shown.append(_chart(words, chart, f"calibration error {figures(error)}", _bins(bins, _short(classes[0]))))
+        shown.append(chart_with(words, chart, f"calibration error {figures(error)}", _bins(bins, _short(classes[0]))))
     kind = {"none": "Scores were not calibrated.", "prior": "Calibrated by the exact correction of resampling."}.get(
         calibration["kind"],
         f"Calibrated by {_KINDS.get(calibration['kind'], calibration['kind'])} on the calibration split.",
@@ -88,7 +106,7 @@ def probabilities(
         f" equally many rows; upright lines are Wilson intervals of {whole_percent(confidence)}."
     )
     return section(
-        "Are scores probabilities?", tag("p", note, class_="note"), _charts(*shown), _tried(tried, calibration)
+        "Are scores probabilities?", tag("p", note, class_="note"), charts_in_a_row(*shown), _tried(tried, calibration)
     )
 
 
@@ -151,7 +169,7 @@ def scores(found: Scored, classes: tuple[str, str]) -> Markup:
         f"Shares of {classes[0]} and of {classes[1]} by score, in {HISTOGRAM_BINS} bins up to {percent(upto)}."
     )
     chart = charts.histogram(panels, upto, ("calibrated score", "rows of the class"), description)
-    return section("Where the scores lie", _charts(_chart("Scores by outcome", chart)))
+    return section("Where the scores lie", charts_in_a_row(chart_with("Scores by outcome", chart)))
 
 
 def thresholds(found: Scored, classes: tuple[str, str]) -> Markup:
@@ -193,11 +211,3 @@ def thresholds(found: Scored, classes: tuple[str, str]) -> Markup:
 def _short(name: str) -> str:
     """A class's name where there is little room."""
     return name if len(name) <= _ROOM else f"{name[: _ROOM - 1]}…"
-
-
-def _charts(*figures: Markup) -> Markup:
-    return tag("div", *figures, class_="charts")
-
-
-def _chart(title: str, chart: Markup, caption: str | None = None, below: Markup | None = None) -> Markup:
-    return tag("figure", tag("h3", title), chart, tag("figcaption", caption) if caption else None, below)

@@ -48,6 +48,15 @@ def table(
     return tag("div", written, class_="scroll", **reached)
 
 
+def charts_in_a_row(*figures: Markup) -> Markup:
+    return tag("div", *figures, class_="charts")
+
+
+def chart_with(title: str, chart: Markup, caption: str | None = None, below: Markup | None = None) -> Markup:
+    """A chart with its title, and what is said or shown below it."""
+    return tag("figure", tag("h3", title), chart, tag("figcaption", caption) if caption else None, below)
+
+
 def figures(value: float | None) -> str:
     """A number to four decimals, or to four digits where it is small; a dash for none."""
     if value is None or math.isnan(value):

@@ -112,11 +112,11 @@ def _with_forest(model_bytes: bytes) -> Engine:
     sums = ensemble.output[_ENSEMBLES[ensemble.op_type]]
     rest = [node for node in graph.node if node is not ensemble and node.output[0] not in before]
     if sums == graph.output[0].name and not rest:
-        classes = trees.leaves.shape[1] if sums == model.OUTPUT else 0
+        classes = trees.width if sums == model.OUTPUT else 0
         return Engine(model_bytes, trees.only(1) if classes == 2 else trees, classes=classes)
     if any(name in before or (name in ensemble.output and name != sums) for node in rest for name in node.input):
         raise Unfit("more than the sums of the trees behind them")
-    return Engine(model_bytes, trees, _model_of_sums(loaded, rest, sums, trees.leaves.shape[1]))
+    return Engine(model_bytes, trees, _model_of_sums(loaded, rest, sums, trees.width))
 
 
 def _model_of_sums(loaded: Any, nodes: list[Any], sums: str, width: int) -> bytes:

@@ -13,7 +13,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,8 @@ from spark_lib.models.matrix import round_down
 #: caches of a core.
 MOST_DEPTH = 12
 MOST_LEAVES = 2**21
+#: What all leaves add to all sums, in numbers. An engine is sent to every worker.
+MOST_VALUES = 2**23
 #: The levels that `spark_lib.scoring.forest_kernel` goes down at once.
 LEAST_DEPTH = 4
 _LEAF, _AT_MOST, _BELOW = "LEAF", "BRANCH_LEQ", "BRANCH_LT"
@@ -44,15 +46,26 @@ class Forest:
     with, float32 [trees, 2^depth]. ``leaves`` [trees, m, 2^depth] is what each leaf adds to each of the m sums, float32
     or float64 as the sums are. Where a node ``sends_nan_left``, as in trees of scikit-learn, the sums of rows with NaN
     differ from those of ONNX.
+
+    Where every tree adds to just one of several sums, as boosted trees of several classes do, ``trees_of`` has the numbers
+    of the trees of each sum, and m is 1 in ``leaves``.
     """
 
     features: np.ndarray
     thresholds: np.ndarray
     leaves: np.ndarray
     sends_nan_left: bool = False
+    trees_of: tuple[np.ndarray, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """The number of sums."""
+        return len(self.trees_of) or self.leaves.shape[1]
 
     def sums(self, columns: np.ndarray) -> np.ndarray:
-        """The sums, float [n, m], for the features of n rows by column, float32 [k, n]."""
+        """The sums, float [n, width], for the features of n rows by column, float32 [k, n]."""
+        if self.trees_of:
+            return np.concatenate([self.only(one).sums(columns) for one in range(self.width)], axis=1)
         found = np.zeros((columns.shape[1], self.leaves.shape[1]), self.leaves.dtype)
         _loop(self.leaves.dtype.str)(columns, self.features, self.thresholds, self.leaves, found)
         return found
@@ -63,6 +76,10 @@ class Forest:
 
     def only(self, one: int) -> Forest:
         """The forest that gives just one of the sums."""
+        if self.trees_of:
+            trees = self.trees_of[one]
+            parts = {name: getattr(self, name)[trees] for name in ("features", "thresholds", "leaves")}
+            return replace(self, **parts, trees_of=())
         return replace(self, leaves=np.ascontiguousarray(self.leaves[:, one : one + 1]))
 
 
@@ -120,6 +137,9 @@ def of_node(kind: str, attributes: Mapping[str, Any], doubles: bool) -> Forest:
     nodes = read(attributes)
     if nodes.trees * 2**nodes.depth > MOST_LEAVES:
         raise Unfit(f"{nodes.trees:,} trees of depth {nodes.depth}")
+    width = nodes.weights.shape[1] if nodes.target_of_tree is None else 1
+    if nodes.trees * 2**nodes.depth * width > MOST_VALUES:
+        raise Unfit(f"{nodes.trees:,} trees of depth {nodes.depth} for {width} sums each")
     sends_nan_left = bool(np.any(attributes.get("nodes_missing_value_tracks_true", 0)))
     return replace(nodes.completed(np.float64 if doubles else np.float32), sends_nan_left=sends_nan_left)
 
@@ -141,7 +161,7 @@ class _Nodes:
     def trees(self) -> int:
         return len(self.roots)
 
-    @property
+    @cached_property
     def depth(self) -> int:
         """The number of levels below the roots, at least ``LEAST_DEPTH``. Raises Unfit for a tree that is too deep."""
         found, level = 0, self.roots
@@ -152,6 +172,21 @@ class _Nodes:
                 raise Unfit(f"a tree of more than {MOST_DEPTH} levels")
         return found
 
+    @cached_property
+    def target_of_tree(self) -> np.ndarray | None:
+        """The one sum that each tree adds to, intp [trees]. None where a tree adds to several, or where there are fewer
+        than three."""
+        if self.weights.shape[1] < 3:
+            return None
+        tree, level = np.zeros(len(self.left), np.intp), self.roots[:, None]
+        for _ in range(self.depth + 1):
+            tree[level] = np.arange(self.trees)[:, None]
+            level = np.stack([self.left[level], self.right[level]], axis=2).reshape(self.trees, -1)
+        added = np.zeros((self.trees, self.weights.shape[1]), bool)
+        rows, targets = np.nonzero(self.weights)
+        added[tree[rows], targets] = True
+        return added.argmax(axis=1) if (added.sum(axis=1) <= 1).all() else None
+
     def completed(self, sums: type) -> Forest:
         levels = [np.zeros((self.trees, 1), np.intp)]  # the unused place 0
         level = self.roots[:, None]
@@ -159,10 +194,18 @@ class _Nodes:
             levels.append(level)
             level = np.stack([self.left[level], self.right[level]], axis=2).reshape(self.trees, -1)
         inner = np.concatenate(levels, axis=1)
+        target = self.target_of_tree
+        trees_of: tuple[np.ndarray, ...] = ()
+        if target is None:
+            leaves = self.weights[level].transpose(0, 2, 1)
+        else:
+            leaves = self.weights[level, target[:, None]][:, None]
+            trees_of = tuple(np.flatnonzero(target == one) for one in range(self.weights.shape[1]))
         return Forest(
             self.feature[inner].astype(np.uint64),
             np.ascontiguousarray(self.threshold[inner]),
-            np.ascontiguousarray(self.weights[level].transpose(0, 2, 1).astype(sums)),
+            np.ascontiguousarray(leaves.astype(sums)),
+            trees_of=trees_of,
         )
 
 

@@ -28,13 +28,12 @@ from spark_lib.lake.stores import open_store, s3_client
 from spark_lib.lake.stores.local import LocalStore
 from spark_lib.lake.stores.store import Store
 from spark_lib.lake.tables import arrow_schema
-from spark_lib.models import calibration, matrix
-from spark_lib.models.calibration import Calibration
-from spark_lib.models.model import is_probability
+from spark_lib.models import matrix
 from spark_lib.models.python_model import PythonModel
 from spark_lib.scoring.engine import Engine
+from spark_lib.scoring.predictions import Distribution, Predictions
 from spark_lib.use_case import Feature
-from spark_lib.use_case.protocol import PREDICTED
+from spark_lib.use_case.protocol import BY_MODEL
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,10 +45,8 @@ if TYPE_CHECKING:
 TASK_BYTES = 2**31
 #: The rows of a row group of the scores. A worker holds this many at a time.
 _GROUP_ROWS = 2**19
-BINS = 20
-#: The columns that are added to key, entity and event time.
-SCORED: Schema = tuple(zip(PREDICTED, ("double", "date", "string"), strict=True))
-_MEAN_GRID = 2**32
+#: The columns that are added to key, entity, event time and the predictions.
+OF_THE_MODEL: Schema = tuple(zip(BY_MODEL, ("date", "string"), strict=True))
 
 
 @dataclass(frozen=True)
@@ -66,15 +63,15 @@ class Slice:
 @dataclass(frozen=True)
 class Job:
     """All that a task needs: the lake that it reads and how to reach it, the columns that are copied (``identity``) and
-    those of the matrix (``features``) with the types in the manifest, what makes the scores, and where they go, at most
-    ``rows_a_file`` rows into one file."""
+    those of the matrix (``features``) with the types in the manifest, what makes the scores and the ``predictions`` of them,
+    and where they go, at most ``rows_a_file`` rows into one file."""
 
     source: str
     connection: s3_client.Connection
     identity: Schema
     features: Mapping[str, Feature]
     engine: Engine | PythonModel
-    back: Calibration
+    predictions: Predictions
     model_date: date
     model_digest: str
     target: str
@@ -83,47 +80,17 @@ class Job:
 
 
 @dataclass
-class Scores:
-    """What a manifest says about scores: the least and the greatest, how many lie in each of ``BINS`` equal bins
-    between 0 and 1, and their sum in units of 2^-32. Parts may be merged in any order with the same result."""
-
-    rows: int = 0
-    least: float = 1.0
-    greatest: float = 0.0
-    units: int = 0
-    bins: np.ndarray = field(default_factory=lambda: np.zeros(BINS, np.int64))
-
-    def add(self, scores: np.ndarray) -> None:
-        if len(scores):
-            binned = np.bincount(np.minimum((scores * BINS).astype(np.intp), BINS - 1), minlength=BINS)
-            of_these = int(np.rint(scores * _MEAN_GRID).astype(np.int64).sum())
-            self.merge(Scores(len(scores), float(scores.min()), float(scores.max()), of_these, binned))
-
-    def merge(self, other: Scores) -> None:
-        self.rows += other.rows
-        self.least, self.greatest = min(self.least, other.least), max(self.greatest, other.greatest)
-        self.units += other.units
-        self.bins = self.bins + other.bins
-
-    def figures(self) -> dict[str, Any]:
-        if not self.rows:
-            return {"bins": self.bins.tolist()}
-        mean = self.units / self.rows / _MEAN_GRID
-        return {"least": self.least, "greatest": self.greatest, "mean": mean, "bins": self.bins.tolist()}
-
-
-@dataclass
 class Done:
     """What a task wrote and saw.
 
     ``files`` are the rows of each file by name. ``nulls`` are counted by column of the identity, ``missing`` values by
-    feature without a fill. ``repeated`` rows have the features of an earlier one. ``senseless`` rows have a score that
-    is not a probability; ``not_finite`` says, by feature, how many of these have an infinity or NaN. ``slow`` is the
-    reason why no forest was compiled.
+    feature without a fill. ``repeated`` rows have the features of an earlier one. ``senseless`` rows have no prediction
+    that makes sense; ``not_finite`` says, by feature, how many of these have an infinity or NaN. ``slow`` is the reason
+    why no forest was compiled.
     """
 
+    scores: Distribution
     files: dict[str, int] = field(default_factory=dict)
-    scores: Scores = field(default_factory=Scores)
     nulls: Counter[str] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
     repeated: int = 0
@@ -162,7 +129,7 @@ def run(spark: SparkSession, job: Job, files: Sequence[File], prefix: str) -> Do
     cores = spark.sparkContext.defaultParallelism
     tasks = max(cores, -(-sum(file.size for file in files) // TASK_BYTES))
     shares = shared(files, prefix, tasks)
-    together = Done()
+    together = Done(job.predictions.distribution())
     if not shares:
         return together
 
@@ -199,24 +166,24 @@ def _forget_archives() -> None:
 def scored(job: Job, share: Sequence[Slice], task: int) -> Done:
     """Score a share into files of its own."""
     trees = job.engine.forest if isinstance(job.engine, Engine) else None
-    done = Done(slow=trees.why_not_compiled() if trees else "")
+    done = Done(job.predictions.distribution(), slow=trees.why_not_compiled() if trees else "")
 
     def batches() -> Iterator[pa.RecordBatch]:
         for rows in _rows(job, share):
-            uncalibrated, missing, repeated = job.engine.of_rows(rows, job.features)
+            outputs, missing, repeated = job.engine.of_rows(rows, job.features)
             done.missing.update(missing)
             done.repeated += repeated
             done.nulls += Counter({name: rows.column(name).null_count for name, _ in job.identity})
             if done.nulls or done.missing:  # nothing will be published: from here on rows are only counted
                 continue
-            scores = calibration.apply(job.back, uncalibrated)
-            senseless = np.flatnonzero(~is_probability(scores))
+            predicted = job.predictions.columns(outputs)
+            senseless = np.flatnonzero(job.predictions.senseless(predicted))
             if len(senseless):
                 done.senseless += len(senseless)
                 done.not_finite.update(matrix.not_finite(rows.take(senseless), job.features))
             if not done.senseless:
-                done.scores.add(scores)
-                yield _output(job, rows, scores)
+                done.scores.add(predicted)
+                yield _output(job, rows, predicted)
 
     done.files = _written(job, f"part-{task:05d}-{secrets.token_hex(8)}", batches())
     return done
@@ -286,15 +253,18 @@ def _groups(metadata: pq.FileMetaData, part: Slice) -> Iterator[int]:
         begin += size
 
 
-def _output(job: Job, rows: pa.RecordBatch, scores: np.ndarray) -> pa.RecordBatch:
+def _output(job: Job, rows: pa.RecordBatch, predicted: Mapping[str, Any]) -> pa.RecordBatch:
     import pyarrow as pa
 
     kinds = arrow_schema(job.identity)
     columns = [rows.column(column.name).cast(column.type) for column in kinds]
-    columns.append(pa.array(scores))
+    columns += [
+        values if isinstance(values, pa.Array) else pa.array(values)
+        for values in (predicted[name] for name, _ in job.predictions.schema)
+    ]
     for value in (job.model_date, job.model_digest):  # the same in every row: stored once
         columns.append(pa.DictionaryArray.from_arrays(np.zeros(rows.num_rows, np.int32), pa.array([value])))
-    return pa.RecordBatch.from_arrays(columns, names=[*kinds.names, *(name for name, _ in SCORED)])
+    return pa.RecordBatch.from_arrays(columns, names=[*kinds.names, *dict(job.predictions.schema), *BY_MODEL])
 
 
 def _written(job: Job, name: str, batches: Iterator[pa.RecordBatch]) -> dict[str, int]:
@@ -314,7 +284,7 @@ def _written(job: Job, name: str, batches: Iterator[pa.RecordBatch]) -> dict[str
             pq.ParquetWriter(
                 opened,
                 first.schema,
-                use_dictionary=[*dict(SCORED[1:])],
+                use_dictionary=[*BY_MODEL],
                 compression={column: "none" if column == "score" else "snappy" for column in first.schema.names},
                 store_schema=False,
                 write_page_checksum=True,

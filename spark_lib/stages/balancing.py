@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from spark_lib import problems
 from spark_lib.errors import BadData
 from spark_lib.frames import raw as raw_feeds
 from spark_lib.frames.files import schema_of, unreadable_files_named, write_parquet
@@ -41,7 +42,7 @@ def build(
     ``features`` are the days of the window. ``outcomes`` is the label feed from the window's first day to the training
     date. ``salt`` is the use case's directory name. ``settings`` are those of the stage.
 
-    A row is a row of ``features`` with the day it ``landed``, its ``label`` (1 for the positive outcome), and ``copy``,
+    A row is a row of ``features`` with the day it ``landed``, its ``label`` as a number (``spark_lib.problems``), and ``copy``,
     which is above 0 for a row that balancing made. Only ``train`` and ``validation/balanced`` are balanced. Rows
     without an outcome are counted, but belong to neither class. Raises BadData for an outcome outside its set, and for
     a key that landed on two days of the window.
@@ -54,16 +55,19 @@ def build(
     try:
         counted = _counted(case, sides)
         strategy, seed = settings["balancing"], settings["seed"]
+        problem = problems.of(case.label)
         wanted = resampling.plan(counted.sides[TRAIN], strategy, settings["target_ratio"])
         known = sides.where(F.col("label").isNotNull())
         of = {name: known.where(F.col("side") == name).drop("side") for name in SIDES}
         figures = replace(counted, balanced=wanted.rows, weights=wanted.weights, spread=_spread(case, of[TRAIN]))
         neighbours = settings["smote_neighbours"]
         sections = {
-            TRAIN: resampling.resampled(of[TRAIN], case, counted.sides[TRAIN], wanted, strategy, neighbours, seed),
+            TRAIN: resampling.resampled(
+                of[TRAIN], case, problem.labels, counted.sides[TRAIN], wanted, strategy, neighbours, seed
+            ),
             CALIBRATION: of[CALIBRATION].withColumn("copy", F.lit(0)),
             NATURAL: of[VALIDATION].withColumn("copy", F.lit(0)),
-            BALANCED: resampling.undersampled(of[VALIDATION], case, counted.sides[VALIDATION], seed),
+            BALANCED: resampling.undersampled(of[VALIDATION], case, problem.labels, counted.sides[VALIDATION], seed),
         }
         observed = {name: write_parquet(frame, f"{url}/{name}", file_rows)["rows"] for name, frame in sections.items()}
     finally:
@@ -100,21 +104,21 @@ def _with_label(spark: SparkSession, case: UseCase, rows: DataFrame, outcomes: R
     _check_outcomes(case, landed)
     newest = F.max_by(label.column, F.struct("landed", feed.key)).alias("_outcome")
     by_key = landed.groupBy(F.col(label.key).alias(case.key)).agg(newest)
-    known = F.when(F.col("_outcome") == label.positive, 1).when(F.col("_outcome").isNotNull(), 0)
+    known = problems.of(label).label(F.col("_outcome"))
     return rows.join(by_key, case.key, "left").withColumn("label", known).drop("_outcome")
 
 
 def _check_outcomes(case: UseCase, landed: DataFrame) -> None:
     from pyspark.sql import functions as F
 
-    column = case.label.column
-    other = landed.where(~F.col(column).isin(*case.label.allowed)).orderBy("landed", column).first()
+    column, problem = case.label.column, problems.of(case.label)
+    other = landed.where(~problem.is_outcome(F.col(column))).orderBy("landed", column).first()
     if other is not None:
         raise BadData(
             f"raw feed {case.label.feed} of {other['landed']}",
-            f"{column!r} to be one of {', '.join(map(repr, case.label.allowed))}",
+            f"{column!r} to be {problem.wanted}",
             repr(other[column]),
-            "land the day again, or add the value to the label's `allowed`",
+            f"land the day again, or {problem.repair}",
         )
 
 
@@ -126,7 +130,9 @@ def _counted(case: UseCase, sides: DataFrame) -> TrainingSet:
     """
     from pyspark.sql import functions as F
 
-    groups = sides.groupBy("side", "label", "landed").count().collect()
+    problem = problems.of(case.label)
+    named = F.when(F.col("label").isNotNull(), problem.name_of(F.col("label"))).alias("name")
+    groups = sides.groupBy("side", named, "landed").count().collect()
     by_key = sides.groupBy(case.key).agg(F.sort_array(F.collect_list("landed")).alias("_days"))
     doubled = by_key.where("size(_days) > 1").orderBy(case.key).first()
     if doubled is not None:
@@ -138,15 +144,16 @@ def _counted(case: UseCase, sides: DataFrame) -> TrainingSet:
         )
     rows: Counter[Any] = Counter()
     for group in groups:
-        known = "unlabelled" if group["label"] is None else "labelled"
-        rows[group["side"], group["label"]] += group["count"]
+        known = "unlabelled" if group["name"] is None else "labelled"
+        if group["name"] is not None:
+            rows[group["side"], group["name"]] += group["count"]
         rows[group["landed"], known] += group["count"]
         rows[known] += group["count"]
     days = sorted({group["landed"] for group in groups})
     return TrainingSet(
-        {name: {"positive": rows[name, 1], "negative": rows[name, 0]} for name in SIDES},
+        {side: {name: rows[side, name] for name in problem.names} for side in SIDES},
         rows["labelled"],
         rows["unlabelled"],
-        rows[None, 0] + rows[None, 1],
+        sum(rows[None, name] for name in problem.names),
         {day: (rows[day, "labelled"], rows[day, "unlabelled"]) for day in days},
     )

@@ -6,19 +6,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from spark_lib import problems
 from spark_lib.errors import BadData
 from spark_lib.frames.files import columns_of, unreadable_files_named
 from spark_lib.frames.reading import read_partitions
 from spark_lib.lake import Lake, Partition
 from spark_lib.learning.resampling import drawn
-from spark_lib.learning.splitting import GROUP, group
+from spark_lib.learning.splitting import group
 from spark_lib.models import matrix
 from spark_lib.models.model import check_digest, check_safe
 from spark_lib.models.selection import Challenge
 from spark_lib.models.training_set import NATURAL
-from spark_lib.problems import metrics
+from spark_lib.problems.problem import GROUP, ONE, OTHER
 from spark_lib.scoring.rows import scored_by
 from spark_lib.stages.selection import Pinned, approved_model
 
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
     from spark_lib.use_case import UseCase
 
-METRIC = "area_under_roc"
 #: The most validation rows that are compared. Of more rows, a sample is drawn.
 ROWS = 100_000
 #: These settings have to be equal. Otherwise one model may have been trained on rows that the other validates on.
@@ -67,10 +65,9 @@ def compare_models(
 ) -> Challenge:
     """Compare ``new`` with ``old`` on the natural validation rows of ``balanced``.
 
-    The difference is the area under ROC of ``new`` less that of ``old``, with an interval by the paired bootstrap.
-    ``new`` loses where the lower end of the interval is further below 0 than ``champion_margin``: it has to show that
-    it is not worse by more than the margin. Where the two cannot be compared ``new`` does not lose, and ``detail`` says
-    why.
+    The models' problem says by which metric, with an interval by the paired bootstrap, and when ``new`` loses: it has
+    to show that it is not worse by more than ``champion_margin``. Where the two cannot be compared ``new`` does not
+    lose, and ``detail`` says why.
     """
     unknown = Challenge(new.date, old.date, loses=False, detail=f"not compared with the model of {old.date}: ")
     hindrance = hindrance or incomparable(new, old, balanced)
@@ -83,19 +80,13 @@ def compare_models(
         return replace(unknown, detail=unknown.detail + error.found)
     if balanced.manifest.rows(NATURAL) > ROWS:
         rows = drawn(rows, key, ROWS, settings["seed"])
-    difference, interval = metrics.difference(
+    found = problems.of_card(new.card).compared(
         _scored_twice(rows.withColumn(GROUP, group(new.card.entity)), new, old),
-        METRIC,
-        settings["bootstrap_replicates"],
-        settings["confidence"],
-        settings["seed"],
+        (new.card.calibration, old.card.calibration),
+        settings,
+        f"the model of {old.date}",
     )
-    margin = settings["champion_margin"]
-    words = (
-        f"area under ROC {difference:+.4f} against the model of {old.date} "
-        f"({interval[0]:+.4f} to {interval[1]:+.4f}), champion_margin {margin:g}"
-    )
-    return Challenge(new.date, old.date, interval[0] < -margin, words, difference, interval)
+    return Challenge(new.date, old.date, found.loses, found.words, found.difference, found.interval)
 
 
 def incomparable(challenger: Pinned, champion: Pinned, balanced: Partition) -> str:
@@ -110,8 +101,9 @@ def incomparable(challenger: Pinned, champion: Pinned, balanced: Partition) -> s
         return "the rows are split by time, so that it was trained on entities that now validate"
     if new.entity != old.entity:
         return f"the use case's entity was {old.entity} and is {new.entity}"
-    if new.classes != old.classes:
-        return f"the use case's classes were {old.classes} and are {new.classes}"
+    ours, theirs = problems.of_card(new), problems.of_card(old)
+    if ours != theirs:
+        return f"the use case's {theirs.what} were {theirs} and are {ours}"
     columns = dict(balanced.manifest.schema)
     for feature, declared in old.features.items():
         ((name, kind),) = columns_of(f"`{feature}` {declared.type}").items()
@@ -120,20 +112,13 @@ def incomparable(challenger: Pinned, champion: Pinned, balanced: Partition) -> s
     return ""
 
 
-def _scored_twice(rows: DataFrame, challenger: Pinned, champion: Pinned) -> metrics.ScoredTwice:
-    from pyspark.sql import functions as F
-
-    names = ["_one", "_other"]
-    for name, model in zip(names, (challenger, champion), strict=True):
+def _scored_twice(rows: DataFrame, challenger: Pinned, champion: Pinned) -> DataFrame:
+    """Add what the two models give, uncalibrated, as ``ONE`` and ``OTHER``."""
+    for name, model in ((ONE, challenger), (OTHER, champion)):
         check_digest(model.model, model.digest)
         check_safe(model.model)
-        back = model.card.calibration
-        rows = scored_by(model.model, rows, rows.columns, model.card.features, back, model.digest, name)
-    counted = rows.groupBy(*names, GROUP).agg(
-        F.count_if(F.col("label") == 1).alias("positives"), F.count_if(F.col("label") == 0).alias("negatives")
-    )
-    found = counted.toArrow().sort_by([(name, "ascending") for name in (*names, GROUP)])
-    one, other, positives, negatives, groups = (
-        found[name].to_numpy() for name in (*names, "positives", "negatives", GROUP)
-    )
-    return metrics.ScoredTwice(one, other, positives, negatives, np.unique(groups, return_inverse=True)[1])
+        classes = problems.of_card(model.card).classes
+        rows = scored_by(
+            model.model, rows, rows.columns, model.card.features, digest=model.digest, name=name, classes=classes
+        )
+    return rows

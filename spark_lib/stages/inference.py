@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from spark_lib import problems
 from spark_lib.errors import BadData
 from spark_lib.frames.files import columns_of
 from spark_lib.lake import Attempt, Partition, Rows, Schema
@@ -30,8 +31,8 @@ logger = logging.getLogger("daystone.scoring")
 def build(
     spark: SparkSession, case: UseCase, features: Partition, model: Pinned, attempt: Attempt, file_rows: int
 ) -> Rows:
-    """Write one row for each row of ``features`` into the run of ``attempt``: key, entity, event time, ``score`` (the
-    probability of the positive outcome, by the calibration of the model's card), ``model_date`` and ``model_digest``.
+    """Write one row for each row of ``features`` into the run of ``attempt``: key, entity, event time, the
+    columns of the model's problem (the calibrated ``score`` of a binary one), ``model_date`` and ``model_digest``.
 
     Columns that the card does not name are not read. An infinity is given to the model as it is: trees compare it like
     any other number, and of another model that makes no probability of it the score is refused. Raises BadData where the columns are not those of the model's card, where a value without a fill is missing,
@@ -39,7 +40,7 @@ def build(
     where a file of ``features`` cannot be read, or does not have the columns of its manifest. Raises ModelError where
     the model is not the one that the selection names, or is not safe to load.
     """
-    wanted = model.card.features
+    wanted, problem = model.card.features, problems.of_card(model.card)
     check_columns(features, wanted)
     there = dict(features.manifest.schema)
     identity = identity_of(case, features)
@@ -50,7 +51,7 @@ def build(
         identity,
         {name: Feature(there[name], feature.fill) for name, feature in wanted.items()},
         runs,
-        model.card.calibration,
+        problem.predictions(model.card.calibration),
         model.date,
         model.digest,
         attempt.lake.root,
@@ -58,7 +59,7 @@ def build(
         file_rows,
     )
     done = scoring.run(spark, job, features.manifest.files, features.prefix)
-    refuse(features, done)
+    refuse(features, done, job.predictions.wanted)
     if done.scores.rows != features.manifest.rows():
         raise BadData(
             f"predictions of {features.date}",
@@ -82,7 +83,12 @@ def build(
             "scored by onnxruntime, several times slower than by a forest that numba compiles where Spark's Python runs: %s",
             done.slow,
         )
-    return Rows({"": sum(done.files.values())}, (*identity, *scoring.SCORED), figures, frozenset(done.files))
+    return Rows(
+        {"": sum(done.files.values())},
+        (*identity, *job.predictions.schema, *scoring.OF_THE_MODEL),
+        figures,
+        frozenset(done.files),
+    )
 
 
 def runner(model: Pinned, rows: int) -> Engine | PythonModel:
@@ -96,8 +102,9 @@ def runner(model: Pinned, rows: int) -> Engine | PythonModel:
     return engine.of(model.model, rows)
 
 
-def refuse(features: Partition, done: scoring.Done) -> None:
-    """Raise BadData where a row has no identity, no value that it needs, or no probability."""
+def refuse(features: Partition, done: scoring.Done, wanted: tuple[str, str]) -> None:
+    """Raise BadData where a row has no identity, no value that it needs, or no prediction. ``wanted`` is what every row
+    has to have, and what is found in its place."""
     if done.nulls:
         raise BadData(
             f"features of {features.date}",
@@ -107,7 +114,8 @@ def refuse(features: Partition, done: scoring.Done) -> None:
         )
     matrix.refuse_missing(done.missing)
     if done.senseless:
-        found = f"{done.senseless:,} of {features.manifest.rows():,} scores outside of [0, 1] or not a number"
+        every, others = wanted
+        found = f"{done.senseless:,} of {features.manifest.rows():,} {others}"
         if done.not_finite:
             of = ", ".join(f"{count:,} of {name}" for name, count in done.not_finite.items())
             found += f"; features of these rows that are infinite or NaN: {of}"
@@ -115,7 +123,7 @@ def refuse(features: Partition, done: scoring.Done) -> None:
         else:
             found += ", and no infinity or NaN in the features of these rows"
             next_step = "look at the model and at the calibration of its card, and train anew; nothing was published"
-        raise BadData(f"predictions of {features.date}", "a probability for every row", found, next_step)
+        raise BadData(f"predictions of {features.date}", every, found, next_step)
 
 
 def identity_of(case: UseCase, features: Partition) -> Schema:

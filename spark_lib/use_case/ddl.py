@@ -68,6 +68,12 @@ def is_plain(name: str) -> bool:
     return bool(name.strip()) and name != "*" and not re.search("[.`]", name)
 
 
+def readable_as(kind: str) -> set[str]:
+    """The column types that are read as the declared type ``kind`` without loss."""
+    wider = {"bigint": {"int", "smallint", "tinyint"}, "int": {"smallint", "tinyint"}, "double": {"float"}}
+    return {kind} | wider.get(kind, set())
+
+
 def _parts(tokens: list[_Token]) -> Iterator[list[_Token]]:
     """The parts of a text between commas. Commas inside of a type do not count."""
     part: list[_Token] = []

@@ -14,7 +14,8 @@ from typing import Any
 
 from spark_lib.errors import did_you_mean
 from spark_lib.use_case import ddl
-from spark_lib.use_case.protocol import PREDICTED, Feature, Feed, Label, UseCase, refuse
+from spark_lib.use_case.labels import LABELS, shown
+from spark_lib.use_case.protocol import BY_MODEL, Feature, Feed, UseCase, refuse
 
 #: The types that a float32 matrix can be made of.
 NUMERIC = ("boolean", "tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
@@ -53,7 +54,7 @@ class _Declarations:
             self._need(hasattr(self._case, attribute), f"an attribute {attribute!r}", "none")
         for method in ("engineer", "estimator"):
             given = getattr(self._case, method)
-            self._need(callable(given), f"a method `{method}`", _shown(given))
+            self._need(callable(given), f"a method `{method}`", shown(given))
             arguments = {"engineer": ("day", "history"), "estimator": ("settings",)}[method]
             try:
                 inspect.signature(given).bind(*arguments)
@@ -75,18 +76,18 @@ class _Declarations:
             refuse(self._name, wanted, found)
 
     def _need_text(self, value: object, what: str) -> None:
-        self._need(isinstance(value, str) and bool(value.strip()), what, _shown(value))
+        self._need(isinstance(value, str) and bool(value.strip()), what, shown(value))
 
     def _check_feeds(self) -> None:
         case, columns = self._case, "DDL text, such as 'loan_id STRING, `job-start` DATE'"
         as_mapping = isinstance(case.feeds, Mapping) and bool(case.feeds)
-        self._need(as_mapping, "`feeds` as a mapping of names to Feed(schema, key)", _shown(case.feeds))
+        self._need(as_mapping, "`feeds` as a mapping of names to Feed(schema, key)", shown(case.feeds))
         for feed, declared in case.feeds.items():
             named = isinstance(feed, str) and re.fullmatch(r"[^/\s]([^/]*[^/\s])?", feed) is not None
-            self._need(named, "names of feeds that are text without a slash", _shown(feed))
-            self._need(isinstance(declared, Feed), f"feed {feed!r} as a Feed(schema, key)", _shown(declared))
+            self._need(named, "names of feeds that are text without a slash", shown(feed))
+            self._need(isinstance(declared, Feed), f"feed {feed!r} as a Feed(schema, key)", shown(declared))
             self._need(
-                isinstance(declared.schema, str), f"the schema of feed {feed!r} as {columns}", _shown(declared.schema)
+                isinstance(declared.schema, str), f"the schema of feed {feed!r} as {columns}", shown(declared.schema)
             )
             try:
                 ddl.columns(declared.schema)
@@ -101,16 +102,13 @@ class _Declarations:
 
     def _check_label(self) -> None:
         case, label = self._case, self._case.label
-        as_label = "`label` as a Label(feed, key, column, positive, allowed)"
-        self._need(isinstance(label, Label), as_label, _shown(label))
+        kinds = "a Label(feed, key, column, positive, allowed), a ClassLabel or a NumberLabel"
+        self._need(isinstance(label, LABELS), f"`label` as {kinds}", shown(label))
         for attribute, what in (("feed", "a feed"), ("key", "a column"), ("column", "a column")):
             self._need_text(getattr(label, attribute), f"the label's `{attribute}` as the name of {what}")
-        several = isinstance(label.allowed, Iterable) and not isinstance(label.allowed, (str, bytes, Mapping))
-        as_values = "the label's `allowed` as the values that its column may hold, such as ('default', 'repaid')"
-        self._need(several and bool(label.allowed), as_values, _shown(label.allowed))
-        for value in (label.positive, *label.allowed):
-            named = isinstance(value, (str, int)) and not isinstance(value, bool)
-            self._need(named, "outcomes of the label as text, or as whole numbers", _shown(value))
+        fault = label.fault()
+        if fault is not None:
+            refuse(self._name, *fault)
         feeds = sorted(case.feeds)
         self._need(label.feed in case.feeds, f"the label's feed to be one of {feeds}", repr(label.feed))
         self._need(
@@ -118,22 +116,21 @@ class _Declarations:
             "the label to land in a feed of its own",
             f"it lands in {case.rows!r}, with the rows",
         )
-        self._need(label.positive in label.allowed, f"`positive` among {label.allowed}", repr(label.positive))
 
     def _check_features(self) -> None:
         case = self._case
         as_mapping = isinstance(case.features, Mapping)
-        self._need(as_mapping, "`features` as a mapping of names to Feature(type)", _shown(case.features))
+        self._need(as_mapping, "`features` as a mapping of names to Feature(type)", shown(case.features))
         self._need(bool(case.features), "at least one feature", "none")
         for feature, declared in case.features.items():
             self._need_text(feature, "names of features that are text")
             as_feature = f"feature {feature!r} as a Feature, such as Feature('DOUBLE')"
-            self._need(isinstance(declared, Feature), as_feature, _shown(declared))
+            self._need(isinstance(declared, Feature), as_feature, shown(declared))
             self._need_text(declared.type, f"the type of feature {feature!r} as text, such as 'DOUBLE'")
             filled = declared.fill is None or (isinstance(declared.fill, (int, float)) and math.isfinite(declared.fill))
-            self._need(filled, f"the `fill` of feature {feature!r} as a finite number, or None", _shown(declared.fill))
+            self._need(filled, f"the `fill` of feature {feature!r} as a finite number, or None", shown(declared.fill))
             yes_or_no = isinstance(declared.nominal, bool)
-            self._need(yes_or_no, f"`nominal` of feature {feature!r} as True or False", _shown(declared.nominal))
+            self._need(yes_or_no, f"`nominal` of feature {feature!r} as True or False", shown(declared.nominal))
         of_label = _columns_of_label(case)
         for feature, declared in case.features.items():
             known = f"feature {feature!r} to be known when its row is scored, and to have a name that says so"
@@ -144,7 +141,7 @@ class _Declarations:
     def _check_names(self) -> None:
         case = self._case
         identity = dict.fromkeys([case.key, case.entity, case.event_time])
-        for columns, own in ((identity, (*RESERVED, *PREDICTED)), (case.features, RESERVED)):
+        for columns, own in ((identity, (*RESERVED, *case.label.predicted, *BY_MODEL)), (case.features, RESERVED)):
             for column in columns:
                 self._need(
                     column.lower() not in map(str.lower, own) and not column.startswith("_"),
@@ -213,7 +210,10 @@ class _Declarations:
         """The label's column can hold the outcomes. Others would fail Spark's cast, at the first training."""
         label = self._case.label
         kind = self._columns(label.feed)[label.column]
-        for value in label.allowed:
+        if not label.outcomes:
+            numeric = kind.partition("(")[0] in NUMERIC and kind != "boolean"
+            self._need(numeric, f"the label's column {label.column!r} of a numeric type", kind)
+        for value in label.outcomes:
             text = str(value)
             if kind in ddl.WHOLE:
                 good = re.fullmatch(r"-?\d+", text, re.ASCII) is not None
@@ -228,10 +228,10 @@ class _Declarations:
     def _check_settings(self) -> None:
         settings = self._case.settings
         as_mapping = "`settings` as a mapping of section.key to a value, such as {'training.cadence': 'daily'}"
-        self._need(isinstance(settings, Mapping), as_mapping, _shown(settings))
+        self._need(isinstance(settings, Mapping), as_mapping, shown(settings))
         for setting in settings:
             named = isinstance(setting, str) and "." in setting
-            self._need(named, "settings named section.key", _shown(setting))
+            self._need(named, "settings named section.key", shown(setting))
 
     def _check_landed_features(self) -> None:
         """Without an ``engineer``, features are columns of the scored feed, of the same type."""
@@ -270,14 +270,6 @@ def _kind_of(declared: str) -> str:
     except ValueError:
         return ""
     return column.kind
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, type):
-        return f"the class {value.__name__}"
-    if value is None or isinstance(value, (str, int, float)):
-        return repr(value)
-    return f"a value of type {type(value).__name__}"
 
 
 def _hint(column: str, there: Iterable[str]) -> str:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from spark_lib.errors import ConfigurationError
+from spark_lib.use_case.labels import Outcome
 
 if TYPE_CHECKING:
     from pyspark.ml import Estimator
@@ -41,23 +42,6 @@ class Feed:
 
     schema: str
     key: str
-
-
-@dataclass(frozen=True)
-class Label:
-    """Where the outcome of a row lands. ``key`` in the label feed refers to the key of the scored feed.
-
-    ``column`` holds one of ``allowed``. ``positive`` is the one that the model gives the probability of. Where a key
-    has several outcomes, the latest that landed by the training date counts. Outcomes that are whole numbers, in a
-    column such as ``sold INT``, are declared as numbers or as text: ``positive=1, allowed=(0, 1)`` or
-    ``positive="1", allowed=("0", "1")``.
-    """
-
-    feed: str
-    key: str
-    column: str
-    positive: str | int
-    allowed: tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -89,7 +73,8 @@ class UseCase(ABC):
     entity: ClassVar[str]
     #: The column of ``rows`` with the instant at which a row's features are known: TIMESTAMP, TIMESTAMP_NTZ or DATE.
     event_time: ClassVar[str]
-    label: ClassVar[Label]
+    #: A Label, a ClassLabel or a NumberLabel.
+    label: ClassVar[Outcome]
     #: The model's columns, in the order of its matrix.
     features: ClassVar[Mapping[str, Feature]]
     #: The use case's own defaults, as ``{"section.key": value}``: ``{"training.label_delay_days": 37}``.
@@ -108,21 +93,23 @@ class UseCase(ABC):
         return day.select(self.key, *self.features)
 
     def estimator(self, settings: Mapping[str, Any]) -> Estimator[Any]:
-        """The unfitted classifier. One of Spark ML works on a vector column ``features`` and a double column ``label``.
+        """The unfitted classifier, or the regressor of a number. One of Spark ML works on a vector column ``features`` and a double column ``label``.
         One of scikit-learn, alone or at the end of a pipeline, is fitted on the driver, and scores where the rows are.
 
         ``settings`` are those of ``[training]``: ``trees``, ``depth``, ``seed``. The default is a random forest of
         Spark.
         """
-        from pyspark.ml.classification import RandomForestClassifier
+        from pyspark.ml import classification, regression
 
-        return RandomForestClassifier(
+        forest = getattr(classification, self.label.forest, None) or getattr(regression, self.label.forest)
+        unfitted: Estimator[Any] = forest(
             featuresCol="features",
             labelCol="label",
             numTrees=settings["trees"],
             maxDepth=settings["depth"],
             seed=settings["seed"],
         )
+        return unfitted
 
     @property
     def key(self) -> str:
@@ -135,8 +122,8 @@ class UseCase(ABC):
         return [feed for feed in self.feeds if feed != self.label.feed]
 
 
-#: The columns that scoring adds to key, entity and event time.
-PREDICTED = ("score", "model_date", "model_digest")
+#: The columns that scoring adds, besides what the label says, to key, entity and event time.
+BY_MODEL = ("model_date", "model_digest")
 
 
 def refuse(name: str, wanted: str, found: str) -> NoReturn:

@@ -34,6 +34,18 @@ class Day(click.ParamType):  # type: ignore[type-arg]  # generic in newer versio
         return day
 
 
+class Days(Day):
+    """The days from the first to the last, written ``FROM..TO``."""
+
+    name = "days"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[date, date]:  # type: ignore[override]  # two days for one
+        first, dots, last = str(value).partition("..")
+        if not dots:
+            self.fail(f"wanted two days like 2026-01-01..2026-03-31; found {value!r}", param, ctx)
+        return super().convert(first, param, ctx), super().convert(last, param, ctx)
+
+
 class StageOrDataset(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only: click 8.1 will do
     """A stage, by the name of its class or of its dataset."""
 

@@ -16,7 +16,8 @@ from spark_lib.lake import RawFeed
 from spark_lib.lake.feeds.dialect import is_held
 from spark_lib.lake.feeds.raw import not_held
 from spark_lib.lake.stores.s3_settings import Said, checked_url
-from spark_lib.problems.options import BALANCING, CALIBRATION, CONSTANT_COLUMNS, SPLITS, check_calibration
+from spark_lib.problems.options import CONSTANT_COLUMNS, SPLITS
+from spark_lib.problems.problem import Problem
 from spark_lib.use_case import Feed, UseCase, ddl, load, shipped
 from tasks.config import defaults, files, resolve, sections, shown, value_rules
 from tasks.config.sections import CADENCES, SECTIONS, SHARED, raw
@@ -25,12 +26,8 @@ from tasks.config.sections import CADENCES, SECTIONS, SHARED, raw
 SaidBy = Callable[[str, str], str]
 #: Proportions of [training] that may be 0 and 1.
 _SHARES = (
-    "min_area_under_roc",
-    "min_area_under_pr",
-    "max_calibration_error",
-    "min_out_of_time_area_under_roc",
-    "max_unlabelled",
-    "champion_margin",
+    *("min_area_under_roc", "min_area_under_pr", "max_calibration_error", "min_accuracy", "min_macro_f1"),
+    *("min_out_of_time_area_under_roc", "max_unlabelled", "champion_margin"),
 )
 #: The most days that a setting may say: a hundred years.
 MOST_DAYS = 36_500
@@ -40,15 +37,17 @@ FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)
 DEEPEST = 30
 
 
-def values(training: sections.training, lake: sections.lake, spark: sections.spark, said_by: SaidBy) -> None:
-    """Raise ConfigurationError for the first value that cannot work. Values of feeds are left to ``feed``. ``said_by`` names
-    what has set a value."""
+def values(
+    problem: Problem, training: sections.training, lake: sections.lake, spark: sections.spark, said_by: SaidBy
+) -> None:
+    """Raise ConfigurationError for the first value that cannot work for the use case's problem. Values of feeds are left to
+    ``feed``. ``said_by`` names what has set a value."""
     rules = _Rules(said_by)
     for name, choices in (
         ("cadence", CADENCES),
         ("split", SPLITS),
-        ("balancing", BALANCING),
-        ("calibration", CALIBRATION),
+        ("balancing", problem.balancing),
+        ("calibration", problem.calibration),
         ("constant_columns", CONSTANT_COLUMNS),
     ):
         rules.one_of("training", name, getattr(training, name), choices)
@@ -61,7 +60,7 @@ def values(training: sections.training, lake: sections.lake, spark: sections.spa
         training.depth <= DEEPEST,
         f"from 1 to {DEEPEST}, as Spark's trees are",
     )
-    for name in ("label_delay_days", "min_positives", "seed"):
+    for name in ("label_delay_days", "min_positives", "min_labelled", "seed"):
         rules.at_least("training", name, getattr(training, name), 0)
     for name in ("window_days", "label_delay_days", "max_candidates"):
         bounds = f"of at most {MOST_DAYS:,}"
@@ -78,7 +77,12 @@ def values(training: sections.training, lake: sections.lake, spark: sections.spa
         rules.at_least("spark", "shuffle_partitions", spark.shuffle_partitions, 1)
     for name in _SHARES:
         rules.between("training", name, getattr(training, name), 0.0 <= getattr(training, name) <= 1.0, "from 0 to 1")
-    for name in ("train_validation_split_proportion", "confidence"):
+    for name in ("max_log_loss", "max_rmse", "max_mae"):
+        if getattr(training, name) is not None:
+            rules.at_least("training", name, getattr(training, name), 0)
+    if training.min_coverage is not None:
+        rules.between("training", "min_coverage", training.min_coverage, 0 <= training.min_coverage <= 1, "from 0 to 1")
+    for name in ("train_validation_split_proportion", "confidence", "coverage"):
         rules.between("training", name, getattr(training, name), 0.0 < getattr(training, name) < 1.0, "between 0 and 1")
     draws = math.ceil(2 / (1 - training.confidence) - 1e-9)
     enough = f"{draws} or more, for the ends of an interval of confidence {training.confidence:g}"
@@ -93,7 +97,7 @@ def values(training: sections.training, lake: sections.lake, spark: sections.spa
     rules.between("training", "target_ratio", ratio, 0.0 < ratio <= 1.0, "above 0, at most 1")
     least = 0.0 <= apart < training.train_validation_split_proportion
     rules.between("training", "calibration_proportion", apart, least, "from 0, below train_validation_split_proportion")
-    check_calibration(training.calibration, training.balancing, apart)
+    problem.check({name: getattr(training, name) for name, _ in training.get_params()})
     if training.min_out_of_time_area_under_roc and not training.out_of_time:
         raise ConfigurationError(
             said_by("training", "min_out_of_time_area_under_roc"),

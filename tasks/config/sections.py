@@ -66,7 +66,9 @@ class training(luigi.Config):
         default=0.1, description="proportion of all rows for calibration, taken from those for training; default: 0.1"
     )
     balancing = luigi.Parameter(
-        default="undersample", description="strategy of balancing the training rows: " + ", ".join(BALANCING)
+        default="undersample",
+        description="strategy of balancing the training rows, of a label of more than two classes or of a number none"
+        " unless set: " + ", ".join(BALANCING),
     )
     target_ratio = luigi.FloatParameter(
         default=1.0,
@@ -76,7 +78,10 @@ class training(luigi.Config):
         default=5, description="number of nearest neighbours that SMOTE picks from; default: 5"
     )
     calibration = luigi.Parameter(
-        default="auto", description="method that calibrates the scores: " + ", ".join(CALIBRATION)
+        default="auto",
+        description="method that calibrates the scores: "
+        + ", ".join(CALIBRATION)
+        + "; of several classes auto, none, prior, temperature; of numbers auto",
     )
     constant_columns = luigi.Parameter(
         default="auto",
@@ -105,6 +110,37 @@ class training(luigi.Config):
     min_positives = luigi.IntParameter(
         default=200, description="number of labelled positives below which a training is inconclusive; default: 200"
     )
+    min_labelled = luigi.IntParameter(
+        default=200,
+        description="classes, numbers: number of labelled rows below which a training is inconclusive; default: 200",
+    )
+    min_accuracy = luigi.FloatParameter(
+        default=0.0,
+        description="classes: gate: least accuracy, at the lower end of its interval; default: 0, no gate",
+    )
+    min_macro_f1 = luigi.FloatParameter(
+        default=0.0,
+        description="classes: gate: least macro F1, at the lower end of its interval; default: 0, no gate",
+    )
+    max_log_loss = luigi.OptionalFloatParameter(
+        default=None, description="classes: gate: greatest log loss, at the upper end of its interval; default: no gate"
+    )
+    coverage = luigi.FloatParameter(
+        default=0.9, description="numbers: share of outcomes that their intervals are to hold; default: 0.9"
+    )
+    max_rmse = luigi.OptionalFloatParameter(
+        default=None, description="numbers: gate: greatest RMSE, at the upper end of its interval; default: no gate"
+    )
+    max_mae = luigi.OptionalFloatParameter(
+        default=None, description="numbers: gate: greatest MAE, at the upper end of its interval; default: no gate"
+    )
+    min_r2 = luigi.OptionalFloatParameter(
+        default=None, description="numbers: gate: least R2, at the lower end of its interval; default: no gate"
+    )
+    min_coverage = luigi.OptionalFloatParameter(
+        default=None,
+        description="numbers: gate: least measured coverage, at the lower end of its interval; default: coverage less 0.05",
+    )
     bootstrap_replicates = luigi.IntParameter(
         default=500, description="number of bootstrap draws for each interval; default: 500"
     )
@@ -113,7 +149,8 @@ class training(luigi.Config):
     )
     champion_margin = luigi.FloatParameter(
         default=0.05,
-        description="area under ROC that a model may lose to the one before it, 1 to compare none; default: 0.05",
+        description="area under ROC, or share of its error, that a model may lose to the one before it, 1 to compare"
+        " none; default: 0.05",
     )
     max_candidates = luigi.IntParameter(
         default=8, description="greatest number of trainings that a selection looks back on; default: 8"

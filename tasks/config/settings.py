@@ -8,12 +8,14 @@ from datetime import date
 from functools import cached_property, partial
 from typing import Any
 
+from spark_lib import problems
 from spark_lib.errors import ConfigurationError, did_you_mean
 from spark_lib.lake import Dialect, RawFeed
 from spark_lib.lake.feeds import buckets
 from spark_lib.lake.stores import s3_client
 from spark_lib.lake.stores.s3_client import Connection
 from spark_lib.lake.stores.s3_settings import Said
+from spark_lib.problems import Problem
 from spark_lib.use_case import UseCase, directory
 from tasks.config import check, resolve
 from tasks.config.resolve import Section
@@ -43,6 +45,11 @@ class Settings:
     @cached_property
     def spark(self) -> spark:
         return self._section(spark)
+
+    @cached_property
+    def problem(self) -> Problem:
+        """What the use case's label asks of a model."""
+        return problems.of(self.case.label)
 
     @property
     def first_date(self) -> date:
@@ -122,7 +129,7 @@ class Settings:
     def check(self) -> None:
         """Resolve and check everything. Raises ConfigurationError for the first value that cannot work."""
         check.names(self._name, self.case)
-        check.values(self.training, self.lake, self.spark, self.said_by)
+        check.values(self.problem, self.training, self.lake, self.spark, self.said_by)
         check.first_date(self.first_date, self.said_by)
         for feed, declared in self.case.feeds.items():
             check.feed(self.feed("", feed), declared, partial(self.said_by, feed=feed))
@@ -150,6 +157,6 @@ class Settings:
         return {
             key.removeprefix(prefix): value
             for prefix in prefixes
-            for key, value in self.case.settings.items()
+            for key, value in {**self.problem.defaults, **self.case.settings}.items()
             if key.startswith(prefix)
         }

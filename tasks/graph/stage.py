@@ -186,8 +186,13 @@ class Stage(Dated):
         """The configuration values that this stage's result depends on: those of ``[training]`` that it uses, and how
         the CSV feeds that it reads are written."""
         values = self.settings.training
-        used = {name: getattr(values, name) for name in self.settings_used}
+        used = {name: getattr(values, name) for name in (*self.settings_used, *self.settings_of_the_problem)}
         return used | self.settings.dialects(self.lake, self.feeds_read)
+
+    @property
+    def settings_of_the_problem(self) -> Sequence[str]:
+        """More of ``settings_used``, which depend on what the use case's label asks."""
+        return ()
 
     @property
     def feeds_read(self) -> Sequence[str]:

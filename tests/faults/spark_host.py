@@ -31,6 +31,7 @@ from spark_lib.errors import DaystoneError
 from spark_lib.frames.files import read_parquet, unreadable_files_named, write_parquet
 from spark_lib.lake import Attempt, Lake, Rows
 from spark_lib.lake.stores import s3_client
+from spark_lib.problems.binary import Probability
 from spark_lib.scoring import partitions as scoring
 from spark_lib.scoring.engine import Engine
 from spark_lib.scoring.partitions import Done, Job, Slice, attempted
@@ -169,7 +170,7 @@ def score(spark: SparkSession, command: dict[str, Any]) -> int:
             _SCHEMA,
             {"id": Feature("bigint")},
             Slow(b"", command=command),
-            {"kind": "none"},
+            Probability({"kind": "none"}),
             day,
             "none",
             attempt.lake.root,
@@ -177,7 +178,12 @@ def score(spark: SparkSession, command: dict[str, Any]) -> int:
             ROWS // PARTS,
         )
         done = scoring.run(spark, job, source.manifest.files, source.prefix)
-        written = Rows({"": done.scores.rows}, (*_SCHEMA, *scoring.SCORED), {}, frozenset(done.files))
+        written = Rows(
+            {"": done.scores.rows},
+            (*_SCHEMA, *job.predictions.schema, *scoring.OF_THE_MODEL),
+            {},
+            frozenset(done.files),
+        )
         return sum(manifest.rows() for manifest in attempt.commit(written).values())
 
 

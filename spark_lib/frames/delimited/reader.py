@@ -11,6 +11,7 @@ import gzip
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -50,18 +51,44 @@ def read(feed: RawFeed, file: str, columns: Mapping[str, str], landed: date) -> 
     """
     import pyarrow as pa
 
+    for _, rows in read_with_texts(feed, file, columns):
+        yield rows.append_column("landed", pa.repeat(pa.scalar(landed), rows.num_rows))
+
+
+def read_with_texts(
+    feed: RawFeed, file: str, columns: Mapping[str, str]
+) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+    """Read a file of ``feed`` as pairs of batches of the declared ``columns``: their texts, as the file has them and
+    without quotes, and their values. Raises BadData as ``read`` does."""
     reading = _Reading(feed, file, columns)
-    dialect = feed.dialect
-    with feed.open(file) as opened:
-        text = cast(BinaryIO, gzip.GzipFile(fileobj=opened)) if file.lower().endswith(".gz") else opened
+    with _records(reading) as records:
+        for block in records.blocks(len(reading.names) == 1):
+            texts = reading.texts(block)
+            values = reading.values(block, texts)
+            records.pass_over(values.num_rows)
+            yield texts, values
+
+
+def names(feed: RawFeed, file: str, columns: Mapping[str, str]) -> list[str]:
+    """The names of all columns of a file of ``feed``, in order. Raises BadData where a declared column is missing."""
+    reading = _Reading(feed, file, columns)
+    with _records(reading):
+        return reading.names
+
+
+@contextmanager
+def _records(reading: _Reading) -> Iterator[Records]:
+    """The records of a file, whose header has been read where there is one. Raises BadData for text that breaks a
+    rule."""
+    dialect = reading.feed.dialect
+    with reading.feed.open(reading.file) as opened:
+        packed = reading.file.lower().endswith(".gz")
+        text = cast(BinaryIO, gzip.GzipFile(fileobj=opened)) if packed else opened
         records = Records(text, dialect.encoding, dialect.delimiter, dialect.header)
         try:
             if dialect.header:
                 reading.set_header(records.header())
-            for block in records.blocks(len(reading.names) == 1):
-                rows = reading.values(block)
-                records.pass_over(rows.num_rows)
-                yield rows.append_column("landed", pa.repeat(pa.scalar(landed), rows.num_rows))
+            yield records
         except BrokenText as broken:
             raise reading.refused(broken) from broken
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -96,23 +123,22 @@ class _Reading:
     """A file that is being read, with the names of its columns in order."""
 
     def __init__(self, feed: RawFeed, file: str, columns: Mapping[str, str]) -> None:
-        self._feed, self._file, self._columns = feed, file, columns
+        self.feed, self.file, self._columns = feed, file, columns
         self._kinds = kinds(feed, columns)
         self.names = list(columns)
 
     def set_header(self, header: bytes) -> None:
         """Take the names of the columns from the header. Raises BadData where they are not those of the feed."""
         try:
-            self.names = next(csv.reader([header.decode().rstrip("\r\n")], delimiter=self._feed.dialect.delimiter), [])
+            self.names = next(csv.reader([header.decode().rstrip("\r\n")], delimiter=self.feed.dialect.delimiter), [])
         except csv.Error as error:
             raise self.refusal("a first line with the names of columns", str(error), LAND_AGAIN, line=1) from error
-        check_names(self._where, self._file, self.names, self._columns)
+        check_names(self._where, self.file, self.names, self._columns)
 
-    def values(self, block: Block) -> pa.RecordBatch:
-        """The declared columns of a block's rows. Raises BadData."""
+    def values(self, block: Block, texts: pa.RecordBatch) -> pa.RecordBatch:
+        """The values of a block's texts. Raises BadData."""
         import pyarrow as pa
 
-        texts = self._texts(block)
         found = []
         for name, kind in self._kinds.items():
             try:
@@ -121,8 +147,8 @@ class _Reading:
                 raise self._no_value(block, name, kind, none, len(texts[name])) from none
         return pa.RecordBatch.from_arrays(found, names=list(self._kinds))
 
-    def _texts(self, block: Block) -> dict[str, pa.Array]:
-        """The declared columns of a block as texts, by name."""
+    def texts(self, block: Block) -> pa.RecordBatch:
+        """The declared columns of a block as texts. Raises BadData."""
         import pyarrow as pa
         import pyarrow.csv as pv
 
@@ -142,7 +168,7 @@ class _Reading:
                     use_threads=False,
                 ),
                 pv.ParseOptions(
-                    delimiter=self._feed.dialect.delimiter,
+                    delimiter=self.feed.dialect.delimiter,
                     newlines_in_values=b'"' in block.text,
                     ignore_empty_lines=len(self.names) > 1,
                     invalid_row_handler=refuse,
@@ -150,7 +176,7 @@ class _Reading:
                 pv.ConvertOptions(
                     column_types=dict.fromkeys(places.values(), pa.string()),
                     include_columns=list(places.values()),
-                    null_values=[self._feed.dialect.null_text],
+                    null_values=[self.feed.dialect.null_text],
                     strings_can_be_null=True,
                     quoted_strings_can_be_null=False,
                     check_utf8=False,
@@ -160,11 +186,12 @@ class _Reading:
             if not odd:
                 raise self.refusal("a CSV file", str(error).splitlines()[0]) from error
             raise self._of_another_width(block, odd[0]) from error
-        return {name: table[place].combine_chunks() for name, place in places.items()}
+        texts = [table[place].combine_chunks() for place in places.values()]
+        return pa.RecordBatch.from_arrays(texts, names=list(places))
 
     def _of_another_width(self, block: Block, odd: Any) -> BadData:
         return self.refusal(
-            f"{odd.expected_columns} values, as {'the header has' if self._feed.dialect.header else 'columns are declared'}",
+            f"{odd.expected_columns} values, as {'the header has' if self.feed.dialect.header else 'columns are declared'}",
             f"{odd.actual_columns} in {shortened(repr(odd.text))}",
             self._or_set("separator"),
             *self._row(block, odd.number - 1),
@@ -189,16 +216,16 @@ class _Reading:
         """The error for text that breaks a rule."""
         name = self.names[broken.column] if broken.row and broken.column < len(self.names) else ""
         if isinstance(broken, Undecodable):
-            wanted, next_step = f"text in {self._feed.dialect.encoding}", self._or_set("encoding")
+            wanted, next_step = f"text in {self.feed.dialect.encoding}", self._or_set("encoding")
             return self.refusal(wanted, f"the bytes {broken.found}", next_step, broken.row, broken.line, name)
         return self.refusal(broken.wanted, broken.found, LAND_AGAIN, broken.row, broken.line, name)
 
     def _or_set(self, settings: str) -> str:
-        return f"{LAND_AGAIN}, or say how it is written: [{self._feed.section}] {settings}"
+        return f"{LAND_AGAIN}, or say how it is written: [{self.feed.section}] {settings}"
 
     @property
     def _where(self) -> str:
-        return f"raw feed {self._feed.name}: {self._file}"
+        return f"raw feed {self.feed.name}: {self.file}"
 
     def refusal(
         self, wanted: str, found: str, next_step: str = LAND_AGAIN, row: int = 0, line: int = 0, name: str = ""
@@ -206,4 +233,4 @@ class _Reading:
         """The error for a place in the file. ``row`` 0 is the header, ``line`` 0 is the file as a whole."""
         place = f", row {row:,} (line {line:,})" if row else f", line {line:,}" if line else ""
         column = f", column {name!r}" if name else ""
-        return BadData(f"{self._where}{place}{column}", wanted, found, next_step, self._file)
+        return BadData(f"{self._where}{place}{column}", wanted, found, next_step, self.file)

@@ -1,4 +1,4 @@
-"""Raw feeds: days that others land, each complete when its flag is there. Nothing here ever writes."""
+"""Raw feeds: days that others land, each complete when its flag is there. This module never writes."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ class RawFeed:
     def _landed(self, day: date, listed: list[Entry]) -> RawDay | None:
         if not any(entry.key == self.flag for entry in listed):
             return None
-        data = [entry for entry in listed if _is_data(entry, self.flag)]
+        data = [entry for entry in listed if is_data(entry, self.flag)]
         identity = [f"{entry.key}\0{entry.size}\0{entry.etag}\n" for entry in data]
         fingerprint = hashlib.sha256("".join(identity).encode(errors="surrogateescape")).hexdigest()[:16]
         store = self.store(self.directory(day))
@@ -187,7 +187,7 @@ class RawFeed:
         """One of the files of a day. Raises BadData for a file that is no longer there, or is a link to nothing."""
         directory, _, name = file.rpartition("/")
         try:
-            return self.store(directory).open(name)
+            return self.store(directory or "/").open(name)
         except LakeError as error:
             if not is_gone(error):
                 raise
@@ -307,5 +307,6 @@ def _in_url(sign: str) -> str:
     return plain if re.match(r"[\w!.~'()*:@&=+$,;-]", sign) else f"(?:{plain}|%{ord(sign):02X})"
 
 
-def _is_data(entry: Entry, flag: str) -> bool:
+def is_data(entry: Entry, flag: str) -> bool:
+    """Whether a file below a day's directory holds rows: it is neither the flag nor hidden."""
     return entry.key != flag and not is_hidden(entry.key)

@@ -150,6 +150,16 @@ def export_sklearn(model: Any, n_features: int, classes: int = 2) -> bytes:
     return scikit_learn.export(model, n_features, classes)
 
 
+def said_by_sklearn(model: Any, matrix: np.ndarray, classes: int = 2) -> np.ndarray:
+    """What a fitted model of scikit-learn says of the rows of a float32 matrix, for ``check_parity`` with its export.
+
+    Transformers get float32, and the model behind them the same values as doubles, in which the export computes it. Of
+    a float32 matrix scikit-learn computes a linear model in float32, and where great terms cancel out it is further
+    off than any export.
+    """
+    return scikit_learn.said(model, matrix, classes)
+
+
 def _converter(fitted: Any, scratch: str, spark: SparkSession, classes: int) -> Callable[[Graph, Any], str]:
     name = type(fitted).__name__
     if name == "LogisticRegressionModel":

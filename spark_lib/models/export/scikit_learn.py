@@ -74,6 +74,18 @@ def export(model: Any, n_features: int, classes: int) -> bytes:
     return finished(converted, "probabilities" if classes else "variable", classes)
 
 
+def said(model: Any, matrix: np.ndarray, classes: int) -> np.ndarray:
+    """As ``spark_lib.models.export.said_by_sklearn``."""
+    *before, last = _steps(model)
+    for step in before:
+        matrix = step.transform(matrix)
+    wide = matrix.astype(np.float64)
+    if not classes:
+        return np.asarray(last.predict(wide)).reshape(len(wide))
+    probabilities = np.asarray(last.predict_proba(wide))
+    return probabilities[:, 1] if classes == 2 else probabilities
+
+
 def logistic_regression(graph: Graph, model: Any) -> str:
     margins = graph.add("MatMul", graph.double(), model.coef_.astype(np.float64).T)
     of_classes = of_margin if len(model.classes_) == 2 else of_margins

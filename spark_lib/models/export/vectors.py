@@ -68,35 +68,32 @@ def elementwise_product(graph: Graph, model: Any) -> str:
 
 def logistic_regression(graph: Graph, model: Any) -> str:
     """Two classes: the logistic function of the margin."""
-    return of_margin(graph, _margin(graph, model.coefficients, model.intercept))
+    return of_margin(graph, _margin(graph, graph.double(), model.coefficients, model.intercept))
 
 
 def multinomial_regression(graph: Graph, model: Any) -> str:
-    """Three classes or more: the softmax of their margins."""
+    """Three classes or more: the softmax of their margins. Where a margin is infinite, no class has a probability (NaN).
+    Spark then calls one class certain, and gives NaN to most of the others."""
     from pyspark.ml.linalg import SparseMatrix, Vectors
 
-    matrix, intercepts = model.coefficientMatrix, model.interceptVector.toArray()
-    if not isinstance(matrix, SparseMatrix):
-        margins = graph.add("MatMul", graph.double(), matrix.toArray().T)
-        return of_margins(graph, graph.add("Add", margins, intercepts))
-    size, rows = matrix.numCols, [np.flatnonzero(row) for row in matrix.toArray()]
-    of_classes = [
-        _margin(graph, Vectors.sparse(size, read, row[read]), intercept)
-        for row, read, intercept in zip(matrix.toArray(), rows, intercepts, strict=True)
-    ]
+    x, coefficients, intercepts = graph.double(), model.coefficientMatrix, model.interceptVector.toArray()
+    if not isinstance(coefficients, SparseMatrix):
+        return of_margins(graph, graph.add("Add", graph.add("MatMul", x, coefficients.toArray().T), intercepts))
+    rows = [Vectors.sparse(len(row), np.flatnonzero(row), row[row != 0]) for row in coefficients.toArray()]
+    of_classes = [_margin(graph, x, row, intercept) for row, intercept in zip(rows, intercepts, strict=True)]
     return of_margins(graph, graph.add("Concat", *of_classes, axis=1))
 
 
 def linear_regression(graph: Graph, model: Any) -> str:
     from onnx import TensorProto
 
-    return graph.add("Cast", _margin(graph, model.coefficients, model.intercept), to=TensorProto.FLOAT)
+    return graph.add("Cast", _margin(graph, graph.double(), model.coefficients, model.intercept), to=TensorProto.FLOAT)
 
 
-def _margin(graph: Graph, coefficients: Any, intercept: float) -> str:
-    """The intercept and the products of the coefficients and the features, doubles [n, 1]. Where Spark has the
+def _margin(graph: Graph, x: str, coefficients: Any, intercept: float) -> str:
+    """The intercept and the products of the coefficients and the features ``x``, doubles [n, 1]. Where Spark has the
     coefficients as a sparse vector, only the features that have one are read, whatever is in the others."""
-    x, values = graph.double(), coefficients.toArray()
+    values = coefficients.toArray()
     if hasattr(coefficients, "indices"):
         x = graph.add("Gather", x, coefficients.indices.astype(np.int64), axis=1)
         values = coefficients.values

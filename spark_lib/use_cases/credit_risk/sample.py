@@ -26,15 +26,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from spark_lib.errors import ConfigurationError, LakeError
+from spark_lib.errors import ConfigurationError
+from spark_lib.lake.feeds import landing
 from spark_lib.lake.stores import open_store
-from spark_lib.lake.stores.store import Conflict, Store, Unanswered
+from spark_lib.lake.stores.store import Store
 
 FLAG = "_SUCCESS"
 #: The file in the truth's directory that says which sample this is.
 IDENTITY = "sample.json"
-#: The most times that a put is sent while it is not answered.
-_TRIES = 3
 #: Raise this number when the same arguments give other rows.
 VERSION = 1
 #: Cycles are counted from here, so that a customer's schedule does not depend on the first day of the sample.
@@ -142,17 +141,7 @@ class _Directory:
 
     def create(self, name: str, body: bytes) -> bytes:
         """Create a small object, and return its content: that of another process where that one was first."""
-        for _ in range(_TRIES):
-            try:
-                self.store.create(name, body)
-                return body
-            except Conflict:
-                found = self.store.read(name)
-                if found is not None:
-                    return found[0]
-            except Unanswered:
-                continue
-        raise LakeError(self.store.url(name), "an answer to a put", f"none in {_TRIES} tries", "run again")
+        return landing.create(self.store, name, body)
 
 
 def true_probability(previous: Ints, average: Floats, age: Ints, years: Ints, car: Bools) -> Floats:

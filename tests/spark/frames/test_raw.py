@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_lib.errors import BadData, ConfigurationError
+from spark_lib.frames import landing
 from spark_lib.frames import raw as raw_feeds
 from spark_lib.frames.files import unreadable_files_named
 from spark_lib.lake import RawFeed
@@ -77,6 +79,21 @@ def test_days_without_files_and_files_without_rows_are_days_without_rows(spark: 
     assert read(spark, raw, BEFORE, BEFORE).collect() == []
 
 
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+def test_days_that_were_made_of_a_table_are_read_as_they_were_in_it(
+    spark: SparkSession, tmp_path: Path, kind: str
+) -> None:
+    raw = replace(feed(tmp_path), format=kind)
+    table = events("e1", "e2", amount=[None, 0.1], at=[noon() - timedelta(days=3), noon()])
+    pq.write_table(table, tmp_path / "events.parquet")
+
+    landing.land(raw, EVENTS, [str(tmp_path / "events.parquet")], landing.ByColumn("at"))
+
+    found = read(spark, raw, DAY - timedelta(days=3)).orderBy("id").toArrow()
+    assert found.drop_columns("landed").to_pylist() == table.to_pylist()
+    assert found["landed"].to_pylist() == [DAY - timedelta(days=3), DAY]
+
+
 def test_a_file_that_was_not_listed_is_not_read(spark: SparkSession, tmp_path: Path) -> None:
     raw = feed(tmp_path)
     land(raw, DAY, events("e1"))
@@ -105,7 +122,7 @@ def test_any_path_template_tells_the_day_on_which_a_row_landed(spark: SparkSessi
 def test_narrower_numbers_and_timestamps_of_any_writer_are_read_without_loss(
     spark: SparkSession, tmp_path: Path
 ) -> None:
-    """What ``_readable_as`` and ``_spark_name`` take, Spark has to read."""
+    """What ``ddl.readable_as`` and ``_spark_name`` take, Spark has to read."""
     declared = Feed(
         "id STRING, b1 BIGINT, b2 BIGINT, b4 BIGINT, i1 INT, i2 INT, d4 DOUBLE, ms TIMESTAMP, day DATE", "id"
     )

@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 from spark_lib.errors import BadData, DamagedPartition, LakeError
 from spark_lib.lake import Lake, Partition
 from spark_lib.models.training_set import SIDES, TrainingSet
-from spark_lib.problems.gates import inconclusive
+from spark_lib.problems.binary import Binary
 from spark_lib.stages import balancing
 from spark_lib.use_case import Feed, Label
 from tests.spark.lakes import (
@@ -40,6 +40,7 @@ from tests.spark.lakes import (
 from tests.support.splitting import by_hand
 
 SECTIONS = ["calibration", "train", "validation/balanced", "validation/unbalanced"]
+LATE = Binary("late", ("in time",))
 FIRST = DAY - timedelta(days=2)  # the window of these tests is FIRST and BEFORE
 
 
@@ -377,7 +378,7 @@ def test_one_class_leaves_train_empty_and_is_inconclusive(spark: SparkSession, t
     assert balanced_rows(tmp_path, "validation/balanced") == []
     assert len(balanced_rows(tmp_path, "train")) == metrics["train"]["negative"]
     assert len(balanced_rows(tmp_path, "validation/unbalanced")) == metrics["validation"]["negative"]
-    assert inconclusive(TrainingSet.of(metrics), SIDES, 0) == (
+    assert LATE.too_few(TrainingSet.of(metrics), SIDES, {"min_positives": 0}) == (
         f"one class: no positive among the {metrics['train']['negative']} labelled rows of the train split"
     )
 

@@ -15,7 +15,6 @@ from sklearn.metrics import roc_auc_score
 from spark_lib.lake.tables import read_arrow
 from spark_lib.models import matrix
 from spark_lib.models.calibration import apply
-from spark_lib.models.card import Classes
 from spark_lib.models.model import digest, load, score
 from spark_lib.models.selection import Challenge
 from spark_lib.stages import champion, selection
@@ -124,10 +123,10 @@ def test_a_champion_of_another_entity_or_outcome_is_not_compared(
     assert compare(spark, chain, good, with_card(good, entity="parcel")).detail == (
         f"not compared with the model of {good.date}: the use case's entity was parcel and is sender"
     )
-    turned = Classes("in time", ("late",))
+    turned = {"classes": {"positive": "in time", "negative": ["late"]}}
     assert (
         "the use case's classes were 'in time' against 'late' and are 'late' against 'in time'"
-        in compare(spark, chain, good, with_card(good, classes=turned)).detail
+        in compare(spark, chain, good, with_card(good, outcome=turned)).detail
     )
 
 

@@ -26,6 +26,7 @@ from spark_lib.models.export import trees
 from spark_lib.models.model import load, score
 from spark_lib.models.training_set import SIDES
 from spark_lib.problems import metrics
+from spark_lib.problems.binary import GROUPED_ROWS, Binary
 from spark_lib.stages import balancing, training
 from tests.spark.conftest import Elsewhere
 from tests.spark.lakes import (
@@ -218,7 +219,7 @@ def test_the_area_under_roc_is_that_of_sparks_own_evaluator(spark: SparkSession)
         "label", F.col("score").alias("_score"), array_to_vector(F.col("p")).alias("probability")
     )
     evaluator = BinaryClassificationEvaluator(rawPredictionCol="probability", labelCol="label", numBins=0)
-    found = metrics.measured(training.counted(scored, grouped=False))
+    found = metrics.measured(Binary("late", ("in time",)).collected(scored, "label", GROUPED_ROWS + 1))
     assert found["area_under_roc"] == pytest.approx(evaluator.evaluate(scored), abs=1e-6)
 
 

@@ -161,5 +161,5 @@ def test_a_type_that_has_no_counterpart_is_named(lake: Lake) -> None:
 
     assert str(caught.value) == (
         "column 'tags': wanted one of string, boolean, tinyint, smallint, int, bigint, float, double, date, timestamp, "
-        "timestamp_ntz, binary, decimal(p,s); found array<string>. Next: read it with Spark"
+        "timestamp_ntz, binary, array<double>, decimal(p,s); found array<string>. Next: read it with Spark"
     )

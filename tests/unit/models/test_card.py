@@ -10,13 +10,13 @@ import pytest
 
 from spark_lib.errors import LakeError
 from spark_lib.models import card
-from spark_lib.models.card import APPROVED, Card, Classes, ModelFile, Verdict, rejected
+from spark_lib.models.card import APPROVED, Card, ModelFile, Verdict, rejected
 from spark_lib.models.training_set import TrainingSet
 from spark_lib.use_case import Feature
 
 SOME = Card(
     features={"age": Feature("INT", fill=-1.0), "branch": Feature("INT", nominal=True)},
-    classes=Classes("default", ("repaid", "sold")),
+    outcome={"classes": {"positive": "default", "negative": ["repaid", "sold"]}},
     entity="customer",
     calibration={"kind": "prior", "odds": 0.1},
     rows=TrainingSet(labelled=12),
@@ -54,10 +54,10 @@ def test_fields_of_a_later_version_are_ignored_wherever_they_stand() -> None:
 
 def test_a_card_of_a_later_format_is_left_to_the_version_that_wrote_it() -> None:
     with pytest.raises(LakeError) as caught:
-        Card.of(SOME.document() | {"format": 2}, "card.json of the model of 2026-02-23")
+        Card.of(SOME.document() | {"format": 3}, "card.json of the model of 2026-02-23")
 
     assert str(caught.value) == (
-        "card.json of the model of 2026-02-23: wanted a card of format 1; found format 2. "
+        "card.json of the model of 2026-02-23: wanted a card of format 2; found format 3. "
         "Next: read it with the Daystone that wrote it"
     )
 
@@ -82,4 +82,4 @@ def test_a_card_takes_any_mapping_as_a_use_case_may_declare_it() -> None:
 
 
 def test_a_card_has_every_field_in_its_document() -> None:
-    assert SOME.document().keys() == {field.name for field in fields(SOME)} | {"format"}
+    assert SOME.document().keys() == {field.name for field in fields(SOME)} - {"outcome"} | {"classes"}

@@ -10,9 +10,11 @@ import pytest
 from spark_lib.models.card import APPROVED, Verdict, rejected
 from spark_lib.models.training_set import TrainingSet
 from spark_lib.problems import gates
+from spark_lib.problems.binary import Binary
 
 DAY = date(2026, 3, 10)
 SIDES = ("train", "validation")
+LATE = Binary("late", ("in time",))
 LIMITS = {
     "min_positives": 10,
     "max_unlabelled": 0.01,
@@ -48,20 +50,20 @@ def counts(train_positive: int, train_negative: int, positive: int, negative: in
 def test_data_that_cannot_judge_a_model_are_inconclusive(found: TrainingSet, detail: str) -> None:
     limits = LIMITS | {"min_positives": 1_000 if found.sides["train"]["positive"] == 900 else 0}
 
-    assert gates.on_labels(found, limits, SIDES, DAY) == rejected("inconclusive", detail)
+    assert gates.on_labels(LATE, found, limits, SIDES, DAY) == rejected("inconclusive", detail)
 
 
 def test_as_many_positives_as_are_wanted_are_enough() -> None:
     found = counts(900, 5_000, 100, 800)
 
-    assert gates.on_labels(found, LIMITS | {"min_positives": 1_000}, SIDES, DAY) == APPROVED
+    assert gates.on_labels(LATE, found, LIMITS | {"min_positives": 1_000}, SIDES, DAY) == APPROVED
 
 
 def test_a_calibration_split_of_one_class_matters_where_a_curve_is_fitted_on_it() -> None:
     found = counts(9, 9, 10, 10)
 
-    assert gates.inconclusive(found, SIDES, 0) == ""
-    assert gates.inconclusive(found, ("train", "calibration", "validation"), 0) == (
+    assert LATE.too_few(found, SIDES, {"min_positives": 0}) == ""
+    assert LATE.too_few(found, ("train", "calibration", "validation"), {"min_positives": 0}) == (
         "one class: no positive among the 0 labelled rows of the calibration split"
     )
 
@@ -70,7 +72,7 @@ def test_too_many_rows_without_an_outcome_name_the_delay_that_would_do() -> None
     by_day = {"2026-03-01": [100, 0], "2026-03-02": [99, 1], "2026-03-03": [95, 5], "2026-03-04": [80, 20]}
     found = counts(90, 200, 40, 44, unlabelled=26, by_day=by_day)
 
-    assert gates.on_labels(found, LIMITS, SIDES, DAY) == rejected(
+    assert gates.on_labels(LATE, found, LIMITS, SIDES, DAY) == rejected(
         "unlabelled",
         "26 of the 400 rows of the window (6.5%) have no outcome, max_unlabelled is 1.0%; "
         "a label_delay_days of 7 would do, by the rows of this window",
@@ -193,10 +195,10 @@ def test_of_no_rows_no_column_is_null() -> None:
 def test_a_few_calibration_rows_of_a_class_calibrate_nothing_where_a_curve_is_fitted() -> None:
     found = counts(900, 5_000, 90, 900, calibration={"positive": 4, "negative": 27})
 
-    assert gates.inconclusive(found, ("train", "calibration", "validation"), 10) == (
+    assert LATE.too_few(found, ("train", "calibration", "validation"), LIMITS) == (
         "too few to calibrate by: 4 positive calibration rows, a curve takes 10 of each class"
     )
-    assert gates.inconclusive(found, SIDES, 10) == ""
+    assert LATE.too_few(found, SIDES, LIMITS) == ""
 
 
 @pytest.mark.parametrize(
@@ -205,7 +207,7 @@ def test_a_few_calibration_rows_of_a_class_calibrate_nothing_where_a_curve_is_fi
 def test_a_few_validation_rows_of_a_class_judge_nothing(positive: int, negative: int, rarer: str) -> None:
     found = counts(900, 5_000, positive, negative)
 
-    assert gates.inconclusive(found, SIDES, 10) == (
+    assert LATE.too_few(found, SIDES, LIMITS) == (
         f"too few to judge by: {min(positive, negative)} {rarer} validation rows, an interval takes 10 of each class"
     )
 
@@ -227,17 +229,17 @@ def measured(**intervals: tuple[float, float]) -> dict[str, Any]:
     ],
 )
 def test_a_missed_gate_is_named_with_the_end_that_missed_it(found: dict[str, Any], detail: str) -> None:
-    assert gates.on_model(gates.judged(found, LIMITS)) == rejected("gate", detail)
+    assert gates.on_model(gates.judged(LATE.gates, found, LIMITS)) == rejected("gate", detail)
 
 
 def test_an_end_equal_to_its_bound_is_approved() -> None:
     found = measured(area_under_roc=(0.6, 0.7), area_under_pr=(0.3, 0.4), calibration_error=(0.0, 0.1))
 
-    assert gates.on_model(gates.judged(found, LIMITS)) == APPROVED
+    assert gates.on_model(gates.judged(LATE.gates, found, LIMITS)) == APPROVED
 
 
 def test_a_point_estimate_above_its_bound_is_not_enough() -> None:
-    (roc, _, _) = gates.judged(measured(area_under_roc=(0.55, 0.75)), LIMITS)
+    (roc, _, _) = gates.judged(LATE.gates, measured(area_under_roc=(0.55, 0.75)), LIMITS)
 
     assert roc == {
         "name": "area_under_roc",
@@ -286,7 +288,7 @@ def test_the_gate_out_of_time_judges_the_lower_end_where_it_is_set() -> None:
     later = {"area_under_roc": 0.7, "intervals": {"area_under_roc": (0.55, 0.8)}}
     found = measured(area_under_roc=(0.6, 0.7)) | {"out_of_time": later}
 
-    judged = gates.judged(found, LIMITS | {"min_out_of_time_area_under_roc": 0.56})
+    judged = gates.judged(LATE.gates, found, LIMITS | {"min_out_of_time_area_under_roc": 0.56})
 
     assert judged[-1] == {
         "name": "out_of_time_area_under_roc",
@@ -298,7 +300,7 @@ def test_the_gate_out_of_time_judges_the_lower_end_where_it_is_set() -> None:
         "passed": False,
     }
     assert gates.on_model(judged).detail == "area under ROC out of time 0.7000, lower end 0.5500 below 0.5600"
-    assert [gate["name"] for gate in gates.judged(found, LIMITS)] == [gate["name"] for gate in judged[:-1]]
+    assert [gate["name"] for gate in gates.judged(LATE.gates, found, LIMITS)] == [gate["name"] for gate in judged[:-1]]
 
 
 @pytest.mark.parametrize(("bound", "verdict"), [(0.0, APPROVED), (0.5, rejected("inconclusive", "too few"))])
@@ -306,4 +308,4 @@ def test_a_gate_that_is_set_and_cannot_be_judged_is_inconclusive(bound: float, v
     found = measured(area_under_roc=(0.6, 0.7)) | {"out_of_time": {"reason": "too few"}}
     settings = LIMITS | {"min_out_of_time_area_under_roc": bound}
 
-    assert gates.on_model(gates.judged(found, settings), gates.not_judged(found, settings)) == verdict
+    assert gates.on_model(gates.judged(LATE.gates, found, settings), gates.not_judged(found, settings)) == verdict

@@ -79,6 +79,100 @@ def test_sums_of_several_classes_and_targets_are_those_of_onnx_runtime(targets: 
     np.testing.assert_array_equal(found, sums_by_onnx_runtime(node, awkward(trees)))
 
 
+@pytest.mark.parametrize("doubles", [False, True])
+def test_probabilities_of_ten_classes_are_those_of_onnx_runtime_to_the_last_bit(doubles: bool) -> None:
+    trees = Trees(seed=10, trees=30, depth=6, targets=10)
+    node = classifier(trees, given="wide" if doubles else model.INPUT, doubles=doubles)
+    bytes_ = of(*WIDE[:doubles], node, width=10)
+
+    made = engine.of(bytes_)
+
+    assert (made.why, made.rest, made.classes) == ("", b"", 10)
+    columns = awkward(trees)
+    found = made.scores(columns)
+    assert (found.shape, found.dtype) == ((columns.shape[1], 10), np.float32)
+    np.testing.assert_array_equal(found, by_onnx_runtime(bytes_, columns))
+
+
+@pytest.mark.parametrize("doubles", [False, True])
+def test_a_number_is_that_of_onnx_runtime_to_the_last_bit(doubles: bool) -> None:
+    nodes = grown(30, depth=4, seed=3)
+    scaled = exported_trees.predictions(nodes, np.full(30, 1e5), np.array([1e6]))
+    attributes = exported_trees.typed(exported_trees.tree_attributes(nodes) | scaled, doubles)
+    given = "wide" if doubles else model.INPUT
+    kind = "TreeEnsembleRegressor"
+    node = helper.make_node(kind, [given], [model.PREDICTION], domain="ai.onnx.ml", n_targets=1, **attributes)
+    bytes_ = of(*WIDE[:doubles], node, output=model.PREDICTION, width=1)
+    columns = np.random.default_rng(0).standard_normal((FEATURES, 500)).astype(np.float32)
+
+    made = engine.of(bytes_)
+
+    assert (made.why, made.rest, made.classes) == ("", b"", 0)
+    found = made.scores(columns)
+    assert found.shape == (500,) and np.ptp(found) > 1e5
+    np.testing.assert_array_equal(found, by_onnx_runtime(bytes_, columns))
+
+
+def test_a_number_a_little_outside_of_0_and_1_stays_there() -> None:
+    bytes_ = of(
+        helper.make_node(
+            "TreeEnsembleRegressor",
+            [model.INPUT],
+            [model.PREDICTION],
+            domain="ai.onnx.ml",
+            n_targets=1,
+            nodes_treeids=[0, 0, 0],
+            nodes_nodeids=[0, 1, 2],
+            nodes_modes=["BRANCH_LEQ", "LEAF", "LEAF"],
+            nodes_featureids=[0, 0, 0],
+            nodes_values=[0.0, 0.0, 0.0],
+            nodes_truenodeids=[1, 0, 0],
+            nodes_falsenodeids=[2, 0, 0],
+            target_treeids=[0, 0],
+            target_nodeids=[1, 2],
+            target_ids=[0, 0],
+            target_weights=[1.0000001, -1e-7],
+        ),
+        output=model.PREDICTION,
+        width=1,
+    )
+    columns = np.array([[-1.0, 1.0]] * FEATURES, np.float32)
+
+    made = engine.of(bytes_)
+
+    assert made.forest is not None
+    np.testing.assert_array_equal(made.scores(columns), np.array([1.0000001, -1e-7], np.float32))
+
+
+@pytest.mark.parametrize("doubles", [False, True])
+def test_trees_that_belong_to_one_class_each_are_summed_class_by_class(doubles: bool) -> None:
+    nodes = grown(21, depth=4, seed=5)
+    of_classes = exported_trees.predictions(nodes, np.full(21, 0.3), np.array([-1.5, 0.5, 0.25]))
+    attributes = exported_trees.typed(exported_trees.tree_attributes(nodes) | of_classes, doubles)
+    given, kind = "wide" if doubles else model.INPUT, "TreeEnsembleRegressor"
+    bytes_ = of(
+        *WIDE[:doubles],
+        helper.make_node(kind, [given], ["margins"], domain="ai.onnx.ml", n_targets=3, **attributes),
+        helper.make_node("Softmax", ["margins"], [model.OUTPUT], axis=1),
+        width=3,
+    )
+    columns = np.random.default_rng(0).standard_normal((FEATURES, 500)).astype(np.float32)
+
+    made = engine.of(bytes_)
+
+    assert made.forest is not None and made.forest.leaves.shape[:2] == (21, 1)
+    assert [trees.tolist() for trees in made.forest.trees_of] == [list(range(one, 21, 3)) for one in range(3)]
+    np.testing.assert_array_equal(made.scores(columns), by_onnx_runtime(bytes_, columns))
+    np.testing.assert_array_equal(made.forest.only(1).sums(columns)[:, 0], made.forest.sums(columns)[:, 1])
+
+
+def test_leaves_that_add_too_many_numbers_are_left_to_onnx_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forest, "MOST_VALUES", 3 * 2**4 * 5 - 1)
+    with pytest.raises(Unfit) as unfit:
+        forest_of(classifier(Trees(seed=11, trees=3, depth=4, targets=5)))
+    assert str(unfit.value) == "3 trees of depth 4 for 5 sums each"
+
+
 def test_the_trees_of_operator_version_5_are_read_too() -> None:
     trees = Trees(seed=5, trees=9, depth=5)
     node = ensemble(trees)

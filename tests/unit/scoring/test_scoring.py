@@ -25,9 +25,11 @@ from spark_lib.errors import DamagedPartition
 from spark_lib.lake import footers
 from spark_lib.lake.manifest import File
 from spark_lib.lake.stores import s3_client
+from spark_lib.problems.binary import Probability
 from spark_lib.scoring import partitions as scoring
 from spark_lib.scoring.engine import Engine
-from spark_lib.scoring.partitions import Job, Scores, Slice
+from spark_lib.scoring.partitions import Job, Slice
+from spark_lib.scoring.predictions import Scores
 from spark_lib.use_case import Feature
 
 IDENTITY = (("loan", "string"), ("made", "timestamp"))
@@ -48,7 +50,7 @@ def job(root: Path, rows_a_file: int = 1000) -> Job:
         IDENTITY,
         features,
         Halves(b""),
-        {"kind": "none"},
+        Probability({"kind": "none"}),
         date(2026, 1, 5),
         "d" * 64,
         str(root),
@@ -317,7 +319,7 @@ def test_scores_that_are_no_probabilities_are_counted_to_the_end(
 def test_no_calibration_makes_a_probability_of_a_score_that_is_none(tmp_path: Path, back: dict[str, Any]) -> None:
     share = written(tmp_path, "a.parquet", [3.0, -0.4, float("inf"), float("-inf"), 2.001, 2.0000002, 0.0, 2.0])
 
-    done = scoring.scored(replace(job(tmp_path), back=back), share, 0)
+    done = scoring.scored(replace(job(tmp_path), predictions=Probability(back)), share, 0)
 
     assert (done.senseless, done.not_finite) == (5, {"x": 2})
 
@@ -340,9 +342,9 @@ def test_a_task_leaves_no_archive_for_the_next_one_to_read_again(
 def test_what_scores_add_up_to_does_not_depend_on_how_they_were_shared_out() -> None:
     scores = np.random.default_rng(0).random(1000)
     whole, parts = Scores(), Scores()
-    whole.add(scores)
+    whole.add({"score": scores})
     for part in np.array_split(scores[::-1], 7):
-        parts.add(part)
+        parts.add({"score": part})
 
     assert whole.figures() == parts.figures()
     assert whole.figures()["mean"] == pytest.approx(scores.mean(), abs=1e-9)

@@ -22,10 +22,11 @@ import spark_lib.stages.inference
 import spark_lib.stages.serving
 import spark_lib.stages.training
 import tasks
+from spark_lib import problems
 from spark_lib.errors import BadData
 from spark_lib.lake import Documents, Partition
 from spark_lib.models.calibration import NONE
-from spark_lib.models.card import CARD, MODEL, Card, Classes
+from spark_lib.models.card import CARD, MODEL, Card
 from spark_lib.models.model import digest
 from spark_lib.models.selection import Challenge
 from spark_lib.models.training_set import TrainingSet
@@ -65,10 +66,8 @@ def _model(
         TrainingSet.of(balanced.manifest.metrics), settings["constant_columns"], null_before
     )
     verdict = _verdicts(balanced).get(str(balanced.date), by_columns.document())
-    label = case.label
-    card = Card(
-        case.features, Classes(label.positive, label.allowed), case.entity, NONE, TrainingSet(), settings, {}
-    ).to_json()
+    outcome = problems.of(case.label).outcome
+    card = Card(case.features, outcome, case.entity, NONE, TrainingSet(), settings, {}).to_json()
     figures = {"training_rows": 1200, "area_under_roc": 0.71, "verdict": verdict, "warnings": warnings}
     if not verdict["approved"]:
         return Documents({CARD: card}, figures)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 
 from spark_lib import use_case
 from spark_lib.errors import ConfigurationError
-from spark_lib.use_case import Feature, Feed, Label
+from spark_lib.use_case import ClassLabel, Feature, Feed, Label, NumberLabel
 from tests.unit.stubs import cases
 from tests.unit.stubs.stublake import LOANS
 
 LANDED = "tests.unit.stubs.cases:Landed"
 LABEL = cases.Loans.label
+CLASSES = partial(ClassLabel, LABEL.feed, LABEL.key, LABEL.column)
+NUMBERS = partial(NumberLabel, LABEL.feed, LABEL.key, LABEL.column)
 EVENTS = cases.Loans.feeds["events"].schema
 SCHEMA = "wanted the schema of feed 'events' as DDL text, such as 'loan_id STRING, `job-start` DATE'; found"
 OUTCOME_NAMES = "wanted outcomes of the label as text, or as whole numbers; found"
@@ -69,9 +72,9 @@ def outcomes(schema: str, key: str = "id") -> dict[str, Feed]:
         ("entity", None, "wanted `entity` as the name of a column; found None"),
         ("event_time", None, "wanted `event_time` as the name of a column; found None"),
         ("event_time", 7, "wanted `event_time` as the name of a column; found 7"),
-        ("label", None, "wanted `label` as a Label(feed, key, column, positive, allowed); found None"),
-        ("label", Label, "wanted `label` as a Label(feed, key, column, positive, allowed); found the class Label"),
-        ("label", "outcome", "wanted `label` as a Label(feed, key, column, positive, allowed); found 'outcome'"),
+        ("label", None, "wanted `label` as a Label(feed, key, column, positive, allowed), a ClassLabel or a NumberLabel; found None"),
+        ("label", Label, "wanted `label` as a Label(feed, key, column, positive, allowed), a ClassLabel or a NumberLabel; found the class Label"),
+        ("label", "outcome", "wanted `label` as a Label(feed, key, column, positive, allowed), a ClassLabel or a NumberLabel; found 'outcome'"),
         ("label", replace(LABEL, feed=None), "wanted the label's `feed` as the name of a feed; found None"),
         ("label", replace(LABEL, key=3), "wanted the label's `key` as the name of a column; found 3"),
         ("label", replace(LABEL, column=""), "wanted the label's `column` as the name of a column; found ''"),
@@ -80,6 +83,16 @@ def outcomes(schema: str, key: str = "id") -> dict[str, Feed]:
         ("label", replace(LABEL, allowed=("bad", 0.5)), f"{OUTCOME_NAMES} 0.5"),
         ("label", replace(LABEL, positive=True, allowed=(True, False)), f"{OUTCOME_NAMES} True"),
         ("label", replace(LABEL, positive=None), f"{OUTCOME_NAMES} None"),
+        ("label", CLASSES("abc"), "wanted the label's `classes` as the values that its column may hold, such as ('bread', 'fruit', 'other'); found 'abc'"),
+        ("label", CLASSES(()), "wanted the label's `classes` as the values that its column may hold, such as ('bread', 'fruit', 'other'); found a value of type tuple"),
+        ("label", CLASSES(("a", "b")), "wanted three classes or more, or a Label(positive, allowed) for two; found 2"),
+        ("label", CLASSES(("a", "b", "a")), "wanted each of the label's `classes` once; found 'a', 'b', 'a'"),
+        ("label", CLASSES(("a", "b", 0.5)), f"{OUTCOME_NAMES} 0.5"),
+        ("label", CLASSES((1, 2, 3)), "wanted outcomes that the label's column 'outcome' of type string can hold; found 1"),
+        ("label", NUMBERS(), "wanted the label's column 'outcome' of a numeric type; found string"),
+        ("label", NUMBERS(least="0"), "wanted the label's `least` as a finite number, or None; found '0'"),
+        ("label", NUMBERS(most=float("inf")), "wanted the label's `most` as a finite number, or None; found inf"),
+        ("label", NUMBERS(least=1.0, most=1.0), "wanted the label's `least` below its `most`; found 1 and 1"),
         ("features", None, "wanted `features` as a mapping of names to Feature(type); found None"),
         ("features", ["amount"], "wanted `features` as a mapping of names to Feature(type); found a value of type list"),
         ("features", {"amount": "DOUBLE"}, "wanted feature 'amount' as a Feature, such as Feature('DOUBLE'); found 'DOUBLE'"),

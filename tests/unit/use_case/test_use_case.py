@@ -31,9 +31,11 @@ def test_every_name_of_the_library_is_the_one_of_the_module_that_defines_it() ->
     homes = {name: getattr(spark_lib, name) for name in spark_lib.__all__}
 
     assert homes == {
+        "ClassLabel": use_case.ClassLabel,
         "Feature": use_case.Feature,
         "Feed": use_case.Feed,
         "Label": use_case.Label,
+        "NumberLabel": use_case.NumberLabel,
         "UseCase": use_case.UseCase,
         "read": reading.read,
         "read_arrow": reading.read_arrow,

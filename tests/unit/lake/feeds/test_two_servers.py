@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from spark_lib.errors import LakeError
+from spark_lib.frames.landing import Spread, land
 from spark_lib.lake import Lake, RawFeed
 from spark_lib.lake.stores import open_store, s3_client
 from spark_lib.lake.stores.s3_client import Connection
 from spark_lib.lake.stores.s3_settings import Said
+from spark_lib.use_case import Feed
 from tests.support import s3
 
 pytestmark = pytest.mark.processes
@@ -79,6 +81,19 @@ def test_each_is_asked_at_its_own_server_with_its_own_keys(feed: RawFeed, versit
 
     assert rows == b"rows"
     assert [entry.key for entry in lake.store.list("")] == ["after", "before"]
+
+
+def test_a_table_lands_at_the_server_of_its_feed(feed: RawFeed, feeds_server: s3.Server, tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").write_text("order\na\nb\n")
+    feed = replace(feed, format="csv")
+    next_day = date(2026, 1, 2)
+
+    landed = land(feed, Feed("order STRING", key="order"), [f"{tmp_path}/orders.csv"], Spread(DAY, next_day, 0))
+
+    assert [(day.date, day.state) for day in landed] == [(DAY, "other"), (next_day, "new")]
+    bucket, key = feed.directory(next_day).removeprefix("s3://").split("/", 1)
+    body = feeds_server.client().get_object(Bucket=bucket, Key=f"{key}/landed.csv")["Body"].read()
+    assert body.startswith(b"order\n")
 
 
 def test_two_lakes_on_two_servers_are_written_in_one_process(feed: RawFeed, versitygw: s3.Server) -> None:

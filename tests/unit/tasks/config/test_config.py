@@ -16,7 +16,7 @@ import tasks
 from spark_lib.errors import ConfigurationError
 from spark_lib.lake import Dialect
 from spark_lib.lake.stores.s3_settings import Said
-from spark_lib.use_case import Feed, loading
+from spark_lib.use_case import ClassLabel, Feed, loading
 from tasks.config import check, sections
 from tasks.config.settings import Settings
 from tests.support.messages import TRAINING_KEYS
@@ -78,6 +78,28 @@ def test_a_feed_that_says_nothing_or_empties_what_all_feeds_say_is_reached_as_th
 
     assert settings.feed("/lake", "events").connection is None
     assert settings.feed("/lake", "outcomes").connection is not None
+
+
+class Graded(cases.Loans):
+    """Loans whose outcome is one of three."""
+
+    label: Any = ClassLabel("outcomes", "id", "outcome", ("bad", "good", "late"))
+
+
+def test_the_label_decides_which_strategies_may_be_named_and_which_is_the_default(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    configure(monkeypatch, "[lake]\nroot = lake\n")
+    assert Settings(LOANS, Graded()).training.balancing == "none"
+    assert Settings(LOANS, cases.Loans()).training.balancing == "undersample"
+
+    configure(monkeypatch, "[training]\nbalancing = smote\n")
+    with pytest.raises(ConfigurationError) as caught:
+        Settings(LOANS, Graded()).check()
+
+    assert str(caught.value) == (
+        "[training] balancing: wanted one of none, class_weight, undersample, oversample; found 'smote'. Next: correct it"
+    )
 
 
 def test_where_a_feed_lies_is_no_setting_of_a_stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -153,8 +175,17 @@ def test_luigis_own_command_line_overrides_each_value(tmp_path: Path) -> None:
         "min_area_under_pr": "0.1",
         "max_calibration_error": "0.05",
         "out_of_time": "False",
-        "min_out_of_time_area_under_roc": "0.4",
+        "min_out_of_time_area_under_roc": "0.0",
         "min_positives": "10",
+        "min_labelled": "20",
+        "min_accuracy": "0.2",
+        "min_macro_f1": "0.3",
+        "max_log_loss": "1.5",
+        "coverage": "0.8",
+        "max_rmse": "2.5",
+        "max_mae": "3.5",
+        "min_r2": "0.1",
+        "min_coverage": "0.7",
         "bootstrap_replicates": "99",
         "confidence": "0.9",
         "champion_margin": "0.01",
@@ -444,6 +475,14 @@ def test_a_name_or_value_that_cannot_work_is_refused_with_what_was_meant(
         ("training", "depth", 31, "from 1 to 30, as Spark's trees are"),
         ("training", "label_delay_days", -1, "of at least 0"),
         ("training", "min_positives", -1, "of at least 0"),
+        ("training", "min_labelled", -1, "of at least 0"),
+        ("training", "min_accuracy", 1.1, "from 0 to 1"),
+        ("training", "min_macro_f1", -0.1, "from 0 to 1"),
+        ("training", "max_log_loss", -0.1, "of at least 0"),
+        ("training", "max_rmse", float("nan"), "of at least 0"),
+        ("training", "max_mae", -1.0, "of at least 0"),
+        ("training", "min_coverage", 1.5, "from 0 to 1"),
+        ("training", "coverage", 1.0, "between 0 and 1"),
         ("training", "min_area_under_roc", 1.1, "from 0 to 1"),
         ("training", "min_area_under_roc", float("nan"), "from 0 to 1"),
         ("training", "min_area_under_pr", -0.1, "from 0 to 1"),

@@ -1,0 +1,245 @@
+"""What is asked of a model, and how an answer is judged: the base of the kinds of problems.
+
+A use case's label decides the kind. Outside of this folder nobody asks which kind it is: a stage asks the problem for the
+label as a number, for the metrics, the gates and the columns of predictions.
+
+Nothing is imported here that loads Spark or numpy before it is needed, because the configuration is checked by a
+problem's choices.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from spark_lib.errors import ConfigurationError
+from spark_lib.models.training_set import CALIBRATION, SIDES, TRAIN, VALIDATION, TrainingSet
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+    from spark_lib.lake import Schema
+    from spark_lib.models.calibration import Calibration
+    from spark_lib.scoring.predictions import Predictions
+
+#: The columns of scored rows: what a model gives of a row, and the group of its entity. No feature has these names.
+SCORE, GROUP = "_score", "_group"
+#: The number of groups of entities.
+GROUPS = 200
+#: The same for a comparison: what the newer and the older model give.
+ONE, OTHER = "_one", "_other"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric, its words in a sentence, and what its values mean."""
+
+    words: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A bound on a metric. ``at_least`` says whether it is the least that is allowed, by the setting ``min_<metric>``,
+    or the most, by ``max_<metric>``. A setting that is None is no gate."""
+
+    metric: str
+    words: str
+    at_least: bool
+
+    @property
+    def setting(self) -> str:
+        """The name of the bound in ``[training]``."""
+        return f"min_{self.metric}" if self.at_least else f"max_{self.metric}"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A newer model against the one before it, on the same rows: the difference of the metric that decides, its
+    interval, whether the newer model ``loses``, and the figures in ``words``."""
+
+    difference: float
+    interval: tuple[float, float]
+    loses: bool
+    words: str
+
+
+class Problem(ABC):
+    """A kind of problem, with the outcomes of one use case.
+
+    What a method calls ``found`` are the rows of a section with what the model gives of them. Its type is the
+    problem's own: nobody else looks into it, except the parts of a report that the problem names.
+    """
+
+    #: The name in cards; the label says it too.
+    name: ClassVar[str]
+    #: The strategies of balancing, and the kinds of calibration, that ``[training]`` may name.
+    balancing: ClassVar[tuple[str, ...]]
+    calibration: ClassVar[tuple[str, ...]]
+    #: Values of the configuration that are other than usual where nothing sets them, by ``section.key``.
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    #: The values of ``[training]`` that only some problems use, and this one does.
+    settings: ClassVar[tuple[str, ...]]
+    #: Metrics by name, in the order in which a report shows them.
+    metrics: ClassVar[Mapping[str, Metric]]
+    gates: ClassVar[tuple[Gate, ...]]
+    #: The sections of a report about scores, by name (``spark_lib.report``).
+    report: ClassVar[tuple[str, ...]]
+    #: The metric that a run says in its summary.
+    headline: ClassVar[str]
+    #: Whether the proportion of the first of ``names`` is the prevalence.
+    has_prevalence: ClassVar[bool] = False
+    #: What a problem is compared by, in a sentence; ``str`` shows it.
+    what: ClassVar[str] = "classes"
+    #: Whether it can be judged out of time (``spark_lib.stages.training``).
+    is_judged_out_of_time: ClassVar[bool] = False
+    #: The first format of cards whose readers understand this problem.
+    card_format: ClassVar[int] = 2
+
+    @property
+    @abstractmethod
+    def classes(self) -> int:
+        """The number of classes whose probabilities a model gives; 0 where it gives a number."""
+
+    @property
+    @abstractmethod
+    def outcome(self) -> dict[str, Any]:
+        """What a card says of the outcome, as JSON has it."""
+
+    @property
+    @abstractmethod
+    def names(self) -> tuple[str, ...]:
+        """The names by which rows with an outcome are counted, in the order of a table."""
+
+    @property
+    @abstractmethod
+    def labels(self) -> dict[str, int]:
+        """The label of each class by its name; empty where the label is a number."""
+
+    @abstractmethod
+    def title(self, column: str) -> str:
+        """What a model says of a row, for a heading. ``column`` is that of the label."""
+
+    # The label.
+
+    @abstractmethod
+    def is_outcome(self, value: Column) -> Column:
+        """Whether a raw value that is not null is one of the outcomes."""
+
+    @property
+    @abstractmethod
+    def wanted(self) -> str:
+        """The outcomes in words."""
+
+    @property
+    @abstractmethod
+    def repair(self) -> str:
+        """What to do where a raw value is right, and the declaration does not allow it."""
+
+    @abstractmethod
+    def label(self, value: Column) -> Column:
+        """The label as a number, from the raw outcome; null where this is null."""
+
+    @abstractmethod
+    def name_of(self, label: Column) -> Column:
+        """Which of ``names`` a label counts as."""
+
+    @property
+    def headline_words(self) -> str:
+        """The headline in a sentence."""
+        return next(gate.words for gate in self.gates if gate.metric == self.headline)
+
+    # The configuration.
+
+    def check(self, settings: Mapping[str, Any]) -> None:
+        """Raise ConfigurationError for values of ``[training]`` that do not fit together."""
+        for setting in ("balancing", "calibration"):
+            choices = getattr(self, setting)
+            if settings[setting] not in choices:
+                raise ConfigurationError(
+                    f"[training] {setting}",
+                    f"one of {', '.join(choices)}, for a label of this kind ({self.name})",
+                    repr(settings[setting]),
+                    "correct it",
+                )
+
+    def bounds(self, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The settings with the bounds of the gates."""
+        return settings
+
+    @abstractmethod
+    def is_calibrated_by_rows(self, settings: Mapping[str, Any]) -> bool:
+        """Whether the calibration is fitted on rows of its own."""
+
+    def sides(self, settings: Mapping[str, Any]) -> Sequence[str]:
+        """The sides of the split that a training needs."""
+        return SIDES if self.is_calibrated_by_rows(settings) else (TRAIN, VALIDATION)
+
+    def has_calibration_rows(self, settings: Mapping[str, Any], counts: TrainingSet) -> bool:
+        """Whether a calibration is fitted, where the calibration split has the rows of ``counts``."""
+        return self.is_calibrated_by_rows(settings)
+
+    # The rows.
+
+    @abstractmethod
+    def too_few(self, counts: TrainingSet, sides: Sequence[str], settings: Mapping[str, Any]) -> str:
+        """The reason why there are too few rows to prove anything; empty where there are enough."""
+
+    @abstractmethod
+    def collected(self, rows: DataFrame, key: str, count: int) -> Any:
+        """The ``count`` rows with ``SCORE``, ``label`` and ``GROUP``, as ``found`` of the other methods."""
+
+    # The model.
+
+    def to_calibrate_by(self, settings: Mapping[str, Any], rows: DataFrame, key: str, count: int) -> Any:
+        """The ``count`` rows of the calibration split, as ``collected`` gives them."""
+        return self.collected(rows, key, count)
+
+    @abstractmethod
+    def fitted(self, settings: Mapping[str, Any], on: Any, counts: TrainingSet) -> Calibration:
+        """The calibration, fitted on the rows of the calibration split; ``on`` is None where it needs none."""
+
+    def chosen(
+        self, settings: Mapping[str, Any], on: Any, counts: TrainingSet
+    ) -> tuple[Calibration, tuple[Mapping[str, Any], ...]]:
+        """The calibration as ``fitted`` gives it, and what it was chosen from, as a card has it."""
+        return self.fitted(settings, on, counts), ()
+
+    @abstractmethod
+    def calibrated(self, back: Calibration, found: Any) -> Any:
+        """The same rows, calibrated."""
+
+    @abstractmethod
+    def measured(self, calibrated: Any, found: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Every metric of the calibrated natural rows, the same before calibration as ``uncalibrated``, and
+        ``intervals`` by a bootstrap over groups of entities."""
+
+    def measured_balanced(self, of_drawn: Any) -> dict[str, Any]:
+        """Metrics on the balanced validation rows, before calibration."""
+        return {}
+
+    @abstractmethod
+    def predictions(self, back: Calibration) -> Predictions:
+        """What workers make of the outputs of a model."""
+
+    @property
+    def predicted(self) -> Schema:
+        """The columns of predictions, with their types."""
+        return self.predictions({"kind": "none"}).schema
+
+    @abstractmethod
+    def compared(
+        self,
+        rows: DataFrame,
+        backs: tuple[Calibration, Calibration],
+        settings: Mapping[str, Any],
+        against: str,
+    ) -> Compared:
+        """A newer model against an older one, which ``against`` names. ``rows`` have what the two give as ``ONE`` and
+        ``OTHER``, the ``label`` and ``GROUP``. ``backs`` are the calibrations of the two."""
+
+
+#: The sides that the purposes of rows are named by, for messages.
+PURPOSES = ((CALIBRATION, "calibrate"), (VALIDATION, "judge"))

@@ -1,0 +1,162 @@
+"""Numbers: metrics as others compute them, and intervals that hold what they promise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import betabinom
+from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
+
+from spark_lib.errors import ConfigurationError, ModelError
+from spark_lib.models.training_set import SIDES, TrainingSet
+from spark_lib.problems.outputs import Outputs
+from spark_lib.problems.regression import Regression
+
+DAYS = Regression(0.0, 365.0)
+SETTINGS: dict[str, Any] = {
+    "balancing": "none",
+    "calibration": "auto",
+    "calibration_proportion": 0.1,
+    "bootstrap_replicates": 200,
+    "confidence": 0.95,
+    "seed": 0,
+    "coverage": 0.9,
+    "min_coverage": None,
+    "min_labelled": 200,
+}
+NOTHING = TrainingSet()
+
+
+def drawn(rows: int, seed: int = 0, offset: float = 0.0) -> Outputs:
+    """Numbers around a line, and what a model gives that knows the line."""
+    random = np.random.default_rng(seed)
+    line = random.random(rows) * 100
+    return Outputs(line + offset, line + random.standard_t(4, rows) * 5 + offset, np.arange(rows) % 200)
+
+
+def test_metrics_are_those_of_scikit_learn() -> None:
+    found = drawn(2_000, offset=1e6)  # far from 0, where sums of squares would lose the digits that differ
+    after = DAYS.calibrated(DAYS.fitted(SETTINGS, drawn(500, 1, 1e6), NOTHING), found)
+
+    measured = DAYS.measured(after, found, SETTINGS)
+
+    assert measured["rmse"] == pytest.approx(root_mean_squared_error(found.labels, found.values))
+    assert measured["mae"] == pytest.approx(mean_absolute_error(found.labels, found.values))
+    assert measured["r2"] == pytest.approx(r2_score(found.labels, found.values))
+    inside = (found.labels >= after.values[:, 1]) & (found.labels <= after.values[:, 2])
+    assert measured["coverage"] == pytest.approx(inside.mean())
+    for name, (low, high) in measured["intervals"].items():
+        assert low <= measured[name] * (1 + 1e-12)
+        assert measured[name] <= high * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("coverage", [0.5, 0.9])
+def test_mean_coverage_of_twenty_seeds_is_that_of_split_conformal_intervals(coverage: float) -> None:
+    """Of n calibration rows and m others the number inside is beta-binomial, with the rank k = (n + 1) * coverage
+    rounded up: Vovk 2012, proposition 2b."""
+    n, m, seeds = 199, 500, 20
+    settings = {**SETTINGS, "coverage": coverage}
+    inside = []
+    for seed in range(seeds):
+        after = DAYS.calibrated(DAYS.fitted(settings, drawn(n, 2 * seed), NOTHING), drawn(m, 2 * seed + 1))
+        inside.append(int(((after.labels >= after.values[:, 1]) & (after.labels <= after.values[:, 2])).sum()))
+
+    rank = int(np.ceil((n + 1) * coverage))
+    draws = betabinom(m, rank, n + 1 - rank).rvs((10_000, seeds), random_state=0).mean(axis=1)
+    low, high = np.quantile(draws, [0.005, 0.995])
+    assert low <= np.mean(inside) <= high
+
+
+def test_the_gate_of_coverage_leaves_room_for_chance_unless_it_is_set() -> None:
+    assert DAYS.bounds(SETTINGS)["min_coverage"] == pytest.approx(0.85)
+    assert DAYS.bounds({**SETTINGS, "min_coverage": 0.9})["min_coverage"] == 0.9
+
+
+def counts(train: int, calibration: int, validation: int) -> TrainingSet:
+    return TrainingSet(
+        {side: {"rows": rows} for side, rows in zip(SIDES, (train, calibration, validation), strict=True)}
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "more", "reason"),
+    [
+        (counts(9, 90, 90), {}, "too few to train by: 9 train rows, it takes 10"),
+        (counts(90, 9, 90), {}, "too few to calibrate by: 9 calibration rows, it takes 10"),
+        (counts(900, 98, 90), {"coverage": 0.99}, "too few to calibrate by: 98 calibration rows, it takes 99"),
+        (counts(90, 90, 9), {}, "too few to judge by: 9 validation rows, it takes 10"),
+        (counts(90, 20, 20), {}, "too few rows with an outcome: 130 in the window, min_labelled is 200"),
+        (counts(900, 99, 90), {"coverage": 0.99}, ""),
+    ],
+)
+def test_rows_that_prove_nothing_are_inconclusive(found: TrainingSet, more: dict[str, float], reason: str) -> None:
+    assert DAYS.too_few(found, SIDES, SETTINGS | more) == reason
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"balancing": "undersample"},
+            "[training] balancing: wanted one of none, for a label of this kind (regression); found 'undersample'. "
+            "Next: correct it",
+        ),
+        (
+            {"calibration": "isotonic"},
+            "[training] calibration: wanted one of auto, conformal, for a label of this kind (regression); "
+            "found 'isotonic'. Next: correct it",
+        ),
+        (
+            {"calibration_proportion": 0.0},
+            "[training] calibration_proportion: wanted above 0: the interval of a number is made from the errors on rows of "
+            "its own; found 0. Next: set it to 0.1",
+        ),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        DAYS.check(SETTINGS | settings)
+
+    assert str(caught.value) == message
+
+
+def test_predictions_are_the_number_and_the_ends_of_its_interval() -> None:
+    found = DAYS.predictions({"kind": "conformal", "coverage": 0.9, "half_width": 2.5, "rows": 99})
+
+    columns = found.columns(np.array([10.0, np.inf, np.nan], np.float32))
+
+    assert found.schema == (("prediction", "double"), ("lower", "double"), ("upper", "double"))
+    assert [columns[name][0] for name in ("prediction", "lower", "upper")] == [10.0, 7.5, 12.5]
+    assert found.senseless(columns).tolist() == [False, True, True]
+
+
+def test_a_calibration_of_another_kind_is_left_to_a_newer_version() -> None:
+    with pytest.raises(ModelError) as caught:
+        DAYS.predictions({"kind": "quantile"}).columns(np.zeros(1))
+
+    assert str(caught.value) == (
+        "card.json: wanted a calibration of the kind conformal; found 'quantile'. Next: score with a newer Daystone"
+    )
+
+
+def test_the_distribution_of_numbers_is_the_same_in_any_order_and_keeps_the_mean_of_large_ones() -> None:
+    numbers = np.array([1e12 + 0.25, -3.5, 0.125, 1e12 + 0.25])
+    one, other = DAYS.predictions({}).distribution(), DAYS.predictions({}).distribution()
+
+    one.add({"prediction": numbers})
+    for number in numbers[::-1]:
+        other.add({"prediction": np.array([number])})
+
+    assert one.figures() == other.figures()
+    assert one.figures() == {"least": -3.5, "greatest": 1e12 + 0.25, "mean": (2e12 + 0.5 - 3.375) / 4}
+    assert DAYS.predictions({}).distribution().figures() == {}
+
+
+def test_bounds_are_shown_as_a_range() -> None:
+    assert [str(Regression(*bounds)) for bounds in ((0.0, 365.0), (None, 1.5), (None, None))] == [
+        "0 to 365",
+        "any to 1.5",
+        "any to any",
+    ]
