@@ -31,7 +31,7 @@ from spark_lib.lake.tables import arrow_schema
 from spark_lib.models import calibration, matrix, model
 from spark_lib.models.training_set import NATURAL
 from spark_lib.problems import metrics
-from spark_lib.problems.options import BALANCING
+from spark_lib.problems.options import BALANCING, DRAWN_AT_RANDOM
 from spark_lib.stages import balancing, features, training
 from spark_lib.use_case import UseCase
 
@@ -45,7 +45,6 @@ SETTINGS: Mapping[str, Any] = {
     "calibration_proportion": 0.1,
     "target_ratio": 1.0,
     "smote_neighbours": 5,
-    "calibration": "auto",
     "trees": 50,
     "depth": 6,
     "seed": 0,
@@ -129,7 +128,8 @@ def build_features(
 
 def outcome(spark: SparkSession, case: UseCase, lake: Lake, engineered: Partition, strategy: str) -> Outcome:
     """Balance and train by a strategy, and score the natural validation rows with what was exported."""
-    settings = {**SETTINGS, "balancing": strategy}
+    calibrated_by = "prior" if strategy in DRAWN_AT_RANDOM else "platt"
+    settings = {**SETTINGS, "balancing": strategy, "calibration": calibrated_by}
     landed = RawFeed(case.label.feed, lake.root, lake.use_case).history(DAY, DAY)
     own = Lake(f"{lake.root}/{strategy}", lake.use_case)
     balanced = publish(

@@ -27,7 +27,7 @@ class Training(Stage):
     """
 
     dataset = "model"
-    RESULT = 1
+    RESULT = 2
     settings_used = (
         "trees",
         "depth",

@@ -11,12 +11,11 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from spark_lib.models.training_set import CALIBRATION, SIDES, TRAIN, VALIDATION
-from spark_lib.problems.problem import GROUP
+from spark_lib.problems.problem import GROUP, GROUPS
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-GROUPS = 200
 _BITS = 52  # bits of SHA-256, as many as a double holds exactly: 13 hexadecimal digits
 
 

@@ -42,6 +42,8 @@ def apply(calibration: Calibration, scores: np.ndarray) -> np.ndarray:
         weighted = scores * calibration["odds"]
         corrected: np.ndarray = weighted / (weighted + (1 - scores))
         return corrected
+    if kind == "shift":
+        return _sigmoid(log_odds(scores) + calibration["intercept"])
     if kind == "platt":
         return _sigmoid(calibration["slope"] * log_odds(scores) + calibration["intercept"])
     if kind == "isotonic":

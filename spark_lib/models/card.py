@@ -21,7 +21,7 @@ MODEL, CARD, REPORT = "model.onnx", "card.json", "report.html"
 #: The name of a model that is a pickle.
 PICKLE = "model.joblib"
 #: The kinds of calibration that a card may have.
-CALIBRATIONS = ("none", "prior", "platt", "isotonic")
+CALIBRATIONS = ("none", "prior", "shift", "platt", "isotonic")
 #: The newest format that is read. Raise this number only where a reader of the format before would go wrong. A card
 #: without a number has the first format, in which every card is of a binary problem.
 FORMAT = 2
@@ -73,8 +73,10 @@ class ModelFile:
 class Card:
     """``outcome`` is what the ``problem`` says of the outcome: its classes, or its bounds. ``rows`` are the figures of
     the training set, and ``metrics`` those on natural validation rows. ``gates`` say how the metrics were judged.
-    ``importance`` is the share of each feature. ``model`` is None where nothing was approved. ``format`` is the first
-    one whose readers understand the card."""
+    ``calibrations_tried`` are what ``[training] calibration = auto`` chose the calibration from, the simplest first, as
+    ``spark_lib.problems.calibration_fit`` says; it is empty where nothing was to be chosen. ``importance`` is the share
+    of each feature. ``model`` is None where nothing was approved. ``format`` is the first one whose readers understand
+    the card."""
 
     features: Mapping[str, Feature]
     outcome: Mapping[str, Any]
@@ -87,6 +89,7 @@ class Card:
     warnings: tuple[str, ...] = ()
     metrics: Mapping[str, Any] = field(default_factory=dict)
     gates: tuple[Mapping[str, Any], ...] = ()
+    calibrations_tried: tuple[Mapping[str, Any], ...] = ()
     importance: Mapping[str, float] = field(default_factory=dict)
     model: ModelFile | None = None
     problem: str = FIRST_PROBLEM
@@ -120,6 +123,7 @@ class Card:
             warnings=tuple(document.get("warnings", ())),
             metrics=document.get("metrics", {}),
             gates=tuple(document.get("gates", ())),
+            calibrations_tried=tuple(document.get("calibrations_tried", ())),
             importance=document.get("importance", {}),
             model=ModelFile(model["file"], model["sha256"], model["size"]) if model else None,
             problem=document.get("problem", FIRST_PROBLEM),
@@ -157,6 +161,7 @@ class Card:
             "warnings": list(self.warnings),
             "metrics": dict(self.metrics),
             "gates": [dict(gate) for gate in self.gates],
+            "calibrations_tried": [dict(tried) for tried in self.calibrations_tried],
             "importance": dict(self.importance),
             "model": asdict(self.model) if self.model else None,
         }

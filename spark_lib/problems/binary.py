@@ -6,9 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from spark_lib.models.training_set import CALIBRATION as CALIBRATION_SIDE
 from spark_lib.models.training_set import SIDES, TRAIN, TrainingSet
-from spark_lib.problems.options import BALANCING, CALIBRATION, FITTED, calibration_kind, check_calibration
-from spark_lib.problems.problem import GROUP, ONE, OTHER, PURPOSES, SCORE, Compared, Gate, Metric, Problem
+from spark_lib.problems.gates import LEAST_JUDGED
+from spark_lib.problems.options import (
+    BALANCING,
+    CALIBRATION,
+    FITTED,
+    calibration_kinds,
+    check_calibration,
+    needs_calibration_rows,
+)
+from spark_lib.problems.problem import GROUP, GROUPS, ONE, OTHER, PURPOSES, SCORE, Compared, Gate, Metric, Problem
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,8 +30,6 @@ if TYPE_CHECKING:
     from spark_lib.scoring.predictions import Predictions, Scores
 
 POSITIVE, NEGATIVE = "positive", "negative"
-#: The least rows of each class to judge or to calibrate by. With fewer rows, a certainty may be due to chance.
-LEAST_JUDGED = 10
 #: Up to this number of rows the bootstrap draws groups of entities. Intervals of more rows are narrow in any case, so
 #: single rows are drawn, and the driver does not get a count for each group.
 GROUPED_ROWS = 1_000_000
@@ -43,6 +50,8 @@ class Binary(Problem):
         "min_area_under_roc",
         "min_area_under_pr",
         "max_calibration_error",
+        "out_of_time",
+        "min_out_of_time_area_under_roc",
         "min_positives",
     )
     metrics: ClassVar[Mapping[str, Metric]] = {
@@ -53,6 +62,12 @@ class Binary(Problem):
         "calibration_error": Metric(
             "Calibration error", "the mean distance of probability and proportion in ten bins: 0 is perfect"
         ),
+        "mean_score": Metric("Mean score", "the proportion of positives that the scores foretell"),
+        "prevalence": Metric("Prevalence", "the proportion of positives that there is"),
+        "calibration_in_the_large": Metric(
+            "Calibration in the large",
+            "the mean score less the prevalence: 0 is perfect, above 0 too many positives are foretold",
+        ),
     }
     gates: ClassVar[tuple[Gate, ...]] = (
         Gate("area_under_roc", "area under ROC", at_least=True),
@@ -62,6 +77,7 @@ class Binary(Problem):
     report: ClassVar[tuple[str, ...]] = ("ranking", "probabilities", "scores", "thresholds")
     headline: ClassVar[str] = "area_under_roc"
     has_prevalence: ClassVar[bool] = True
+    is_judged_out_of_time: ClassVar[bool] = True
     card_format: ClassVar[int] = 1
 
     @classmethod
@@ -120,7 +136,15 @@ class Binary(Problem):
         check_calibration(settings["calibration"], settings["balancing"], settings["calibration_proportion"])
 
     def is_calibrated_by_rows(self, settings: Mapping[str, Any]) -> bool:
-        return calibration_kind(settings["calibration"], settings["balancing"]) in FITTED
+        return needs_calibration_rows(settings["calibration"], settings["balancing"])
+
+    def has_calibration_rows(self, settings: Mapping[str, Any], counts: TrainingSet) -> bool:
+        return bool(set(self._kinds(settings, counts)) & set(FITTED))
+
+    def _kinds(self, settings: Mapping[str, Any], counts: TrainingSet) -> tuple[str, ...]:
+        """The calibrations to choose from: the first one alone where there are too few rows to fit another."""
+        kinds = calibration_kinds(settings["calibration"], settings["balancing"])
+        return kinds if min(counts.sides[CALIBRATION_SIDE].values()) >= LEAST_JUDGED else kinds[:1]
 
     def too_few(self, counts: TrainingSet, sides: Sequence[str], settings: Mapping[str, Any]) -> str:
         for side in sides:
@@ -164,12 +188,31 @@ class Binary(Problem):
         )
         return metrics.by_score(within_rounding(scores), positives, negatives, groups if grouped else None)
 
+    def to_calibrate_by(self, settings: Mapping[str, Any], rows: DataFrame, key: str, count: int) -> Scored:
+        """Where a calibration is chosen, which takes groups, and the rows are many, those of some of the groups: more
+        rows make no other choice, and the driver gets a count for each score of each group."""
+        from pyspark.sql import functions as F
+
+        from spark_lib.problems import calibration_fit
+
+        several = len(calibration_kinds(settings["calibration"], settings["balancing"])) > 1
+        if several and count > GROUPED_ROWS:
+            groups = max(calibration_fit.FOLDS, GROUPS * GROUPED_ROWS // count)
+            return self.collected(rows.where(F.col(GROUP) < groups), key, GROUPED_ROWS)
+        return self.collected(rows, key, count)
+
     def fitted(self, settings: Mapping[str, Any], on: Scored | None, counts: TrainingSet) -> Calibration:
+        return self.chosen(settings, on, counts)[0]
+
+    def chosen(
+        self, settings: Mapping[str, Any], on: Scored | None, counts: TrainingSet
+    ) -> tuple[Calibration, tuple[Mapping[str, Any], ...]]:
         from spark_lib.problems import calibration_fit, metrics
 
-        kind = calibration_kind(settings["calibration"], settings["balancing"])
         rows = metrics.NOTHING if on is None else on
-        return calibration_fit.fitted(kind, rows, counts.sides[TRAIN], counts.trained_on)
+        kinds = self._kinds(settings, counts)
+        back, tried = calibration_fit.chosen(kinds, rows, counts.sides[TRAIN], counts.trained_on)
+        return back, tuple(each.document() for each in tried)
 
     def calibrated(self, back: Calibration, found: Scored) -> Scored:
         from spark_lib.problems import calibration_fit

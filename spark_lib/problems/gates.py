@@ -11,6 +11,9 @@ from spark_lib.models.card import APPROVED, Verdict, rejected
 from spark_lib.models.training_set import TRAIN, TrainingSet
 from spark_lib.problems.problem import Gate, Problem
 
+#: The least rows of each class to judge or to calibrate by. With fewer rows, a certainty may be due to chance.
+LEAST_JUDGED = 10
+
 
 def on_labels(
     problem: Problem, counts: TrainingSet, settings: Mapping[str, Any], sides: Sequence[str], day: date
@@ -22,6 +25,33 @@ def on_labels(
         return rejected("unlabelled", late)
     few = problem.too_few(counts, sides, settings)
     return rejected("inconclusive", few) if few else APPROVED
+
+
+def last_fifth(days: Sequence[date]) -> tuple[Sequence[date], Sequence[date]]:
+    """The landing ``days`` of a window, in order, cut into those before the last fifth and the last fifth. Of one day
+    nothing is before."""
+    cut = len(days) * 4 // 5
+    return days[:cut], days[cut:]
+
+
+def too_few_out_of_time(rows: Mapping[str, Mapping[str, int]]) -> str:
+    """The reason why a model cannot be judged out of time; empty where it can. ``rows`` are those of each class, by
+    what they are for: to ``train`` and to ``calibrate`` are those before the last fifth, to ``judge`` those in it."""
+    for purpose, there in rows.items():
+        rarer = min(there, key=lambda label: there[label])
+        if there[rarer] < LEAST_JUDGED:
+            days = "in the last fifth" if purpose == "judge" else "before the last fifth"
+            return (
+                f"too few to {purpose} out of time by: {there[rarer]:,} {rarer} rows that landed {days} of the window's "
+                f"days, it takes {LEAST_JUDGED} of each class"
+            )
+    return ""
+
+
+def not_judged(measured: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    """The reason why a gate that is set could not be judged; empty where all are judged."""
+    reason: str = measured.get("out_of_time", {}).get("reason", "")
+    return reason if settings.get("min_out_of_time_area_under_roc", 0.0) else ""
 
 
 def unlabelled(counts: TrainingSet, limit: float, day: date) -> str:
@@ -94,30 +124,39 @@ def _it(names: Collection[str]) -> str:
 def judged(gates: Sequence[Gate], measured: Mapping[str, Any], settings: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Every gate that is set: its metric on the natural validation rows, the end of the interval that counts, its
     bound, and whether it is passed. What has to be at least something is judged by the lower end, errors by the upper
-    one."""
-    found = []
-    for gate in gates:
-        bound = settings[gate.setting]
-        if bound is None:
-            continue
-        low, high = measured["intervals"][gate.metric]
-        end = low if gate.at_least else high
-        found.append(
-            {
-                "name": gate.metric,
-                "words": gate.words,
-                "value": measured[gate.metric],
-                "end": end,
-                "bound": bound,
-                "rule": "lower end at least" if gate.at_least else "upper end at most",
-                "passed": end >= bound if gate.at_least else end <= bound,
-            }
-        )
+    one. The gate out of time stands last."""
+    found = [
+        _gate(gate.metric, gate.words, measured, gate.metric, settings[gate.setting], gate.at_least)
+        for gate in gates
+        if settings[gate.setting] is not None
+    ]
+    later, bound = measured.get("out_of_time", {}), settings.get("min_out_of_time_area_under_roc", 0.0)
+    if bound and "intervals" in later:
+        words = "area under ROC out of time"
+        found.append(_gate("out_of_time_area_under_roc", words, later, "area_under_roc", bound, at_least=True))
     return found
 
 
-def on_model(gates: Sequence[Mapping[str, Any]]) -> Verdict:
-    """The verdict of the gates."""
+def _gate(
+    name: str, words: str, measured: Mapping[str, Any], metric: str, bound: float, at_least: bool
+) -> dict[str, Any]:
+    low, high = measured["intervals"][metric]
+    end = low if at_least else high
+    return {
+        "name": name,
+        "words": words,
+        "value": measured[metric],
+        "end": end,
+        "bound": bound,
+        "rule": "lower end at least" if at_least else "upper end at most",
+        "passed": end >= bound if at_least else end <= bound,
+    }
+
+
+def on_model(gates: Sequence[Mapping[str, Any]], unjudged: str = "") -> Verdict:
+    """The verdict of the gates. ``unjudged`` is the reason why a gate that was asked for could not be judged."""
+    if unjudged:
+        return rejected("inconclusive", unjudged)
     missed = [
         f"{gate['words']} {gate['value']:.4f}, {gate['rule'].partition(' end')[0]} end {gate['end']:.4f} "
         f"{'below' if gate['end'] < gate['bound'] else 'above'} {gate['bound']:.4f}"

@@ -110,8 +110,24 @@ def brier(found: Scored) -> float:
 def log_loss(found: Scored) -> float:
     """The mean negative logarithm of the probability given to what happened. Scores are moved 1e-15 away from 0 and
     1."""
+    return losses(found) / float(found.rows.sum())
+
+
+def losses(found: Scored) -> float:
+    """The sum over rows of what ``log_loss`` is the mean of."""
     kept = np.clip(found.scores, _SMALLEST, 1 - _SMALLEST)
-    return -math.fsum(found.positives * np.log(kept) + found.negatives * np.log1p(-kept)) / float(found.rows.sum())
+    return -math.fsum(found.positives * np.log(kept) + found.negatives * np.log1p(-kept))
+
+
+def mean_score(found: Scored) -> float:
+    """The mean score of the rows."""
+    return math.fsum(found.rows * found.scores) / float(found.rows.sum())
+
+
+def calibration_in_the_large(found: Scored) -> float:
+    """The mean score less the prevalence: 0 where as many positives are foretold as there are (Cox 1958, as Steyerberg
+    2019, section 15.3, uses it)."""
+    return mean_score(found) - found.prevalence
 
 
 def calibration_error(found: Scored) -> float:
@@ -139,6 +155,9 @@ METRICS: Mapping[str, Callable[[Scored], float]] = {
     "brier": brier,
     "log_loss": log_loss,
     "calibration_error": calibration_error,
+    "mean_score": mean_score,
+    "prevalence": lambda found: found.prevalence,
+    "calibration_in_the_large": calibration_in_the_large,
 }
 
 

@@ -10,21 +10,34 @@ SPLITS = ("entity", "time")
 BALANCING = ("none", "class_weight", "undersample", "oversample", "smote")
 #: The strategies that draw whole rows at random within each class. The exact correction of the prior undoes just that.
 DRAWN_AT_RANDOM = ("undersample", "oversample")
-#: The kinds of calibration that may be asked for; ``calibration_kind`` says what ``auto`` is.
+#: The kinds of calibration that may be asked for; ``calibration_kinds`` says what ``auto`` chooses from.
 CALIBRATION = ("auto", *CALIBRATIONS)
-#: The kinds that are fitted to scores, and so need rows of their own.
-FITTED = ("platt", "isotonic")
+#: The kinds that are fitted to scores, and so need rows of their own; the simplest first.
+FITTED = ("shift", "platt", "isotonic")
 #: What to do with a column that has one value, or none, in all training rows. ``auto`` rejects a model for a column
 #: without a value, unless it had none in the training before either. ``auto`` warns about all others.
 CONSTANT_COLUMNS = ("auto", "warn", "reject")
 
 
-def calibration_kind(choice: str, balancing: str) -> str:
-    """The kind that ``[training] calibration`` asks for. ``auto`` is the exact correction where the training rows of
-    each class were drawn at random, and Platt's curve elsewhere."""
+def calibration_kinds(choice: str, balancing: str) -> tuple[str, ...]:
+    """The kinds that ``[training] calibration`` lets a training choose from, the simplest first.
+
+    ``auto`` begins with what undoes the balancing exactly, where there is such a thing: the correction of the prior
+    where the rows of each class were drawn at random, and nothing where all rows were trained on. Each kind that is
+    fitted contains that correction, because the correction only shifts the log-odds.
+    """
     if choice != "auto":
-        return choice
-    return "prior" if balancing in DRAWN_AT_RANDOM else "platt"
+        return (choice,)
+    if balancing in DRAWN_AT_RANDOM:
+        return ("prior", *FITTED)
+    return ("none", *FITTED) if balancing == "none" else FITTED
+
+
+def needs_calibration_rows(choice: str, balancing: str) -> bool:
+    """Whether a training without calibration rows gives no probabilities. The exact correction of the prior needs none,
+    so that ``auto`` falls back on it."""
+    kinds = calibration_kinds(choice, balancing)
+    return "prior" not in kinds and kinds != ("none",)
 
 
 def check_calibration(calibration: str, balancing: str, proportion: float) -> None:
@@ -32,11 +45,11 @@ def check_calibration(calibration: str, balancing: str, proportion: float) -> No
     if calibration == "prior" and balancing not in DRAWN_AT_RANDOM:
         raise ConfigurationError(
             "[training] calibration",
-            f"a curve that is fitted (platt, isotonic, auto) with balancing = {balancing}",
+            f"auto, or a curve that is fitted ({', '.join(FITTED)}), with balancing = {balancing}",
             f"prior, which is exact only where rows are drawn at random ({', '.join(DRAWN_AT_RANDOM)})",
             "correct one of the two",
         )
-    if calibration_kind(calibration, balancing) in FITTED and not proportion:
+    if needs_calibration_rows(calibration, balancing) and not proportion:
         raise ConfigurationError(
             "[training] calibration_proportion",
             f"above 0 with calibration = {calibration} and balancing = {balancing}: the curve is fitted on "

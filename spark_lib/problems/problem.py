@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: The columns of scored rows: what a model gives of a row, and the group of its entity. No feature has these names.
 SCORE, GROUP = "_score", "_group"
+#: The number of groups of entities.
+GROUPS = 200
 #: The same for a comparison: what the newer and the older model give.
 ONE, OTHER = "_one", "_other"
 
@@ -91,6 +93,8 @@ class Problem(ABC):
     has_prevalence: ClassVar[bool] = False
     #: What a problem is compared by, in a sentence; ``str`` shows it.
     what: ClassVar[str] = "classes"
+    #: Whether it can be judged out of time (``spark_lib.stages.training``).
+    is_judged_out_of_time: ClassVar[bool] = False
     #: The first format of cards whose readers understand this problem.
     card_format: ClassVar[int] = 2
 
@@ -173,6 +177,10 @@ class Problem(ABC):
         """The sides of the split that a training needs."""
         return SIDES if self.is_calibrated_by_rows(settings) else (TRAIN, VALIDATION)
 
+    def has_calibration_rows(self, settings: Mapping[str, Any], counts: TrainingSet) -> bool:
+        """Whether a calibration is fitted, where the calibration split has the rows of ``counts``."""
+        return self.is_calibrated_by_rows(settings)
+
     # The rows.
 
     @abstractmethod
@@ -185,9 +193,19 @@ class Problem(ABC):
 
     # The model.
 
+    def to_calibrate_by(self, settings: Mapping[str, Any], rows: DataFrame, key: str, count: int) -> Any:
+        """The ``count`` rows of the calibration split, as ``collected`` gives them."""
+        return self.collected(rows, key, count)
+
     @abstractmethod
     def fitted(self, settings: Mapping[str, Any], on: Any, counts: TrainingSet) -> Calibration:
         """The calibration, fitted on the rows of the calibration split; ``on`` is None where it needs none."""
+
+    def chosen(
+        self, settings: Mapping[str, Any], on: Any, counts: TrainingSet
+    ) -> tuple[Calibration, tuple[Mapping[str, Any], ...]]:
+        """The calibration as ``fitted`` gives it, and what it was chosen from, as a card has it."""
+        return self.fitted(settings, on, counts), ()
 
     @abstractmethod
     def calibrated(self, back: Calibration, found: Any) -> Any:

@@ -92,6 +92,7 @@ def render(
     parts += [
         _importance(card.importance),
         _measured(problem, card.metrics, confidence),
+        _out_of_time(problem, card.metrics, confidence),
         _rows(problem, card.rows),
         _made_of(card, inputs),
     ]
@@ -196,6 +197,32 @@ def _measured(problem: Problem, measured: Mapping[str, Any], confidence: float) 
     )
     note = f"On the natural validation rows{last}."
     return section("Metrics", tag("p", note, class_="note"), table(columns, rows), tag("ul", *meanings, class_="note"))
+
+
+def _out_of_time(problem: Problem, measured: Mapping[str, Any], confidence: float) -> Markup:
+    """The same metrics on later days, by a model of the days before."""
+    later = measured.get("out_of_time")
+    if not later:
+        return Markup()
+    days = "the last landing day" if later["days"] == 1 else f"the last {number(later['days'])} landing days"
+    note = (
+        f"Of a second model, which was trained and calibrated without {days} of the window. It is judged on the validation rows of"
+        f" these days: {number(later['rows'])} rows, {number(later['positives'])} positive. The model of this page knows all days."
+    )
+    if "reason" in later:
+        reason = later["reason"]
+        return section("Out of time", tag("p", note, class_="note"), tag("p", f"{reason[:1].upper()}{reason[1:]}."))
+    columns = (
+        Column("Metric", TEXT),
+        Column("In the window", NUMBER),
+        Column("Out of time", NUMBER),
+        Column(f"Interval, {whole_percent(confidence)}", NUMBER),
+    )
+    rows = [
+        (metric.words, figures(measured.get(name)), figures(later.get(name)), _interval(later["intervals"].get(name)))
+        for name, metric in problem.metrics.items()
+    ]
+    return section("Out of time", tag("p", note, class_="note"), table(columns, rows))
 
 
 def _rows(problem: Problem, rows: TrainingSet) -> Markup:

@@ -11,12 +11,14 @@ from spark_lib.problems import metrics
 from spark_lib.problems.metrics import Scored
 from spark_lib.report import charts, curves
 from spark_lib.report.charts import percent, whole_percent
-from spark_lib.report.markup import Markup, tag
+from spark_lib.report.markup import Markup, joined, tag
 from spark_lib.report.tables import NUMBER, TEXT, Column, chart_with, charts_in_a_row, figures, number, section, table
 
 #: The resamplings for the bands around curves.
 REPLICATES = 200
 HISTOGRAM_BINS = 25
+#: The fitted calibrations in words.
+_KINDS = {"shift": "a shift of the log-odds", "platt": "Platt's curve", "isotonic": "an isotonic curve"}
 _ROOM = 16  # letters of a class's name in a chart
 
 
@@ -29,7 +31,9 @@ def parts(card: Card, calibrated: Scored, uncalibrated: Scored | None) -> dict[s
     confidence, seed = card.settings["confidence"], card.settings.get("seed", 0)
     return {
         "ranking": lambda: ranking(calibrated, card.metrics.get("intervals", {}), classes, confidence, seed),
-        "probabilities": lambda: probabilities(calibrated, uncalibrated, card.calibration, classes, confidence),
+        "probabilities": lambda: probabilities(
+            calibrated, uncalibrated, card.calibration, card.calibrations_tried, classes, confidence
+        ),
         "scores": lambda: scores(calibrated, classes),
         "thresholds": lambda: thresholds(calibrated, classes),
     }
@@ -78,6 +82,7 @@ def probabilities(
     calibrated: Scored,
     uncalibrated: Scored | None,
     calibration: Mapping[str, Any],
+    tried: Sequence[Mapping[str, Any]],
     classes: tuple[str, str],
     confidence: float,
 ) -> Markup:
@@ -93,13 +98,45 @@ def probabilities(
         chart = charts.reliability(f"calibration-{name}", words, bins, axes, description)
         shown.append(chart_with(words, chart, f"calibration error {figures(error)}", _bins(bins, _short(classes[0]))))
     kind = {"none": "Scores were not calibrated.", "prior": "Calibrated by the exact correction of resampling."}.get(
-        calibration["kind"], f"Calibrated by {calibration['kind']} on the calibration split."
+        calibration["kind"],
+        f"Calibrated by {_KINDS.get(calibration['kind'], calibration['kind'])} on the calibration split.",
     )
     note = (
         f"{kind} Of the rows with a score of 10 %, one in ten should be {classes[0]}: points on the dashed line. Bins hold"
         f" equally many rows; upright lines are Wilson intervals of {whole_percent(confidence)}."
     )
-    return section("Are scores probabilities?", tag("p", note, class_="note"), charts_in_a_row(*shown))
+    return section(
+        "Are scores probabilities?", tag("p", note, class_="note"), charts_in_a_row(*shown), _tried(tried, calibration)
+    )
+
+
+def _tried(tried: Sequence[Mapping[str, Any]], calibration: Mapping[str, Any]) -> Markup | None:
+    """The calibrations that the one of the card was chosen from."""
+    if not tried:
+        return None
+    columns = (
+        Column("Calibration", TEXT),
+        Column("Log loss", NUMBER),
+        Column("Behind the best", NUMBER),
+        Column("Standard error", NUMBER),
+        Column("", TEXT),
+    )
+    rows = [
+        (
+            each["kind"],
+            f"{each['log_loss']:.5f}",
+            f"{each['behind']:.5f}",
+            f"{each['standard_error']:.5f}",
+            "chosen" if each["kind"] == calibration["kind"] else "",
+        )
+        for each in tried
+    ]
+    note = (
+        "By cross-validation on the calibration split. The first that is behind the best by at most half a standard error"
+        " is chosen: the simplest that these rows do not speak against. An isotonic curve makes ties: it has to be ahead of"
+        " the others by a whole one."
+    )
+    return joined(tag("p", note, class_="note"), table(columns, rows, "Calibrations tried"))
 
 
 def _bins(bins: Sequence[curves.Bin], positive: str) -> Markup:

@@ -70,38 +70,40 @@ def build(
         return _documents(case, replace(card, verdict=verdict), balanced)
 
     progress(20, f"fitting {balanced.manifest.rows(TRAIN):,} rows")
-    features = vocabulary.learnt(rows, case.features, settings.get("max_categories", MOST_CATEGORIES))
+    features = _learnt(case, rows, settings)
     card = replace(card, features=features)
-    weighed = weighted(matrix_rows(case, features, rows), problem.labels, counts.weights)
-    laid_out = _laid_out(weighed, case.key, balanced.manifest.rows(TRAIN))
-    by_weight = len(set(counts.weights.values())) > 1
-    of_matrix = matrix.of_the_matrix(features)
-    model = estimators.fit(case.estimator(settings), laid_out, of_matrix, by_weight, problem.classes)
+    model = _fitted(case, features, rows, counts, balanced.manifest.rows(TRAIN), settings)
 
     progress(45, "calibrating and measuring")
 
-    def scored(section: str) -> Any:
+    def of_section(section: str) -> tuple[DataFrame, str, int]:
         rows = read_partitions(spark, [balanced], section)
         if section != BALANCED:  # the balanced rows are a part of the natural ones
             matrix.check_filled(rows, case.features)
-        return problem.collected(
-            model.scored(matrix_rows(case, features, rows)), case.key, balanced.manifest.rows(section)
-        )
+        return model.scored(matrix_rows(case, features, rows)), case.key, balanced.manifest.rows(section)
 
-    on = scored(CALIBRATION) if problem.is_calibrated_by_rows(settings) else None
-    back = problem.fitted(settings, on, counts)
+    def scored(section: str) -> Any:
+        return problem.collected(*of_section(section))
+
+    fits = problem.has_calibration_rows(settings, counts)
+    on = problem.to_calibrate_by(settings, *of_section(CALIBRATION)) if fits else None
+    back, tried = problem.chosen(settings, on, counts)
     found = scored(NATURAL)
     calibrated = problem.calibrated(back, found)
     measured = problem.measured(calibrated, found, settings)
     if balanced.manifest.rows(BALANCED):
         measured |= problem.measured_balanced(scored(BALANCED))
+    if problem.is_judged_out_of_time and settings.get("out_of_time", False):
+        progress(55, "judging out of time")
+        measured["out_of_time"] = out_of_time(spark, case, balanced, settings)
     judged = gates.judged(problem.gates, measured, problem.bounds(settings))
     card = replace(
         card,
         calibration=back,
+        calibrations_tried=tried,
         metrics=measured,
         gates=tuple(judged),
-        verdict=gates.on_model(judged),
+        verdict=gates.on_model(judged, gates.not_judged(measured, settings)),
         importance=model.importance,
     )
     if not card.verdict.approved:
@@ -110,6 +112,86 @@ def build(
     natural = matrix_rows(case, features, read_partitions(spark, [balanced], NATURAL))
     exported = model.export(natural, case.key, f"{url}/_scratch")
     return _documents(case, card, balanced, calibrated, found, exported)
+
+
+def out_of_time(spark: SparkSession, case: UseCase, balanced: Partition, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """How good a model is on later days than those that it was trained on.
+
+    The days on which the rows of the window landed are cut: the last fifth judges, the days before train and calibrate
+    a second model, by the same settings and the same rule. What judges are the natural validation rows of the last
+    fifth, so that neither their day nor their entity was trained or calibrated on. The result has the metrics as the
+    card has them, with ``intervals``, the number of ``days`` that judge, and their ``rows`` and ``positives``. Where
+    there are too few rows it has a ``reason`` in the place of metrics.
+    """
+    from pyspark.sql import functions as F
+
+    problem, counts = problems.of(case.label), TrainingSet.of(balanced.manifest.metrics)
+    earlier, later = gates.last_fifth(sorted(counts.by_day))
+    by_time = {True: F.col("landed").isin(list(later)), False: F.col("landed").isin(list(earlier))}
+
+    def rows_of(section: str, late: bool) -> DataFrame:
+        return read_partitions(spark, [balanced], section).where(by_time[late])
+
+    of_class = {
+        purpose: _classes(rows_of(section, late), problem.labels)
+        for purpose, section, late in (
+            ("train", TRAIN, False),
+            ("judge", NATURAL, True),
+            ("calibrate", CALIBRATION, False),
+        )
+    }
+    found = {"days": len(later), "rows": sum(of_class["judge"].values()), "positives": of_class["judge"]["positive"]}
+    needed = ("train", "judge", *(["calibrate"] if problem.is_calibrated_by_rows(settings) else []))
+    few = gates.too_few_out_of_time({purpose: of_class[purpose] for purpose in needed})
+    if few:
+        return found | {"reason": few}
+    # What undoes the balancing is the same for a part of the days: rows are drawn within each class, whatever their day.
+    before = replace(counts, sides={**counts.sides, CALIBRATION: of_class["calibrate"]})
+    rows = rows_of(TRAIN, late=False)
+    features = _learnt(case, rows, settings)
+    model = _fitted(case, features, rows, counts, balanced.manifest.rows(TRAIN), settings)
+
+    def scored(section: str, late: bool) -> tuple[DataFrame, str, int]:
+        rows = matrix_rows(case, features, rows_of(section, late))
+        return model.scored(rows), case.key, balanced.manifest.rows(section)
+
+    fits = problem.has_calibration_rows(settings, before)
+    on = problem.to_calibrate_by(settings, *scored(CALIBRATION, late=False)) if fits else None
+    back, _ = problem.chosen(settings, on, before)
+    raw = problem.collected(*scored(NATURAL, late=True))
+    measured = problem.measured(problem.calibrated(back, raw), raw, settings)
+    return found | {"calibration": back["kind"], **measured}
+
+
+def _learnt(case: UseCase, rows: DataFrame, settings: Mapping[str, Any]) -> dict[str, Feature]:
+    """The features with the categories that the rows of the training split hold."""
+    return vocabulary.learnt(rows, case.features, settings.get("max_categories", MOST_CATEGORIES))
+
+
+def _fitted(
+    case: UseCase,
+    features: Mapping[str, Feature],
+    rows: DataFrame,
+    counts: TrainingSet,
+    number: int,
+    settings: Mapping[str, Any],
+) -> estimators.SparkModel | estimators.SklearnModel | estimators.PickledModel:
+    """The use case's estimator, fitted to ``rows`` of a balanced training split that has ``number`` rows."""
+    problem = problems.of(case.label)
+    weighed = weighted(matrix_rows(case, features, rows), problem.labels, counts.weights)
+    laid_out = _laid_out(weighed, case.key, number)
+    by_weight = len(set(counts.weights.values())) > 1
+    of_matrix = matrix.of_the_matrix(features)
+    return estimators.fit(case.estimator(settings), laid_out, of_matrix, by_weight, problem.classes)
+
+
+def _classes(rows: DataFrame, labels: Mapping[str, int]) -> dict[str, int]:
+    """The rows of each class."""
+    from pyspark.sql import functions as F
+
+    counted = rows.agg(*[F.count_if(F.col("label") == label).alias(name) for name, label in labels.items()]).first()
+    assert counted is not None  # an aggregate over all rows has one row
+    return dict(counted.asDict())
 
 
 def matrix_rows(case: UseCase, features: Mapping[str, Feature], rows: DataFrame) -> DataFrame:

@@ -27,7 +27,7 @@ SaidBy = Callable[[str, str], str]
 #: Proportions of [training] that may be 0 and 1.
 _SHARES = (
     *("min_area_under_roc", "min_area_under_pr", "max_calibration_error", "min_accuracy", "min_macro_f1"),
-    *("max_unlabelled", "champion_margin"),
+    *("min_out_of_time_area_under_roc", "max_unlabelled", "champion_margin"),
 )
 #: The most days that a setting may say: a hundred years.
 MOST_DAYS = 36_500
@@ -99,6 +99,13 @@ def values(
     least = 0.0 <= apart < training.train_validation_split_proportion
     rules.between("training", "calibration_proportion", apart, least, "from 0, below train_validation_split_proportion")
     problem.check({name: getattr(training, name) for name, _ in training.get_params()})
+    if training.min_out_of_time_area_under_roc and not training.out_of_time:
+        raise ConfigurationError(
+            said_by("training", "min_out_of_time_area_under_roc"),
+            "[training] out_of_time = true, which measures what this gate judges",
+            "false",
+            "set it to true, or this gate to 0",
+        )
 
 
 def texts(case: UseCase, balancing: str, said_by: SaidBy) -> None:

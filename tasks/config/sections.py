@@ -101,6 +101,16 @@ class training(luigi.Config):
     max_calibration_error = luigi.FloatParameter(
         default=0.1, description="gate: greatest calibration error, at the upper end of its interval; default: 0.1"
     )
+    out_of_time = luigi.BoolParameter(
+        default=True,
+        parsing=luigi.BoolParameter.EXPLICIT_PARSING,
+        description="whether to judge on the window's last fifth of days, too, by a second model of the days before; "
+        "default: true",
+    )
+    min_out_of_time_area_under_roc = luigi.FloatParameter(
+        default=0.0,
+        description="gate: least area under ROC out of time, at the lower end of its interval; default: 0, no gate",
+    )
     min_positives = luigi.IntParameter(
         default=200, description="number of labelled positives below which a training is inconclusive; default: 200"
     )

@@ -134,7 +134,7 @@ def test_weights_of_classes_reach_the_estimator_and_the_calibration_takes_them_b
 ) -> None:
     means = {}
     for strategy, balanced in unbalanced.items():
-        documents = train(spark, chain, balanced, make(), tmp_path, balancing=strategy)
+        documents = train(spark, chain, balanced, make(), tmp_path, balancing=strategy, calibration="platt")
         card = card_of(documents)
         assert card["calibration"]["kind"] == "platt"
         found = pa.Table.from_pylist(balanced_rows(chain.lake.root, "validation/unbalanced"))
@@ -202,7 +202,7 @@ def silent_columns(
         balanced = with_columns(spark, place / name, "none", **columns)
         return tuple(
             weighted(
-                training.matrix_rows(Parcels(), read_partitions(spark, [balanced], section)),
+                training.matrix_rows(Parcels(), Parcels.features, read_partitions(spark, [balanced], section)),
                 balanced.manifest.metrics["weights"],
             ).persist()
             for section in ("train", "validation/unbalanced")

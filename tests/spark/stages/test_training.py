@@ -134,11 +134,14 @@ def test_one_class_is_an_inconclusive_training(spark: SparkSession, tmp_path: Pa
 # -- the card
 
 
+NO_TEXT = {"text": False, "categories": None}
+
+
 def test_a_card_says_what_is_needed_to_score_and_to_judge(chain: Chain, card: dict[str, Any]) -> None:
     assert card["features"] == [
-        {"name": "earlier", "type": "BIGINT", "fill": None, "nominal": False},
-        {"name": "weight", "type": "DOUBLE", "fill": 0.0, "nominal": False},
-        {"name": "fragile", "type": "BOOLEAN", "fill": 0.0, "nominal": False},
+        {"name": "earlier", "type": "BIGINT", "fill": None, "nominal": False, **NO_TEXT},
+        {"name": "weight", "type": "DOUBLE", "fill": 0.0, "nominal": False, **NO_TEXT},
+        {"name": "fragile", "type": "BOOLEAN", "fill": 0.0, "nominal": False, **NO_TEXT},
     ]
     assert card["classes"] == {"negative": ["in time"], "positive": "late"}
     drawn_from = card["rows"]["train"]
@@ -162,6 +165,33 @@ def test_a_card_holds_no_time_and_no_run(chain: Chain) -> None:
     runs = [partition.manifest.run for partition in (*chain.window, chain.balanced, chain.model)]
     assert not [run for run in runs if run in text]
     assert not re.search(r"\d{4}-\d\d-\d\d|\d\d:\d\d|seconds", text)
+
+
+# -- out of time
+
+
+def test_out_of_time_judges_on_the_last_days_a_model_of_the_days_before(
+    spark: SparkSession, chain: Chain, card: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted, fit = [], training._fitted
+    monkeypatch.setattr(training, "_fitted", lambda case, rows, *rest: fitted.append(rows) or fit(case, rows, *rest))
+    days = sorted({row["landed"] for row in balanced_rows(chain.lake.root, "train")})
+    later = days[len(days) * 4 // 5 :]
+
+    documents = train(spark, chain.balanced, tmp_path / "run", out_of_time=True)
+
+    found = card_of(documents)["metrics"]
+    judging = [row for row in balanced_rows(chain.lake.root, "validation/unbalanced") if row["landed"] in later]
+    assert {name: found["out_of_time"][name] for name in ("days", "rows", "positives")} == {
+        "days": len(later),
+        "rows": len(judging),
+        "positives": sum(row["label"] for row in judging),
+    }
+    low, high = found["out_of_time"]["intervals"]["area_under_roc"]
+    assert 0.5 < low < found["out_of_time"]["area_under_roc"] < high
+    ends = [rows.agg(F.max("landed")).first()[0] for rows in fitted]
+    assert ends == [days[-1], days[len(days) * 4 // 5 - 1]]
+    assert found["area_under_roc"] == card["metrics"]["area_under_roc"]
 
 
 # -- areas

@@ -13,7 +13,7 @@ from spark_lib.errors import ModelError
 from spark_lib.models import calibration
 from spark_lib.problems import calibration_fit, metrics
 from spark_lib.problems.metrics import counted
-from spark_lib.problems.options import calibration_kind
+from spark_lib.problems.options import calibration_kinds, needs_calibration_rows
 
 
 def test_the_prior_correction_is_bayes_rule() -> None:
@@ -107,19 +107,24 @@ def test_isotonic_is_certain_of_nothing_however_well_scores_part_the_rows() -> N
 
 
 @pytest.mark.parametrize(
-    ("choice", "balancing", "kind"),
+    ("choice", "balancing", "kinds", "needs_rows"),
     [
-        ("auto", "undersample", "prior"),
-        ("auto", "oversample", "prior"),
-        ("auto", "smote", "platt"),
-        ("auto", "class_weight", "platt"),
-        ("auto", "none", "platt"),
-        ("isotonic", "undersample", "isotonic"),
-        ("none", "smote", "none"),
+        ("auto", "undersample", ("prior", "shift", "platt", "isotonic"), False),
+        ("auto", "oversample", ("prior", "shift", "platt", "isotonic"), False),
+        ("auto", "smote", ("shift", "platt", "isotonic"), True),
+        ("auto", "class_weight", ("shift", "platt", "isotonic"), True),
+        ("auto", "none", ("none", "shift", "platt", "isotonic"), True),
+        ("isotonic", "undersample", ("isotonic",), True),
+        ("shift", "smote", ("shift",), True),
+        ("prior", "undersample", ("prior",), False),
+        ("none", "smote", ("none",), False),
     ],
 )
-def test_the_calibration_that_is_chosen_fits_the_balancing(choice: str, balancing: str, kind: str) -> None:
-    assert calibration_kind(choice, balancing) == kind
+def test_the_calibrations_to_choose_from_fit_the_balancing(
+    choice: str, balancing: str, kinds: tuple[str, ...], needs_rows: bool
+) -> None:
+    assert calibration_kinds(choice, balancing) == kinds
+    assert needs_calibration_rows(choice, balancing) == needs_rows
 
 
 def test_none_is_the_score_itself_and_an_unknown_kind_is_refused() -> None:
@@ -129,7 +134,7 @@ def test_none_is_the_score_itself_and_an_unknown_kind_is_refused() -> None:
     with pytest.raises(ModelError) as refused:
         calibration.apply({"kind": "beta"}, scores)
     assert str(refused.value) == (
-        "card.json: wanted a calibration of one of the kinds none, prior, platt, isotonic; found 'beta'. "
+        "card.json: wanted a calibration of one of the kinds none, prior, shift, platt, isotonic; found 'beta'. "
         "Next: score with a newer Daystone"
     )
 
@@ -139,6 +144,7 @@ def test_none_is_the_score_itself_and_an_unknown_kind_is_refused() -> None:
     [
         {"kind": "none"},
         {"kind": "prior", "odds": 1e-4},
+        {"kind": "shift", "intercept": -1.0},
         {"kind": "platt", "slope": 2.0, "intercept": -1.0},
         {"kind": "isotonic", "x": [0.0, 0.3, 1.0], "y": [0.0, 0.1, 1.0]},
     ],

@@ -26,6 +26,7 @@ SOME = Card(
     warnings=("age is 3 in all 12 rows",),
     metrics={"area_under_roc": 0.5},
     gates=({"name": "area_under_roc", "passed": False},),
+    calibrations_tried=({"kind": "prior", "log_loss": 0.2, "behind": 0.0, "standard_error": 0.0},),
     importance={"age": 1.0, "branch": 0.0},
     model=ModelFile("model.onnx", "ab", 12),
 )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
-from spark_lib.models.card import APPROVED, rejected
+from spark_lib.models.card import APPROVED, Verdict, rejected
 from spark_lib.models.training_set import TrainingSet
 from spark_lib.problems import gates
 from spark_lib.problems.binary import Binary
@@ -250,3 +250,62 @@ def test_a_point_estimate_above_its_bound_is_not_enough() -> None:
         "rule": "lower end at least",
         "passed": False,
     }
+
+
+# -- out of time
+
+
+def test_the_last_fifth_of_the_days_judges_out_of_time() -> None:
+    days = [date(2026, 1, 1) + timedelta(days=number) for number in range(28)]
+
+    assert [tuple(map(len, gates.last_fifth(days[:count]))) for count in (28, 10, 5, 2, 1)] == [
+        (22, 6), (8, 2), (4, 1), (1, 1), (0, 1),
+    ]  # fmt: skip
+    assert gates.last_fifth(days)[1][0] == date(2026, 1, 23)
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        ({"train": {"positive": 10, "negative": 90}, "judge": {"positive": 10, "negative": 10}}, ""),
+        (
+            {"train": {"positive": 9, "negative": 90}, "judge": {"positive": 3, "negative": 10}},
+            "too few to train out of time by: 9 positive rows that landed before the last fifth of the window's days, "
+            "it takes 10 of each class",
+        ),
+        (
+            {"judge": {"positive": 30, "negative": 0}},
+            "too few to judge out of time by: 0 negative rows that landed in the last fifth of the window's days, "
+            "it takes 10 of each class",
+        ),
+    ],
+)
+def test_too_few_rows_judge_nothing_out_of_time(rows: dict[str, dict[str, int]], reason: str) -> None:
+    assert gates.too_few_out_of_time(rows) == reason
+
+
+def test_the_gate_out_of_time_judges_the_lower_end_where_it_is_set() -> None:
+    later = {"area_under_roc": 0.7, "intervals": {"area_under_roc": (0.55, 0.8)}}
+    found = measured(area_under_roc=(0.6, 0.7)) | {"out_of_time": later}
+
+    judged = gates.judged(LATE.gates, found, LIMITS | {"min_out_of_time_area_under_roc": 0.56})
+
+    assert judged[-1] == {
+        "name": "out_of_time_area_under_roc",
+        "words": "area under ROC out of time",
+        "value": 0.7,
+        "end": 0.55,
+        "bound": 0.56,
+        "rule": "lower end at least",
+        "passed": False,
+    }
+    assert gates.on_model(judged).detail == "area under ROC out of time 0.7000, lower end 0.5500 below 0.5600"
+    assert [gate["name"] for gate in gates.judged(LATE.gates, found, LIMITS)] == [gate["name"] for gate in judged[:-1]]
+
+
+@pytest.mark.parametrize(("bound", "verdict"), [(0.0, APPROVED), (0.5, rejected("inconclusive", "too few"))])
+def test_a_gate_that_is_set_and_cannot_be_judged_is_inconclusive(bound: float, verdict: Verdict) -> None:
+    found = measured(area_under_roc=(0.6, 0.7)) | {"out_of_time": {"reason": "too few"}}
+    settings = LIMITS | {"min_out_of_time_area_under_roc": bound}
+
+    assert gates.on_model(gates.judged(LATE.gates, found, settings), gates.not_judged(found, settings)) == verdict

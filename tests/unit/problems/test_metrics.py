@@ -70,6 +70,23 @@ def test_the_calibration_error_is_the_mean_distance_of_ten_bins_of_equal_size() 
     )
 
 
+def test_calibration_in_the_large_is_the_mean_score_less_the_prevalence_and_has_an_interval() -> None:
+    scores, labels = rows(number=4_000)
+    found = counted(scores**2, labels)
+
+    measured = metrics.measured(found)
+
+    assert (measured["mean_score"], measured["prevalence"]) == (
+        pytest.approx((scores**2).mean(), abs=1e-6),
+        labels.mean(),
+    )
+    assert measured["calibration_in_the_large"] == measured["mean_score"] - measured["prevalence"]
+    low, high = metrics.intervals(found, 200, 0.95, 0, ["calibration_in_the_large"])["calibration_in_the_large"]
+    error = np.std(scores**2 - labels) / np.sqrt(len(labels))
+    assert high - low == pytest.approx(2 * 1.96 * error, rel=0.2)
+    assert low < measured["calibration_in_the_large"] < high < 0
+
+
 def test_calibrated_scores_have_almost_no_calibration_error() -> None:
     scores, labels = rows(number=100_000)
 

@@ -17,6 +17,7 @@ from spark_lib.models.card import Card
 from spark_lib.problems.metrics import counted
 from spark_lib.report import charts, scores
 from spark_lib.report.curves import Bin
+from spark_lib.report.tables import figures
 from tests.unit.reports import CONFIDENCE, IMPORTANCE, INPUTS, TITLE, Trained, inconclusive, trained
 
 EVIL = '<script>alert("1")</script>&amp;\'<b onload=x>'
@@ -196,6 +197,65 @@ def test_metrics_stand_beside_their_intervals_before_and_after_calibration(model
     before = measured["uncalibrated"]["brier"]
     assert rows["Brier score"] == [f"{before:.4f}", f"{measured['brier']:.4f}", f"{low:.4f} – {high:.4f}"]
     assert rows["Area under PR, balanced rows"] == ["–", "0.7100", "–"]
+    low, high = measured["intervals"]["calibration_in_the_large"]
+    assert rows["Calibration in the large"] == [
+        "–",
+        figures(measured["calibration_in_the_large"]),
+        f"{figures(low)} – {figures(high)}",
+    ]
+    assert rows["Prevalence"][1] == f"{model.calibrated.prevalence if model.calibrated else 0:.4f}"
+
+
+def test_metrics_out_of_time_stand_beside_those_of_the_window(model: Trained) -> None:
+    measured = model.card["metrics"]
+    later = {
+        "days": 6,
+        "rows": 1_200,
+        "positives": 70,
+        "area_under_roc": 0.6123,
+        "intervals": {"area_under_roc": [0.55, 0.67]},
+    }
+    card = model.card | {"metrics": measured | {"out_of_time": later}}
+
+    page = read(Trained(card, model.calibrated, model.uncalibrated, *_no_rows()).page())
+
+    assert _rows_of(page, "Out of time")[1] == [
+        "Area under ROC",
+        f"{measured['area_under_roc']:.4f}",
+        "0.6123",
+        "0.5500 – 0.6700",
+    ]
+    assert "without the last 6 landing days of the window. It is judged on the validation rows" in page.text
+    assert "these days: 1,200 rows, 70 positive." in page.text
+
+
+def test_a_report_says_why_nothing_was_judged_out_of_time(model: Trained) -> None:
+    later = {"days": 1, "rows": 12, "positives": 3, "reason": "too few to judge out of time by: 3 positive rows"}
+    card = model.card | {"metrics": model.card["metrics"] | {"out_of_time": later}}
+
+    page = read(Trained(card, model.calibrated, model.uncalibrated, *_no_rows()).page())
+
+    assert "without the last landing day of the window" in page.text
+    assert "Too few to judge out of time by: 3 positive rows." in page.text
+
+
+def test_the_calibrations_that_were_tried_stand_beside_their_log_losses(model: Trained) -> None:
+    tried = [
+        {"kind": "prior", "log_loss": 0.1983, "behind": 0.0004, "standard_error": 0.0003},
+        {"kind": "shift", "log_loss": 0.19791, "behind": 0.00001, "standard_error": 0.0002},
+        {"kind": "platt", "log_loss": 0.1979, "behind": 0.0, "standard_error": 0.0},
+    ]
+    card = model.card | {"calibrations_tried": tried, "calibration": {"kind": "shift", "intercept": -2.3}}
+
+    page = read(Trained(card, model.calibrated, model.uncalibrated, *_no_rows()).page())
+
+    assert "Calibrated by a shift of the log-odds on the calibration split." in page.text
+    (shown,) = [each for each in page.all("table") if each.children[0].text == "Calibrations tried"]
+    assert [[cell.text for cell in row.all("th", "td")] for row in shown.all("tr")][1:] == [
+        ["prior", "0.19830", "0.00040", "0.00030", ""],
+        ["shift", "0.19791", "0.00001", "0.00020", "chosen"],
+        ["platt", "0.19790", "0.00000", "0.00000", ""],
+    ]
 
 
 def test_rows_without_an_outcome_are_counted(page: Element) -> None:

@@ -174,7 +174,18 @@ def test_luigis_own_command_line_overrides_each_value(tmp_path: Path) -> None:
         "min_area_under_roc": "0.55",
         "min_area_under_pr": "0.1",
         "max_calibration_error": "0.05",
+        "out_of_time": "False",
+        "min_out_of_time_area_under_roc": "0.0",
         "min_positives": "10",
+        "min_labelled": "20",
+        "min_accuracy": "0.2",
+        "min_macro_f1": "0.3",
+        "max_log_loss": "1.5",
+        "coverage": "0.8",
+        "max_rmse": "2.5",
+        "max_mae": "3.5",
+        "min_r2": "0.1",
+        "min_coverage": "0.7",
         "bootstrap_replicates": "99",
         "confidence": "0.9",
         "champion_margin": "0.01",
@@ -390,8 +401,13 @@ def refusal(monkeypatch: pytest.MonkeyPatch, text: str) -> str:
             "[training] split: wanted one of entity, time; found 'customer'. Next: correct it",
         ),
         (
+            "[training]\nout_of_time = false\nmin_out_of_time_area_under_roc = 0.6",
+            "[training] min_out_of_time_area_under_roc: wanted [training] out_of_time = true, which measures what this gate "
+            "judges; found false. Next: set it to true, or this gate to 0",
+        ),
+        (
             "[training]\nbalancing = smote\ncalibration = prior",
-            "[training] calibration: wanted a curve that is fitted (platt, isotonic, auto) with balancing = smote; found "
+            "[training] calibration: wanted auto, or a curve that is fitted (shift, platt, isotonic), with balancing = smote; found "
             "prior, which is exact only where rows are drawn at random (undersample, oversample). "
             "Next: correct one of the two",
         ),
