@@ -56,7 +56,7 @@ def build(
 
     rows = read_partitions(spark, features).withColumnRenamed("date", "landed")
     labelled = _with_label(spark, case, rows, outcomes, later)
-    sides = split(labelled, salt, case.entity, settings, features[0].date, len(features)).persist()
+    sides = split(labelled, salt, case.entity_or_key, settings, features[0].date, len(features)).persist()
     try:
         counted = _counted(case, sides)
         strategy, seed = settings["balancing"], settings["seed"]

@@ -40,6 +40,8 @@ def read_landed(
     """All landed rows by feed (with the day on which each ``landed``), the newest day's rows to be scored, and their
     number. The label's column of the scored feed is not read.
 
+    The rows to be scored have ``landed`` only where no column is the event time, for which it stands then.
+
     Outcomes are among them where the use case asks for them, and only those that landed before a day, which is by
     default the newest of the scored feed.
 
@@ -54,10 +56,11 @@ def read_landed(
     seen = [feed for feed in raw if feed not in past]
     for feed in seen:
         newest = raw_feeds.read(spark, raw[feed].newest, case.feeds[feed], hidden.get(feed))
-        never_null = [case.entity, case.event_time] if feed == case.rows else []
+        never_null = case.identity if feed == case.rows else ()
         counted = raw_feeds.check(raw[feed].newest, case.feeds[feed], newest, never_null)
         if feed == case.rows:
-            day, rows = newest.drop("landed"), counted[raw[feed].last.date]
+            day = newest if case.event_time is None else newest.drop("landed")
+            rows = counted[raw[feed].last.date]
     history = {feed: raw_feeds.read(spark, raw[feed], case.feeds[feed], hidden.get(feed)) for feed in seen}
     return history | past, day, rows
 
@@ -76,10 +79,9 @@ def write_engineered(
     returned = _engineered(case, day, history)
     _check_columns(case, returned)
     _check_asks_no_clock(case, returned)
-    identity = list(dict.fromkeys([case.key, case.entity, case.event_time]))
-    asked = day.select(*identity, F.lit(True).alias(_ASKED))
+    asked = day.select(*case.identity, F.lit(True).alias(_ASKED))
     both = asked.join(returned.withColumn(_RETURNED, F.lit(True)), case.key, "full_outer")
-    frame = both.select(*identity, *case.features, _ASKED, _RETURNED)
+    frame = both.select(*case.identity, *case.features, _ASKED, _RETURNED)
     lost = F.count_if(F.col(_RETURNED).isNull()).alias("lost")
     foreign = F.count_if(F.col(_ASKED).isNull()).alias("foreign")
     observed = write_parquet(frame, url, file_rows, [lost, foreign], drop=[_ASKED, _RETURNED])
@@ -137,7 +139,7 @@ def _check_asks_no_clock(case: UseCase, returned: DataFrame) -> None:
             f"engineer of {type(case).__name__}",
             "features that depend on what has landed alone",
             "a function of the moment of the run, as current_date() or now() is",
-            f"count from {case.event_time!r}; nothing was published",
+            f"count from {case.event_time or 'landed'!r}; nothing was published",
         )
 
 

@@ -122,7 +122,7 @@ def matrix_rows(case: UseCase, features: Mapping[str, Feature], rows: DataFrame)
     columns = rows.select(
         case.key,
         "copy",
-        group(case.entity),
+        group(case.entity_or_key),
         *(features if as_landed else matrix.columns(features)),
         F.col("label").cast("double").alias("label"),
     )
@@ -156,7 +156,7 @@ def _card(case: UseCase, counts: TrainingSet, settings: Mapping[str, Any]) -> Ca
     return Card(
         features=case.features,
         outcome=problem.outcome,
-        entity=case.entity,
+        entity=case.entity_or_key,
         calibration=NONE,
         rows=counts,
         settings=settings,

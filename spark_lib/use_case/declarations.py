@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from spark_lib.errors import did_you_mean
@@ -50,7 +50,7 @@ class _Declarations:
         self._case = case
 
     def check(self) -> None:
-        for attribute in ("feeds", "rows", "entity", "event_time", "label", "features"):
+        for attribute in ("feeds", "rows", "label", "features"):
             self._need(hasattr(self._case, attribute), f"an attribute {attribute!r}", "none")
         for method in ("engineer", "estimator"):
             given = getattr(self._case, method)
@@ -100,7 +100,8 @@ class _Declarations:
         feeds = sorted(case.feeds)
         self._need(case.rows in case.feeds, f"`rows` to name one of the feeds {feeds}", repr(case.rows))
         for attribute in ("entity", "event_time"):
-            self._need_text(getattr(case, attribute), f"`{attribute}` as the name of a column")
+            if getattr(case, attribute) is not None:
+                self._need_text(getattr(case, attribute), f"`{attribute}` as the name of a column")
 
     def _check_label(self) -> None:
         case, label = self._case, self._case.label
@@ -142,8 +143,8 @@ class _Declarations:
             f"the label's `key` to be the key of the scored feed {case.rows!r}, of which it is a column: {case.key!r}"
         )
         self._need(label.key == case.key, own_key, repr(label.key))
-        for role in ("key", "entity", "event_time"):
-            apart = getattr(case, role).lower() != label.column.lower()
+        for role, column in self._identity():
+            apart = column.lower() != label.column.lower()
             wanted = "the label's `column` to be none of key, entity and event time"
             self._need(apart, wanted, f"the {role} {label.column!r}")
         past = case.rows_outcomes
@@ -193,7 +194,7 @@ class _Declarations:
 
     def _check_names(self) -> None:
         case = self._case
-        identity = dict.fromkeys([case.key, case.entity, case.event_time])
+        identity = case.identity
         for columns, own in ((identity, (*RESERVED, *case.label.predicted, *BY_MODEL)), (case.features, RESERVED)):
             for column in columns:
                 self._need(
@@ -202,8 +203,7 @@ class _Declarations:
                     repr(column),
                 )
         features = {feature.lower() for feature in case.features}
-        for role in ("key", "entity", "event_time"):
-            column = getattr(case, role)
+        for role, column in self._identity():
             self._need(
                 column.lower() not in features,
                 "features that are none of key, entity and event time",
@@ -236,13 +236,13 @@ class _Declarations:
         """Columns that have a role are declared by their feeds, with a type whose values can be told apart, or
         compared."""
         case, label = self._case, self._case.label
-        roles = [
+        roles: list[tuple[str, str, str, tuple[str, ...]]] = [
             *((feed, f"the key of feed {feed!r}", declared.key, _PLAIN) for feed, declared in case.feeds.items()),
-            (case.rows, "`entity`", case.entity, _PLAIN),
-            (case.rows, "`event_time`", case.event_time, _INSTANTS),
             (label.feed, "the label's `key`", label.key, _PLAIN),
             (label.feed, "the label's `column`", label.column, _PLAIN),
         ]
+        roles += [(case.rows, "`entity`", case.entity, _PLAIN)] if case.entity is not None else []
+        roles += [(case.rows, "`event_time`", case.event_time, _INSTANTS)] if case.event_time is not None else []
         if label.later is not None:
             roles += [(label.later, "the label's `key`", label.key, _PLAIN)]
             roles += [(label.later, "the label's `column`", label.column, _PLAIN)]
@@ -305,6 +305,15 @@ class _Declarations:
             kind = _kind_of(declared.type)
             same = f"feature {feature!r} of the type of its column in feed {case.rows!r}, as the use case has no `engineer`"
             self._need(kind == there[feature], f"{same}: {there[feature]}", kind)
+
+    def _identity(self) -> Iterator[tuple[str, str]]:
+        """The columns that identify a row, each after the name of its role."""
+        case = self._case
+        yield "key", case.key
+        if case.entity is not None:
+            yield "entity", case.entity
+        if case.event_time is not None:
+            yield "event_time", case.event_time
 
     def _columns(self, feed: str) -> dict[str, str]:
         return {column.name: column.kind for column in ddl.columns(self._case.feeds[feed].schema)}

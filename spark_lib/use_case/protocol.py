@@ -96,11 +96,12 @@ class UseCase(ABC):
     feeds: ClassVar[Mapping[str, Feed]]
     #: The feed whose rows are scored.
     rows: ClassVar[str]
-    #: The column of ``rows`` that says whom a row is about. The split never puts one entity on two sides. The entity
-    #: may be the key, where every row is about somebody else.
-    entity: ClassVar[str]
+    #: The column of ``rows`` that says whom a row is about. The split never puts one entity on two sides. Leave it out
+    #: where every row is about somebody else: the key then stands for the entity.
+    entity: ClassVar[str | None] = None
     #: The column of ``rows`` with the instant at which a row's features are known: TIMESTAMP, TIMESTAMP_NTZ or DATE.
-    event_time: ClassVar[str]
+    #: Leave it out where rows have none: the day on which a row lands then stands for its event time.
+    event_time: ClassVar[str | None] = None
     #: A Label, a ClassLabel or a NumberLabel.
     label: ClassVar[Outcome]
     #: The model's columns, in the order of its matrix.
@@ -115,6 +116,9 @@ class UseCase(ABC):
         ``day`` holds rows of the scored feed. ``history`` maps each feed except the label's to its rows that landed up
         to and including that day, with a ``landed`` date column. To be point-in-time, look only at rows of ``history``
         whose event time is strictly earlier than the row's own. A label's column of the scored feed is in neither.
+
+        Without an ``event_time``, ``day`` has a ``landed`` date column, too, and earlier rows are those that ``landed``
+        before that day.
 
         A feed of outcomes that is declared with ``history=True`` is in ``history`` under its own name, with the rows
         that landed strictly before the day. Where the label is a column of the scored feed, and that feed is declared
@@ -147,6 +151,18 @@ class UseCase(ABC):
     def key(self) -> str:
         """The key column of the scored feed."""
         return self.feeds[self.rows].key
+
+    @property
+    def entity_or_key(self) -> str:
+        """The column that says whom a row is about: ``entity``, or the key where it is left out."""
+        return self.key if self.entity is None else self.entity
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The columns that identify a row in features and predictions, each once: key, entity and event time, as far as
+        they are declared."""
+        known = [self.key, self.entity_or_key, *([] if self.event_time is None else [self.event_time])]
+        return tuple(dict.fromkeys(known))
 
     @property
     def label_lands_with_rows(self) -> bool:

@@ -69,8 +69,8 @@ def outcomes(schema: str, key: str = "id") -> dict[str, Feed]:
         ("feeds", {"events": Feed(EVENTS, None)}, "wanted the key of feed 'events' as the name of a column; found None"),
         ("rows", None, "wanted `rows` as the name of a feed; found None"),
         ("rows", ["events"], "wanted `rows` as the name of a feed; found a value of type list"),
-        ("entity", None, "wanted `entity` as the name of a column; found None"),
-        ("event_time", None, "wanted `event_time` as the name of a column; found None"),
+        ("entity", 7, "wanted `entity` as the name of a column; found 7"),
+        ("entity", " ", "wanted `entity` as the name of a column; found ' '"),
         ("event_time", 7, "wanted `event_time` as the name of a column; found 7"),
         ("label", None, "wanted `label` as a Label(feed, key, column, positive, allowed), a ClassLabel or a NumberLabel; found None"),
         ("label", Label, "wanted `label` as a Label(feed, key, column, positive, allowed), a ClassLabel or a NumberLabel; found the class Label"),
@@ -161,6 +161,18 @@ def test_a_declaration_that_cannot_work_is_refused_by_name(
     monkeypatch.setattr(cases.Loans, attribute, value)
 
     assert complaint() == said
+
+
+def test_without_an_entity_it_is_the_key_and_without_an_event_time_there_is_no_column_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cases.Loans, "feeds", events("id STRING, amount DOUBLE"))
+    for attribute in ("entity", "event_time"):
+        monkeypatch.delattr(cases.Loans, attribute)
+
+    case = use_case.load(LOANS)
+
+    assert (case.entity_or_key, case.identity) == ("id", ("id",))
 
 
 def test_a_class_that_asks_for_arguments_is_refused() -> None:
