@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from spark_lib.models.card import Card
     from spark_lib.problems.metrics import Scored
     from spark_lib.scoring.predictions import Predictions, Scores
+    from spark_lib.use_case.keys import Key
 
 POSITIVE, NEGATIVE = "positive", "negative"
 #: The least rows of each class to judge or to calibrate by. With fewer rows, a certainty may be due to chance.
@@ -141,7 +142,7 @@ class Binary(Problem):
             return f"too few positives: {positives:,} in the window, min_positives is {least:,}"
         return ""
 
-    def collected(self, rows: DataFrame, key: str, count: int) -> Scored:
+    def collected(self, rows: DataFrame, key: Key, count: int) -> Scored:
         """Count rows by score and, where they are few enough, by group.
 
         Rows are counted where they are, so the driver gets only counts. The counts do not depend on the order of rows,

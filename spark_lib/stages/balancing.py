@@ -19,6 +19,7 @@ from spark_lib.models import matrix
 from spark_lib.models.training_set import BALANCED, CALIBRATION, NATURAL, SIDES, TRAIN, VALIDATION, Spread, TrainingSet
 from spark_lib.stages import outcomes as outcomes_of
 from spark_lib.stages.outcomes import EXCLUDED, OUTCOME
+from spark_lib.use_case import keys
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -127,13 +128,13 @@ def _counted(case: UseCase, sides: DataFrame) -> TrainingSet:
     problem = problems.of(case.label)
     named = F.when(F.col("label").isNotNull(), problem.name_of(F.col("label"))).alias("name")
     groups = sides.groupBy("side", named, "landed", EXCLUDED).count().collect()
-    by_key = sides.groupBy(case.key).agg(F.sort_array(F.collect_list("landed")).alias("_days"))
-    doubled = by_key.where("size(_days) > 1").orderBy(case.key).first()
+    by_key = sides.groupBy(*keys.names(case.key)).agg(F.sort_array(F.collect_list("landed")).alias("_days"))
+    doubled = by_key.where("size(_days) > 1").orderBy(*keys.names(case.key)).first()
     if doubled is not None:
         raise BadData(
             f"raw feed {case.rows}",
             f"each {case.key!r} on one day of the window",
-            f"{doubled[case.key]!r} on {', '.join(map(str, doubled['_days']))}",
+            f"{keys.value(doubled, case.key)!r} on {', '.join(map(str, doubled['_days']))}",
             "land the day again without the rows that landed before",
         )
     rows: Counter[Any] = Counter()

@@ -12,6 +12,7 @@ from spark_lib.frames import raw as raw_feeds
 from spark_lib.frames.files import columns_of, schema_of, unreadable_files_named, write_parquet
 from spark_lib.lake import RawDays, Rows
 from spark_lib.stages import outcomes
+from spark_lib.use_case.keys import names
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -80,7 +81,7 @@ def write_engineered(
     _check_columns(case, returned)
     _check_asks_no_clock(case, returned)
     asked = day.select(*case.identity, F.lit(True).alias(_ASKED))
-    both = asked.join(returned.withColumn(_RETURNED, F.lit(True)), case.key, "full_outer")
+    both = asked.join(returned.withColumn(_RETURNED, F.lit(True)), list(names(case.key)), "full_outer")
     frame = both.select(*case.identity, *case.features, _ASKED, _RETURNED)
     lost = F.count_if(F.col(_RETURNED).isNull()).alias("lost")
     foreign = F.count_if(F.col(_ASKED).isNull()).alias("foreign")
@@ -117,7 +118,8 @@ def _engineered(case: UseCase, day: DataFrame, history: Mapping[str, DataFrame])
 
 def _check_columns(case: UseCase, returned: DataFrame) -> None:
     declared = ", ".join(f"`{name}` {feature.type}" for name, feature in case.features.items())
-    wanted = {case.key: columns_of(case.feeds[case.rows].schema)[case.key]} | columns_of(declared)
+    landed = columns_of(case.feeds[case.rows].schema)
+    wanted = {column: landed[column] for column in names(case.key)} | columns_of(declared)
     found = {field.name: field.dataType.simpleString() for field in returned.schema.fields}
     if found != wanted:
         raise UseCaseError(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from spark_lib.frames.files import columns_of, unreadable_files_named
 from spark_lib.lake import RawDays, Rows
 from spark_lib.stages.features import read_landed, write_engineered
+from spark_lib.use_case.keys import names
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -33,7 +34,8 @@ def build(spark: SparkSession, case: UseCase, raw: Mapping[str, RawDays], url: s
     midnight = datetime.combine(tomorrow, time(), UTC)
     time_of_row = case.event_time or "landed"
     kind = "date" if case.event_time is None else columns_of(case.feeds[case.rows].schema)[case.event_time]
-    latest_first = Window.partitionBy(case.entity_or_key).orderBy(*map(F.desc, [time_of_row, case.key, "landed"]))
+    order = [time_of_row, *names(case.key), "landed"]
+    latest_first = Window.partitionBy(*names(case.entity_or_key)).orderBy(*map(F.desc, order))
     latest = history[case.rows].withColumn("_rank", F.row_number().over(latest_first)).where("_rank = 1").drop("_rank")
     if case.event_time is not None:
         latest = latest.drop("landed")

@@ -18,11 +18,12 @@ from spark_lib.learning.resampling import weighted
 from spark_lib.learning.splitting import group
 from spark_lib.models import matrix
 from spark_lib.models.calibration import NONE
-from spark_lib.models.card import CARD, MODEL, PICKLE, REPORT, Card, ModelFile
+from spark_lib.models.card import CARD, ENTITY_OF_SEVERAL, MODEL, PICKLE, REPORT, Card, ModelFile
 from spark_lib.models.model import digest
 from spark_lib.models.training_set import BALANCED, CALIBRATION, NATURAL, TRAIN, Spread, TrainingSet
 from spark_lib.problems import gates
 from spark_lib.use_case.fingerprint import versions
+from spark_lib.use_case.keys import Key, names
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -120,7 +121,7 @@ def matrix_rows(case: UseCase, features: Mapping[str, Feature], rows: DataFrame)
 
     as_landed = any(feature.text for feature in features.values())
     columns = rows.select(
-        case.key,
+        *names(case.key),
         "copy",
         group(case.entity_or_key),
         *(features if as_landed else matrix.columns(features)),
@@ -143,10 +144,10 @@ def _check_finite(spread: Mapping[str, Spread]) -> None:
         )
 
 
-def _laid_out(rows: DataFrame, key: str, count: int) -> DataFrame:
+def _laid_out(rows: DataFrame, key: Key, count: int) -> DataFrame:
     """Give the rows partitions and an order that depend on the rows alone, because a forest draws its samples by
     partition and position."""
-    order = (key, "copy")
+    order = (*names(key), "copy")
     return rows.repartition(max(1, math.ceil(count / _ROWS_OF_A_TASK)), *order).sortWithinPartitions(*order)
 
 
@@ -162,7 +163,9 @@ def _card(case: UseCase, counts: TrainingSet, settings: Mapping[str, Any]) -> Ca
         settings=settings,
         versions=versions(),
         problem=problem.name,
-        format=problem.card_format,
+        format=problem.card_format
+        if isinstance(case.entity_or_key, str)
+        else max(problem.card_format, ENTITY_OF_SEVERAL),
     )
 
 

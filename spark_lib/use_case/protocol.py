@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from spark_lib.errors import ConfigurationError
+from spark_lib.use_case.keys import Key, names
 from spark_lib.use_case.labels import Outcome
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Feed:
     """Raw data that others land. ``schema`` is DDL text (``"loan_id STRING, amount DOUBLE"``), and ``key`` is a column
-    that is never null and unique within a day.
+    that is never null and unique within a day, or a tuple of two or more columns that are never null and together
+    unique within a day: ``key=("shop", "receipt")``.
 
     A name with other characters than letters, digits and ``_`` stands in backticks in the schema, and without them
     everywhere else: ``Feed("`loan-id` STRING, `amount eur` DOUBLE", key="loan-id")``. Columns of the key, the entity,
@@ -44,7 +46,7 @@ class Feed:
     """
 
     schema: str
-    key: str
+    key: Key
     history: bool = False
 
 
@@ -126,7 +128,7 @@ class UseCase(ABC):
 
         The default takes features as they land: each is a column of the scored feed, with the same name and type.
         """
-        return day.select(self.key, *self.features)
+        return day.select(*names(self.key), *self.features)
 
     def estimator(self, settings: Mapping[str, Any]) -> Estimator[Any]:
         """The unfitted classifier, or the regressor of a number. One of Spark ML works on a vector column ``features`` and a double column ``label``.
@@ -148,20 +150,20 @@ class UseCase(ABC):
         return unfitted
 
     @property
-    def key(self) -> str:
-        """The key column of the scored feed."""
+    def key(self) -> Key:
+        """The key of the scored feed, as it is declared: a column, or a tuple of several."""
         return self.feeds[self.rows].key
 
     @property
-    def entity_or_key(self) -> str:
-        """The column that says whom a row is about: ``entity``, or the key where it is left out."""
+    def entity_or_key(self) -> Key:
+        """What says whom a row is about: ``entity``, or the key where it is left out."""
         return self.key if self.entity is None else self.entity
 
     @property
     def identity(self) -> tuple[str, ...]:
         """The columns that identify a row in features and predictions, each once: key, entity and event time, as far as
         they are declared."""
-        known = [self.key, self.entity_or_key, *([] if self.event_time is None else [self.event_time])]
+        known = [*names(self.key), *names(self.entity_or_key), *([] if self.event_time is None else [self.event_time])]
         return tuple(dict.fromkeys(known))
 
     @property

@@ -1,11 +1,12 @@
-"""Tables as people have them, from raw days to predictions: keys that are numbers, no entity, no event time."""
+"""Tables as people have them, from raw days to predictions: keys that are numbers, or of several columns, no
+entity, no event time."""
 
 from __future__ import annotations
 
 import hashlib
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,14 @@ import pyarrow.csv
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from spark_lib.errors import UseCaseError
+from spark_lib.errors import BadData, UseCaseError
 from spark_lib.lake import Attempt, Lake, Partition, Rows
 from spark_lib.lake.tables import read_arrow
+from spark_lib.models.card import parse
+from spark_lib.models.training_set import NATURAL
 from spark_lib.stages import balancing, features, inference, selection, serving, training
 from spark_lib.use_case import Feature, Feed, Label, UseCase
+from spark_lib.use_case.keys import names
 from tests.spark.lakes import AFTER, ANY_FILE_ROWS, BEFORE, CASE, DAY, SETTINGS, feed, land, publish, silent
 
 DAYS = [BEFORE - timedelta(days=1), BEFORE, DAY]
@@ -30,7 +34,7 @@ SPLIT_AND_MODEL: Mapping[str, Any] = {**SETTINGS, "balancing": "oversample", "ca
 class Receipts(UseCase):
     """Whether a receipt is returned: numbered from 1, with neither an entity nor an event time."""
 
-    feeds = {
+    feeds: Mapping[str, Feed] = {
         "receipts": Feed("receipt INT, customer BIGINT, total DOUBLE", key="receipt"),
         "returns": Feed("receipt INT, returned BOOLEAN", key="receipt"),
     }
@@ -44,7 +48,18 @@ class Receipts(UseCase):
 
         past = history["receipts"].select(F.col("customer").alias("by"), F.col("landed").alias("then"))
         before = (F.col("by") == F.col("customer")) & (F.col("then") < F.col("landed"))
-        return day.join(past, before, "left").groupBy(self.key, "total").agg(F.count("then").alias("earlier"))
+        joined = day.join(past, before, "left").groupBy(*names(self.key), "total")
+        return joined.agg(F.count("then").alias("earlier"))
+
+
+class Tills(Receipts):
+    """The same receipts where each shop has numbers of its own."""
+
+    feeds: Mapping[str, Feed] = {
+        "receipts": Feed("shop STRING, receipt INT, customer BIGINT, total DOUBLE", key=("shop", "receipt")),
+        "returns": Feed("receipt INT, `at shop` STRING, returned BOOLEAN", key=("at shop", "receipt")),
+    }
+    label = replace(Receipts.label, key=("at shop", "receipt"))
 
 
 def receipts(day: date) -> pa.Table:
@@ -58,6 +73,15 @@ def receipts(day: date) -> pa.Table:
     return pa.table(columns)
 
 
+def tills(day: date) -> pa.Table:
+    """The same of two shops: 1 is N 1, 2 is S 1, 3 is N 2, and so on."""
+    table = receipts(day)
+    numbers = table["receipt"].to_pylist()
+    shops = pa.array(["SN"[number % 2] for number in numbers])
+    own = pa.array([(number + 1) // 2 for number in numbers], pa.int32())
+    return table.set_column(0, "receipt", own).add_column(0, "shop", shops)
+
+
 def returns(landed: pa.Table) -> pa.Table:
     """Who pays more, brings it back more often; a hash of the number decides, so that no order matters."""
     chances = [
@@ -65,6 +89,11 @@ def returns(landed: pa.Table) -> pa.Table:
     ]
     returned = [chance < 0.08 * total for chance, total in zip(chances, landed["total"].to_pylist(), strict=True)]
     return landed.select(["receipt"]).append_column("returned", pa.array(returned))
+
+
+def returns_to_shops(landed: pa.Table) -> pa.Table:
+    found = returns(landed)
+    return found.append_column("at shop", landed["shop"]).select(["receipt", "at shop", "returned"])
 
 
 def as_csv(table: pa.Table) -> str:
@@ -83,13 +112,16 @@ class Built:
     model: Partition
 
 
-def built(spark: SparkSession, root: Path, case: UseCase, as_file: Any, **format: Any) -> Built:
+def built(
+    spark: SparkSession, root: Path, case: UseCase, rows: Any, outcomes: Any, balancing_by: str, **format: Any
+) -> Built:
     """Land three days and the outcomes of all on the last, and build what there is to build of them."""
-    lake = Lake(str(root), CASE)
+    lake, settings = Lake(str(root), CASE), dict(SPLIT_AND_MODEL) | {"balancing": balancing_by}
+    as_file = as_csv if format else pa.Table.combine_chunks
     for day in DAYS:
-        land(feed(root, "receipts", **format), day, as_file(receipts(day)))
-        outcomes = [as_file(returns(pa.concat_tables(map(receipts, DAYS))))] if day == DAY else []
-        land(feed(root, "returns", **format), day, *outcomes)
+        land(feed(root, "receipts", **format), day, as_file(rows(day)))
+        known = [as_file(outcomes(pa.concat_tables(map(rows, DAYS))))] if day == DAY else []
+        land(feed(root, "returns", **format), day, *known)
 
     def engineered(day: date) -> Partition:
         raw = {"receipts": feed(root, "receipts", **format).history(DAYS[0], day)}
@@ -98,10 +130,9 @@ def built(spark: SparkSession, root: Path, case: UseCase, as_file: Any, **format
     window, landed = [engineered(day) for day in DAYS], feed(root, "returns", **format).history(DAYS[0], DAY)
 
     def balance(url: str) -> Rows:
-        return balancing.build(spark, case, CASE, window, landed, dict(SPLIT_AND_MODEL), url, ANY_FILE_ROWS)
+        return balancing.build(spark, case, CASE, window, landed, settings, url, ANY_FILE_ROWS)
 
     balanced = publish(lake, "balanced", DAY, balance)
-    settings = SPLIT_AND_MODEL
     model = publish(lake, "model", DAY, lambda url: training.build(spark, case, balanced, settings, url, silent))
     chosen = selection.pinned(lake, publish(lake, "selection", AFTER, lambda url: selection.build(model, [model])))
     with Attempt(lake, "predictions", [DAY], stage="Test") as attempt:
@@ -111,7 +142,12 @@ def built(spark: SparkSession, root: Path, case: UseCase, as_file: Any, **format
 
 @pytest.fixture(scope="module")
 def of_numbers(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Built:
-    return built(spark, tmp_path_factory.mktemp("numbers"), Receipts(), as_csv, format="csv")
+    return built(spark, tmp_path_factory.mktemp("numbers"), Receipts(), receipts, returns, "oversample", format="csv")
+
+
+@pytest.fixture(scope="module")
+def of_pairs(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    return built(spark, tmp_path_factory.mktemp("pairs"), Tills(), tills, returns_to_shops, "smote")
 
 
 def test_without_an_event_time_features_see_what_landed_on_earlier_days(of_numbers: Built) -> None:
@@ -147,6 +183,83 @@ def test_keys_that_are_numbers_are_joined_split_and_scored_as_the_entity(of_numb
     assert [str(kind) for kind in predictions.schema.types][:2] == ["int32", "double"]
     assert predictions.column_names[:2] == ["receipt", "score"]
     assert sorted(predictions["receipt"].to_pylist()) == receipts(DAY)["receipt"].to_pylist()
+
+
+def test_a_key_of_two_columns_is_joined_split_drawn_and_scored_as_the_entity(of_pairs: Built) -> None:
+    def pairs(table: pa.Table) -> list[tuple[str, int]]:
+        return list(zip(table["shop"].to_pylist(), table["receipt"].to_pylist(), strict=True))
+
+    landed = pa.concat_tables(map(tills, DAYS))
+    outcomes = dict(zip(pairs(landed), returns(landed)["returned"].to_pylist(), strict=True))
+    natural = [read_arrow(of_pairs.lake, "balanced", DAY, section=name) for name in ("calibration", NATURAL)]
+    train = read_arrow(of_pairs.lake, "balanced", DAY, section="train")
+    original = [copy == 0 for copy in train["copy"].to_pylist()]
+    natural.append(train.filter(pa.array(original)))
+
+    keys = [key for table in natural for key in pairs(table)]
+    assert sorted(keys) == sorted(outcomes)
+    for table in natural:
+        labels = zip(pairs(table), table["label"].to_pylist(), strict=True)
+        assert all(outcomes[key] == bool(label) for key, label in labels)
+    assert len(original) > sum(original)
+    drawn = pairs(read_arrow(of_pairs.lake, "balanced", DAY, section="validation/balanced"))
+    labels = natural[1]["label"].to_pylist()
+    assert len(drawn) == len(set(drawn)) == 2 * min(labels.count(0), labels.count(1))
+    card = parse(of_pairs.model.document("card.json"))
+    assert (card.entity, card.format, card.verdict.approved) == (("shop", "receipt"), 2, True)
+    predictions = read_arrow(of_pairs.lake, "predictions", DAY)
+    assert predictions.column_names[:3] == ["shop", "receipt", "score"]
+    assert sorted(pairs(predictions)) == sorted(pairs(tills(DAY)))
+
+
+def test_a_pair_that_landed_twice_is_named(spark: SparkSession, tmp_path: Path) -> None:
+    raw = feed(tmp_path, "receipts")
+    twice = tills(DAY)
+    land(raw, DAY, twice, twice.slice(1, 1))
+
+    with pytest.raises(BadData) as caught:
+        features.build(spark, Tills(), {"receipts": raw.history(DAY, DAY)}, str(tmp_path / "out"), ANY_FILE_ROWS)
+
+    (number,) = twice.slice(1, 1)["receipt"].to_pylist()
+    assert str(caught.value) == (
+        f"raw feed receipts of {DAY}: {raw.directory(DAY)}: wanted each ('shop', 'receipt') once; found 1 rows too many, "
+        f"as ('S', {number}) 2 times. Next: land the day again, then run again"
+    )
+
+
+def test_a_pair_that_landed_on_two_days_of_the_window_is_named(
+    spark: SparkSession, of_pairs: Built, tmp_path: Path
+) -> None:
+    outcomes = feed(of_pairs.lake.root, "returns").history(DAYS[0], DAY)
+    window = [of_pairs.window[0]] * 2
+
+    with pytest.raises(BadData) as caught:
+        balancing.build(spark, Tills(), CASE, window, outcomes, SPLIT_AND_MODEL, str(tmp_path / "out"), ANY_FILE_ROWS)
+
+    assert str(caught.value) == (
+        f"raw feed receipts: wanted each ('shop', 'receipt') on one day of the window; found ('N', 1) on {DAYS[0]}, "
+        f"{DAYS[0]}. Next: land the day again without the rows that landed before"
+    )
+
+
+def test_an_engineer_that_takes_one_column_of_a_pair_for_the_key_is_refused(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    class Confused(Tills):
+        def engineer(self, day: DataFrame, history: Mapping[str, DataFrame]) -> DataFrame:
+            from pyspark.sql import functions as F
+
+            return super().engineer(day.withColumn("shop", F.lit("N")), history)
+
+    raw = feed(tmp_path, "receipts")
+    land(raw, DAY, tills(DAY))
+
+    with pytest.raises(UseCaseError) as caught:
+        features.build(spark, Confused(), {"receipts": raw.history(DAY, DAY)}, str(tmp_path / "out"), ANY_FILE_ROWS)
+
+    assert str(caught.value).startswith(
+        "engineer of Confused: wanted exactly one row for each of the day's 150 keys; found 75 lost, 75 too many, "
+    )
 
 
 def test_serving_without_an_event_time_takes_the_row_that_landed_last_as_of_the_next_day(
