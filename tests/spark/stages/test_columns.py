@@ -1,5 +1,5 @@
 """Tables as people have them, from raw days to predictions: keys that are numbers, or of several columns, no
-entity, no event time."""
+entity, no event time, and names, decimals and times of any kind."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import hashlib
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_lib.errors import BadData, UseCaseError
-from spark_lib.lake import Attempt, Lake, Partition, Rows
+from spark_lib.lake import Attempt, Dialect, Lake, Partition, Rows
 from spark_lib.lake.tables import read_arrow
 from spark_lib.models.card import parse
 from spark_lib.models.training_set import NATURAL
@@ -333,3 +334,73 @@ def test_without_an_event_time_an_engineer_that_asks_the_clock_is_told_to_count_
         "engineer of Late: wanted features that depend on what has landed alone; found a function of the moment of the run, "
         "as current_date() or now() is. Next: count from 'landed'; nothing was published"
     )
+
+
+class Sundry(UseCase):
+    """Names, types and times as exports have them: blanks, capitals, a dot where a column has no role, and decimals."""
+
+    feeds = {
+        "receipts": Feed(
+            "`Receipt No` BIGINT, `Paid At` TIMESTAMP, `Local Time` TIMESTAMP_NTZ, `Total EUR` DECIMAL(9,2), "
+            "`till.version` STRING, Items INT",
+            key="Receipt No",
+        ),
+        "returns": Feed("`Receipt No` BIGINT, Returned BOOLEAN", key="Receipt No"),
+    }
+    rows = "receipts"
+    event_time = "Paid At"
+    label = Label("returns", "Receipt No", "Returned", positive="true", allowed=("true", "false"))
+    features = {"Total EUR": Feature("DECIMAL(9,2)"), "Items": Feature("INT"), "Hour": Feature("INT")}
+
+    def engineer(self, day: DataFrame, history: Mapping[str, DataFrame]) -> DataFrame:
+        """``Hour``: that of the local time, where the version of the till is known."""
+        from pyspark.sql import functions as F
+
+        known = F.col("`till.version`").isNotNull()
+        return day.select("Receipt No", "Total EUR", "Items", F.when(known, F.hour("Local Time")).alias("Hour"))
+
+
+#: Two rows at 12:30 and 23:59:59.5 in Berlin, of which one is on a day of summer time.
+_SUNDRY = {
+    "Receipt No": pa.array([2**40, 7]),
+    "Paid At": pa.array(
+        [datetime(2026, 3, 9, 11, 30, tzinfo=UTC), datetime(2026, 7, 1, 21, 59, 59, 500_000, tzinfo=UTC)]
+    ),
+    "Local Time": pa.array([datetime(2026, 3, 9, 12, 30), datetime(2026, 7, 1, 23, 59, 59, 500_000)]),  # noqa: DTZ001
+    "Total EUR": pa.array([Decimal("1234567.89"), Decimal("-0.10")], pa.decimal128(9, 2)),
+    "till.version": pa.array([None, "3.1"]),
+    "Items": pa.array([None, 2], pa.int32()),
+}
+_WITHOUT_ZONE = (
+    "Receipt No;Paid At;Local Time;Total EUR;till.version;Items;Remark\n"
+    "1099511627776;2026-03-09T12:30:00;2026-03-09 12:30:00;1234567,89;;;x\n"
+    "7;2026-07-01T23:59:59.5;2026-07-01 23:59:59.5;-0,1;3.1;2;y\n"
+)
+_WITH_ZONE = _WITHOUT_ZONE.replace("T12:30:00;", "T11:30:00Z;").replace("T23:59:59.5;", "T23:59:59.5+02:00;")
+
+
+@pytest.mark.parametrize(
+    ("content", "format"),
+    [
+        (pa.table(_SUNDRY), {}),
+        (_WITHOUT_ZONE, {"format": "csv", "dialect": Dialect(";", ",", timezone="Europe/Berlin")}),
+        (_WITH_ZONE, {"format": "csv", "dialect": Dialect(";", ",")}),
+    ],
+    ids=["Parquet", "CSV without zone", "CSV with zone"],
+)
+def test_any_names_decimals_and_times_come_out_of_raw_files_as_they_were(
+    spark: SparkSession, tmp_path: Path, content: pa.Table | str, format: dict[str, Any]
+) -> None:
+    raw = feed(tmp_path, "receipts", **format)
+    land(raw, DAY, content)
+    lake, days = Lake(str(tmp_path), CASE), {"receipts": raw.history(DAY, DAY)}
+
+    publish(lake, "features", DAY, lambda url: features.build(spark, Sundry(), days, url, ANY_FILE_ROWS))
+
+    later, earlier = (
+        {name: _SUNDRY[name][place].as_py() for name in ("Receipt No", "Paid At", "Total EUR", "Items")}
+        for place in (1, 0)
+    )
+    found = read_arrow(lake, "features", DAY).drop_columns("date").sort_by("Receipt No")
+    assert found.to_pylist() == [later | {"Hour": 23}, earlier | {"Hour": None}]
+    assert found.schema.field("Total EUR").type == pa.decimal128(9, 2)
