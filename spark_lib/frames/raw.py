@@ -16,7 +16,7 @@ from spark_lib.frames import delimited
 from spark_lib.frames.files import columns_of, read_parquet
 from spark_lib.lake.stores import s3_client
 from spark_lib.session import carried
-from spark_lib.use_case import ddl
+from spark_lib.use_case import ddl, keys
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -68,10 +68,10 @@ def check(raw: RawDays, feed: Feed, frame: DataFrame, never_null: Sequence[str] 
     """
     from pyspark.sql import functions as F
 
-    columns = list(dict.fromkeys([feed.key, *never_null]))
+    columns = list(dict.fromkeys([*keys.names(feed.key), *never_null]))
     by_day = frame.groupBy("landed").agg(
         F.count(F.lit(1)).alias("rows"),
-        F.count_distinct(feed.key).alias("keys"),
+        F.count_distinct(*keys.names(feed.key)).alias("keys"),
         *(F.count_if(F.col(column).isNull()).alias(f"null {column}") for column in columns),
     )
     found = {figures["landed"]: figures for figures in by_day.collect()}
@@ -84,9 +84,11 @@ def check(raw: RawDays, feed: Feed, frame: DataFrame, never_null: Sequence[str] 
                 raise BadData(where, f"no null in {column!r}", f"{nulls:,} of {rows:,} rows", land_again)
         if rows and found[day]["keys"] != rows:
             of_day = frame.where(F.col("landed") == F.lit(day))
-            by_key = of_day.groupBy(feed.key).agg(F.count(F.lit(1)).alias(_TIMES))
-            twice = by_key.where(F.col(_TIMES) > 1).orderBy(feed.key).collect()[0]
-            example = f"{rows - found[day]['keys']:,} rows too many, as {twice[feed.key]!r} {twice[_TIMES]} times"
+            by_key = of_day.groupBy(*keys.names(feed.key)).agg(F.count(F.lit(1)).alias(_TIMES))
+            twice = by_key.where(F.col(_TIMES) > 1).orderBy(*keys.names(feed.key)).collect()[0]
+            example = (
+                f"{rows - found[day]['keys']:,} rows too many, as {keys.value(twice, feed.key)!r} {twice[_TIMES]} times"
+            )
             raise BadData(where, f"each {feed.key!r} once", example, land_again)
         if rows < raw.feed.min_rows:
             least = f"at least {raw.feed.min_rows:,} rows ([raw.{raw.feed.name}] min_rows)"

@@ -22,6 +22,7 @@ from spark_lib.problems.problem import SCORE
 from spark_lib.scoring.rows import scored_by, scored_with
 from spark_lib.session.paths import spark_path
 from spark_lib.use_case import Feature
+from spark_lib.use_case.keys import Key, names
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -79,7 +80,7 @@ class SparkModel:
         probabilities = vector_to_array(F.col("probability"), "float64")
         return found.withColumn(SCORE, probabilities[1] if self.classes == 2 else probabilities)
 
-    def export(self, rows: DataFrame, key: str, scratch: str) -> bytes:
+    def export(self, rows: DataFrame, key: Key, scratch: str) -> bytes:
         """The model as ONNX, after its scores of ``rows`` were compared with Spark's on at most 10,000 rows, sampled
         evenly. Raises ModelError where they differ."""
         path = spark_path(scratch)
@@ -124,7 +125,7 @@ class SklearnModel:
         others = [name for name in rows.columns if name not in self.features and name != "features"]
         return scored_by(self.exported, rows.drop("features"), others, self.features, name=SCORE, classes=self.classes)
 
-    def export(self, rows: DataFrame, key: str, scratch: str) -> bytes:
+    def export(self, rows: DataFrame, key: Key, scratch: str) -> bytes:
         """The model as ONNX, after its scores of ``rows`` were compared with scikit-learn's on at most 10,000 rows,
         sampled evenly. Raises ModelError where they differ. ``scratch`` is not used: only Spark ML writes files."""
         sample = matrix.from_arrow(_sample(rows, key).select(*self.features).toArrow(), self.features)
@@ -155,7 +156,7 @@ class PickledModel:
         others = [name for name in rows.columns if name not in self.features]
         return scored_with(runs, rows, others, self.features, SCORE, self.classes)
 
-    def export(self, rows: DataFrame, key: str, scratch: str) -> bytes:
+    def export(self, rows: DataFrame, key: Key, scratch: str) -> bytes:
         """The pickle. The arguments are not used: there is no other form of the model to compare it with."""
         return self.exported
 
@@ -267,10 +268,10 @@ def _last(estimator: Any) -> Any:
     return estimator
 
 
-def _sample(rows: DataFrame, key: str) -> DataFrame:
+def _sample(rows: DataFrame, key: Key) -> DataFrame:
     from pyspark.sql import functions as F
 
-    return rows.orderBy(F.xxhash64(key)).limit(PARITY_ROWS)
+    return rows.orderBy(F.xxhash64(*names(key))).limit(PARITY_ROWS)
 
 
 def _shares(found: np.ndarray | None, features: Mapping[str, Feature]) -> dict[str, float]:

@@ -9,11 +9,13 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 from spark_lib.learning import smote
+from spark_lib.learning.splitting import text_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from spark_lib.use_case import UseCase
+    from spark_lib.use_case.keys import Key
 
 #: The column of weights. No feature can have this name.
 WEIGHT = "_weight"
@@ -89,7 +91,7 @@ def undersampled(
     return resampled(frame, case, labels, counts, plan(counts, "undersample", 1.0), "undersample", 0, seed)
 
 
-def drawn(frame: DataFrame, key: str, size: int, seed: int) -> DataFrame:
+def drawn(frame: DataFrame, key: Key, size: int, seed: int) -> DataFrame:
     """``size`` rows without replacement: the first by SHA-256(seed ":" key).
 
     Rows are counted by the first digits of their digests, so that only the rows at the place of the cut have to be
@@ -97,7 +99,7 @@ def drawn(frame: DataFrame, key: str, size: int, seed: int) -> DataFrame:
     """
     from pyspark.sql import functions as F
 
-    digest = F.sha2(F.concat(F.lit(f"{seed}:"), F.col(key).cast("string")), 256)
+    digest = F.sha2(F.concat(F.lit(f"{seed}:"), text_of(key)), 256)
     place = F.substring(digest, 1, _DIGITS)
     rows = sorted(frame.groupBy(place.alias("place")).count().collect()) if size else []
     before = 0
@@ -108,7 +110,7 @@ def drawn(frame: DataFrame, key: str, size: int, seed: int) -> DataFrame:
     return frame if size else frame.limit(0)
 
 
-def repeated(frame: DataFrame, key: str, more: int, rows: int, seed: int) -> DataFrame:
+def repeated(frame: DataFrame, key: Key, more: int, rows: int, seed: int) -> DataFrame:
     """Make ``more`` copies of the ``rows`` rows of ``frame``: equally many of each row, and one more of some rows that
     are drawn. The expectation is the same as for sampling with replacement, but the result varies less."""
     from pyspark.sql import functions as F

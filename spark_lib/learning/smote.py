@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from spark_lib.errors import BadData, ConfigurationError
 from spark_lib.learning.neighbours import EXACT_UP_TO, nearest
 from spark_lib.use_case import Feature
+from spark_lib.use_case.keys import Key, names
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -33,7 +34,7 @@ _TASK = "_task"
 
 def synthesised(
     minority: DataFrame,
-    key: str,
+    key: Key,
     features: Mapping[str, Feature],
     count: int,
     seed: int,
@@ -66,10 +67,12 @@ def synthesised(
         )
     tasks = min(-(-rows // _CHUNK), minority.sparkSession.sparkContext.defaultParallelism)
 
+    order = [(name, "ascending") for name in names(key)]
+
     def made(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         table = pa.Table.from_batches(batches)
         task = table.column(_TASK)[0].as_py()
-        (ordered,) = table.drop_columns([_TASK]).sort_by(key).combine_chunks().to_batches()
+        (ordered,) = table.drop_columns([_TASK]).sort_by(order).combine_chunks().to_batches()
         yield from synthesise(ordered, features, count, seed, neighbours, exact_up_to, range(task, rows, tasks))
 
     copies = minority.withColumn(_TASK, F.explode(F.sequence(F.lit(0), F.lit(tasks - 1))))

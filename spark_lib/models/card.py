@@ -15,6 +15,7 @@ from typing import Any
 from spark_lib.errors import later_format
 from spark_lib.models.training_set import TrainingSet
 from spark_lib.use_case import Feature
+from spark_lib.use_case.keys import Key
 
 #: The names of the documents that a training publishes.
 MODEL, CARD, REPORT = "model.onnx", "card.json", "report.html"
@@ -26,6 +27,8 @@ CALIBRATIONS = ("none", "prior", "shift", "platt", "isotonic")
 #: without a number has the first format, in which every card is of a binary problem.
 FORMAT = 2
 FIRST_FORMAT, FIRST_PROBLEM = 1, "binary"
+#: The first format whose readers take several columns for an entity.
+ENTITY_OF_SEVERAL = 2
 #: What a card says of the outcome, whichever of these its problem has (``spark_lib.problems``).
 _OF_THE_OUTCOME = ("classes", "bounds")
 
@@ -80,7 +83,7 @@ class Card:
 
     features: Mapping[str, Feature]
     outcome: Mapping[str, Any]
-    entity: str
+    entity: Key
     calibration: Mapping[str, Any]
     rows: TrainingSet
     settings: Mapping[str, Any]
@@ -114,7 +117,7 @@ class Card:
                 for feature in document["features"]
             },
             outcome={name: document[name] for name in _OF_THE_OUTCOME if name in document},
-            entity=document["entity"],
+            entity=_entity(document["entity"]),
             calibration=document["calibration"],
             rows=TrainingSet.of(document["rows"]),
             settings=document["settings"],
@@ -152,7 +155,7 @@ class Card:
                 for name, feature in self.features.items()
             ],
             **self.outcome,
-            "entity": self.entity,
+            "entity": self.entity if isinstance(self.entity, str) else list(self.entity),
             "calibration": dict(self.calibration),
             "rows": self.rows.summary(),
             "settings": dict(self.settings),
@@ -173,3 +176,7 @@ class Card:
 def parse(body: bytes, where: str = CARD) -> Card:
     """The card in ``body``. Raises LakeError as ``Card.of`` does."""
     return Card.of(json.loads(body), where)
+
+
+def _entity(said: str | list[str]) -> Key:
+    return said if isinstance(said, str) else tuple(said)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from spark_lib.models.card import Card
     from spark_lib.problems.metrics import Scored
     from spark_lib.scoring.predictions import Predictions, Scores
+    from spark_lib.use_case.keys import Key
 
 POSITIVE, NEGATIVE = "positive", "negative"
 #: Up to this number of rows the bootstrap draws groups of entities. Intervals of more rows are narrow in any case, so
@@ -165,7 +166,7 @@ class Binary(Problem):
             return f"too few positives: {positives:,} in the window, min_positives is {least:,}"
         return ""
 
-    def collected(self, rows: DataFrame, key: str, count: int) -> Scored:
+    def collected(self, rows: DataFrame, key: Key, count: int) -> Scored:
         """Count rows by score and, where they are few enough, by group.
 
         Rows are counted where they are, so the driver gets only counts. The counts do not depend on the order of rows,
@@ -188,7 +189,7 @@ class Binary(Problem):
         )
         return metrics.by_score(within_rounding(scores), positives, negatives, groups if grouped else None)
 
-    def to_calibrate_by(self, settings: Mapping[str, Any], rows: DataFrame, key: str, count: int) -> Scored:
+    def to_calibrate_by(self, settings: Mapping[str, Any], rows: DataFrame, key: Key, count: int) -> Scored:
         """Where a calibration is chosen, which takes groups, and the rows are many, those of some of the groups: more
         rows make no other choice, and the driver gets a count for each score of each group."""
         from pyspark.sql import functions as F

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from spark_lib.models.card import Card
     from spark_lib.problems.outputs import Outputs, Sums
     from spark_lib.scoring.predictions import Scores
+    from spark_lib.use_case.keys import Key
 
 #: The least rows to judge or to calibrate by.
 LEAST_JUDGED = 10
@@ -160,7 +161,7 @@ class Multiclass(Problem):
             return f"too few rows with an outcome: {rows:,} in the window, min_labelled is {settings['min_labelled']:,}"
         return ""
 
-    def collected(self, rows: DataFrame, key: str, count: int) -> Outputs:
+    def collected(self, rows: DataFrame, key: Key, count: int) -> Outputs:
         from spark_lib.problems import outputs
 
         (found,) = outputs.collected(rows, key, count)

@@ -17,6 +17,7 @@ import numpy as np
 
 from spark_lib.problems.metrics import tails
 from spark_lib.problems.problem import GROUP, ONE, OTHER, SCORE, Compared
+from spark_lib.use_case.keys import Key, names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,12 +51,12 @@ class Outputs:
         return np.stack([np.bincount(self.groups, column, width) for column in of_rows.T], axis=1)
 
 
-def collected(rows: DataFrame, key: str, count: int, columns: tuple[str, ...] = (SCORE,)) -> list[Outputs]:
+def collected(rows: DataFrame, key: Key, count: int, columns: tuple[str, ...] = (SCORE,)) -> list[Outputs]:
     """What a model gives of the ``count`` rows with a ``label`` and a ``GROUP``, for each of ``columns``."""
     from pyspark.sql import functions as F
 
     if count > MOST_ROWS:
-        rows = rows.orderBy(F.xxhash64(key), key).limit(MOST_ROWS)
+        rows = rows.orderBy(F.xxhash64(*names(key)), *names(key)).limit(MOST_ROWS)
     found = rows.select(*columns, F.col("label").cast("double").alias("label"), GROUP).toArrow()
     values = [_floats(found[name]) for name in columns]
     labels = found["label"].to_numpy()

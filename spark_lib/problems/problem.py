@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from spark_lib.lake import Schema
     from spark_lib.models.calibration import Calibration
     from spark_lib.scoring.predictions import Predictions
+    from spark_lib.use_case.keys import Key
 
 #: The columns of scored rows: what a model gives of a row, and the group of its entity. No feature has these names.
 SCORE, GROUP = "_score", "_group"
@@ -188,12 +189,12 @@ class Problem(ABC):
         """The reason why there are too few rows to prove anything; empty where there are enough."""
 
     @abstractmethod
-    def collected(self, rows: DataFrame, key: str, count: int) -> Any:
+    def collected(self, rows: DataFrame, key: Key, count: int) -> Any:
         """The ``count`` rows with ``SCORE``, ``label`` and ``GROUP``, as ``found`` of the other methods."""
 
     # The model.
 
-    def to_calibrate_by(self, settings: Mapping[str, Any], rows: DataFrame, key: str, count: int) -> Any:
+    def to_calibrate_by(self, settings: Mapping[str, Any], rows: DataFrame, key: Key, count: int) -> Any:
         """The ``count`` rows of the calibration split, as ``collected`` gives them."""
         return self.collected(rows, key, count)
 

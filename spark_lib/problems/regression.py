@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from spark_lib.models.card import Card
     from spark_lib.problems.outputs import Outputs, Sums
     from spark_lib.scoring.predictions import Numbers
+    from spark_lib.use_case.keys import Key
 
 #: The name by which rows with an outcome are counted.
 ROWS = "rows"
@@ -145,7 +146,7 @@ class Regression(Problem):
             return f"too few rows with an outcome: {rows:,} in the window, min_labelled is {settings['min_labelled']:,}"
         return ""
 
-    def collected(self, rows: DataFrame, key: str, count: int) -> Outputs:
+    def collected(self, rows: DataFrame, key: Key, count: int) -> Outputs:
         from spark_lib.problems import outputs
 
         (found,) = outputs.collected(rows, key, count)

@@ -19,6 +19,7 @@ from spark_lib.models import matrix
 from spark_lib.models.training_set import BALANCED, CALIBRATION, NATURAL, SIDES, TRAIN, VALIDATION, Spread, TrainingSet
 from spark_lib.stages import outcomes as outcomes_of
 from spark_lib.stages.outcomes import EXCLUDED, OUTCOME
+from spark_lib.use_case import keys
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -56,7 +57,7 @@ def build(
 
     rows = read_partitions(spark, features).withColumnRenamed("date", "landed")
     labelled = _with_label(spark, case, rows, outcomes, later)
-    sides = split(labelled, salt, case.entity, settings, features[0].date, len(features)).persist()
+    sides = split(labelled, salt, case.entity_or_key, settings, features[0].date, len(features)).persist()
     try:
         counted = _counted(case, sides)
         strategy, seed = settings["balancing"], settings["seed"]
@@ -127,13 +128,13 @@ def _counted(case: UseCase, sides: DataFrame) -> TrainingSet:
     problem = problems.of(case.label)
     named = F.when(F.col("label").isNotNull(), problem.name_of(F.col("label"))).alias("name")
     groups = sides.groupBy("side", named, "landed", EXCLUDED).count().collect()
-    by_key = sides.groupBy(case.key).agg(F.sort_array(F.collect_list("landed")).alias("_days"))
-    doubled = by_key.where("size(_days) > 1").orderBy(case.key).first()
+    by_key = sides.groupBy(*keys.names(case.key)).agg(F.sort_array(F.collect_list("landed")).alias("_days"))
+    doubled = by_key.where("size(_days) > 1").orderBy(*keys.names(case.key)).first()
     if doubled is not None:
         raise BadData(
             f"raw feed {case.rows}",
             f"each {case.key!r} on one day of the window",
-            f"{doubled[case.key]!r} on {', '.join(map(str, doubled['_days']))}",
+            f"{keys.value(doubled, case.key)!r} on {', '.join(map(str, doubled['_days']))}",
             "land the day again without the rows that landed before",
         )
     rows: Counter[Any] = Counter()

@@ -21,6 +21,7 @@ from spark_lib.models.training_set import NATURAL
 from spark_lib.problems.problem import GROUP, ONE, OTHER
 from spark_lib.scoring.rows import scored_by, scored_with
 from spark_lib.stages.selection import Pinned, approved_model
+from spark_lib.use_case.keys import Key, names
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -57,7 +58,7 @@ def compare(
 
 def compare_models(
     spark: Callable[[], SparkSession],
-    key: str,
+    key: Key,
     new: Pinned,
     old: Pinned,
     balanced: Partition,
@@ -101,7 +102,8 @@ def incomparable(challenger: Pinned, champion: Pinned, balanced: Partition) -> s
     if new.settings["split"] != "entity":
         return "the rows are split by time, so that it was trained on entities that now validate"
     if new.entity != old.entity:
-        return f"the use case's entity was {old.entity} and is {new.entity}"
+        was, now = (", ".join(names(card.entity)) for card in (old, new))
+        return f"the use case's entity was {was} and is {now}"
     ours, theirs = problems.of_card(new), problems.of_card(old)
     if ours != theirs:
         return f"the use case's {theirs.what} were {theirs} and are {ours}"

@@ -12,6 +12,7 @@ from spark_lib.frames import raw as raw_feeds
 from spark_lib.frames.files import columns_of, schema_of, unreadable_files_named, write_parquet
 from spark_lib.lake import RawDays, Rows
 from spark_lib.stages import outcomes
+from spark_lib.use_case.keys import names
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -40,6 +41,8 @@ def read_landed(
     """All landed rows by feed (with the day on which each ``landed``), the newest day's rows to be scored, and their
     number. The label's column of the scored feed is not read.
 
+    The rows to be scored have ``landed`` only where no column is the event time, for which it stands then.
+
     Outcomes are among them where the use case asks for them, and only those that landed before a day, which is by
     default the newest of the scored feed.
 
@@ -54,10 +57,11 @@ def read_landed(
     seen = [feed for feed in raw if feed not in past]
     for feed in seen:
         newest = raw_feeds.read(spark, raw[feed].newest, case.feeds[feed], hidden.get(feed))
-        never_null = [case.entity, case.event_time] if feed == case.rows else []
+        never_null = case.identity if feed == case.rows else ()
         counted = raw_feeds.check(raw[feed].newest, case.feeds[feed], newest, never_null)
         if feed == case.rows:
-            day, rows = newest.drop("landed"), counted[raw[feed].last.date]
+            day = newest if case.event_time is None else newest.drop("landed")
+            rows = counted[raw[feed].last.date]
     history = {feed: raw_feeds.read(spark, raw[feed], case.feeds[feed], hidden.get(feed)) for feed in seen}
     return history | past, day, rows
 
@@ -76,10 +80,9 @@ def write_engineered(
     returned = _engineered(case, day, history)
     _check_columns(case, returned)
     _check_asks_no_clock(case, returned)
-    identity = list(dict.fromkeys([case.key, case.entity, case.event_time]))
-    asked = day.select(*identity, F.lit(True).alias(_ASKED))
-    both = asked.join(returned.withColumn(_RETURNED, F.lit(True)), case.key, "full_outer")
-    frame = both.select(*identity, *case.features, _ASKED, _RETURNED)
+    asked = day.select(*case.identity, F.lit(True).alias(_ASKED))
+    both = asked.join(returned.withColumn(_RETURNED, F.lit(True)), list(names(case.key)), "full_outer")
+    frame = both.select(*case.identity, *case.features, _ASKED, _RETURNED)
     lost = F.count_if(F.col(_RETURNED).isNull()).alias("lost")
     foreign = F.count_if(F.col(_ASKED).isNull()).alias("foreign")
     observed = write_parquet(frame, url, file_rows, [lost, foreign], drop=[_ASKED, _RETURNED])
@@ -115,7 +118,8 @@ def _engineered(case: UseCase, day: DataFrame, history: Mapping[str, DataFrame])
 
 def _check_columns(case: UseCase, returned: DataFrame) -> None:
     declared = ", ".join(f"`{name}` {feature.type}" for name, feature in case.features.items())
-    wanted = {case.key: columns_of(case.feeds[case.rows].schema)[case.key]} | columns_of(declared)
+    landed = columns_of(case.feeds[case.rows].schema)
+    wanted = {column: landed[column] for column in names(case.key)} | columns_of(declared)
     found = {field.name: field.dataType.simpleString() for field in returned.schema.fields}
     if found != wanted:
         raise UseCaseError(
@@ -137,7 +141,7 @@ def _check_asks_no_clock(case: UseCase, returned: DataFrame) -> None:
             f"engineer of {type(case).__name__}",
             "features that depend on what has landed alone",
             "a function of the moment of the run, as current_date() or now() is",
-            f"count from {case.event_time!r}; nothing was published",
+            f"count from {case.event_time or 'landed'!r}; nothing was published",
         )
 
 

@@ -130,10 +130,9 @@ def refuse(features: Partition, done: scoring.Done, wanted: tuple[str, str]) -> 
 
 
 def identity_of(case: UseCase, features: Partition) -> Schema:
-    """Key, entity and event time with their types, each once. Raises BadData where one is not a column."""
+    """Key, entity and event time, as far as the use case has them, with their types, each once. Raises BadData where one is not a column."""
     found = dict(features.manifest.schema)
-    names = list(dict.fromkeys([case.key, case.entity, case.event_time]))
-    for name in names:
+    for name in case.identity:
         if name not in found:
             raise BadData(
                 f"features of {features.date}",
@@ -141,7 +140,7 @@ def identity_of(case: UseCase, features: Partition) -> Schema:
                 f"only {', '.join(found)}",
                 "build the day's features again with this use case",
             )
-    return tuple((name, found[name]) for name in names)
+    return tuple((name, found[name]) for name in case.identity)
 
 
 def check_columns(features: Partition, wanted: Mapping[str, Feature]) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from spark_lib import problems
 from spark_lib.errors import BadData
 from spark_lib.frames import raw as raw_feeds
+from spark_lib.use_case.keys import names
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -35,22 +36,22 @@ def joined(
     """
     from pyspark.sql import functions as F
 
-    label = case.label
+    label, keys = case.label, list(names(case.key))
     if not case.label_lands_with_rows:
         by_key = _latest(case, checked(spark, case, outcomes), outcomes.feed.name)
-        found = rows.join(by_key, case.key, "left")
+        found = rows.join(by_key, keys, "left")
         return found.withColumns({OUTCOME: F.col(f"{_LATER}.{OUTCOME}"), EXCLUDED: F.lit(False)}).drop(_LATER)
     own = checked(spark, case, outcomes).select(
-        case.key, "landed", F.col(label.column).alias(OUTCOME), F.lit(True).alias(_THERE)
+        *keys, "landed", F.col(label.column).alias(OUTCOME), F.lit(True).alias(_THERE)
     )
-    found = rows.join(own, [case.key, "landed"], "left").select(*rows.columns, OUTCOME, _THERE)
+    found = rows.join(own, [*keys, "landed"], "left").select(*rows.columns, OUTCOME, _THERE)
     if later is None:
         never = F.coalesce(F.col(_THERE) & F.col(OUTCOME).isNull(), F.lit(False))
         return found.withColumn(EXCLUDED, never).drop(_THERE)
     by_key = _latest(case, checked(spark, case, later), later.feed.name)
     newer = F.col(OUTCOME).isNull() | (F.col(f"{_LATER}.landed") >= F.col("landed"))
     known = F.when(F.col(_LATER).isNotNull() & newer, F.col(f"{_LATER}.{OUTCOME}")).otherwise(F.col(OUTCOME))
-    found = found.join(by_key, case.key, "left")
+    found = found.join(by_key, keys, "left")
     return found.withColumns({OUTCOME: known, EXCLUDED: F.lit(False)}).drop(_THERE, _LATER)
 
 
@@ -60,7 +61,7 @@ def checked(spark: SparkSession, case: UseCase, days: RawDays) -> DataFrame:
     label, feed = case.label, case.feeds[days.feed.name]
     landed = raw_feeds.read(spark, days, feed)
     with_rows = days.feed.name == case.rows
-    raw_feeds.check(days, feed, landed, [label.key] if with_rows else [label.key, label.column])
+    raw_feeds.check(days, feed, landed, names(label.key) if with_rows else [*names(label.key), label.column])
     _check_allowed(case, days, landed)
     return landed
 
@@ -83,7 +84,7 @@ def past(spark: SparkSession, case: UseCase, days: RawDays, before: date) -> Dat
         return landed
     if earlier.days:  # its rows were checked when their own features were built
         _check_allowed(case, earlier, raw_feeds.read(spark, earlier.newest, feed))
-    return landed.select(case.key, column, "landed").where(F.col(column).isNotNull())
+    return landed.select(*names(case.key), column, "landed").where(F.col(column).isNotNull())
 
 
 def _latest(case: UseCase, landed: DataFrame, feed: str) -> DataFrame:
@@ -93,8 +94,9 @@ def _latest(case: UseCase, landed: DataFrame, feed: str) -> DataFrame:
 
     label = case.label
     outcome = F.struct("landed", F.col(label.column).alias(OUTCOME))
-    newest = F.max_by(outcome, F.struct("landed", case.feeds[feed].key)).alias(_LATER)
-    return landed.groupBy(F.col(label.key).alias(case.key)).agg(newest)
+    newest = F.max_by(outcome, F.struct("landed", *names(case.feeds[feed].key))).alias(_LATER)
+    refers = zip(names(label.key), names(case.key), strict=True)
+    return landed.groupBy(*(F.col(own).alias(column) for own, column in refers)).agg(newest)
 
 
 def _check_allowed(case: UseCase, days: RawDays, landed: DataFrame) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from spark_lib.frames.files import columns_of, unreadable_files_named
 from spark_lib.lake import RawDays, Rows
 from spark_lib.stages.features import read_landed, write_engineered
+from spark_lib.use_case.keys import names
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 @unreadable_files_named()
 def build(spark: SparkSession, case: UseCase, raw: Mapping[str, RawDays], url: str, file_rows: int) -> Rows:
-    """Write one row for each entity that has landed: its latest row, with its event time set to the next midnight.
+    """Write one row for each entity that has landed: its latest row, with its event time set to the next midnight. Where
+    no column is the event time, the day on which a row ``landed`` stands for it.
 
     The latest row is the one with the greatest event time. Of rows with the same event time it is the one with the
     greatest key, and of rows with the same key the last that landed. Raises what ``features.build`` raises.
@@ -30,12 +32,12 @@ def build(spark: SparkSession, case: UseCase, raw: Mapping[str, RawDays], url: s
     tomorrow = raw[case.rows].last.date + timedelta(days=1)
     history, _, _ = read_landed(spark, case, raw, outcomes_before=tomorrow)
     midnight = datetime.combine(tomorrow, time(), UTC)
-    latest_first = Window.partitionBy(case.entity).orderBy(F.desc(case.event_time), F.desc(case.key), F.desc("landed"))
-    latest = (
-        history[case.rows]
-        .withColumn("_rank", F.row_number().over(latest_first))
-        .where("_rank = 1")
-        .drop("_rank", "landed")
-        .withColumn(case.event_time, F.lit(midnight).cast(columns_of(case.feeds[case.rows].schema)[case.event_time]))
-    )
+    time_of_row = case.event_time or "landed"
+    kind = "date" if case.event_time is None else columns_of(case.feeds[case.rows].schema)[case.event_time]
+    order = [time_of_row, *names(case.key), "landed"]
+    latest_first = Window.partitionBy(*names(case.entity_or_key)).orderBy(*map(F.desc, order))
+    latest = history[case.rows].withColumn("_rank", F.row_number().over(latest_first)).where("_rank = 1").drop("_rank")
+    if case.event_time is not None:
+        latest = latest.drop("landed")
+    latest = latest.withColumn(time_of_row, F.lit(midnight).cast(kind))
     return write_engineered(case, latest, latest.count(), history, url, file_rows)

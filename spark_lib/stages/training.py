@@ -18,11 +18,12 @@ from spark_lib.learning.resampling import weighted
 from spark_lib.learning.splitting import group
 from spark_lib.models import matrix
 from spark_lib.models.calibration import NONE
-from spark_lib.models.card import CARD, MODEL, PICKLE, REPORT, Card, ModelFile
+from spark_lib.models.card import CARD, ENTITY_OF_SEVERAL, MODEL, PICKLE, REPORT, Card, ModelFile
 from spark_lib.models.model import digest
 from spark_lib.models.training_set import BALANCED, CALIBRATION, NATURAL, TRAIN, Spread, TrainingSet
 from spark_lib.problems import gates
 from spark_lib.use_case.fingerprint import versions
+from spark_lib.use_case.keys import Key, names
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -76,7 +77,7 @@ def build(
 
     progress(45, "calibrating and measuring")
 
-    def of_section(section: str) -> tuple[DataFrame, str, int]:
+    def of_section(section: str) -> tuple[DataFrame, Key, int]:
         rows = read_partitions(spark, [balanced], section)
         if section != BALANCED:  # the balanced rows are a part of the natural ones
             matrix.check_filled(rows, case.features)
@@ -151,7 +152,7 @@ def out_of_time(spark: SparkSession, case: UseCase, balanced: Partition, setting
     features = _learnt(case, rows, settings)
     model = _fitted(case, features, rows, counts, balanced.manifest.rows(TRAIN), settings)
 
-    def scored(section: str, late: bool) -> tuple[DataFrame, str, int]:
+    def scored(section: str, late: bool) -> tuple[DataFrame, Key, int]:
         rows = matrix_rows(case, features, rows_of(section, late))
         return model.scored(rows), case.key, balanced.manifest.rows(section)
 
@@ -202,9 +203,9 @@ def matrix_rows(case: UseCase, features: Mapping[str, Feature], rows: DataFrame)
 
     as_landed = any(feature.text for feature in features.values())
     columns = rows.select(
-        case.key,
+        *names(case.key),
         "copy",
-        group(case.entity),
+        group(case.entity_or_key),
         *(features if as_landed else matrix.columns(features)),
         F.col("label").cast("double").alias("label"),
     )
@@ -225,10 +226,10 @@ def _check_finite(spread: Mapping[str, Spread]) -> None:
         )
 
 
-def _laid_out(rows: DataFrame, key: str, count: int) -> DataFrame:
+def _laid_out(rows: DataFrame, key: Key, count: int) -> DataFrame:
     """Give the rows partitions and an order that depend on the rows alone, because a forest draws its samples by
     partition and position."""
-    order = (key, "copy")
+    order = (*names(key), "copy")
     return rows.repartition(max(1, math.ceil(count / _ROWS_OF_A_TASK)), *order).sortWithinPartitions(*order)
 
 
@@ -238,13 +239,15 @@ def _card(case: UseCase, counts: TrainingSet, settings: Mapping[str, Any]) -> Ca
     return Card(
         features=case.features,
         outcome=problem.outcome,
-        entity=case.entity,
+        entity=case.entity_or_key,
         calibration=NONE,
         rows=counts,
         settings=settings,
         versions=versions(),
         problem=problem.name,
-        format=problem.card_format,
+        format=problem.card_format
+        if isinstance(case.entity_or_key, str)
+        else max(problem.card_format, ENTITY_OF_SEVERAL),
     )
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from spark_lib.errors import did_you_mean
 from spark_lib.use_case import ddl
+from spark_lib.use_case.keys import names
 from spark_lib.use_case.labels import LABELS, are_several, shown
 from spark_lib.use_case.protocol import BY_MODEL, Feature, Feed, UseCase, refuse
 
@@ -50,7 +51,7 @@ class _Declarations:
         self._case = case
 
     def check(self) -> None:
-        for attribute in ("feeds", "rows", "entity", "event_time", "label", "features"):
+        for attribute in ("feeds", "rows", "label", "features"):
             self._need(hasattr(self._case, attribute), f"an attribute {attribute!r}", "none")
         for method in ("engineer", "estimator"):
             given = getattr(self._case, method)
@@ -78,6 +79,15 @@ class _Declarations:
     def _need_text(self, value: object, what: str) -> None:
         self._need(isinstance(value, str) and bool(value.strip()), what, shown(value))
 
+    def _need_key(self, key: object, what: str) -> None:
+        if not isinstance(key, tuple):
+            self._need_text(key, f"{what} as the name of a column, or as a tuple of several")
+            return
+        self._need(len(key) > 1, f"{what} as the name of a column, or as a tuple of several", f"a tuple of {len(key)}")
+        for column in key:
+            self._need_text(column, f"{what} as a tuple of names of columns")
+        self._need_once(f"each column of {what}", key)
+
     def _check_feeds(self) -> None:
         case, columns = self._case, "DDL text, such as 'loan_id STRING, `job-start` DATE'"
         as_mapping = isinstance(case.feeds, Mapping) and bool(case.feeds)
@@ -93,21 +103,23 @@ class _Declarations:
                 ddl.columns(declared.schema)
             except ddl.NotDDL as error:
                 refuse(self._name, f"the schema of feed {feed!r} as {columns}", str(error))
-            self._need_text(declared.key, f"the key of feed {feed!r} as the name of a column")
+            self._need_key(declared.key, f"the key of feed {feed!r}")
             yes_or_no = isinstance(declared.history, bool)
             self._need(yes_or_no, f"`history` of feed {feed!r} as True or False", shown(declared.history))
         self._need_text(case.rows, "`rows` as the name of a feed")
         feeds = sorted(case.feeds)
         self._need(case.rows in case.feeds, f"`rows` to name one of the feeds {feeds}", repr(case.rows))
         for attribute in ("entity", "event_time"):
-            self._need_text(getattr(case, attribute), f"`{attribute}` as the name of a column")
+            if getattr(case, attribute) is not None:
+                self._need_text(getattr(case, attribute), f"`{attribute}` as the name of a column")
 
     def _check_label(self) -> None:
         case, label = self._case, self._case.label
         kinds = "a Label(feed, key, column, positive, allowed), a ClassLabel or a NumberLabel"
         self._need(isinstance(label, LABELS), f"`label` as {kinds}", shown(label))
-        for attribute, what in (("feed", "a feed"), ("key", "a column"), ("column", "a column")):
-            self._need_text(getattr(label, attribute), f"the label's `{attribute}` as the name of {what}")
+        self._need_text(label.feed, "the label's `feed` as the name of a feed")
+        self._need_key(label.key, "the label's `key`")
+        self._need_text(label.column, "the label's `column` as the name of a column")
         fault = label.fault()
         if fault is not None:
             refuse(self._name, *fault)
@@ -142,8 +154,8 @@ class _Declarations:
             f"the label's `key` to be the key of the scored feed {case.rows!r}, of which it is a column: {case.key!r}"
         )
         self._need(label.key == case.key, own_key, repr(label.key))
-        for role in ("key", "entity", "event_time"):
-            apart = getattr(case, role).lower() != label.column.lower()
+        for role, column in self._identity():
+            apart = column.lower() != label.column.lower()
             wanted = "the label's `column` to be none of key, entity and event time"
             self._need(apart, wanted, f"the {role} {label.column!r}")
         past = case.rows_outcomes
@@ -193,7 +205,7 @@ class _Declarations:
 
     def _check_names(self) -> None:
         case = self._case
-        identity = dict.fromkeys([case.key, case.entity, case.event_time])
+        identity = case.identity
         for columns, own in ((identity, (*RESERVED, *case.label.predicted, *BY_MODEL)), (case.features, RESERVED)):
             for column in columns:
                 self._need(
@@ -202,27 +214,26 @@ class _Declarations:
                     repr(column),
                 )
         features = {feature.lower() for feature in case.features}
-        for role in ("key", "entity", "event_time"):
-            column = getattr(case, role)
+        for role, column in self._identity():
             self._need(
                 column.lower() not in features,
                 "features that are none of key, entity and event time",
                 f"the {role} {column!r}",
             )
         self._need_once("each feature", case.features)
-        for column in (*identity, case.label.key, case.label.column, *case.features):
+        for column in (*identity, *names(case.label.key), case.label.column, *case.features):
             plain = "columns of the key, the entity, the event time, the label and features without a dot or a backtick"
             self._need(ddl.is_plain(column), f"{plain} in their names", repr(column))
         for feed, declared in case.feeds.items():
-            names = [column.name for column in ddl.columns(declared.schema)]
-            self._need("" not in names, f"names of all columns of feed {feed!r}", "an empty one")
-            for column in names:
+            there = [column.name for column in ddl.columns(declared.schema)]
+            self._need("" not in there, f"names of all columns of feed {feed!r}", "an empty one")
+            for column in there:
                 self._need(
                     column.lower() not in ON_RAW_ROWS,
                     f"columns of feed {feed!r} of other names than {', '.join(ON_RAW_ROWS)}, which Daystone adds to raw rows",
                     repr(column),
                 )
-            self._need_once(f"each column of feed {feed!r}", names)
+            self._need_once(f"each column of feed {feed!r}", there)
 
     def _need_once(self, what: str, names: Iterable[str]) -> None:
         before: dict[str, str] = {}
@@ -236,15 +247,19 @@ class _Declarations:
         """Columns that have a role are declared by their feeds, with a type whose values can be told apart, or
         compared."""
         case, label = self._case, self._case.label
-        roles = [
-            *((feed, f"the key of feed {feed!r}", declared.key, _PLAIN) for feed, declared in case.feeds.items()),
-            (case.rows, "`entity`", case.entity, _PLAIN),
-            (case.rows, "`event_time`", case.event_time, _INSTANTS),
-            (label.feed, "the label's `key`", label.key, _PLAIN),
+        roles: list[tuple[str, str, str, tuple[str, ...]]] = [
+            *(
+                (feed, f"the key of feed {feed!r}", column, _PLAIN)
+                for feed, declared in case.feeds.items()
+                for column in names(declared.key)
+            ),
+            *((label.feed, "the label's `key`", column, _PLAIN) for column in names(label.key)),
             (label.feed, "the label's `column`", label.column, _PLAIN),
         ]
+        roles += [(case.rows, "`entity`", case.entity, _PLAIN)] if case.entity is not None else []
+        roles += [(case.rows, "`event_time`", case.event_time, _INSTANTS)] if case.event_time is not None else []
         if label.later is not None:
-            roles += [(label.later, "the label's `key`", label.key, _PLAIN)]
+            roles += [(label.later, "the label's `key`", column, _PLAIN) for column in names(label.key)]
             roles += [(label.later, "the label's `column`", label.column, _PLAIN)]
         for feed, role, column, kinds in roles:
             there = self._columns(feed)
@@ -258,11 +273,14 @@ class _Declarations:
         """The keys have the same type. Otherwise Spark would take text for numbers where it compares them, and ``01``
         for ``1``. So do the outcomes of two feeds."""
         case, label = self._case, self._case.label
-        key = self._columns(case.rows)[case.key]
+        own, other = names(case.key), names(label.key)
+        as_many = f"the label's `key` of as many columns as the key {case.key!r} of feed {case.rows!r}"
+        self._need(len(own) == len(other), as_many, repr(label.key))
         for feed in case.outcome_feeds:
-            refers = self._columns(feed)[label.key]
-            same = f"the label's key {label.key!r} of the type of the key {case.key!r}: {key}"
-            self._need(_comparable(key, refers), same, refers)
+            for column, referring in zip(own, other, strict=True):
+                kind, refers = self._columns(case.rows)[column], self._columns(feed)[referring]
+                same = f"the label's key {referring!r} of the type of the key {column!r}: {kind}"
+                self._need(_comparable(kind, refers), same, refers)
         if label.later is not None:
             first, then = (self._columns(feed)[label.column] for feed in (label.feed, label.later))
             same = f"the label's column {label.column!r} of one type in feeds {label.feed!r} and {label.later!r}"
@@ -305,6 +323,15 @@ class _Declarations:
             kind = _kind_of(declared.type)
             same = f"feature {feature!r} of the type of its column in feed {case.rows!r}, as the use case has no `engineer`"
             self._need(kind == there[feature], f"{same}: {there[feature]}", kind)
+
+    def _identity(self) -> Iterator[tuple[str, str]]:
+        """The columns that identify a row, each after the name of its role."""
+        case = self._case
+        yield from (("key", column) for column in names(case.key))
+        if case.entity is not None:
+            yield "entity", case.entity
+        if case.event_time is not None:
+            yield "event_time", case.event_time
 
     def _columns(self, feed: str) -> dict[str, str]:
         return {column.name: column.kind for column in ddl.columns(self._case.feeds[feed].schema)}

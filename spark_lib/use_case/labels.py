@@ -17,6 +17,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
+from spark_lib.use_case.keys import Key
+
 LEAST_CLASSES = 3
 
 
@@ -26,7 +28,7 @@ class Outcome(Protocol):
     @property
     def feed(self) -> str: ...
     @property
-    def key(self) -> str: ...
+    def key(self) -> Key: ...
     @property
     def column(self) -> str: ...
     @property
@@ -44,7 +46,8 @@ class Outcome(Protocol):
 
 @dataclass(frozen=True)
 class Label:
-    """Where the outcome of a row lands. ``key`` in the label feed refers to the key of the scored feed.
+    """Where the outcome of a row lands. ``key`` in the label feed refers to the key of the scored feed:
+    a column, or a tuple of as many columns as that key has, in the same order.
 
     ``feed`` may be the scored feed itself, where the outcome is known when the row lands. Then ``key`` is that feed's
     key, and the library takes ``column`` away before ``engineer`` sees a row. A null means that the outcome will never
@@ -62,7 +65,7 @@ class Label:
     """
 
     feed: str
-    key: str
+    key: Key
     column: str
     positive: str | int
     allowed: tuple[str | int, ...]
@@ -98,7 +101,7 @@ class ClassLabel:
     """
 
     feed: str
-    key: str
+    key: Key
     column: str
     classes: tuple[str | int, ...]
     all_scores: bool = False
@@ -138,7 +141,7 @@ class NumberLabel:
     """
 
     feed: str
-    key: str
+    key: Key
     column: str
     least: float | None = None
     most: float | None = None

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from spark_lib.errors import ConfigurationError
+from spark_lib.use_case.keys import Key, names
 from spark_lib.use_case.labels import Outcome
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Feed:
     """Raw data that others land. ``schema`` is DDL text (``"loan_id STRING, amount DOUBLE"``), and ``key`` is a column
-    that is never null and unique within a day.
+    that is never null and unique within a day, or a tuple of two or more columns that are never null and together
+    unique within a day: ``key=("shop", "receipt")``.
 
     A name with other characters than letters, digits and ``_`` stands in backticks in the schema, and without them
     everywhere else: ``Feed("`loan-id` STRING, `amount eur` DOUBLE", key="loan-id")``. Columns of the key, the entity,
@@ -44,7 +46,7 @@ class Feed:
     """
 
     schema: str
-    key: str
+    key: Key
     history: bool = False
 
 
@@ -96,11 +98,12 @@ class UseCase(ABC):
     feeds: ClassVar[Mapping[str, Feed]]
     #: The feed whose rows are scored.
     rows: ClassVar[str]
-    #: The column of ``rows`` that says whom a row is about. The split never puts one entity on two sides. The entity
-    #: may be the key, where every row is about somebody else.
-    entity: ClassVar[str]
+    #: The column of ``rows`` that says whom a row is about. The split never puts one entity on two sides. Leave it out
+    #: where every row is about somebody else: the key then stands for the entity.
+    entity: ClassVar[str | None] = None
     #: The column of ``rows`` with the instant at which a row's features are known: TIMESTAMP, TIMESTAMP_NTZ or DATE.
-    event_time: ClassVar[str]
+    #: Leave it out where rows have none: the day on which a row lands then stands for its event time.
+    event_time: ClassVar[str | None] = None
     #: A Label, a ClassLabel or a NumberLabel.
     label: ClassVar[Outcome]
     #: The model's columns, in the order of its matrix.
@@ -116,13 +119,16 @@ class UseCase(ABC):
         to and including that day, with a ``landed`` date column. To be point-in-time, look only at rows of ``history``
         whose event time is strictly earlier than the row's own. A label's column of the scored feed is in neither.
 
+        Without an ``event_time``, ``day`` has a ``landed`` date column, too, and earlier rows are those that ``landed``
+        before that day.
+
         A feed of outcomes that is declared with ``history=True`` is in ``history`` under its own name, with the rows
         that landed strictly before the day. Where the label is a column of the scored feed, and that feed is declared
         so, its outcomes are under ``<feed>.<column>``: the key, the column where it is not null, and ``landed``.
 
         The default takes features as they land: each is a column of the scored feed, with the same name and type.
         """
-        return day.select(self.key, *self.features)
+        return day.select(*names(self.key), *self.features)
 
     def estimator(self, settings: Mapping[str, Any]) -> Estimator[Any]:
         """The unfitted classifier, or the regressor of a number. One of Spark ML works on a vector column ``features`` and a double column ``label``.
@@ -144,9 +150,21 @@ class UseCase(ABC):
         return unfitted
 
     @property
-    def key(self) -> str:
-        """The key column of the scored feed."""
+    def key(self) -> Key:
+        """The key of the scored feed, as it is declared: a column, or a tuple of several."""
         return self.feeds[self.rows].key
+
+    @property
+    def entity_or_key(self) -> Key:
+        """What says whom a row is about: ``entity``, or the key where it is left out."""
+        return self.key if self.entity is None else self.entity
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The columns that identify a row in features and predictions, each once: key, entity and event time, as far as
+        they are declared."""
+        known = [*names(self.key), *names(self.entity_or_key), *([] if self.event_time is None else [self.event_time])]
+        return tuple(dict.fromkeys(known))
 
     @property
     def label_lands_with_rows(self) -> bool:

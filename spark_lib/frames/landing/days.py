@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
 from spark_lib.errors import ConfigurationError
 from spark_lib.frames.landing.tables import DATED
+from spark_lib.use_case.keys import Key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import pyarrow as pa
 
@@ -42,7 +44,7 @@ class ByColumn:
                 "name another column, or draw the days with --spread FROM..TO --seed N",
             )
 
-    def of(self, rows: pa.RecordBatch, key: str) -> pa.Array:
+    def of(self, rows: pa.RecordBatch, key: Key) -> pa.Array:
         """The day of each row, as date32 [n], null where the column is."""
         import pyarrow as pa
 
@@ -60,7 +62,8 @@ class ByColumn:
 class Spread:
     """Each row lands on a day of ``[first, last]`` that depends on ``seed`` and the row's key alone.
 
-    Its number is floor(u * days), where u in [0, 1) is the first 52 bits of SHA-256(seed ":" key), over 2^52.
+    Its number is floor(u * days), where u in [0, 1) is the first 52 bits of SHA-256(seed ":" key), over 2^52. Of a
+    key of several columns the JSON array of their texts is hashed.
     """
 
     first: date
@@ -77,14 +80,14 @@ class Spread:
                 "swap them",
             )
 
-    def of(self, rows: pa.RecordBatch, key: str) -> pa.Array:
+    def of(self, rows: pa.RecordBatch, key: Key) -> pa.Array:
         """The day of each row, as date32 [n]."""
         import pyarrow as pa
 
         days, prefix = (self.last - self.first).days + 1, f"{self.seed}:".encode()
         drawn = (
             int(hashlib.sha256(prefix + text).hexdigest()[: _BITS // 4], 16) * days >> _BITS
-            for text in _as_bytes(rows[key]).to_pylist()
+            for text in _hashed(rows, key)
         )
         first = (self.first - _ZERO).days
         return pa.array([first + number for number in drawn], pa.int32()).cast(pa.date32())
@@ -92,6 +95,18 @@ class Spread:
     def span(self, days: pa.Array) -> tuple[date, date]:
         """The first and the last day, whatever rows there are."""
         return self.first, self.last
+
+
+def _hashed(rows: pa.RecordBatch, key: Key) -> Iterable[bytes]:
+    """What is hashed of each row's key."""
+    if isinstance(key, str):
+        found: list[bytes] = _as_bytes(rows[key]).to_pylist()
+        return found
+    texts = ([text.decode(errors="surrogateescape") for text in _as_bytes(rows[name]).to_pylist()] for name in key)
+    return (
+        json.dumps(of_row, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogateescape")
+        for of_row in zip(*texts, strict=True)
+    )
 
 
 def _as_bytes(keys: pa.Array) -> pa.Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import reduce
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 import numpy as np
@@ -17,6 +18,7 @@ from spark_lib.frames.landing import tables, texts
 from spark_lib.frames.landing.days import FIRST_DAY, LAST_DAY, ByColumn, Spread
 from spark_lib.lake.feeds import landing
 from spark_lib.lake.tables import arrow_schema, arrow_type
+from spark_lib.use_case.keys import Key, names, value
 
 if TYPE_CHECKING:
     from spark_lib.lake import RawFeed
@@ -83,12 +85,12 @@ def land(
 
 @dataclass(frozen=True)
 class _Read:
-    """The rows of all files as they land, in the order of their days and keys. Beside each are its day (date32), its
-    key, and where it was: the place of its file among the files, and its row there, counted from 1."""
+    """The rows of all files as they land, in the order of their days and keys. Beside each are its day (date32), the
+    columns of its key, and where it was: the place of its file among the files, and its row there, counted from 1."""
 
     rows: pa.Table
     days: pa.Array
-    keys: pa.Array
+    keys: Sequence[pa.Array]
     file: pa.Array
     row: pa.Array
     files: Sequence[str]
@@ -98,30 +100,37 @@ class _Read:
         return f"{self.files[self.file[place].as_py()]}, row {self.row[place].as_py():,}"
 
 
-def _read(feed: RawFeed, key: str, files: Sequence[str], columns: dict[str, str], days: ByColumn | Spread) -> _Read:
+def _read(feed: RawFeed, key: Key, files: Sequence[str], columns: dict[str, str], days: ByColumn | Spread) -> _Read:
     """All rows. Raises BadData for a null key, and for a day that is null or not from ``FIRST_DAY`` to ``LAST_DAY``."""
     written = arrow_schema(tuple((name, "string" if feed.format == "csv" else kind) for name, kind in columns.items()))
     beside = pa.schema(
-        [("day", pa.date32()), ("key", arrow_type(columns[key])), ("file", pa.int32()), ("row", pa.int64())]
+        [
+            ("day", pa.date32()),
+            *((f"key {place}", arrow_type(columns[name])) for place, name in enumerate(names(key))),
+            ("file", pa.int32()),
+            ("row", pa.int64()),
+        ]
     )
     found = [(_large(written).empty_table(), _large(beside).empty_table())]
     for number, file in enumerate(files):
         before = 0
         for batch, values in tables.read(feed, file, columns | _beside(feed, file, columns, days)):
             check = _Checks(f"raw feed {feed.name}: {file}", file, before)
-            check.no_null(values[key], key)
+            for name in names(key):
+                check.no_null(values[name], name)
             of_rows = days.of(values, key)
             if isinstance(days, ByColumn):
                 check.no_null(of_rows, days.column)
                 check.days(of_rows, days.column)
             row = pa.array(np.arange(before + 1, before + 1 + len(of_rows)))
-            places = [of_rows, values[key], pa.repeat(pa.scalar(number, pa.int32()), len(of_rows)), row]
+            of_key = [values[name] for name in names(key)]
+            places = [of_rows, *of_key, pa.repeat(pa.scalar(number, pa.int32()), len(of_rows)), row]
             found.append((_as_table(batch.columns[: len(columns)], written), _as_table(places, beside)))
             before += batch.num_rows
     rows, places = (pa.concat_tables(parts).combine_chunks() for parts in zip(*found, strict=True))
     order = pc.sort_indices(places, [(name, "ascending") for name in places.column_names])
     places = places.take(order).combine_chunks()
-    on_day, keys, in_file, in_row = (_whole(places[name]) for name in beside.names)
+    on_day, *keys, in_file, in_row = (_whole(places[name]) for name in beside.names)
     return _Read(rows.take(order), on_day, keys, in_file, in_row, files)
 
 
@@ -180,19 +189,20 @@ class _Checks:
         )
 
 
-def _check_keys(read: _Read, feed: RawFeed, key: str) -> None:
+def _check_keys(read: _Read, feed: RawFeed, key: Key) -> None:
     """Raise BadData for a key that is there twice on one day."""
-    if len(read.keys) < 2:
+    if len(read.days) < 2:
         return
-    again = pc.and_(pc.equal(read.days[1:], read.days[:-1]), pc.equal(read.keys[1:], read.keys[:-1]))
+    again = reduce(pc.and_, (pc.equal(column[1:], column[:-1]) for column in (read.days, *read.keys)))
     many = pc.sum(again).as_py()
     if many:
         place = pc.index(again, True).as_py()
         more = f", and {many - 1:,} more" if many > 1 else ""
+        row = {name: column[place].as_py() for name, column in zip(names(key), read.keys, strict=True)}
         raise BadData(
             f"raw feed {feed.name}: {read.where(place + 1)}",
             f"each {key!r} once a day",
-            f"{read.keys[place].as_py()!r} on {read.days[place]}, which is in {read.where(place)} too{more}",
+            f"{value(row, key)!r} on {read.days[place]}, which is in {read.where(place)} too{more}",
             _CORRECT,
             read.files[read.file[place + 1].as_py()],
         )

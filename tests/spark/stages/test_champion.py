@@ -123,6 +123,8 @@ def test_a_champion_of_another_entity_or_outcome_is_not_compared(
     assert compare(spark, chain, good, with_card(good, entity="parcel")).detail == (
         f"not compared with the model of {good.date}: the use case's entity was parcel and is sender"
     )
+    pair = with_card(good, entity=("sender", "parcel"))
+    assert compare(spark, chain, pair, good).detail.endswith("the use case's entity was sender and is sender, parcel")
     turned = {"classes": {"positive": "in time", "negative": ["late"]}}
     assert (
         "the use case's classes were 'in time' against 'late' and are 'late' against 'in time'"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import sys
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -411,6 +412,41 @@ def test_a_table_that_cannot_land_is_refused_with_its_place(
 
     assert isinstance(refused, BadData)
     assert str(refused).replace(table, "FILE") == f"raw feed orders: FILE{reason}"
+
+
+PAIRS = Feed("shop STRING, receipt INT, total DOUBLE", key=("shop", "receipt"))
+PAIRED = "shop,receipt,total\n"
+
+
+def test_rows_with_a_key_of_two_columns_land_by_the_hash_of_both_in_the_order_of_both(
+    feed: RawFeed, tmp_path: Path
+) -> None:
+    keys = [(shop, number) for number in (2, 10, 1) for shop in ('b "ü"', "a")]
+    quoted = [f'"{shop.replace(chr(34), chr(34) * 2)}",{number},1\n' for shop, number in keys]
+
+    land(feed, PAIRS, [csv(tmp_path, *quoted, header=PAIRED)], SPREAD)
+
+    found = {day: [(row["shop"], row["receipt"]) for row in rows] for day, rows in rows_of(feed).items()}
+    expected: dict[date, list[tuple[str, int]]] = {day: [] for day in days(FIRST, LAST)}
+    for shop, number in sorted(keys):
+        text = f'7:[{json.dumps(shop, ensure_ascii=False)},"{number}"]'
+        unit = int(hashlib.sha256(text.encode()).hexdigest()[:13], 16) / 2**52
+        expected[days(FIRST, LAST)[int(unit * 4)]].append((shop, number))
+    assert found == expected
+
+
+def test_a_pair_that_is_there_twice_or_has_a_null_is_refused_with_its_place(feed: RawFeed, tmp_path: Path) -> None:
+    twice = csv(tmp_path, "a,1,1\n", "a,2,1\n", "b,1,1\n", "a,1,2\n", header=PAIRED)
+    on_one = Spread(FIRST, FIRST, 0)
+
+    assert str(refusal(feed, [twice], on_one, PAIRS)) == (
+        f"raw feed orders: {twice}, row 4: wanted each ('shop', 'receipt') once a day; found ('a', 1) on 2026-01-01, which is "
+        f"in {twice}, row 1 too. {CORRECT}"
+    )
+    null = csv(tmp_path, "a,1,1\n", "a,,1\n", header=PAIRED)
+    assert str(refusal(feed, [null], on_one, PAIRS)) == (
+        f"raw feed orders: {null}, row 2, column 'receipt': wanted a value in every row; found null. {CORRECT}"
+    )
 
 
 def test_a_key_may_be_there_again_on_another_day(feed: RawFeed, tmp_path: Path) -> None:

@@ -32,7 +32,9 @@ SOME = Card(
 )
 
 
-@pytest.mark.parametrize("some", [SOME, replace(SOME, model=None, verdict=APPROVED)])
+@pytest.mark.parametrize(
+    "some", [SOME, replace(SOME, model=None, verdict=APPROVED), replace(SOME, entity=("shop", "receipt"))]
+)
 def test_a_card_survives_json(some: Card) -> None:
     assert card.parse(some.to_json()) == some
 

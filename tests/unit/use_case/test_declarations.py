@@ -66,17 +66,26 @@ def outcomes(schema: str, key: str = "id") -> dict[str, Feed]:
         ("feeds", {"events": None}, "wanted feed 'events' as a Feed(schema, key); found None"),
         ("feeds", {1: Feed(EVENTS, "id")}, "wanted names of feeds that are text without a slash; found 1"),
         ("feeds", {"a/b": Feed(EVENTS, "id")}, "wanted names of feeds that are text without a slash; found 'a/b'"),
-        ("feeds", {"events": Feed(EVENTS, None)}, "wanted the key of feed 'events' as the name of a column; found None"),
+        ("feeds", {"events": Feed(EVENTS, None)}, "wanted the key of feed 'events' as the name of a column, or as a tuple of several; found None"),
         ("rows", None, "wanted `rows` as the name of a feed; found None"),
         ("rows", ["events"], "wanted `rows` as the name of a feed; found a value of type list"),
-        ("entity", None, "wanted `entity` as the name of a column; found None"),
-        ("event_time", None, "wanted `event_time` as the name of a column; found None"),
+        ("entity", 7, "wanted `entity` as the name of a column; found 7"),
+        ("entity", " ", "wanted `entity` as the name of a column; found ' '"),
         ("event_time", 7, "wanted `event_time` as the name of a column; found 7"),
         ("label", None, "wanted `label` as a Label(feed, key, column, positive, allowed), a ClassLabel or a NumberLabel; found None"),
         ("label", Label, "wanted `label` as a Label(feed, key, column, positive, allowed), a ClassLabel or a NumberLabel; found the class Label"),
         ("label", "outcome", "wanted `label` as a Label(feed, key, column, positive, allowed), a ClassLabel or a NumberLabel; found 'outcome'"),
         ("label", replace(LABEL, feed=None), "wanted the label's `feed` as the name of a feed; found None"),
-        ("label", replace(LABEL, key=3), "wanted the label's `key` as the name of a column; found 3"),
+        ("label", replace(LABEL, key=3), "wanted the label's `key` as the name of a column, or as a tuple of several; found 3"),
+        # keys of several columns
+        ("feeds", events(EVENTS, ["id", "who"]), "wanted the key of feed 'events' as the name of a column, or as a tuple of several; found a value of type list"),
+        ("feeds", events(EVENTS, ("id",)), "wanted the key of feed 'events' as the name of a column, or as a tuple of several; found a tuple of 1"),
+        ("feeds", events(EVENTS, ("id", 3)), "wanted the key of feed 'events' as a tuple of names of columns; found 3"),
+        ("feeds", events(EVENTS, ("id", "ID")), "wanted each column of the key of feed 'events' once, in upper or lower case; found 'id' and 'ID'"),
+        ("feeds", events(EVENTS, ("id", "whom")), "wanted the key of feed 'events' among the columns of feed 'events': id, who, at, amount; found 'whom' (did you mean 'who'?)"),
+        ("feeds", events(EVENTS, ("id", "amount")), "wanted features that are none of key, entity and event time; found the key 'amount'"),
+        ("feeds", events(EVENTS, ("id", "who")), "wanted the label's `key` of as many columns as the key ('id', 'who') of feed 'events'; found 'id'"),
+        ("label", replace(LABEL, key=("id", "outcome")), "wanted the label's `key` of as many columns as the key 'id' of feed 'events'; found ('id', 'outcome')"),
         ("label", replace(LABEL, column=""), "wanted the label's `column` as the name of a column; found ''"),
         ("label", replace(LABEL, allowed=None), "wanted the label's `allowed` as the values that its column may hold, such as ('default', 'repaid'); found None"),
         ("label", replace(LABEL, allowed="bad"), "wanted the label's `allowed` as the values that its column may hold, such as ('default', 'repaid'); found 'bad'"),
@@ -161,6 +170,36 @@ def test_a_declaration_that_cannot_work_is_refused_by_name(
     monkeypatch.setattr(cases.Loans, attribute, value)
 
     assert complaint() == said
+
+
+def test_without_an_entity_it_is_the_key_and_without_an_event_time_there_is_no_column_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cases.Loans, "feeds", events("id STRING, amount DOUBLE"))
+    for attribute in ("entity", "event_time"):
+        monkeypatch.delattr(cases.Loans, attribute)
+
+    case = use_case.load(LOANS)
+
+    assert (case.entity_or_key, case.identity) == ("id", ("id",))
+
+
+def test_a_key_of_several_columns_is_the_entity_and_the_label_refers_to_each_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pair = events("shop INT, receipt BIGINT, amount DOUBLE", ("shop", "receipt"))
+    told = {"outcomes": Feed("till SMALLINT, number STRING, outcome STRING", ("till", "number"))}
+    monkeypatch.setattr(cases.Loans, "feeds", pair | told)
+    monkeypatch.setattr(cases.Loans, "label", replace(LABEL, key=("till", "number")))
+    for attribute in ("entity", "event_time"):
+        monkeypatch.delattr(cases.Loans, attribute)
+
+    assert complaint() == "wanted the label's key 'number' of the type of the key 'receipt': bigint; found string"
+
+    told = {"outcomes": Feed("till SMALLINT, number BIGINT, outcome STRING", ("till", "number"))}
+    monkeypatch.setattr(cases.Loans, "feeds", pair | told)
+    case = use_case.load(LOANS)
+    assert case.key == case.entity_or_key == case.identity == ("shop", "receipt")
 
 
 def test_a_class_that_asks_for_arguments_is_refused() -> None:

@@ -209,7 +209,7 @@ def test_what_lands_with_the_rows_too_may_be_a_feature(monkeypatch: pytest.Monke
     assert list(use_case.load(LOANS).features) == ["amount", "to", "b"]
 
 
-@pytest.mark.parametrize("attribute", ["feeds", "rows", "entity", "event_time", "label", "features"])
+@pytest.mark.parametrize("attribute", ["feeds", "rows", "label", "features"])
 def test_a_declaration_that_is_left_out_is_named(attribute: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(cases.Loans, attribute)
 
