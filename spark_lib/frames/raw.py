@@ -72,7 +72,7 @@ def check(raw: RawDays, feed: Feed, frame: DataFrame, never_null: Sequence[str] 
     by_day = frame.groupBy("landed").agg(
         F.count(F.lit(1)).alias("rows"),
         F.count_distinct(*keys.names(feed.key)).alias("keys"),
-        *(F.count_if(F.col(column).isNull()).alias(f"null {column}") for column in columns),
+        *(F.count_if(F.col(ddl.quoted(column)).isNull()).alias(f"null {column}") for column in columns),
     )
     found = {figures["landed"]: figures for figures in by_day.collect()}
     rows_of = {raw_day.date: found[raw_day.date]["rows"] if raw_day.date in found else 0 for raw_day in raw.days}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from spark_lib import problems
 from spark_lib.errors import BadData
 from spark_lib.frames import raw as raw_feeds
+from spark_lib.use_case.ddl import quoted
 from spark_lib.use_case.keys import names
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def joined(
         found = rows.join(by_key, keys, "left")
         return found.withColumns({OUTCOME: F.col(f"{_LATER}.{OUTCOME}"), EXCLUDED: F.lit(False)}).drop(_LATER)
     own = checked(spark, case, outcomes).select(
-        *keys, "landed", F.col(label.column).alias(OUTCOME), F.lit(True).alias(_THERE)
+        *keys, "landed", F.col(quoted(label.column)).alias(OUTCOME), F.lit(True).alias(_THERE)
     )
     found = rows.join(own, [*keys, "landed"], "left").select(*rows.columns, OUTCOME, _THERE)
     if later is None:
@@ -84,7 +85,7 @@ def past(spark: SparkSession, case: UseCase, days: RawDays, before: date) -> Dat
         return landed
     if earlier.days:  # its rows were checked when their own features were built
         _check_allowed(case, earlier, raw_feeds.read(spark, earlier.newest, feed))
-    return landed.select(*names(case.key), column, "landed").where(F.col(column).isNotNull())
+    return landed.select(*names(case.key), quoted(column), "landed").where(F.col(quoted(column)).isNotNull())
 
 
 def _latest(case: UseCase, landed: DataFrame, feed: str) -> DataFrame:
@@ -93,7 +94,7 @@ def _latest(case: UseCase, landed: DataFrame, feed: str) -> DataFrame:
     from pyspark.sql import functions as F
 
     label = case.label
-    outcome = F.struct("landed", F.col(label.column).alias(OUTCOME))
+    outcome = F.struct("landed", F.col(quoted(label.column)).alias(OUTCOME))
     newest = F.max_by(outcome, F.struct("landed", *names(case.feeds[feed].key))).alias(_LATER)
     refers = zip(names(label.key), names(case.key), strict=True)
     return landed.groupBy(*(F.col(own).alias(column) for own, column in refers)).agg(newest)
@@ -103,9 +104,8 @@ def _check_allowed(case: UseCase, days: RawDays, landed: DataFrame) -> None:
     from pyspark.sql import functions as F
 
     column, problem = case.label.column, problems.of(case.label)
-    other = (
-        landed.where(F.col(column).isNotNull() & ~problem.is_outcome(F.col(column))).orderBy("landed", column).first()
-    )
+    value = F.col(quoted(column))
+    other = landed.where(value.isNotNull() & ~problem.is_outcome(value)).orderBy("landed", value).first()
     if other is not None:
         raise BadData(
             f"raw feed {days.feed.name} of {other['landed']}",

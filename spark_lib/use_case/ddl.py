@@ -68,6 +68,11 @@ def is_plain(name: str) -> bool:
     return bool(name.strip()) and name != "*" and not re.search("[.`]", name)
 
 
+def quoted(name: str) -> str:
+    """A column's name as Spark's functions take it, whatever signs but a backtick are in it."""
+    return f"`{name}`"
+
+
 def readable_as(kind: str) -> set[str]:
     """The column types that are read as the declared type ``kind`` without loss."""
     wider = {"bigint": {"int", "smallint", "tinyint"}, "int": {"smallint", "tinyint"}, "double": {"float"}}

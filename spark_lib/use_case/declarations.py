@@ -221,9 +221,11 @@ class _Declarations:
                 f"the {role} {column!r}",
             )
         self._need_once("each feature", case.features)
-        for column in (*identity, *names(case.label.key), case.label.column, *case.features):
-            plain = "columns of the key, the entity, the event time, the label and features without a dot or a backtick"
+        for column in (*identity, *names(case.label.key), *case.features):
+            plain = "columns of keys, the entity, the event time and features without a dot or a backtick"
             self._need(ddl.is_plain(column), f"{plain} in their names", repr(column))
+        quotable = "a label's column without a backtick in its name"
+        self._need("`" not in case.label.column, quotable, repr(case.label.column))
         for feed, declared in case.feeds.items():
             there = [column.name for column in ddl.columns(declared.schema)]
             self._need("" not in there, f"names of all columns of feed {feed!r}", "an empty one")

@@ -37,7 +37,7 @@ class Feed:
 
     A name with other characters than letters, digits and ``_`` stands in backticks in the schema, and without them
     everywhere else: ``Feed("`loan-id` STRING, `amount eur` DOUBLE", key="loan-id")``. Columns of the key, the entity,
-    the event time, the label and features have no dot and no backtick in their names. No column of a feed is called
+    the event time, the label's key and features have no dot and no backtick in their names. No column of a feed is called
     ``landed``, ``_metadata`` or ``_rank``, because Daystone adds these to raw rows. To Spark, names that differ only in
     upper and lower case are one name.
 

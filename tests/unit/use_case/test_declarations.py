@@ -25,8 +25,7 @@ PLAIN = (
     "boolean, tinyint, smallint, int, bigint, float, double, decimal, string, date, timestamp, timestamp_ntz, binary"
 )
 FIT = (
-    "wanted columns of the key, the entity, the event time, the label and features without a dot or a backtick in their "
-    "names; found"
+    "wanted columns of keys, the entity, the event time and features without a dot or a backtick in their names; found"
 )
 
 
@@ -145,7 +144,8 @@ def outcomes(schema: str, key: str = "id") -> dict[str, Feed]:
         ("features", {"a.b": Feature("DOUBLE")}, f"{FIT} 'a.b'"),
         ("features", {"a`b": Feature("DOUBLE")}, f"{FIT} 'a`b'"),
         ("entity", "who.id", f"{FIT} 'who.id'"),
-        ("label", replace(LABEL, column="out.come"), f"{FIT} 'out.come'"),
+        ("label", replace(LABEL, column="out`come"), "wanted a label's column without a backtick in its name; found 'out`come'"),
+        ("label", replace(LABEL, key="i.d"), f"{FIT} 'i.d'"),
         # columns that nobody declares
         ("feeds", events(EVENTS, "idd"), "wanted the key of feed 'events' among the columns of feed 'events': id, who, at, amount; found 'idd' (did you mean 'id'?)"),
         ("feeds", events(EVENTS, "ID"), "wanted the key of feed 'events' among the columns of feed 'events': id, who, at, amount; found 'ID' (did you mean 'id'?)"),
