@@ -18,8 +18,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from spark_lib.errors import ConfigurationError
-from spark_lib.use_case import load
+from spark_lib.frames import delimited
+from spark_lib.use_case import ddl, load
 from spark_lib.use_cases.product_category import CATEGORIES, ProductCategory, sample
+from tasks.config.settings import Settings
 from tests.support.shared_data import shared_data
 from tests.support.splitting import by_hand
 
@@ -188,6 +190,21 @@ def test_the_sample_is_as_difficult_as_it_says(tmp_path: Path) -> None:
     assert landed["nome"].str.contains('"', regex=False).any()
     assert landed["nome"].duplicated().any()
     assert landed["nome"].str.isupper().any()
+
+
+def test_the_chain_reads_the_sample_back_sign_by_sign(tmp_path: Path) -> None:
+    root = write(tmp_path, days=1, rows_per_day=300)
+    feed = Settings("product_category", ProductCategory()).feed(str(tmp_path), "products")
+    columns = {column.name: column.kind for column in ddl.columns(ProductCategory.feeds["products"].schema)}
+
+    batches = delimited.read(feed, str(root / "raw/products/date=2026-01-01/part-00000.csv"), columns, FIRST)
+
+    assert pa.Table.from_batches(batches).select(sample.COLUMNS).to_pylist() == [
+        dict(
+            zip(sample.COLUMNS, (row.id, row.name, row.description, row.category, row.day), strict=True),
+        )
+        for row in sample.products(0, FIRST, 300, range(300))
+    ]
 
 
 def test_a_day_without_products_has_its_flag_alone(tmp_path: Path) -> None:
