@@ -13,31 +13,24 @@ a customer follow from the line and the cycle alone.
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
-from functools import cache, cached_property
+from datetime import date
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from spark_lib.errors import ConfigurationError
-from spark_lib.lake.feeds import landing
-from spark_lib.lake.stores import open_store
-from spark_lib.lake.stores.store import Store
+from spark_lib.lake.feeds import samples
+from spark_lib.lake.feeds.samples import ORIGIN, Directory
 
-FLAG = "_SUCCESS"
-#: The file in the truth's directory that says which sample this is.
-IDENTITY = "sample.json"
+#: What the rows of the scored feed are called.
+ROWS = "applications"
 #: Raise this number when the same arguments give other rows.
 VERSION = 1
-#: Cycles are counted from here, so that a customer's schedule does not depend on the first day of the sample.
-ORIGIN = date(2000, 1, 1)
 #: The slots that are computed at a time, which bounds memory, and the rows of a part file.
 CHUNK = 250_000
 
@@ -98,50 +91,12 @@ def write(
     and where a day's directory has content that no sample of this ``truth_dir`` wrote. Raises LakeError where nothing
     can be written.
     """
-    _check(first, days, rows_per_day)
-    calendar = [first + timedelta(days=n) for n in range(days)]
-    feeds: dict[str, Callable[[Sample, date, _Directory], None]] = {
-        "applications": lambda sample, day, to: _write_applications(
-            sample, day, to, _Directory(f"{truth_dir}/date={day}")
-        ),
-        "outcomes": _write_outcomes,
-    }
-    raw = {(day, feed): _Directory(str(raw_dir_for(feed, day))) for day in calendar for feed in feeds}
-    _claim(_Directory(str(truth_dir)), first, rows_per_day, seed, raw.values())
     sample = Sample(seed, _number(first), rows_per_day)
-    for day in calendar:
-        for feed, write_files in feeds.items():
-            to = raw[day, feed]
-            if FLAG not in to.names:
-                write_files(sample, day, to)
-                to.create(FLAG, b"")
-        if on_day:
-            on_day(day)
-
-
-class _Directory:
-    """A directory in a store. ``names`` are the objects that were in it when it was first listed. A new object is there
-    whole or not at all."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.store: Store = open_store(url)
-
-    @cached_property
-    def names(self) -> set[str]:
-        return {entry.key for entry in self.store.list("")}
-
-    def write(self, name: str, table: pa.Table) -> None:
-        """Write a part. What a crashed attempt left of it is removed first."""
-        unfinished = f".{name}"  # the local store's name for an unfinished file, which it never writes over
-        if unfinished in self.names:
-            self.store.remove_objects([unfinished])
-        with self.store.writing(name) as file:
-            pq.write_table(table, file)
-
-    def create(self, name: str, body: bytes) -> bytes:
-        """Create a small object, and return its content: that of another process where that one was first."""
-        return landing.create(self.store, name, body)
+    feeds: dict[str, Callable[[date, Directory], None]] = {
+        "applications": lambda day, to: _write_applications(sample, day, to, Directory(f"{truth_dir}/date={day}")),
+        "outcomes": lambda day, to: _write_outcomes(sample, day, to),
+    }
+    samples.write(feeds, raw_dir_for, truth_dir, VERSION, first, days, rows_per_day, seed, on_day)
 
 
 def true_probability(previous: Ints, average: Floats, age: Ints, years: Ints, car: Bools) -> Floats:
@@ -319,18 +274,18 @@ def _number(day: date) -> int:
     return (day - ORIGIN).days
 
 
-def _write_applications(sample: Sample, day: date, to: _Directory, truth: _Directory) -> None:
+def _write_applications(sample: Sample, day: date, to: Directory, truth: Directory) -> None:
     for part, slots in enumerate(_chunks(sample.rows_per_day)):
         loans = sample.loans(np.full_like(slots, _number(day)), slots)
         ids = _ids("L", loans.number, 12)
         columns = [ids, _ids("C", loans.customer, 10), _dates(loans.birth), _dates(loans.job_start), loans.car]
         columns += [loans.amount, pa.array(loans.time).cast(APPLICATIONS.field("loan_time").type)]
         truths = [ids, loans.probability, loans.defaulted]
-        truth.write(f"part-{part}.parquet", pa.table(truths, schema=TRUTH))
-        to.write(f"part-{part:05}.parquet", pa.table(columns, schema=APPLICATIONS))
+        truth.write_table(f"part-{part}.parquet", pa.table(truths, schema=TRUTH))
+        to.write_table(f"part-{part:05}.parquet", pa.table(columns, schema=APPLICATIONS))
 
 
-def _write_outcomes(sample: Sample, day: date, to: _Directory) -> None:
+def _write_outcomes(sample: Sample, day: date, to: Directory) -> None:
     today = _number(day)
     oldest = max(sample.first, today - LATE_DELAY_DAYS[1])
     for part, slots in enumerate(_chunks(sample.rows_per_day)):
@@ -344,7 +299,7 @@ def _write_outcomes(sample: Sample, day: date, to: _Directory) -> None:
         order = np.argsort(due, kind="stable")  # by slot, then day: the same rows in the same order for any chunk
         loans = sample.loans(days[order], due[order])
         status = np.where(loans.defaulted, "default", "repaid")
-        to.write(f"part-{part:05}.parquet", pa.table([_ids("L", loans.number, 12), status], schema=OUTCOMES))
+        to.write_table(f"part-{part:05}.parquet", pa.table([_ids("L", loans.number, 12), status], schema=OUTCOMES))
 
 
 def _chunks(rows: int) -> Iterator[Ints]:
@@ -360,44 +315,3 @@ def _ids(letter: str, numbers: Ints, width: int) -> pa.Array:
 def _dates(days: Ints) -> pa.Array:
     unknown = days == UNKNOWN
     return pa.array(np.where(unknown, 0, days).astype(np.int32), mask=unknown).cast(pa.date32())
-
-
-def _check(first: date, days: int, rows_per_day: int) -> None:
-    for good, wanted, found in (
-        (days >= 1, "at least 1 day", days),
-        (rows_per_day >= 0, "0 or more rows a day", rows_per_day),
-        (first >= ORIGIN, f"a first day from {ORIGIN} on", first),
-    ):
-        if not good:
-            raise ConfigurationError("sample data", wanted, str(found), "correct that argument")
-
-
-def _claim(truth: _Directory, first: date, rows_per_day: int, seed: int, raw: Iterable[_Directory]) -> None:
-    """Refuse directories with content of others, and write down in ``truth`` which sample this is."""
-    identity = {"version": VERSION, "seed": seed, "first": first.isoformat(), "rows_per_day": rows_per_day}
-    there = truth.store.read(IDENTITY)
-    if there is None:
-        for directory in raw:
-            if directory.names:
-                raise ConfigurationError(
-                    directory.url,
-                    "an empty directory, or one of a sample",
-                    f"files, and no {IDENTITY} in {truth.url}",
-                    "use another lake root; sample data never mixes with landed data",
-                )
-    body = (json.dumps(identity) + "\n").encode()
-    found = truth.create(IDENTITY, body) if there is None else there[0]
-    if _read(found) != identity:
-        raise ConfigurationError(
-            truth.url,
-            f"the sample {identity}",
-            f"the sample {_read(found)}",
-            "use that sample's arguments (more days extend it), or another lake root",
-        )
-
-
-def _read(document: bytes) -> object:
-    try:
-        return json.loads(document)
-    except ValueError:  # not a file of ours
-        return document[:100]

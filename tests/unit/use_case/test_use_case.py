@@ -16,7 +16,9 @@ from spark_lib.use_case import Feature, Feed, Label
 from tests.unit.stubs import cases
 from tests.unit.stubs.stublake import LOANS
 
-NEXT = "Next: set [pipeline] use_case to one of credit_risk or to your own module:Class, on PYTHONPATH"
+NEXT = (
+    "Next: set [pipeline] use_case to one of credit_risk, product_category or to your own module:Class, on PYTHONPATH"
+)
 WANTED = "wanted a shipped use case or module:Class that Python can import; found"
 
 

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from spark_lib.errors import ConfigurationError, LakeError
+from spark_lib.lake.feeds import samples
 from spark_lib.use_cases.credit_risk import CreditRisk, sample
 
 FIRST = date(2026, 1, 1)
@@ -268,7 +269,7 @@ def test_a_sample_never_mixes_with_data_that_others_landed(tmp_path: Path):
 
 def test_a_document_of_somebody_elses_in_the_place_of_the_samples_is_refused(tmp_path: Path):
     (tmp_path / "truth").mkdir()
-    (tmp_path / "truth" / sample.IDENTITY).write_bytes(b"theirs")
+    (tmp_path / "truth" / samples.IDENTITY).write_bytes(b"theirs")
     with pytest.raises(ConfigurationError, match="found the sample b'theirs'"):
         write(tmp_path)
 

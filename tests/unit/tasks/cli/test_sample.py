@@ -193,3 +193,31 @@ def test_a_sample_on_s3_is_never_written_over_landed_data_or_another_sample(
 
     assert other.code == 31
     assert "use that sample's arguments (more days extend it), or another lake root" in last_line(other)
+
+
+def test_a_sample_of_products_lands_as_csv_up_to_the_first_day_with_a_model(daystone: Verbs) -> None:
+    result = daystone("sample", "--use-case", "product_category", "--rows-per-day", 2)
+
+    assert (result.code, result.stderr) == (0, "")
+    assert len(list(daystone.root.glob("product_category/raw/products/date=*/_SUCCESS"))) == 61
+    assert result.stdout.splitlines() == [
+        f"61 days of 2 products have landed in {daystone.root}/product_category/raw",
+        "next:",
+        f"  daystone run --date 2026-03-02 --lake-root {daystone.root} --use-case product_category",
+    ]
+    (file,) = daystone.root.glob("product_category/raw/products/date=2026-01-01/part-*")
+    assert file.read_bytes().startswith(b"id_produto;nome;descricao;categoria;cadastro\nP")
+
+
+def test_a_sample_that_the_chain_would_read_by_other_rules_is_refused(daystone: Verbs) -> None:
+    config = daystone.home / "mine.cfg"
+    config.write_text("[raw.products]\nseparator = ,\n")
+
+    result = daystone("sample", "--use-case", "product_category", "--days", 1, LUIGI_CONFIG_PATH=str(config))
+
+    assert (result.code, last_line(result)) == (
+        31,
+        "Error: [raw.products] separator: wanted its default, ';', by which the sample lands; found ','. Next: land a sample "
+        "without this setting, as in a configuration of its own",
+    )
+    assert not list(daystone.root.rglob("_SUCCESS"))

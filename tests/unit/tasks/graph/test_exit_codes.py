@@ -236,8 +236,8 @@ def test_30_a_run_ends_without_having_published(lake: StubLake) -> None:
             ["--use-case", "credit_risc"],
             "",
             "use case 'credit_risc': wanted a shipped use case or module:Class that Python can import; found neither a shipped "
-            "use case nor module:Class (did you mean 'credit_risk'?). Next: set [pipeline] use_case to one of credit_risk or to "
-            "your own module:Class, on PYTHONPATH",
+            "use case nor module:Class (did you mean 'credit_risk'?). Next: set [pipeline] use_case to one of "
+            "credit_risk, product_category or to your own module:Class, on PYTHONPATH",
         ),
         (
             ["--workers", "2"],
