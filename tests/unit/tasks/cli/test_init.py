@@ -223,6 +223,10 @@ def test_a_table_that_cannot_be_read_is_refused_and_nothing_is_written(
     assert [file.name for file in here.iterdir()] == [name]
 
 
+def test_the_help_shows_an_example() -> None:
+    assert "daystone init my_company.churn:Churn --from" in CliRunner().invoke(main, ["init", "--help"]).stdout
+
+
 def test_the_verb_says_what_was_written_and_what_comes_next(here: Path) -> None:
     (here / "loans.csv").write_text(CSV)
 
