@@ -49,12 +49,29 @@ def fit(
 
     if any(feature.text for feature in features.values()):
         return fit_pickled(estimator, rows, features, use_weights, classes)
-    export.check_estimator(estimator, classes)
-    if use_weights:
-        check_weighted(estimator)
+    check(estimator, features, use_weights, classes)
     if isinstance(estimator, Estimator):
         return SparkModel(_fit_spark(estimator, rows, use_weights), features, classes)
     return SklearnModel(_fit_sklearn(estimator, rows, features, use_weights, classes), features, classes)
+
+
+def check(estimator: Any, features: Mapping[str, Feature], use_weights: bool, classes: int = 2) -> None:
+    """Raise ModelError for an estimator whose model could not be carried, or that takes no weights where they are
+    wanted. It is not fitted."""
+    texts = [name for name, feature in features.items() if feature.text]
+    if not texts:
+        export.check_estimator(estimator, classes)
+    elif not type(estimator).__module__.startswith("sklearn."):
+        raise ModelError(
+            "training on texts",
+            f"an estimator of scikit-learn, which takes the texts {', '.join(texts)}",
+            f"a {type(estimator).__name__}",
+            "return a Pipeline of scikit-learn from the use case's `estimator`",
+        )
+    else:
+        check_gives(estimator, classes)
+    if use_weights:
+        check_weighted(estimator)
 
 
 @dataclass(frozen=True)
@@ -169,19 +186,7 @@ def fit_pickled(
     Raises ModelError for an estimator of another library, for one that does not give what is asked or cannot be
     pickled, and for more rows than the driver takes.
     """
-    import joblib
-
-    if not type(estimator).__module__.startswith("sklearn."):
-        texts = ", ".join(name for name, feature in features.items() if feature.text)
-        raise ModelError(
-            "training on texts",
-            f"an estimator of scikit-learn, which takes the texts {texts}",
-            f"a {type(estimator).__name__}",
-            "return a Pipeline of scikit-learn from the use case's `estimator`",
-        )
-    check_gives(estimator, classes)
-    if use_weights:
-        check_weighted(estimator)
+    check(estimator, features, use_weights, classes)
     found = rows.select(*features, "label", WEIGHT).limit(MOST_ON_DRIVER + 1).toArrow()
     if found.num_rows > MOST_ON_DRIVER:
         raise ModelError(
@@ -195,9 +200,16 @@ def fit_pickled(
     fitted = estimator.fit(
         table, labels.astype(np.int64) if classes else labels, **_weights(estimator, found, use_weights)
     )
+    return PickledModel(pickled(fitted), features, classes)
+
+
+def pickled(estimator: Any) -> bytes:
+    """The pickle of an estimator of scikit-learn, fitted or not. Raises ModelError where it cannot be pickled."""
+    import joblib
+
     stored = io.BytesIO()
     try:
-        joblib.dump(fitted, stored, compress=3)
+        joblib.dump(estimator, stored, compress=3)
     except Exception as error:  # whatever a part of the pipeline raises
         raise ModelError(
             "training on texts",
@@ -205,7 +217,7 @@ def fit_pickled(
             f"{type(error).__name__}: {str(error).splitlines()[0]}",
             "let it be made of scikit-learn's parts and of functions of modules, without a lambda",
         ) from error
-    return PickledModel(stored.getvalue(), features, classes)
+    return stored.getvalue()
 
 
 def check_weighted(estimator: Any) -> None:

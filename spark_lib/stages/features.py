@@ -77,9 +77,9 @@ def write_engineered(
     """
     from pyspark.sql import functions as F
 
-    returned = _engineered(case, day, history)
-    _check_columns(case, returned)
-    _check_asks_no_clock(case, returned)
+    returned = engineered(case, day, history)
+    check_columns(case, returned)
+    check_asks_no_clock(case, returned)
     asked = day.select(*case.identity, F.lit(True).alias(_ASKED))
     both = asked.join(returned.withColumn(_RETURNED, F.lit(True)), list(names(case.key)), "full_outer")
     frame = both.select(*case.identity, *case.features, _ASKED, _RETURNED)
@@ -87,17 +87,11 @@ def write_engineered(
     foreign = F.count_if(F.col(_ASKED).isNull()).alias("foreign")
     observed = write_parquet(frame, url, file_rows, [lost, foreign], drop=[_ASKED, _RETURNED])
     doubled = observed["rows"] - observed["foreign"] - rows
-    if observed["lost"] or observed["foreign"] or doubled:
-        raise UseCaseError(
-            f"engineer of {type(case).__name__}",
-            f"exactly one row for each of the day's {rows:,} keys",
-            f"{observed['lost']:,} lost, {doubled:,} too many, {observed['foreign']:,} of keys that are not the day's",
-            "correct engineer; nothing was published",
-        )
+    check_one_row_each(case, rows, observed["lost"], doubled, observed["foreign"])
     return Rows({"": observed["rows"]}, schema_of(frame.drop(_ASKED, _RETURNED)))
 
 
-def _engineered(case: UseCase, day: DataFrame, history: Mapping[str, DataFrame]) -> DataFrame:
+def engineered(case: UseCase, day: DataFrame, history: Mapping[str, DataFrame]) -> DataFrame:
     """What ``engineer`` returns. Raises UseCaseError where it asks for the label's column of the scored feed."""
     from pyspark.errors import AnalysisException
 
@@ -116,7 +110,19 @@ def _engineered(case: UseCase, day: DataFrame, history: Mapping[str, DataFrame])
         ) from error
 
 
-def _check_columns(case: UseCase, returned: DataFrame) -> None:
+def check_one_row_each(case: UseCase, rows: int, lost: int, doubled: int, foreign: int) -> None:
+    """Raise UseCaseError unless ``engineer`` returned one row for each of the ``rows`` keys of a day."""
+    if lost or foreign or doubled:
+        raise UseCaseError(
+            f"engineer of {type(case).__name__}",
+            f"exactly one row for each of the day's {rows:,} keys",
+            f"{lost:,} lost, {doubled:,} too many, {foreign:,} of keys that are not the day's",
+            "correct engineer; nothing was published",
+        )
+
+
+def check_columns(case: UseCase, returned: DataFrame) -> None:
+    """Raise UseCaseError unless ``engineer`` returned the key and the features, each of its declared type."""
     declared = ", ".join(f"`{name}` {feature.type}" for name, feature in case.features.items())
     landed = columns_of(case.feeds[case.rows].schema)
     wanted = {column: landed[column] for column in names(case.key)} | columns_of(declared)
@@ -130,7 +136,7 @@ def _check_columns(case: UseCase, returned: DataFrame) -> None:
         )
 
 
-def _check_asks_no_clock(case: UseCase, returned: DataFrame) -> None:
+def check_asks_no_clock(case: UseCase, returned: DataFrame) -> None:
     """Refuse Spark's functions of the current time, such as ``current_date``. A time that Python reads is not found,
     because it is a constant in the plan."""
     jvm = returned.sparkSession.sparkContext._jvm

@@ -63,7 +63,7 @@ def checked(spark: SparkSession, case: UseCase, days: RawDays) -> DataFrame:
     landed = raw_feeds.read(spark, days, feed)
     with_rows = days.feed.name == case.rows
     raw_feeds.check(days, feed, landed, names(label.key) if with_rows else [*names(label.key), label.column])
-    _check_allowed(case, days, landed)
+    check_allowed(case, days, landed)
     return landed
 
 
@@ -84,7 +84,7 @@ def past(spark: SparkSession, case: UseCase, days: RawDays, before: date) -> Dat
             checked(spark, case, earlier.newest)
         return landed
     if earlier.days:  # its rows were checked when their own features were built
-        _check_allowed(case, earlier, raw_feeds.read(spark, earlier.newest, feed))
+        check_allowed(case, earlier, raw_feeds.read(spark, earlier.newest, feed))
     return landed.select(*names(case.key), quoted(column), "landed").where(F.col(quoted(column)).isNotNull())
 
 
@@ -100,7 +100,8 @@ def _latest(case: UseCase, landed: DataFrame, feed: str) -> DataFrame:
     return landed.groupBy(*(F.col(own).alias(column) for own, column in refers)).agg(newest)
 
 
-def _check_allowed(case: UseCase, days: RawDays, landed: DataFrame) -> None:
+def check_allowed(case: UseCase, days: RawDays, landed: DataFrame) -> None:
+    """Raise BadData for the first outcome among the rows ``landed`` that the label does not declare."""
     from pyspark.sql import functions as F
 
     column, problem = case.label.column, problems.of(case.label)

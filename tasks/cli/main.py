@@ -5,6 +5,7 @@ verb is called.
 from __future__ import annotations
 
 import errno
+import shlex
 import traceback
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -414,8 +415,76 @@ def doctor(spark: bool) -> None:
     wrong = 0
     for finding in examine(spark):
         wrong += not finding.ok
-        mark = click.style("ok", fg="green") if finding.ok else click.style("!!", fg="red", bold=True)
-        click.echo(f"{mark} {finding.what:<16} {' '.join(finding.text.split())}")
+        say_finding("ok" if finding.ok else "!!", finding.what, finding.text)
     if wrong:
-        click.echo(f"{render.count(wrong, 'thing')} to mend, marked !!", err=True)
+        say_wrong(wrong)
         click.get_current_context().exit(exits.NOT_ALL_WELL)
+
+
+@main.command("check", short_help="Try a use case on the first rows that have landed.")
+@click.argument("reference", required=False, metavar="[MODULE:CLASS]")
+@of_a_lake
+def check_use_case(reference: str | None) -> None:
+    """Try a use case, by default that of the configuration, on the first rows of each feed; a line each, ok or what to
+    do.
+
+    Reads the newest days of each feed, at most 3, and the first 1,000 rows of each. Checks columns, keys, times and
+    outcomes; runs engineer several times, also with the rows in another order, at another time and with later events
+    among them; and asks whether the model of the estimator can be carried. Writes nothing. Exits with the code of the
+    first thing that is wrong.
+
+    \b
+    Example:
+      daystone check my_company.churn:Churn --lake-root lake
+      daystone check --set pipeline.first_date=2026-03-01
+    """
+    from tasks.cli import check as checking
+
+    errors = []
+    for one in checking.examine(reference):
+        if one.error:
+            errors.append(one.error)
+        say_finding("!!" if one.error else "--" if one.skipped else "ok", one.what, one.text)
+    if errors:
+        say_wrong(len(errors))
+        click.get_current_context().exit(errors[0].exit_code)
+
+
+@main.command(short_help="Write a new use case to go on with.")
+@click.argument("reference", metavar="MODULE:CLASS")
+@click.option(
+    "--from", "table", type=click.Path(exists=True, dir_okay=False), metavar="FILE",
+    help="A CSV or Parquet file, whose columns the use case is drafted from.",
+)  # fmt: skip
+def init(reference: str, table: str | None) -> None:
+    """Write the module of a use case that loads, and a luigi.cfg, into the working directory. No file is overwritten.
+
+    From the first rows of a FILE come the columns and their types, and a proposal for the key, the entity, the event
+    time, the label and the features. What you have to look at is marked TODO.
+
+    \b
+    Example:
+      daystone init my_company.churn:Churn
+      daystone init my_company.churn:Churn --from subscriptions.csv
+    """
+    from tasks.cli import init as drafting
+
+    written = drafting.write(reference, table)
+    for file in written.files:
+        click.echo(f"written: {file}")
+    click.echo("next, once its TODOs are done:")
+    if table is not None and written.by:
+        click.echo(
+            f"  PYTHONPATH=. {shlex.join(['daystone', 'land', table, '--feed', written.feed, '--by', written.by])}"
+        )
+    click.echo(f"  PYTHONPATH=. daystone check {reference}")
+
+
+def say_finding(mark: str, what: str, text: str) -> None:
+    """Print a line of ``doctor`` or of ``check``."""
+    styled = click.style(mark, fg={"ok": "green", "!!": "red"}.get(mark), bold=mark == "!!")
+    click.echo(f"{styled} {what:<16} {' '.join(text.split())}")
+
+
+def say_wrong(wrong: int) -> None:
+    click.echo(f"{render.count(wrong, 'thing')} to mend, marked !!", err=True)
