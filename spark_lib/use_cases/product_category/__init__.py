@@ -85,5 +85,5 @@ class ProductCategory(UseCase):
 
         return make_pipeline(
             make_column_transformer(*((words(), text) for text in self.features)),
-            LogisticRegression(C=10.0, max_iter=500),
+            LogisticRegression(C=10.0, solver="newton-cg"),
         )
