@@ -26,6 +26,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler as SklearnScaler
 from sklearn.tree import DecisionTreeClassifier as SklearnTree
 
+from spark_lib import problems
 from spark_lib.errors import ModelError
 from spark_lib.frames.reading import read_partitions
 from spark_lib.lake import Documents, Lake, Partition
@@ -203,6 +204,7 @@ def silent_columns(
         return tuple(
             weighted(
                 training.matrix_rows(Parcels(), Parcels.features, read_partitions(spark, [balanced], section)),
+                problems.of(Parcels.label).labels,
                 balanced.manifest.metrics["weights"],
             ).persist()
             for section in ("train", "validation/unbalanced")

@@ -174,7 +174,9 @@ def test_out_of_time_judges_on_the_last_days_a_model_of_the_days_before(
     spark: SparkSession, chain: Chain, card: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fitted, fit = [], training._fitted
-    monkeypatch.setattr(training, "_fitted", lambda case, rows, *rest: fitted.append(rows) or fit(case, rows, *rest))
+    monkeypatch.setattr(
+        training, "_fitted", lambda case, features, rows, *rest: fitted.append(rows) or fit(case, features, rows, *rest)
+    )
     days = sorted({row["landed"] for row in balanced_rows(chain.lake.root, "train")})
     later = days[len(days) * 4 // 5 :]
 
