@@ -170,6 +170,7 @@ def test_luigis_own_command_line_overrides_each_value(tmp_path: Path) -> None:
         "target_ratio": "0.5",
         "smote_neighbours": "3",
         "calibration": "isotonic",
+        "max_categories": "50",
         "constant_columns": "reject",
         "min_area_under_roc": "0.55",
         "min_area_under_pr": "0.1",
