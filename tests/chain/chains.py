@@ -32,8 +32,9 @@ SECTIONS = {
     "balanced": ("train", "calibration", "validation/unbalanced", "validation/balanced"),
     "predictions": ("",),
 }
-#: Models of 4 days and not of 28, which is enough to tell right from wrong, in the words of the user's own file.
-FEW_DAYS = "[training]\nwindow_days = 4\nmin_positives = 100\n"
+#: Models of 4 days and not of 28, and one fit a training, which is enough to tell right from wrong, in the words of the
+#: user's own file.
+FEW_DAYS = "[training]\nwindow_days = 4\nmin_positives = 100\nout_of_time = false\n"
 #: The first Monday with those 4 days, and a delay of 21, behind it, where data begin on 2026-01-01.
 MONDAY = "2026-01-26"
 #: A cold JVM on two cores lives for seconds: fewer compilers and one collector start it sooner. No result depends on it.
