@@ -42,7 +42,16 @@ class Seen:
     @property
     def is_plain(self) -> bool:
         """Whether the column may have a role, or be a feature."""
-        return ddl.is_plain(self.name) and self.name.lower() not in _NOT_TAKEN and not self.name.startswith("_")
+        return ddl.is_plain(self.name) and self._is_free
+
+    @property
+    def may_be_label(self) -> bool:
+        """Whether the column may be the label, whose name may have dots."""
+        return "`" not in self.name and self._is_free and self.kind in _OF_LABELS
+
+    @property
+    def _is_free(self) -> bool:
+        return self.name.lower() not in _NOT_TAKEN and not self.name.startswith("_")
 
 
 #: The columns of a draft that is made from no table.
@@ -56,11 +65,12 @@ EXAMPLE = (
 
 @dataclass(frozen=True)
 class Roles:
-    """Which column has which role. Where the table has none for it, ``added`` has a column that is to be added."""
+    """Which column has which role. Without an entity the key stands for it, and without an event time the landing day.
+    Where the table has no key, ``added`` has a column that is to be added."""
 
     key: Seen
-    entity: Seen
-    event_time: Seen
+    entity: Seen | None
+    event_time: Seen | None
     label: Seen | None
     features: Sequence[Seen]
     added: Sequence[Seen]
@@ -78,12 +88,9 @@ def roles(columns: Sequence[Seen]) -> Roles:
         added.append(key)
     instants = [column for column in plain if column.kind in _INSTANTS]
     event_time = next((column for column in instants if not column.nulls), next(iter(instants), None))
-    if event_time is None:
-        event_time = Seen(_free("event_time", names), "timestamp")
-        added.append(event_time)
     named = [column for column in whole if column is not key and _NAMES_OF_ENTITIES.fullmatch(column.name)]
-    entity = next((column for column in named if not column.unique and column.distinct > 2), key)
-    two = [column for column in plain if len(column.values) == 2 and column.kind in _OF_LABELS]
+    entity = next((column for column in named if not column.unique and column.distinct > 2), None)
+    two = [column for column in columns if column.may_be_label and len(column.values) == 2]
     two = [column for column in two if column not in (key, entity)]
     label = next((column for column in two if _NAMES_OF_LABELS.fullmatch(column.name)), None)
     if label is None and two and two[-1] is columns[-1]:
@@ -104,7 +111,10 @@ def module(class_name: str, feed: str, columns: Sequence[Seen], left_out: Mappin
 
 def configuration(reference: str, columns: Sequence[Seen]) -> str:
     """The text of a luigi.cfg for the use case."""
-    return _CONFIGURATION.format(reference=reference, first_date=roles(columns).event_time.first or FIRST_DATE)
+    found = roles(columns)
+    first_date = (found.event_time.first if found.event_time else None) or FIRST_DATE
+    text = _CONFIGURATION.format(reference=reference, first_date=first_date)
+    return text + (_KNOWN_AT_ONCE if found.label else "")
 
 
 _HEAD = '''"""A use case of Daystone: what is predicted, from which raw data, by which features.
@@ -138,6 +148,11 @@ first_date = {first_date}
 [lake]
 root = lake
 """
+_KNOWN_AT_ONCE = """
+[training]
+# The outcome is known when its row lands.
+label_delay_days = 0
+"""
 
 
 def _feeds(
@@ -168,10 +183,16 @@ def _feed(feed: str, columns: Sequence[Seen], key: str) -> Iterator[str]:
 def _roles(found: Roles, feed: str, outcomes: str, source: str) -> Iterator[str]:
     yield "    # The feed whose rows are scored."
     yield f"    rows = {_text(feed)}"
-    yield "    # Whom a row is about: no entity is in training and in validation."
-    yield f"    entity = {_text(found.entity.name)}"
-    yield "    # When the features of a row are known: they may see earlier rows alone."
-    yield f"    event_time = {_text(found.event_time.name)}"
+    if found.entity:
+        yield "    # Whom a row is about: no entity is in training and in validation."
+        yield f"    entity = {_text(found.entity.name)}"
+    else:
+        yield "    # No `entity`: each row is about somebody else, and the key stands for it."
+    if found.event_time:
+        yield "    # When the features of a row are known: they may see earlier rows alone."
+        yield f"    event_time = {_text(found.event_time.name)}"
+    else:
+        yield "    # No `event_time`: the day on which a row lands stands for it."
     if found.label is None:
         yield "    # TODO: the column of the outcome, and its two values."
         column, positive, negative = "outcome", _text("yes"), _text("no")
@@ -196,7 +217,7 @@ def _features(found: Roles, columns: Sequence[Seen]) -> Iterator[str]:
     roles_of = (found.key, found.entity, found.event_time, found.label)
     others = [column.name for column in columns if column not in (*roles_of, *found.features)]
     if others:
-        yield f"    # No feature yet, as they are no numbers: {', '.join(map(_on_a_line, others))}."
+        yield f"    # No feature yet: {', '.join(map(_on_a_line, others))}."
     yield "    features: ClassVar[Mapping[str, Feature]] = {"
     for column in found.features:
         fill = ", fill=0.0" if column.kind != "string" else ""
@@ -212,10 +233,11 @@ def _methods(found: Roles, feed: str) -> Iterator[str]:
     if not found.features:
         yield "        from pyspark.sql import functions as F"
         yield ""
-        yield f"        day_of_week = F.dayofweek({_text(found.event_time.name)})"
+        yield f"        day_of_week = F.dayofweek({_text(found.event_time.name if found.event_time else 'landed')})"
         yield '        day = day.withColumn("day_of_week", day_of_week)'
     yield f"        # `history` has the rows of {feed} that landed up to this day. Join them, and"
-    yield "        # look only at rows whose event time is strictly earlier than the row's own."
+    moment = "event time is" if found.event_time else "landing day is"
+    yield f"        # look only at rows whose {moment} strictly earlier than the row's own."
     yield "        return day.select(self.key, *self.features)"
 
 

@@ -54,7 +54,7 @@ def write(reference: str, table: str | None) -> Written:
     for file, text in texts.items():
         _write(reference, file, text)
     event_time = draft.roles(columns).event_time
-    return Written([*map(str, texts)], feed, event_time.name if event_time in columns else "")
+    return Written([*map(str, texts)], feed, event_time.name if event_time else "")
 
 
 def _check(reference: str) -> None:

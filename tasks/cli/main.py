@@ -473,10 +473,9 @@ def init(reference: str, table: str | None) -> None:
     for file in written.files:
         click.echo(f"written: {file}")
     click.echo("next, once its TODOs are done:")
-    if table is not None and written.by:
-        click.echo(
-            f"  PYTHONPATH=. {shlex.join(['daystone', 'land', table, '--feed', written.feed, '--by', written.by])}"
-        )
+    if table is not None:
+        days = ["--by", written.by] if written.by else ["--spread", "FROM..TO", "--seed", "0"]
+        click.echo(f"  PYTHONPATH=. {shlex.join(['daystone', 'land', table, '--feed', written.feed, *days])}")
     click.echo(f"  PYTHONPATH=. daystone check {reference}")
 
 

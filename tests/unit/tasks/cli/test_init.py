@@ -47,7 +47,7 @@ def drafted(name: str, columns: dict[str, Any] | str | None) -> UseCase:
     return load(f"drafts.{name}:Churn")
 
 
-def roles(case: UseCase) -> tuple[str, ...]:
+def roles(case: UseCase) -> tuple[Any, ...]:
     return case.key, case.entity, case.event_time, case.label.feed, case.label.column
 
 
@@ -88,7 +88,7 @@ def test_a_use_case_from_csv_has_its_columns_and_a_proposal_for_each_role() -> N
         "id BIGINT, customer_id STRING, applied_on DATE, amount DOUBLE, city STRING, `zip code` STRING, note STRING, "
         "churned BIGINT"
     )
-    assert "No feature yet, as they are no numbers: note." in Path("drafts/of_csv.py").read_text()
+    assert "No feature yet: note." in Path("drafts/of_csv.py").read_text()
     assert Path("luigi.cfg").read_text().splitlines()[2:] == [
         "[pipeline]",
         "use_case = drafts.of_csv:Churn",
@@ -97,6 +97,10 @@ def test_a_use_case_from_csv_has_its_columns_and_a_proposal_for_each_role() -> N
         "",
         "[lake]",
         "root = lake",
+        "",
+        "[training]",
+        "# The outcome is known when its row lands.",
+        "label_delay_days = 0",
     ]
     check_style()
 
@@ -116,7 +120,7 @@ def test_a_use_case_from_parquet_has_its_types() -> None:
         },
     )
 
-    assert roles(case) == ("loan", "loan", "seen", "loans", "repaid")
+    assert roles(case) == ("loan", None, "seen", "loans", "repaid")
     assert case.label.outcomes == ("false", "true")
     assert {name: feature.type for name, feature in case.features.items()} == {"days": "SMALLINT", "kind": "STRING"}
     text = Path("drafts/of_parquet.py").read_text()
@@ -130,11 +134,21 @@ def test_a_table_without_key_time_or_numbers_gets_placeholders_and_names_that_ar
         "of_little", {"label": ["x", "x"], "_odd": [1, 1], "back`tick": [1, 1], 'quo"te': [1, 1], "LABEL": [1, 2]}
     )
 
-    assert roles(case) == ("row_id", "row_id", "event_time", "outcomes", "outcome")
+    assert roles(case) == ("row_id", None, None, "outcomes", "outcome")
     assert list(case.features) == ["day_of_week"]
     text = Path("drafts/of_little.py").read_text()
     assert "# TODO: loans.parquet has no column for row_id. Let one land." in text
     assert "# Left out of loans: LABEL, as another column has this name." in text
+    check_style()
+
+
+def test_a_table_without_dates_has_the_landing_day_as_its_time_and_a_label_whose_name_has_dots() -> None:
+    case = drafted("of_clients", {"ID": [1, 2, 3], "AGE": [20, 30, 30], "default.next.month": [0, 1, 0]})
+
+    assert roles(case) == ("ID", None, None, "loans", "default.next.month")
+    assert " ".join(case.feeds["loans"].schema.split()) == "ID BIGINT, AGE BIGINT, `default.next.month` BIGINT"
+    assert list(case.features) == ["AGE"]
+    assert Path("luigi.cfg").read_text().endswith("label_delay_days = 0\n")
     check_style()
 
 
@@ -240,4 +254,12 @@ def test_the_verb_says_what_was_written_and_what_comes_next(here: Path) -> None:
         "  PYTHONPATH=. daystone land loans.csv --feed loans --by applied_on",
         "  PYTHONPATH=. daystone check my_company.verb:Churn",
     ]
+    without_dates = CSV.replace(",applied_on,", ",applied,").replace(",2026-02-0", ",")
+    (here / "undated.csv").write_text(without_dates)
+    (here / "luigi.cfg").rename(here / "first.cfg")
+    undated = CliRunner().invoke(main, ["init", "my_company.other:Churn", "--from", "undated.csv"])
+    assert undated.stdout.splitlines()[3] == (
+        "  PYTHONPATH=. daystone land undated.csv --feed undated --spread FROM..TO --seed 0"
+    )
+    (here / "first.cfg").rename(here / "luigi.cfg")
     assert date.fromisoformat("2026-02-01").isoformat() in (here / "luigi.cfg").read_text()
