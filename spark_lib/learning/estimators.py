@@ -18,6 +18,7 @@ from spark_lib.learning.resampling import WEIGHT
 from spark_lib.models import export, matrix
 from spark_lib.models.model import check_parity, digest
 from spark_lib.models.python_model import PythonModel, check_gives, filled
+from spark_lib.problems.outputs import floats
 from spark_lib.problems.problem import SCORE
 from spark_lib.scoring.rows import scored_by, scored_with
 from spark_lib.session.paths import spark_path
@@ -39,9 +40,9 @@ def fit(
 ) -> SparkModel | SklearnModel | PickledModel:
     """Fit the estimator to ``rows``: the float ``features`` by name and as the vector ``features``, the ``label`` and
     the weight. The model gives the probabilities of so many ``classes``, or a number where there are none (0). What is
-    fitted may depend on the partitions and on the order of rows in each, so the caller has to lay
-    out the same rows in the same way. Where a feature is a text, the rows have the features as they are and no vector,
-    and the model is a pickle.
+    fitted may depend on the partitions and on the order of rows in each, so the caller has to lay out the same rows in
+    the same way. Where a feature is a text, the rows have the features as they are and no vector, and the model is a
+    pickle.
 
     Raises ModelError for an estimator that ONNX cannot carry, and for one that takes no weights where they are wanted.
     """
@@ -107,7 +108,7 @@ class SparkModel:
         finally:
             remove(spark, path)
         sample = self.scored(_sample(rows, key)).select(*self.features, SCORE).toArrow()
-        check_parity(exported, matrix.from_arrow(sample, self.features), as_numpy(sample[SCORE]))
+        check_parity(exported, matrix.from_arrow(sample, self.features), floats(sample[SCORE]))
         return exported
 
     @property
@@ -259,15 +260,6 @@ def _weights(estimator: Any, rows: pa.Table, use_weights: bool) -> dict[str, np.
         return {}
     steps = getattr(estimator, "steps", None)
     return {f"{steps[-1][0]}__sample_weight" if steps else "sample_weight": rows[WEIGHT].to_numpy()}
-
-
-def as_numpy(column: Any) -> np.ndarray:
-    """A column of Arrow, of numbers [n] or of lists of equally many numbers [n, m]."""
-    if not pa.types.is_list(column.type):
-        found: np.ndarray = column.to_numpy()
-        return found
-    flat: np.ndarray = column.combine_chunks().flatten().to_numpy()
-    return flat.reshape(len(column), -1)
 
 
 def _last(estimator: Any) -> Any:

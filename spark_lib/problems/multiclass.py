@@ -9,9 +9,9 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from spark_lib.errors import ConfigurationError, ModelError
-from spark_lib.models.training_set import CALIBRATION, SIDES, TRAIN, VALIDATION, TrainingSet
+from spark_lib.models.training_set import TRAIN, TrainingSet
 from spark_lib.problems.options import DRAWN_AT_RANDOM
-from spark_lib.problems.problem import ONE, OTHER, Compared, Gate, Metric, Problem
+from spark_lib.problems.problem import ONE, OTHER, PURPOSES, Compared, Gate, Metric, Problem, too_few_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -153,13 +153,8 @@ class Multiclass(Problem):
                     f"a class without rows: none of {name!r} among the {counts.rows(TRAIN):,} labelled rows of the "
                     f"{TRAIN} split"
                 )
-        for side, purpose in ((CALIBRATION, "calibrate"), (VALIDATION, "judge")):
-            if side in sides and counts.rows(side) < LEAST_JUDGED:
-                return f"too few to {purpose} by: {counts.rows(side):,} {side} rows, it takes {LEAST_JUDGED}"
-        rows = sum(counts.rows(side) for side in SIDES)
-        if rows < settings["min_labelled"]:
-            return f"too few rows with an outcome: {rows:,} in the window, min_labelled is {settings['min_labelled']:,}"
-        return ""
+        needed = [(side, purpose, LEAST_JUDGED) for side, purpose in PURPOSES if side in sides]
+        return too_few_rows(counts, needed, settings["min_labelled"])
 
     def collected(self, rows: DataFrame, key: Key, count: int) -> Outputs:
         from spark_lib.problems import outputs

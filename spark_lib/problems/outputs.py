@@ -58,7 +58,7 @@ def collected(rows: DataFrame, key: Key, count: int, columns: tuple[str, ...] = 
     if count > MOST_ROWS:
         rows = rows.orderBy(F.xxhash64(*names(key)), *names(key)).limit(MOST_ROWS)
     found = rows.select(*columns, F.col("label").cast("double").alias("label"), GROUP).toArrow()
-    values = [_floats(found[name]) for name in columns]
+    values = [floats(found[name]) for name in columns]
     labels = found["label"].to_numpy()
     groups = np.unique(found[GROUP].to_numpy(), return_inverse=True)[1]
     columns_of_values = [column for part in values for column in np.atleast_2d(part.T)]
@@ -125,7 +125,7 @@ def compared_by_error(
     return Compared(difference, (low, high), high > margin, said)
 
 
-def _floats(column: pa.ChunkedArray) -> np.ndarray:
+def floats(column: pa.ChunkedArray) -> np.ndarray:
     """Numbers as float64 [n], and lists of m numbers as float64 [n, m]."""
     import pyarrow as pa
 

@@ -33,6 +33,10 @@ GROUPS = 200
 ONE, OTHER = "_one", "_other"
 
 
+#: What the rows of the sides beside the training side are for, in messages.
+PURPOSES = ((CALIBRATION, "calibrate"), (VALIDATION, "judge"))
+
+
 @dataclass(frozen=True)
 class Metric:
     """A metric, its words in a sentence, and what its values mean."""
@@ -242,5 +246,13 @@ class Problem(ABC):
         ``OTHER``, the ``label`` and ``GROUP``. ``backs`` are the calibrations of the two."""
 
 
-#: The sides that the purposes of rows are named by, for messages.
-PURPOSES = ((CALIBRATION, "calibrate"), (VALIDATION, "judge"))
+def too_few_rows(counts: TrainingSet, needed: Sequence[tuple[str, str, int]], min_labelled: int) -> str:
+    """The reason why a side has fewer rows than its purpose takes (side, purpose, least), or the window fewer with an
+    outcome than ``[training] min_labelled``; empty where there are enough."""
+    for side, purpose, least in needed:
+        if counts.rows(side) < least:
+            return f"too few to {purpose} by: {counts.rows(side):,} {side} rows, it takes {least:,}"
+    rows = sum(counts.rows(side) for side in SIDES)
+    if rows < min_labelled:
+        return f"too few rows with an outcome: {rows:,} in the window, min_labelled is {min_labelled:,}"
+    return ""

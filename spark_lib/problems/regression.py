@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from spark_lib.errors import ConfigurationError, ModelError
-from spark_lib.models.training_set import CALIBRATION, SIDES, TRAIN, VALIDATION, TrainingSet
-from spark_lib.problems.problem import ONE, OTHER, Compared, Gate, Metric, Problem
+from spark_lib.models.training_set import CALIBRATION, TRAIN, VALIDATION, TrainingSet
+from spark_lib.problems.problem import ONE, OTHER, Compared, Gate, Metric, Problem, too_few_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -134,17 +134,12 @@ class Regression(Problem):
         return True
 
     def too_few(self, counts: TrainingSet, sides: Sequence[str], settings: Mapping[str, Any]) -> str:
-        for side, purpose, least in (
+        needed = (
             (TRAIN, "train", LEAST_JUDGED),
             (CALIBRATION, "calibrate", _least_calibrated(settings["coverage"])),
             (VALIDATION, "judge", LEAST_JUDGED),
-        ):
-            if counts.rows(side) < least:
-                return f"too few to {purpose} by: {counts.rows(side):,} {side} rows, it takes {least:,}"
-        rows = sum(counts.rows(side) for side in SIDES)
-        if rows < settings["min_labelled"]:
-            return f"too few rows with an outcome: {rows:,} in the window, min_labelled is {settings['min_labelled']:,}"
-        return ""
+        )
+        return too_few_rows(counts, needed, settings["min_labelled"])
 
     def collected(self, rows: DataFrame, key: Key, count: int) -> Outputs:
         from spark_lib.problems import outputs

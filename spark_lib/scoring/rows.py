@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spark_lib.models import matrix
-from spark_lib.models.calibration import NONE, Calibration
 from spark_lib.use_case import Feature
 
 if TYPE_CHECKING:
@@ -48,7 +47,6 @@ def scored_by(
     rows: DataFrame,
     identity: list[str],
     features: Mapping[str, Feature],
-    back: Calibration = NONE,
     digest: str | None = None,
     name: str = "score",
     classes: int = 2,
@@ -56,23 +54,19 @@ def scored_by(
     """The ``identity`` columns with what an ONNX model says as ``name``. A worker refuses a model with another
     ``digest``.
 
-    Of 2 ``classes`` it is a double, the positive class's probability calibrated by ``back``. Others are not calibrated:
-    of more classes it is an array of doubles, the probabilities in the order of the labels, and of a number (0) a
-    double.
+    Nothing is calibrated. Of 2 ``classes`` it is a double, the positive class's probability; of more it is an array of
+    doubles, the probabilities in the order of the labels; of a number (0) it is a double.
     """
     shipped = rows.sparkSession.sparkContext.broadcast(model)
 
     def scores(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
 
-        from spark_lib.models import calibration
         from spark_lib.models import model as models
 
         session = models.load(shipped.value, digest)
         for batch in batches:
             found = models.score(session, matrix.from_arrow(batch, features)).astype(np.float64)
-            if classes == 2:
-                found = calibration.apply(back, found)
             yield pa.RecordBatch.from_arrays(
                 [*(batch.column(kept) for kept in identity), _column(found, classes)], names=[*identity, name]
             )

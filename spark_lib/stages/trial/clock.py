@@ -41,7 +41,7 @@ class _MovedDatetime(_Datetime, metaclass=_AsBefore):
 
     @classmethod
     def today(cls) -> Any:
-        return _Datetime.now() + BY  # noqa: DTZ005 - as the original
+        return _Datetime.now() + BY  # noqa: DTZ005  (the local time, which the original tells, too)
 
 
 class _MovedDate(_Date, metaclass=_AsBefore):
@@ -52,7 +52,7 @@ class _MovedDate(_Date, metaclass=_AsBefore):
 
 def moved_today() -> datetime.date:
     """The date of today where the clock is moved."""
-    return (_Datetime.now() + BY).date()  # noqa: DTZ005 - as the original
+    return (_Datetime.now() + BY).date()  # noqa: DTZ005  (the local time, which the original tells, too)
 
 
 def _moved_time() -> float:
