@@ -15,6 +15,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from tests.support.checkout import ROOT
+from tests.support.starter import starter
 
 #: Variables that a developer's shell may hold, and that would change what the commands do.
 _NOT_PASSED_ON = ("LUIGI_CONFIG_PATH", "LUIGI_CONFIG_PARSER", "PYTHONPATH", "VIRTUAL_ENV", "XDG_STATE_HOME")
@@ -55,9 +56,13 @@ class Commands:
         self, command: list[str], config: str = "", env: Mapping[str, str] | None = None, timeout: float = 60.0
     ) -> Result:
         """Wait for a command. ``config`` is the text of the user's own file, given by LUIGI_CONFIG_PATH."""
-        done = subprocess.run(
-            command, cwd=self.cwd, env=self.environment(config, env), capture_output=True, text=True, timeout=timeout
-        )
+        environment = self.environment(config, env)
+        if starter().runs(command, environment):
+            done = starter().run(command, self.cwd, environment, timeout)
+        else:
+            done = subprocess.run(
+                command, cwd=self.cwd, env=environment, capture_output=True, text=True, timeout=timeout
+            )
         return Result(done.returncode, done.stdout, done.stderr)
 
     def luigi_killed_when(self, reached: Callable[[], bool], *arguments: object, timeout: float = 60.0) -> None:
