@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.metrics import accuracy_score, f1_score, root_mean_squared_error
 
 from spark_lib.errors import BadData, ModelError
 from spark_lib.lake import Attempt, Lake, Partition, Rows
@@ -250,6 +253,55 @@ def test_the_card_of_classes_has_what_its_model_measures_on_the_natural_rows(cou
     assert (card["problem"], card["format"]) == ("multiclass", 2)
     assert card["classes"] == {"values": ["main", "starter", "dessert"], "all_scores": True}
     assert [gate["name"] for gate in card["gates"]] == ["accuracy", "macro_f1", "calibration_error"]
+
+
+def median_of_forests(found: Built, features: Mapping[str, Feature], metric: Callable[[Any, Any], float]) -> float:
+    """The median of ``metric(labels, said)`` of forests of scikit-learn with 21 seeds: one forest of three trees is a
+    matter of luck.
+
+    Each is fitted to the rows that the model was fitted to, and judged on the natural validation rows. It has as many
+    trees, as deep, and as many features a split as Spark's: the root of their number for classes, a third of it for a
+    number, rounded up. ``said`` are the probabilities [n, K] of K classes, or the numbers [n].
+    """
+    train, natural = section(found, "train"), section(found, "validation/unbalanced")
+    x, judged = (matrix.from_arrow(rows, features) for rows in (train, natural))
+    is_number = found.card["problem"] == "regression"
+    forest = RandomForestRegressor if is_number else RandomForestClassifier
+    settings = {
+        "n_estimators": found.card["settings"]["trees"],
+        "max_depth": found.card["settings"]["depth"],
+        "max_features": math.ceil(len(features) / 3 if is_number else math.sqrt(len(features))),
+    }
+
+    def measured(seed: int) -> float:
+        fitted = forest(**settings, random_state=seed).fit(x, train["label"].to_numpy())
+        return metric(natural["label"].to_numpy(), (fitted.predict if is_number else fitted.predict_proba)(judged))
+
+    return float(np.median([measured(seed) for seed in range(21)]))
+
+
+@pytest.mark.parametrize(
+    ("name", "metric"), [("accuracy", accuracy_score), ("macro_f1", lambda *rows: f1_score(*rows, average="macro"))]
+)
+def test_forests_of_scikit_learn_tell_classes_apart_as_well_as_the_card_says(courses, name, metric):
+    counts = courses.balanced.manifest.metrics
+    natural = np.array([counts["train"][course] / counts["balanced"][course] for course in Courses.label.classes])
+
+    found = median_of_forests(
+        courses,
+        Courses.features,
+        lambda labels, probabilities: metric(labels, (probabilities * natural).argmax(axis=1)),
+    )
+
+    low, high = courses.card["metrics"]["intervals"][name]
+    assert low < found < high
+
+
+def test_forests_of_scikit_learn_are_as_far_off_a_number_as_the_card_says(minutes):
+    found = median_of_forests(minutes, Minutes.features, root_mean_squared_error)
+
+    low, high = minutes.card["metrics"]["intervals"]["rmse"]
+    assert low < found < high
 
 
 def test_predictions_of_classes_are_those_of_the_calibrated_model(courses):
