@@ -425,17 +425,50 @@ def test_a_model_does_not_lose_to_itself(spark, request, kind, words):
     assert compared.detail.startswith(f"{words} against the model of {DAY} (")
 
 
-def test_an_outcome_outside_the_bounds_is_refused_by_name(spark, tmp_path):
-    lake = Lake(str(tmp_path), CASE)
-    window, outcomes = landed(lake, Minutes())
+class Short(Minutes):
+    """Dishes that take 20 minutes at most."""
 
-    class Short(Minutes):
-        label = NumberLabel(feed="verdicts", key="dish", column="minutes", least=0, most=20)
+    label = NumberLabel(feed="verdicts", key="dish", column="minutes", least=0, most=20)
+
+
+class Unsweetened(Courses):
+    """Courses that know no dessert."""
+
+    label = ClassLabel(feed="verdicts", key="dish", column="course", classes=("main", "starter"))
+
+
+@pytest.mark.parametrize(
+    ("case", "settings", "wanted", "is_wrong", "repair"),
+    [
+        (
+            Short(),
+            NUMBERS,
+            "'minutes' to be a number from 0 to 20",
+            lambda row: row["minutes"] if row["minutes"] > 20 else None,
+            "correct the label's `least` and `most`",
+        ),
+        (
+            Unsweetened(),
+            CLASSES,
+            "'course' to be one of 'main', 'starter'",
+            lambda row: row["course"] if row["course"] == "dessert" else None,
+            "add the value to the label's `classes`",
+        ),
+    ],
+    ids=["a number outside of its bounds", "a class that is not declared"],
+)
+def test_an_outcome_that_the_label_does_not_allow_is_refused_and_nothing_is_written(
+    spark, tmp_path, case, settings, wanted, is_wrong, repair
+):
+    lake = Lake(str(tmp_path), CASE)
+    window, outcomes = landed(lake, case)
+    wrong = [is_wrong(verdict(row)) for partition in window for row in dishes(partition.date)]
 
     with pytest.raises(BadData) as caught:
-        balancing.build(spark, Short(), CASE, window, outcomes, dict(NUMBERS), str(tmp_path / "out"), ANY_FILE_ROWS)
+        balancing.build(spark, case, CASE, window, outcomes, dict(settings), str(tmp_path / "out"), ANY_FILE_ROWS)
 
-    assert str(caught.value).startswith(
-        f"raw feed verdicts of {DAY}: wanted 'minutes' to be a number from 0 to 20; found 20."
+    first = min(value for value in wrong if value is not None)
+    assert str(caught.value) == (
+        f"raw feed verdicts of {DAY}: wanted {wanted}; found {first!r}. Next: land the day again, or {repair}"
     )
-    assert str(caught.value).endswith("Next: land the day again, or correct the label's `least` and `most`")
+    assert not (tmp_path / "out").exists()

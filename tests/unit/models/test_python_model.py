@@ -81,7 +81,7 @@ def test_a_score_that_rounding_put_above_1_is_brought_back_and_one_that_is_sense
 
 def test_scores_are_the_pipelines_of_every_row_in_its_place() -> None:
     model = of_texts()
-    asked = ["red shoe", "plum", "red shoe", "never seen", "plum", "red shoe"]
+    asked = ["red shoe", "plum", "red shoe", "never seen", "", "plum", "red shoe"]
 
     found = pickled(model).of_rows(texts(asked), TEXT)
 
