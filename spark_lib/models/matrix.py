@@ -9,6 +9,7 @@ inside the functions that need it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,40 +44,53 @@ def from_arrow(rows: pa.RecordBatch | pa.Table, features: Mapping[str, Feature])
 
     Raises BadData for a null or NaN without a ``fill``, and for a feature that is absent or not a number or boolean.
     """
-    columns, missing = by_column(rows, features)
-    refuse_missing(missing)
-    return np.ascontiguousarray(columns.T)
+    found = by_column(rows, features)
+    refuse_missing(found.missing)
+    return np.ascontiguousarray(found.columns.T)
 
 
-def by_column(rows: pa.RecordBatch | pa.Table, features: Mapping[str, Feature]) -> tuple[np.ndarray, dict[str, int]]:
-    """Like ``from_arrow``, but by column: float32 [k, n]. The second result says how many values are null or NaN, for
-    each feature without a ``fill`` that has any. Raises BadData for a feature that is absent or not a number or
-    boolean."""
-    columns = np.empty((len(features), rows.num_rows), dtype=np.float32)
-    missing = {}
-    for values, (name, feature) in zip(columns, features.items(), strict=True):
+@dataclass(frozen=True)
+class Encoded:
+    """Rows as float32 ``columns`` [k, n]. ``missing`` says how many values are null or NaN, for each feature without a
+    ``fill`` that has any; ``unseen``, in how many rows a category is a text that training did not see, for each
+    category that has any."""
+
+    columns: np.ndarray
+    missing: dict[str, int]
+    unseen: dict[str, int]
+
+
+def by_column(rows: pa.RecordBatch | pa.Table, features: Mapping[str, Feature]) -> Encoded:
+    """Like ``from_arrow``, but by column, and missing values are counted. Raises BadData for a feature that is absent
+    or not a number or boolean."""
+    found = Encoded(np.empty((len(features), rows.num_rows), dtype=np.float32), {}, {})
+    for values, (name, feature) in zip(found.columns, features.items(), strict=True):
         if feature.is_category:
             values[:] = _places(rows, name, feature)
+            _count(found.unseen, name, values == len(_known(name, feature)))
             continue
         values[:] = _floats(rows, name)
         gaps = np.isnan(values)
-        if feature.fill is not None:
+        if feature.fill is None:
+            _count(found.missing, name, gaps)
+        else:
             values[gaps] = np.float32(feature.fill)
-        elif gaps.any():
-            missing[name] = int(np.count_nonzero(gaps))
-    return columns, missing
+    return found
 
 
 def unseen(rows: pa.RecordBatch, features: Mapping[str, Feature]) -> dict[str, int]:
-    """In how many rows each category is a text that training did not see; categories without such rows are left out."""
-    found = {}
+    """In how many rows each category is a text that training did not see, for rows that are not encoded: those that go
+    to a pipeline as they landed. Categories without such rows are left out."""
+    found: dict[str, int] = {}
     for name, feature in features.items():
         if feature.categories is not None:
-            places = _places(rows, name, feature)
-            others = int(np.count_nonzero(places == len(_known(name, feature))))
-            if others:
-                found[name] = others
+            _count(found, name, _places(rows, name, feature) == len(feature.categories))
     return found
+
+
+def _count(counts: dict[str, int], name: str, which: np.ndarray) -> None:
+    if which.any():
+        counts[name] = int(np.count_nonzero(which))
 
 
 def of_the_matrix(features: Mapping[str, Feature]) -> dict[str, Feature]:

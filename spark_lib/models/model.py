@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +37,20 @@ _KEPT = 4
 #: ONNX's own operators and those for machine learning. Any other domain is somebody's code.
 _DOMAINS = {"", "ai.onnx.ml"}
 _UNTRUSTED = "score only with a model that a training of yours published; do not load this one"
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a model gives of rows, whichever engine runs it: ``scores``, which are empty where values are missing.
+
+    ``missing`` says how many values are null or NaN, for each feature without a ``fill`` that has any; ``unseen``, in
+    how many rows a category is a text that training did not see. ``repeated`` rows took the score of an earlier one.
+    """
+
+    scores: np.ndarray
+    missing: Mapping[str, int] = field(default_factory=dict)
+    unseen: Mapping[str, int] = field(default_factory=dict)
+    repeated: int = 0
 
 
 def digest(model_bytes: bytes) -> str:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spark_lib.errors import ModelError
-from spark_lib.models.model import check_digest, within_rounding
+from spark_lib.models import matrix
+from spark_lib.models.model import Given, check_digest, within_rounding
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,18 +44,20 @@ class PythonModel:
     rows_at_once = 2**20
     name = "scikit-learn"
 
-    def of_rows(self, rows: pa.RecordBatch, features: Mapping[str, Feature]) -> tuple[np.ndarray, dict[str, int], int]:
+    def of_rows(self, rows: pa.RecordBatch, features: Mapping[str, Feature]) -> Given:
         """What the pipeline says of each row, uncalibrated: the positive class's probability float64 [n], those of more
-        classes [n, m], or the number [n]. The second result says how many values are null, for each feature without a
-        ``fill``; the third, how many rows had the features of an earlier row."""
+        classes [n, m], or the number [n]. A row with the features of an earlier one takes its score. The pipeline gets
+        categories as texts."""
         import pyarrow as pa
 
         columns = filled(rows, features)
+        unseen = matrix.unseen(rows, features)
         missing = {name: column.null_count for name, column in columns.items() if column.null_count}
         if missing or not rows.num_rows:
-            return np.zeros(0), missing, 0
+            return Given(np.zeros(0), missing, unseen)
         first, same = _distinct(list(columns.values()))
-        return self._scores(pa.table(columns).take(first))[same], {}, rows.num_rows - len(first)
+        scores = self._scores(pa.table(columns).take(first))[same]
+        return Given(scores, {}, unseen, rows.num_rows - len(first))
 
     def _scores(self, rows: pa.Table) -> np.ndarray:
         from threadpoolctl import threadpool_limits

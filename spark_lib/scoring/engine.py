@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spark_lib.models import matrix, model
+from spark_lib.models.model import Given
 from spark_lib.scoring import forest
 from spark_lib.scoring.forest import Forest, Unfit
 
@@ -48,12 +49,12 @@ class Engine:
     def name(self) -> str:
         return "forest" if self.forest else "onnxruntime"
 
-    def of_rows(self, rows: pa.RecordBatch, features: Mapping[str, Feature]) -> tuple[np.ndarray, dict[str, int], int]:
-        """What `scores` returns for the rows, and nothing where values are missing. The second result says how many
-        values are null or NaN, for each feature without a ``fill``; the third, how many rows took the score of an
-        earlier one, which is always 0 here."""
-        columns, missing = matrix.by_column(rows, features)
-        return (np.zeros(0) if missing else self.scores(columns)), missing, 0
+    def of_rows(self, rows: pa.RecordBatch, features: Mapping[str, Feature]) -> Given:
+        """What `scores` returns for the rows, and nothing where values are missing. No row takes the score of an
+        earlier one."""
+        encoded = matrix.by_column(rows, features)
+        found = np.zeros(0) if encoded.missing else self.scores(encoded.columns)
+        return Given(found, encoded.missing, encoded.unseen)
 
     def scores(self, columns: np.ndarray) -> np.ndarray:
         """What ``model.score`` returns, float32 [n] or [n, classes], for float32 features by column [k, n].

@@ -173,14 +173,14 @@ def scored(job: Job, share: Sequence[Slice], task: int) -> Done:
 
     def batches() -> Iterator[pa.RecordBatch]:
         for rows in _rows(job, share):
-            outputs, missing, repeated = job.engine.of_rows(rows, job.features)
-            done.missing.update(missing)
-            done.repeated += repeated
-            done.unseen.update(matrix.unseen(rows, job.features))
+            given = job.engine.of_rows(rows, job.features)
+            done.missing.update(given.missing)
+            done.unseen.update(given.unseen)
+            done.repeated += given.repeated
             done.nulls += Counter({name: rows.column(name).null_count for name, _ in job.identity})
             if done.nulls or done.missing:  # nothing will be published: from here on rows are only counted
                 continue
-            predicted = job.predictions.columns(outputs)
+            predicted = job.predictions.columns(given.scores)
             senseless = np.flatnonzero(job.predictions.senseless(predicted))
             if len(senseless):
                 done.senseless += len(senseless)

@@ -34,9 +34,9 @@ def scored_with(
         import pyarrow as pa
 
         for batch in batches:
-            found, missing, _ = runs.of_rows(batch, features)
-            matrix.refuse_missing(missing)
-            columns = [*(batch.column(kept) for kept in identity), _column(found.astype(np.float64), classes)]
+            given = runs.of_rows(batch, features)
+            matrix.refuse_missing(given.missing)
+            columns = [*(batch.column(kept) for kept in identity), _column(given.scores.astype(np.float64), classes)]
             yield pa.RecordBatch.from_arrays(columns, names=[*identity, name])
 
     return rows.mapInArrow(scores, _schema(rows, identity, name, classes))

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 LAND_AGAIN = "land the file again"
 #: Arrow drops a byte order mark at the beginning of a text. In the middle of a file it belongs to a value.
 _BOM = "\ufeff".encode()
+_WITH_THE_COLUMN = f"{LAND_AGAIN} with the column"
+#: Signs of which one in the only name of a header tells that the file is written with another separator.
+_SEPARATORS = frozenset(",;|\t:")
 #: The most characters of a file's column names that a message shows.
 _NAMES_SHOWN = 500
 
@@ -95,8 +98,11 @@ def _records(reading: _Reading) -> Iterator[Records]:
             raise reading.refusal("a whole file, packed by gzip, as its name says", str(error)) from error
 
 
-def check_names(where: str, file: str, found: Sequence[str], declared: Mapping[str, str]) -> None:
+def check_names(
+    where: str, file: str, found: Sequence[str], declared: Mapping[str, str], add: str = _WITH_THE_COLUMN
+) -> None:
     """Raise BadData where a declared column is not among the names ``found``, or where two of these names fit it.
+    ``add`` is the next step where a column is missing.
 
     To Spark, names that differ only in upper and lower case are the same. Columns that are not declared may have any
     name.
@@ -111,7 +117,7 @@ def check_names(where: str, file: str, found: Sequence[str], declared: Mapping[s
             )
         if name not in found:
             there = f"only {shortened(', '.join(map(_named, found)), _NAMES_SHOWN)}" if found else "no columns"
-            raise BadData(where, wanted, there, f"{LAND_AGAIN} with the column", file)
+            raise BadData(where, wanted, there, add, file)
 
 
 def _named(name: str) -> str:
@@ -133,7 +139,9 @@ class _Reading:
             self.names = next(csv.reader([header.decode().rstrip("\r\n")], delimiter=self.feed.dialect.delimiter), [])
         except csv.Error as error:
             raise self.refusal("a first line with the names of columns", str(error), LAND_AGAIN, line=1) from error
-        check_names(self._where, self.file, self.names, self._columns)
+        is_one_name = len(self.names) == 1 and not _SEPARATORS.isdisjoint(self.names[0])
+        add = self._or_set("separator", _WITH_THE_COLUMN) if is_one_name else _WITH_THE_COLUMN
+        check_names(self._where, self.file, self.names, self._columns, add)
 
     def values(self, block: Block, texts: pa.RecordBatch) -> pa.RecordBatch:
         """The values of a block's texts. Raises BadData."""
@@ -220,8 +228,8 @@ class _Reading:
             return self.refusal(wanted, f"the bytes {broken.found}", next_step, broken.row, broken.line, name)
         return self.refusal(broken.wanted, broken.found, LAND_AGAIN, broken.row, broken.line, name)
 
-    def _or_set(self, settings: str) -> str:
-        return f"{LAND_AGAIN}, or say how it is written: [{self.feed.section}] {settings}"
+    def _or_set(self, settings: str, next_step: str = LAND_AGAIN) -> str:
+        return f"{next_step}, or say how it is written: [{self.feed.section}] {settings}"
 
     @property
     def _where(self) -> str:

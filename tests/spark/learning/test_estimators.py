@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from pyspark.sql import DataFrame, SparkSession
 from sklearn import ensemble, preprocessing
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
+from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler as SklearnScaler
@@ -30,6 +32,7 @@ from spark_lib import problems
 from spark_lib.errors import ModelError
 from spark_lib.frames.reading import read_partitions
 from spark_lib.lake import Documents, Lake, Partition
+from spark_lib.lake.tables import read_arrow
 from spark_lib.learning import estimators
 from spark_lib.learning.resampling import weighted
 from spark_lib.models import calibration, matrix
@@ -67,11 +70,21 @@ def train(
     )
 
 
+@pytest.fixture(scope="module")
+def other_trained(
+    spark: SparkSession, chain: Chain, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Documents]:
+    """Each of the other estimators, trained once."""
+    return cache(
+        lambda name: train(spark, chain, chain.balanced, other_estimators()[name], tmp_path_factory.mktemp("trained"))
+    )
+
+
 @pytest.mark.parametrize("name", ["boosted trees", "logistic regression", "scaled logistic regression", "scikit-learn"])
 def test_another_estimator_is_fitted_judged_and_exported_and_the_same_on_one_core(
-    spark: SparkSession, chain: Chain, elsewhere: Elsewhere, tmp_path: Path, name: str
+    chain: Chain, elsewhere: Elsewhere, other_trained: Callable[[str], Documents], name: str
 ) -> None:
-    documents = train(spark, chain, chain.balanced, other_estimators()[name], tmp_path)
+    documents = other_trained(name)
     assert documents.metrics["model_digest"] == elsewhere.found["digests"][name]
     check_safe(documents.files["model.onnx"])
     card = card_of(documents)
@@ -81,6 +94,30 @@ def test_another_estimator_is_fitted_judged_and_exported_and_the_same_on_one_cor
     probabilities = calibration.apply(card["calibration"], scores)
     assert probabilities.mean() == pytest.approx(found["label"].to_numpy().mean(), abs=0.1)
     assert sum(card["importance"].values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("name", "of_scikit_learn"),
+    [
+        ("boosted trees", ensemble.GradientBoostingClassifier(n_estimators=2, max_depth=2, learning_rate=0.1)),
+        ("logistic regression", SklearnLogisticRegression(C=np.inf)),
+    ],
+)
+def test_a_model_of_scikit_learn_of_the_same_family_ranks_as_well_as_the_card_says(
+    chain: Chain, other_trained: Callable[[str], Documents], name: str, of_scikit_learn: Any
+) -> None:
+    """Neither of the two is drawn. A forest of three trees is, and one may rank far better than another."""
+
+    def read(section: str) -> tuple[np.ndarray, np.ndarray]:
+        found = read_arrow(chain.lake, "balanced", DAY, section=section)
+        return matrix.from_arrow(found, Parcels.features), found["label"].to_numpy()
+
+    natural, labels = read("validation/unbalanced")
+
+    area = roc_auc_score(labels, of_scikit_learn.fit(*read("train")).predict_proba(natural)[:, 1])
+
+    low, high = card_of(other_trained(name))["metrics"]["intervals"]["area_under_roc"]
+    assert low < area < high
 
 
 def test_a_pipeline_of_scikit_learn_is_fitted_to_the_same_rows_and_scored_where_they_are(

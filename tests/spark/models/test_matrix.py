@@ -53,6 +53,22 @@ def test_arrow_makes_bit_for_bit_the_matrix_that_spark_makes(spark: SparkSession
     np.testing.assert_array_equal(found.view(np.uint32), expected.view(np.uint32))
 
 
+def test_a_category_is_the_same_number_for_spark_and_arrow_and_an_empty_text_is_a_text(spark: SparkSession) -> None:
+    texts = ["stew", "", "soup", None, "pie", " ", "STEW"]
+    features = {
+        "kind": Feature("STRING", categories=("soup", "stew")),
+        "filled": Feature("STRING", fill="soup", categories=("soup", "")),
+    }
+    frame = spark.createDataFrame([(text, text) for text in texts], "kind STRING, filled STRING")
+
+    found = matrix.from_arrow(frame.toArrow(), features)
+
+    assert found[:, 0].tolist() == [1, 2, 0, 3, 2, 2, 2]  # 2 for what training did not see, 3 for null
+    assert found[:, 1].tolist() == [2, 1, 0, 0, 2, 2, 2]  # the fill in the place of null
+    trained = frame.select(*matrix.columns(features)).toArrow()
+    np.testing.assert_array_equal(found, np.stack([column.to_numpy() for column in trained.columns], axis=1))
+
+
 def test_any_decimal_and_double_is_rounded_as_spark_rounds_it(spark: SparkSession) -> None:
     random = np.random.default_rng(0)
     unscaled = random.integers(-(10 ** random.integers(1, 18, 5_000)), 10 ** random.integers(1, 18, 5_000))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.metrics import accuracy_score, f1_score, root_mean_squared_error
 
 from spark_lib.errors import BadData, ModelError
 from spark_lib.lake import Attempt, Lake, Partition, Rows
@@ -252,6 +255,55 @@ def test_the_card_of_classes_has_what_its_model_measures_on_the_natural_rows(cou
     assert [gate["name"] for gate in card["gates"]] == ["accuracy", "macro_f1", "calibration_error"]
 
 
+def median_of_forests(found: Built, features: Mapping[str, Feature], metric: Callable[[Any, Any], float]) -> float:
+    """The median of ``metric(labels, said)`` of forests of scikit-learn with 21 seeds: one forest of three trees is a
+    matter of luck.
+
+    Each is fitted to the rows that the model was fitted to, and judged on the natural validation rows. It has as many
+    trees, as deep, and as many features a split as Spark's: the root of their number for classes, a third of it for a
+    number, rounded up. ``said`` are the probabilities [n, K] of K classes, or the numbers [n].
+    """
+    train, natural = section(found, "train"), section(found, "validation/unbalanced")
+    x, judged = (matrix.from_arrow(rows, features) for rows in (train, natural))
+    is_number = found.card["problem"] == "regression"
+    forest = RandomForestRegressor if is_number else RandomForestClassifier
+    settings = {
+        "n_estimators": found.card["settings"]["trees"],
+        "max_depth": found.card["settings"]["depth"],
+        "max_features": math.ceil(len(features) / 3 if is_number else math.sqrt(len(features))),
+    }
+
+    def measured(seed: int) -> float:
+        fitted = forest(**settings, random_state=seed).fit(x, train["label"].to_numpy())
+        return metric(natural["label"].to_numpy(), (fitted.predict if is_number else fitted.predict_proba)(judged))
+
+    return float(np.median([measured(seed) for seed in range(21)]))
+
+
+@pytest.mark.parametrize(
+    ("name", "metric"), [("accuracy", accuracy_score), ("macro_f1", lambda *rows: f1_score(*rows, average="macro"))]
+)
+def test_forests_of_scikit_learn_tell_classes_apart_as_well_as_the_card_says(courses, name, metric):
+    counts = courses.balanced.manifest.metrics
+    natural = np.array([counts["train"][course] / counts["balanced"][course] for course in Courses.label.classes])
+
+    found = median_of_forests(
+        courses,
+        Courses.features,
+        lambda labels, probabilities: metric(labels, (probabilities * natural).argmax(axis=1)),
+    )
+
+    low, high = courses.card["metrics"]["intervals"][name]
+    assert low < found < high
+
+
+def test_forests_of_scikit_learn_are_as_far_off_a_number_as_the_card_says(minutes):
+    found = median_of_forests(minutes, Minutes.features, root_mean_squared_error)
+
+    low, high = minutes.card["metrics"]["intervals"]["rmse"]
+    assert low < found < high
+
+
 def test_predictions_of_classes_are_those_of_the_calibrated_model(courses):
     found = read_arrow(courses.lake, "predictions", AFTER)
     rows = {row["dish"]: row for row in dishes(AFTER)}
@@ -373,17 +425,50 @@ def test_a_model_does_not_lose_to_itself(spark, request, kind, words):
     assert compared.detail.startswith(f"{words} against the model of {DAY} (")
 
 
-def test_an_outcome_outside_the_bounds_is_refused_by_name(spark, tmp_path):
-    lake = Lake(str(tmp_path), CASE)
-    window, outcomes = landed(lake, Minutes())
+class Short(Minutes):
+    """Dishes that take 20 minutes at most."""
 
-    class Short(Minutes):
-        label = NumberLabel(feed="verdicts", key="dish", column="minutes", least=0, most=20)
+    label = NumberLabel(feed="verdicts", key="dish", column="minutes", least=0, most=20)
+
+
+class Unsweetened(Courses):
+    """Courses that know no dessert."""
+
+    label = ClassLabel(feed="verdicts", key="dish", column="course", classes=("main", "starter"))
+
+
+@pytest.mark.parametrize(
+    ("case", "settings", "wanted", "is_wrong", "repair"),
+    [
+        (
+            Short(),
+            NUMBERS,
+            "'minutes' to be a number from 0 to 20",
+            lambda row: row["minutes"] if row["minutes"] > 20 else None,
+            "correct the label's `least` and `most`",
+        ),
+        (
+            Unsweetened(),
+            CLASSES,
+            "'course' to be one of 'main', 'starter'",
+            lambda row: row["course"] if row["course"] == "dessert" else None,
+            "add the value to the label's `classes`",
+        ),
+    ],
+    ids=["a number outside of its bounds", "a class that is not declared"],
+)
+def test_an_outcome_that_the_label_does_not_allow_is_refused_and_nothing_is_written(
+    spark, tmp_path, case, settings, wanted, is_wrong, repair
+):
+    lake = Lake(str(tmp_path), CASE)
+    window, outcomes = landed(lake, case)
+    wrong = [is_wrong(verdict(row)) for partition in window for row in dishes(partition.date)]
 
     with pytest.raises(BadData) as caught:
-        balancing.build(spark, Short(), CASE, window, outcomes, dict(NUMBERS), str(tmp_path / "out"), ANY_FILE_ROWS)
+        balancing.build(spark, case, CASE, window, outcomes, dict(settings), str(tmp_path / "out"), ANY_FILE_ROWS)
 
-    assert str(caught.value).startswith(
-        f"raw feed verdicts of {DAY}: wanted 'minutes' to be a number from 0 to 20; found 20."
+    first = min(value for value in wrong if value is not None)
+    assert str(caught.value) == (
+        f"raw feed verdicts of {DAY}: wanted {wanted}; found {first!r}. Next: land the day again, or {repair}"
     )
-    assert str(caught.value).endswith("Next: land the day again, or correct the label's `least` and `most`")
+    assert not (tmp_path / "out").exists()

@@ -77,6 +77,13 @@ def test_columns_that_nobody_declared_may_have_any_name_or_none(place: Path) -> 
     assert rows(place, f'{HEADER[:-1]},"a ""quoted"", name",\x00\n{line},a,b\n') == [plain]
 
 
+def test_columns_may_stand_in_any_order(place: Path) -> None:
+    line = f"o1,c1,{AT},1.00,1"
+    (plain,) = rows(place, f"{HEADER}{line}\n")
+    turned = [",".join(reversed(text.split(","))) for text in (HEADER.rstrip(), line)]
+    assert rows(place, "\n".join(turned)) == [plain]
+
+
 def test_the_last_line_may_end_with_the_file_and_line_ends_may_differ_from_line_to_line(place: Path) -> None:
     text = f"{HEADER}o1,c1,{AT},1.00,1\r\no2,c1,{AT},1.00,1\no3,c1,{AT},1.00,1"
     assert [row["order_id"] for row in rows(place, text)] == ["o1", "o2", "o3"]
@@ -445,6 +452,11 @@ def test_a_local_time_that_there_is_not_once_is_refused(place: Path, text: str, 
         (
             HEADER.replace(",", ";"),
             "FILE: wanted a column 'order_id' of type string; found only order_id;customer_id;ordered_at;amount;items. "
+            "Next: land the file again with the column, or say how it is written: [raw.orders] separator",
+        ),
+        (
+            HEADER.replace(",amount", ""),
+            "FILE: wanted a column 'amount' of type decimal(10,2); found only order_id, customer_id, ordered_at, items. "
             "Next: land the file again with the column",
         ),
         (

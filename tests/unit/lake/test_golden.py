@@ -74,7 +74,7 @@ def test_its_features_are_scored_as_they_were(version: str) -> None:
     features = spark_lib.read_arrow(root, "credit_risk", "features", DAY).sort_by("loan_id")
     (rows,) = features.combine_chunks().to_batches()
 
-    found, _, _ = inference.runner(model, rows.num_rows).of_rows(rows, model.card.features)
+    found = inference.runner(model, rows.num_rows).of_rows(rows, model.card.features).scores
 
     published = spark_lib.read_arrow(root, "credit_risk", "predictions", DAY).sort_by("loan_id")
     scores = calibration.apply(model.card.calibration, found)

@@ -74,28 +74,28 @@ def test_a_score_that_rounding_put_above_1_is_brought_back_and_one_that_is_sense
     model = pickled(Asked())
     rows = pa.record_batch({"x": pa.array([2 + 2.0**-40, 3.0, -0.4, 1.0])})
 
-    found, _, _ = model.of_rows(rows, {"x": Feature("DOUBLE")})
+    found = model.of_rows(rows, {"x": Feature("DOUBLE")})
 
-    assert found.tolist() == [1.0, 1.5, -0.2, 0.5]
+    assert found.scores.tolist() == [1.0, 1.5, -0.2, 0.5]
 
 
 def test_scores_are_the_pipelines_of_every_row_in_its_place() -> None:
     model = of_texts()
-    asked = ["red shoe", "plum", "red shoe", "never seen", "plum", "red shoe"]
+    asked = ["red shoe", "plum", "red shoe", "never seen", "", "plum", "red shoe"]
 
-    scores, missing, repeated = pickled(model).of_rows(texts(asked), TEXT)
+    found = pickled(model).of_rows(texts(asked), TEXT)
 
-    assert np.array_equal(scores, model.predict_proba(pd.DataFrame({"text": asked}))[:, 1])
-    assert (missing, repeated) == ({}, 3)
+    assert np.array_equal(found.scores, model.predict_proba(pd.DataFrame({"text": asked}))[:, 1])
+    assert (found.missing, found.unseen, found.repeated) == ({}, {}, 3)
 
 
 def test_rows_that_are_alike_are_scored_once() -> None:
     rows = pa.record_batch({"a": [1.0, 0.0, 1.0, 1.0], "b": [0.0, 1.0, 0.0, 1.0]})
 
-    scores, _, repeated = pickled(Asked()).of_rows(rows, {"a": Feature("DOUBLE"), "b": Feature("DOUBLE")})
+    found = pickled(Asked()).of_rows(rows, {"a": Feature("DOUBLE"), "b": Feature("DOUBLE")})
 
-    assert scores.tolist() == [0.5, 0.25, 0.5, 0.75]
-    assert (sum(len(table) for table in Asked.tables), repeated) == (3, 1)
+    assert found.scores.tolist() == [0.5, 0.25, 0.5, 0.75]
+    assert (sum(len(table) for table in Asked.tables), found.repeated) == (3, 1)
 
 
 @settings(deadline=None)
@@ -110,9 +110,9 @@ def test_rows_are_alike_where_all_their_features_are(rows: list[tuple[int, str, 
 def test_a_pipeline_is_given_blocks_and_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(python_model, "_BLOCK_ROWS", 3)
 
-    scores, _, _ = pickled(Asked()).of_rows(pa.record_batch({"a": [n / 8 for n in range(8)]}), {"a": Feature("DOUBLE")})
+    found = pickled(Asked()).of_rows(pa.record_batch({"a": [n / 8 for n in range(8)]}), {"a": Feature("DOUBLE")})
 
-    assert scores.tolist() == [n / 16 for n in range(8)]
+    assert found.scores.tolist() == [n / 16 for n in range(8)]
     assert [len(table) for table in Asked.tables] == [3, 3, 2]
     assert Asked.threads == {1}
 
@@ -120,12 +120,22 @@ def test_a_pipeline_is_given_blocks_and_one_thread(monkeypatch: pytest.MonkeyPat
 def test_a_null_is_filled_where_the_card_says_and_counted_where_it_does_not() -> None:
     model, rows = pickled(Asked()), pa.record_batch({"a": pa.array([None, 1, None], pa.int64())})
 
-    assert model.of_rows(rows, {"a": Feature("BIGINT", fill=1)})[0].tolist() == [0.5, 0.5, 0.5]
-    assert model.of_rows(rows, {"a": Feature("BIGINT")})[1:] == ({"a": 2}, 0)
+    assert model.of_rows(rows, {"a": Feature("BIGINT", fill=1)}).scores.tolist() == [0.5, 0.5, 0.5]
+    assert model.of_rows(rows, {"a": Feature("BIGINT")}).missing == {"a": 2}
+
+
+def test_a_category_that_training_did_not_see_is_counted_and_scored_as_the_pipeline_does() -> None:
+    model, rows = of_texts(), pa.record_batch({"text": ["red shoe", "plum", "pear", "pear", None]})
+
+    found = pickled(model).of_rows(rows, {"text": Feature("STRING", fill="plum", categories=("plum", "red shoe"))})
+
+    assert found.unseen == {"text": 2}
+    asked = ["red shoe", "plum", "pear", "pear", "plum"]
+    assert np.array_equal(found.scores, model.predict_proba(pd.DataFrame({"text": asked}))[:, 1])
 
 
 def test_no_rows_have_no_scores_and_load_nothing() -> None:
-    assert PythonModel(b"", "no digest").of_rows(texts([]), TEXT)[0].tolist() == []
+    assert PythonModel(b"", "no digest").of_rows(texts([]), TEXT).scores.tolist() == []
 
 
 class Harm:

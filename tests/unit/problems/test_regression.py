@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterable
+from functools import cache, reduce
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import betabinom
+from sklearn.linear_model import LinearRegression
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from spark_lib.errors import ConfigurationError, ModelError
 from spark_lib.models.training_set import SIDES, TrainingSet
 from spark_lib.problems.outputs import Outputs
 from spark_lib.problems.regression import Regression
+from tests.support.shared_data import shared_data
 
 DAYS = Regression(0.0, 365.0)
 SETTINGS: dict[str, Any] = {
@@ -52,21 +58,84 @@ def test_metrics_are_those_of_scikit_learn() -> None:
         assert measured[name] <= high * (1 + 1e-12)
 
 
+def mean_within(n: int, m: int, coverage: float, seeds: int) -> tuple[float, float]:
+    """The 99 % interval of the mean coverage of ``seeds`` independent draws of n calibration rows and m others.
+
+    Where no two errors are equal and rows are exchangeable, all orders of the n + m errors are equally likely. So the
+    number of the m that are at most the k-th of the n, with k = (n + 1) * coverage rounded up, is beta-binomial with
+    the parameters m, k and n + 1 - k, exactly (Vovk 2012, proposition 2b; Angelopoulos and Bates 2021, section 3). The
+    sum of independent ones has the convolution of their probabilities.
+    """
+    rank = math.ceil(round((n + 1) * coverage, 9))
+    of_one = betabinom(m, rank, n + 1 - rank).pmf(np.arange(m + 1))
+    of_sum = reduce(np.convolve, [of_one] * seeds)
+    low, high = np.searchsorted(of_sum.cumsum(), [0.005, 0.995])
+    return float(low) / (m * seeds), float(high) / (m * seeds)
+
+
+def mean_coverage(coverage: float, draws: Iterable[tuple[Outputs, Outputs]]) -> float:
+    """The mean over draws of the share of outcomes within their interval. A draw is rows to calibrate by, and others."""
+    inside = []
+    for on, others in draws:
+        after = DAYS.calibrated(DAYS.fitted({**SETTINGS, "coverage": coverage}, on, NOTHING), others)
+        inside.append(((after.labels >= after.values[:, 1]) & (after.labels <= after.values[:, 2])).mean())
+    return float(np.mean(inside))
+
+
 @pytest.mark.parametrize("coverage", [0.5, 0.9])
 def test_mean_coverage_of_twenty_seeds_is_that_of_split_conformal_intervals(coverage: float) -> None:
-    """Of n calibration rows and m others the number inside is beta-binomial, with the rank k = (n + 1) * coverage
-    rounded up: Vovk 2012, proposition 2b."""
     n, m, seeds = 199, 500, 20
-    settings = {**SETTINGS, "coverage": coverage}
-    inside = []
-    for seed in range(seeds):
-        after = DAYS.calibrated(DAYS.fitted(settings, drawn(n, 2 * seed), NOTHING), drawn(m, 2 * seed + 1))
-        inside.append(int(((after.labels >= after.values[:, 1]) & (after.labels <= after.values[:, 2])).sum()))
 
-    rank = int(np.ceil((n + 1) * coverage))
-    draws = betabinom(m, rank, n + 1 - rank).rvs((10_000, seeds), random_state=0).mean(axis=1)
-    low, high = np.quantile(draws, [0.005, 0.995])
-    assert low <= np.mean(inside) <= high
+    found = mean_coverage(coverage, ((drawn(n, 2 * seed), drawn(m, 2 * seed + 1)) for seed in range(seeds)))
+
+    low, high = mean_within(n, m, coverage, seeds)
+    assert low <= found <= high
+
+
+@cache
+def limits() -> tuple[np.ndarray, np.ndarray]:
+    """Credit-card clients, with the limit of their credit."""
+    clients = pd.read_csv(shared_data("uci_credit_default") / "UCI_Credit_Card.csv.gz")
+    by = clients[["AGE", "EDUCATION", *(f"{name}_AMT{month}" for name in ("BILL", "PAY") for month in range(1, 7))]]
+    return by.to_numpy(np.float64), clients["LIMIT_BAL"].to_numpy(np.float64)
+
+
+@cache
+def days_to_repayment() -> tuple[np.ndarray, np.ndarray]:
+    """Loans, with the days from their approval to their first repayment."""
+    times = ["approveddate", "firstrepaiddate"]
+    loans = pd.read_csv(shared_data("superlender") / "trainprevloans.csv.gz", parse_dates=times)
+    by = loans[["loannumber", "loanamount", "totaldue", "termdays"]]
+    days = (loans["firstrepaiddate"] - loans["approveddate"]).dt.total_seconds() / 86_400
+    return by.to_numpy(np.float64), days.to_numpy()
+
+
+@pytest.mark.parametrize("coverage", [0.5, 0.9])
+@pytest.mark.parametrize("real", [limits, days_to_repayment])
+def test_mean_coverage_of_twenty_draws_of_real_rows_is_that_of_split_conformal_intervals(
+    real: Callable[[], tuple[np.ndarray, np.ndarray]], coverage: float
+) -> None:
+    """Drawn rows are exchangeable, whatever their days are. The model is fitted to rows that are never drawn."""
+    n, m, seeds = 499, 500, 20
+    features, outcomes = real()
+    order = np.random.default_rng(0).permutation(len(outcomes))
+    train, rest = order[:2_000], order[2_000:]
+    said = LinearRegression().fit(features[train], outcomes[train]).predict(features[rest])
+    of_rest = Outputs(said, outcomes[rest], np.zeros(len(rest), int))
+    assert len(np.unique(np.abs(of_rest.labels - said))) > 0.99 * len(rest)
+
+    def draw(seed: int) -> tuple[Outputs, Outputs]:
+        places = np.random.default_rng(seed).permutation(len(rest))
+        on, others = (
+            Outputs(of_rest.values[those], of_rest.labels[those], of_rest.groups[those])
+            for those in (places[:n], places[n : n + m])
+        )
+        return on, others
+
+    found = mean_coverage(coverage, map(draw, range(1, seeds + 1)))
+
+    low, high = mean_within(n, m, coverage, seeds)
+    assert low <= found <= high
 
 
 def test_the_gate_of_coverage_leaves_room_for_chance_unless_it_is_set() -> None:

@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.ensemble import RandomForestClassifier
 
-from spark_lib.models import export, model
+from spark_lib.models import export, matrix, model
 from spark_lib.models.export import trees as exported_trees
 from spark_lib.scoring import engine, forest, forest_kernel
 from spark_lib.scoring.forest import Forest, Unfit
+from spark_lib.use_case import Feature
 
 FEATURES = 5
 
@@ -35,6 +36,23 @@ def test_probabilities_of_a_forest_are_those_of_onnx_runtime_to_the_last_bit() -
     assert (made.why, made.rest) == ("", b"")
     columns = awkward(trees)
     np.testing.assert_array_equal(made.scores(columns), by_onnx_runtime(bytes_, columns))
+
+
+def test_a_category_is_encoded_once_and_the_texts_that_training_did_not_see_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    encoded, places = [], matrix._places
+    monkeypatch.setattr(matrix, "_places", lambda rows, name, *more: encoded.append(name) or places(rows, name, *more))
+    features = {"kind": Feature("STRING", categories=("soup", "stew"))} | dict.fromkeys("abcd", Feature("DOUBLE"))
+    kinds = ["stew", "pie", None, "soup", "cake"]
+    rows = pa.record_batch({"kind": kinds, **{name: np.arange(5.0) for name in "abcd"}})
+    bytes_ = of(classifier(Trees(seed=1, trees=3, depth=3)))
+
+    found = engine.of(bytes_, rows=5).of_rows(rows, features)
+
+    assert (encoded, found.unseen, found.missing, found.repeated) == (["kind"], {"kind": 2}, {}, 0)
+    of_kinds = np.array([[1, 2, 3, 0, 2], *[np.arange(5.0)] * 4], np.float32)
+    np.testing.assert_array_equal(found.scores, by_onnx_runtime(bytes_, of_kinds))
 
 
 @pytest.mark.slow
