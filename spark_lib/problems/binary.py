@@ -17,7 +17,19 @@ from spark_lib.problems.options import (
     check_calibration,
     needs_calibration_rows,
 )
-from spark_lib.problems.problem import GROUP, GROUPS, ONE, OTHER, PURPOSES, SCORE, Compared, Gate, Metric, Problem
+from spark_lib.problems.problem import (
+    GROUP,
+    GROUPS,
+    ONE,
+    OTHER,
+    PURPOSES,
+    SCORE,
+    Compared,
+    Gate,
+    Metric,
+    Problem,
+    too_few_groups,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,6 +88,12 @@ class Binary(Problem):
         Gate("calibration_error", "calibration error", at_least=False),
     )
     report: ClassVar[tuple[str, ...]] = ("ranking", "probabilities", "scores", "thresholds")
+    shown_apart: ClassVar[tuple[str, ...]] = (
+        "area_under_roc",
+        "area_under_pr",
+        "calibration_error",
+        "calibration_in_the_large",
+    )
     headline: ClassVar[str] = "area_under_roc"
     has_prevalence: ClassVar[bool] = True
     is_judged_out_of_time: ClassVar[bool] = True
@@ -234,6 +252,18 @@ class Binary(Problem):
         from spark_lib.problems import metrics
 
         return {f"balanced_{name}": metrics.METRICS[name](of_drawn) for name in ("area_under_roc", "area_under_pr")}
+
+    def outcomes_of(self, found: Scored) -> dict[str, float]:
+        return {"prevalence": found.prevalence}
+
+    def too_few_apart(self, found: Scored) -> str:
+        rows = {POSITIVE: int(found.positives.sum()), NEGATIVE: int(found.negatives.sum())}
+        rarer = min(rows, key=lambda label: rows[label])
+        if not rows[rarer]:
+            return f"one class: no {rarer} row"
+        if rows[rarer] < LEAST_JUDGED:
+            return f"too few: {rows[rarer]} {rarer} rows, it takes {LEAST_JUDGED} of each class"
+        return too_few_groups(int(found.grouped.groups.max()) + 1) if found.grouped else ""
 
     def predictions(self, back: Calibration) -> Predictions:
         return Probability(back)

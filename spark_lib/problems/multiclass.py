@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from spark_lib.errors import ConfigurationError, ModelError
 from spark_lib.models.training_set import TRAIN, TrainingSet
 from spark_lib.problems.options import DRAWN_AT_RANDOM
-from spark_lib.problems.problem import ONE, OTHER, PURPOSES, Compared, Gate, Metric, Problem, too_few_rows
+from spark_lib.problems.problem import (
+    ONE,
+    OTHER,
+    PURPOSES,
+    Compared,
+    Gate,
+    Metric,
+    Problem,
+    too_few_groups,
+    too_few_rows,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,6 +79,7 @@ class Multiclass(Problem):
         Gate("calibration_error", "calibration error", at_least=False),
     )
     report: ClassVar[tuple[str, ...]] = ("confusion", "worst_classes", "certainty")
+    shown_apart: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1", "log_loss", "calibration_error")
     headline: ClassVar[str] = "accuracy"
 
     @classmethod
@@ -193,6 +204,19 @@ class Multiclass(Problem):
             sums, measure, settings["bootstrap_replicates"], settings["confidence"], settings["seed"]
         )
         return measured
+
+    def outcomes_of(self, found: Outputs) -> dict[str, float]:
+        import numpy as np
+
+        rows = np.bincount(found.labels.astype(np.intp), minlength=self.classes)
+        return {name: float(count / found.rows) for name, count in zip(self.names, rows, strict=True)}
+
+    def too_few_apart(self, found: Outputs) -> str:
+        if found.rows < LEAST_JUDGED:
+            return f"too few: {found.rows} rows, it takes {LEAST_JUDGED}"
+        if (found.labels == found.labels[0]).all():
+            return f"one class: every row is {self.names[int(found.labels[0])]!r}"
+        return too_few_groups(int(found.groups.max()) + 1)
 
     def predictions(self, back: Calibration) -> Classified:
         return Classified(back, self.names, self.all_scores)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 SCORE, GROUP = "_score", "_group"
 #: The number of groups of entities.
 GROUPS = 200
+#: The least groups of entities that the bootstrap draws from. Of fewer, the ends of an interval are due to chance.
+LEAST_GROUPS = 10
 #: The same for a comparison: what the newer and the older model give.
 ONE, OTHER = "_one", "_other"
 
@@ -92,6 +94,8 @@ class Problem(ABC):
     gates: ClassVar[tuple[Gate, ...]]
     #: The sections of a report about scores, by name (``spark_lib.report``).
     report: ClassVar[tuple[str, ...]]
+    #: The metrics of a segment that a report shows.
+    shown_apart: ClassVar[tuple[str, ...]]
     #: The metric that a run says in its summary.
     headline: ClassVar[str]
     #: Whether the proportion of the first of ``names`` is the prevalence.
@@ -226,6 +230,15 @@ class Problem(ABC):
         return {}
 
     @abstractmethod
+    def outcomes_of(self, found: Any) -> dict[str, float]:
+        """What the outcomes of rows are like, by words of the problem's own. Each is a mean over the rows."""
+
+    @abstractmethod
+    def too_few_apart(self, found: Any) -> str:
+        """The reason why a part of the validation rows is not judged apart: too few rows, rows of too few entities, or
+        one outcome alone. Empty where it is judged."""
+
+    @abstractmethod
     def predictions(self, back: Calibration) -> Predictions:
         """What workers make of the outputs of a model."""
 
@@ -244,6 +257,13 @@ class Problem(ABC):
     ) -> Compared:
         """A newer model against an older one, which ``against`` names. ``rows`` have what the two give as ``ONE`` and
         ``OTHER``, the ``label`` and ``GROUP``. ``backs`` are the calibrations of the two."""
+
+
+def too_few_groups(groups: int) -> str:
+    """The reason why rows of entities in so many groups give no interval; empty where they do."""
+    if groups >= LEAST_GROUPS:
+        return ""
+    return f"too few entities: they make {groups} of {GROUPS} groups, an interval takes {LEAST_GROUPS}"
 
 
 def too_few_rows(counts: TrainingSet, needed: Sequence[tuple[str, str, int]], min_labelled: int) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from spark_lib.errors import ConfigurationError, ModelError
 from spark_lib.models.training_set import CALIBRATION, TRAIN, VALIDATION, TrainingSet
-from spark_lib.problems.problem import ONE, OTHER, Compared, Gate, Metric, Problem, too_few_rows
+from spark_lib.problems.problem import ONE, OTHER, Compared, Gate, Metric, Problem, too_few_groups, too_few_rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,6 +57,7 @@ class Regression(Problem):
         Gate("coverage", "coverage", at_least=True),
     )
     report: ClassVar[tuple[str, ...]] = ("errors", "predicted_and_observed")
+    shown_apart: ClassVar[tuple[str, ...]] = ("rmse", "mae", "r2", "coverage", "width")
     headline: ClassVar[str] = "rmse"
     what: ClassVar[str] = "bounds"
 
@@ -183,6 +184,16 @@ class Regression(Problem):
             sums, measure, settings["bootstrap_replicates"], settings["confidence"], settings["seed"]
         )
         return measured
+
+    def outcomes_of(self, found: Outputs) -> dict[str, float]:
+        return {"mean": math.fsum(found.labels) / found.rows}
+
+    def too_few_apart(self, found: Outputs) -> str:
+        if found.rows < LEAST_JUDGED:
+            return f"too few: {found.rows} rows, it takes {LEAST_JUDGED}"
+        if (found.labels == found.labels[0]).all():
+            return f"one outcome: every row has {found.labels[0]:g}"
+        return too_few_groups(int(found.groups.max()) + 1)
 
     def predictions(self, back: Calibration) -> Estimated:
         return Estimated(back)

@@ -20,6 +20,7 @@ from spark_lib.problems.problem import Problem
 from spark_lib.report import charts, classes, numbers, scores
 from spark_lib.report.charts import percent, whole_percent
 from spark_lib.report.markup import Markup, joined, tag
+from spark_lib.report.segments import segments
 from spark_lib.report.tables import NAME, NUMBER, TEXT, Column, figures, number, section, table
 from spark_lib.use_case import Feature
 
@@ -92,6 +93,7 @@ def render(
     parts += [
         _importance(card.importance),
         _measured(problem, card.metrics, confidence),
+        segments(problem, card),
         _out_of_time(problem, card.metrics, confidence),
         _rows(problem, card.rows),
         _made_of(card, inputs),

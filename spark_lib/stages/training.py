@@ -4,7 +4,7 @@ it."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from spark_lib.models.card import CARD, ENTITY_OF_SEVERAL, MODEL, PICKLE, REPORT
 from spark_lib.models.model import digest
 from spark_lib.models.training_set import BALANCED, CALIBRATION, NATURAL, TRAIN, Spread, TrainingSet
 from spark_lib.problems import gates
+from spark_lib.stages import segments
 from spark_lib.use_case.fingerprint import versions
 from spark_lib.use_case.keys import Key, names
 
@@ -97,6 +98,11 @@ def build(
     if problem.is_judged_out_of_time and settings.get("out_of_time", False):
         progress(55, "judging out of time")
         measured["out_of_time"] = out_of_time(spark, case, balanced, settings)
+    if case.segments:
+        progress(60, f"judging segments of {', '.join(case.segments)}")
+        natural = model.scored(matrix_rows(case, features, read_partitions(spark, [balanced], NATURAL), case.segments))
+        apart = segments.judged(problem, natural, case.key, case.segments, back, settings)
+        card = replace(card, segments=apart)
     judged = gates.judged(problem.gates, measured, problem.bounds(settings))
     card = replace(
         card,
@@ -195,9 +201,12 @@ def _classes(rows: DataFrame, labels: Mapping[str, int]) -> dict[str, int]:
     return dict(counted.asDict())
 
 
-def matrix_rows(case: UseCase, features: Mapping[str, Feature], rows: DataFrame) -> DataFrame:
+def matrix_rows(
+    case: UseCase, features: Mapping[str, Feature], rows: DataFrame, apart: Sequence[str] = ()
+) -> DataFrame:
     """Key, ``copy``, ``GROUP``, the label as a double, and the float32 features by name and as one vector. Where one of
-    them is a text, they are all as they landed, and there is no vector."""
+    them is a text, they are all as they landed, and there is no vector. Columns that are to be judged ``apart`` come
+    as ``segments.columns`` names them, too."""
     from pyspark.ml.feature import VectorAssembler
     from pyspark.sql import functions as F
 
@@ -208,6 +217,7 @@ def matrix_rows(case: UseCase, features: Mapping[str, Feature], rows: DataFrame)
         group(case.entity_or_key),
         *(features if as_landed else matrix.columns(features)),
         F.col("label").cast("double").alias("label"),
+        *segments.columns(apart),
     )
     if as_landed:
         return columns

@@ -470,3 +470,47 @@ def _drawn(page: Element, chart: str, shape: str, kind: str) -> tuple[np.ndarray
 
 def _length(attributes: dict[str, str | None], name: str) -> float:
     return float(str(attributes[name]))
+
+
+def test_segments_stand_by_column_below_all_rows(model: Trained) -> None:
+    measured = model.card["metrics"]
+    judged = {name: measured[name] for name in ("area_under_roc", "calibration_error")}
+    ends = {"intervals": {"area_under_roc": [0.6, 0.75], "calibration_error": [0.0, 0.01]}}
+    segments = [
+        {"column": "<region>", "value": EVIL, "rows": 900, "outcomes": {"prevalence": 0.07}, "metrics": judged | ends},
+        {
+            "column": "<region>",
+            "value": None,
+            "rows": 40,
+            "outcomes": {"prevalence": 0.0},
+            "reason": "one class: no positive row",
+        },
+        {
+            "column": "<region>",
+            "value": None,
+            "rows": 60,
+            "others": 12,
+            "outcomes": {"prevalence": 0.5},
+            "metrics": judged | ends,
+        },
+        {
+            "column": "new",
+            "value": True,
+            "rows": 1000,
+            "outcomes": {"a": 0.1, "b": 0.4, "c": 0.2, "d": 0.3},
+            "metrics": judged | ends,
+        },
+    ]
+    card = model.card | {"segments": segments}
+
+    page = read(Trained(card, model.calibrated, model.uncalibrated, *_no_rows()).page())
+
+    rows = _rows_of(page, "Segments")
+    area = f"{measured['area_under_roc']:.4f}"
+    low, high = measured["intervals"]["area_under_roc"]
+    assert rows[1][:4] == ["All rows", "1,000", "prevalence 0.0930", f"{area} ({low:.4f} – {high:.4f})"]
+    assert rows[2][:4] == [EVIL, "900", "prevalence 0.0700", f"{area} (0.6000 – 0.7500)"]
+    assert rows[3] == ["no value", "40", "prevalence 0.0000", "–", "–", "–", "–", "one class: no positive row"]
+    assert rows[4][:2] == ["12 smaller values together", "60"]
+    assert [each.text for each in page.all("caption")][:2] == ["Segments of <region>", "Segments of new"]
+    assert "b 0.4000, d 0.3000, c 0.2000" in page.text
