@@ -20,6 +20,7 @@ from spark_lib.problems.options import (
 from spark_lib.problems.problem import (
     GROUP,
     GROUPS,
+    NO_DECISION,
     ONE,
     OTHER,
     PURPOSES,
@@ -67,6 +68,7 @@ class Binary(Problem):
         "min_out_of_time_area_under_roc",
         "min_positives",
     )
+    decisions: ClassVar[tuple[str, ...]] = ("threshold",)
     metrics: ClassVar[Mapping[str, Metric]] = {
         "area_under_roc": Metric("Area under ROC", "0.5 is chance, 1 is perfect"),
         "area_under_pr": Metric("Area under PR", "of precision by recall: the prevalence is chance, 1 is perfect"),
@@ -87,7 +89,7 @@ class Binary(Problem):
         Gate("area_under_pr", "area under PR", at_least=True),
         Gate("calibration_error", "calibration error", at_least=False),
     )
-    report: ClassVar[tuple[str, ...]] = ("ranking", "probabilities", "scores", "thresholds")
+    report: ClassVar[tuple[str, ...]] = ("ranking", "probabilities", "scores", "decision", "thresholds")
     shown_apart: ClassVar[tuple[str, ...]] = (
         "area_under_roc",
         "area_under_pr",
@@ -239,13 +241,16 @@ class Binary(Problem):
         return calibration_fit.calibrated(back, found)
 
     def measured(self, calibrated: Scored, found: Scored, settings: Mapping[str, Any]) -> dict[str, Any]:
-        from spark_lib.problems import metrics
+        from spark_lib.problems import decision, metrics
 
         measured: dict[str, Any] = dict(metrics.measured(calibrated))
         measured["uncalibrated"] = metrics.measured(found)
         measured["intervals"] = metrics.intervals(
             calibrated, settings["bootstrap_replicates"], settings["confidence"], settings["seed"]
         )
+        decided = self.decision(settings)
+        if decided:
+            measured["at_threshold"] = decision.at_threshold(calibrated, decided["threshold"], settings)
         return measured
 
     def measured_balanced(self, of_drawn: Scored) -> dict[str, Any]:
@@ -265,8 +270,8 @@ class Binary(Problem):
             return f"too few: {rows[rarer]} {rarer} rows, it takes {LEAST_JUDGED} of each class"
         return too_few_groups(int(found.grouped.groups.max()) + 1) if found.grouped else ""
 
-    def predictions(self, back: Calibration) -> Predictions:
-        return Probability(back)
+    def predictions(self, back: Calibration, decision: Mapping[str, Any] = NO_DECISION) -> Predictions:
+        return Probability(back, decision.get("threshold"))
 
     def compared(
         self, rows: DataFrame, backs: tuple[Calibration, Calibration], settings: Mapping[str, Any], against: str
@@ -302,17 +307,25 @@ class Binary(Problem):
 
 @dataclass(frozen=True)
 class Probability:
-    """Predictions are the calibrated ``score``."""
+    """Predictions are the calibrated ``score`` and, where there is a ``threshold``, whether the score is at least that:
+    ``prediction``. It is a boolean and no name of an outcome, because several outcomes may be negative."""
 
     back: Calibration
+    threshold: float | None = None
 
-    schema: ClassVar[Schema] = (("score", "double"),)
     wanted: ClassVar[tuple[str, str]] = ("a probability for every row", "scores outside of [0, 1] or not a number")
+
+    @property
+    def schema(self) -> Schema:
+        decided: Schema = () if self.threshold is None else (("prediction", "boolean"),)
+        return (("score", "double"), *decided)
 
     def columns(self, outputs: np.ndarray) -> dict[str, Any]:
         from spark_lib.models import calibration
 
-        return {"score": calibration.apply(self.back, outputs)}
+        scores = calibration.apply(self.back, outputs)
+        decided = {} if self.threshold is None else {"prediction": scores >= self.threshold}
+        return {"score": scores, **decided}
 
     def senseless(self, columns: Mapping[str, Any]) -> np.ndarray:
         from spark_lib.models.model import is_probability

@@ -12,6 +12,7 @@ from spark_lib.errors import ConfigurationError, ModelError
 from spark_lib.models.training_set import TRAIN, TrainingSet
 from spark_lib.problems.options import DRAWN_AT_RANDOM
 from spark_lib.problems.problem import (
+    NO_DECISION,
     ONE,
     OTHER,
     PURPOSES,
@@ -218,7 +219,7 @@ class Multiclass(Problem):
             return f"one class: every row is {self.names[int(found.labels[0])]!r}"
         return too_few_groups(int(found.groups.max()) + 1)
 
-    def predictions(self, back: Calibration) -> Classified:
+    def predictions(self, back: Calibration, decision: Mapping[str, Any] = NO_DECISION) -> Classified:
         return Classified(back, self.names, self.all_scores)
 
     def compared(

@@ -34,6 +34,8 @@ LEAST_GROUPS = 10
 #: The same for a comparison: what the newer and the older model give.
 ONE, OTHER = "_one", "_other"
 
+#: The decision of a card in which nothing of ``[decision]`` is set.
+NO_DECISION: Mapping[str, Any] = {}
 
 #: What the rows of the sides beside the training side are for, in messages.
 PURPOSES = ((CALIBRATION, "calibrate"), (VALIDATION, "judge"))
@@ -89,6 +91,8 @@ class Problem(ABC):
     defaults: ClassVar[Mapping[str, Any]] = {}
     #: The values of ``[training]`` that only some problems use, and this one does.
     settings: ClassVar[tuple[str, ...]]
+    #: The values of ``[decision]`` that this problem uses. Settings of a training have them as ``decision.<name>``.
+    decisions: ClassVar[tuple[str, ...]] = ()
     #: Metrics by name, in the order in which a report shows them.
     metrics: ClassVar[Mapping[str, Metric]]
     gates: ClassVar[tuple[Gate, ...]]
@@ -238,9 +242,14 @@ class Problem(ABC):
         """The reason why a part of the validation rows is not judged apart: too few rows, rows of too few entities, or
         one outcome alone. Empty where it is judged."""
 
+    def decision(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """What a model's card says of how predictions are decided; empty where nothing of ``[decision]`` is set."""
+        found = {name: settings.get(f"decision.{name}") for name in self.decisions}
+        return {name: value for name, value in found.items() if value is not None}
+
     @abstractmethod
-    def predictions(self, back: Calibration) -> Predictions:
-        """What workers make of the outputs of a model."""
+    def predictions(self, back: Calibration, decision: Mapping[str, Any] = NO_DECISION) -> Predictions:
+        """What workers make of the outputs of a model, by the calibration and the decision of its card."""
 
     @property
     def predicted(self) -> Schema:

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from spark_lib.errors import ConfigurationError, ModelError
 from spark_lib.models.training_set import CALIBRATION, TRAIN, VALIDATION, TrainingSet
-from spark_lib.problems.problem import ONE, OTHER, Compared, Gate, Metric, Problem, too_few_groups, too_few_rows
+from spark_lib.problems.problem import (
+    NO_DECISION,
+    ONE,
+    OTHER,
+    Compared,
+    Gate,
+    Metric,
+    Problem,
+    too_few_groups,
+    too_few_rows,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -195,7 +205,7 @@ class Regression(Problem):
             return f"one outcome: every row has {found.labels[0]:g}"
         return too_few_groups(int(found.groups.max()) + 1)
 
-    def predictions(self, back: Calibration) -> Estimated:
+    def predictions(self, back: Calibration, decision: Mapping[str, Any] = NO_DECISION) -> Estimated:
         return Estimated(back)
 
     def compared(

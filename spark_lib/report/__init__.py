@@ -28,7 +28,7 @@ STYLE = Path(__file__).with_name("report.css")
 MOST_FEATURES, MOST_CLASSES = 25, 15
 #: Where the sections of a report about scores are made, by their names.
 _PARTS: dict[str, Callable[..., dict[str, Callable[[], Markup]]]] = {
-    **dict.fromkeys(("ranking", "probabilities", "scores", "thresholds"), scores.parts),
+    **dict.fromkeys(("ranking", "probabilities", "scores", "decision", "thresholds"), scores.parts),
     **dict.fromkeys(("confusion", "worst_classes", "certainty"), classes.parts),
     **dict.fromkeys(("errors", "predicted_and_observed"), numbers.parts),
 }

@@ -254,6 +254,7 @@ def _card(case: UseCase, counts: TrainingSet, settings: Mapping[str, Any]) -> Ca
         rows=counts,
         settings=settings,
         versions=versions(),
+        decision=problem.decision(settings),
         problem=problem.name,
         format=problem.card_format
         if isinstance(case.entity_or_key, str)

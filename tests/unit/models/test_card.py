@@ -29,6 +29,7 @@ SOME = Card(
     gates=({"name": "area_under_roc", "passed": False},),
     calibrations_tried=({"kind": "prior", "log_loss": 0.2, "behind": 0.0, "standard_error": 0.0},),
     importance={"age": 1.0, "branch": 0.0},
+    decision={"threshold": 0.4},
     segments=(
         Segment(
             "branch", 7, 300, outcomes={"prevalence": 0.06}, metrics={"brier": 0.05, "intervals": {"brier": [0, 1]}}

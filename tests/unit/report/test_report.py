@@ -14,6 +14,7 @@ import sklearn.metrics as reference
 
 from spark_lib import report
 from spark_lib.models.card import Card
+from spark_lib.problems import decision
 from spark_lib.problems.metrics import counted
 from spark_lib.report import charts, scores
 from spark_lib.report.curves import Bin
@@ -470,6 +471,35 @@ def _drawn(page: Element, chart: str, shape: str, kind: str) -> tuple[np.ndarray
 
 def _length(attributes: dict[str, str | None], name: str) -> float:
     return float(str(attributes[name]))
+
+
+def test_the_threshold_of_predictions_has_its_confusion_matrix_and_intervals(model: Trained) -> None:
+    assert model.calibrated is not None
+    settings = {"bootstrap_replicates": 50, "confidence": CONFIDENCE, "seed": 0}
+    found = decision.at_threshold(model.calibrated, 0.2, settings)
+    card = model.card | {"metrics": model.card["metrics"] | {"at_threshold": found}}
+
+    page = read(Trained(card, model.calibrated, model.uncalibrated, *_no_rows()).page())
+
+    rows = _rows_of(page, "At the threshold of predictions")
+    assert rows[0] == ["Is", "Score from 0.2", "Below"]
+    assert rows[1] == ["default", f"{found['true_positives']:,}", f"{found['false_negatives']:,}"]
+    assert rows[2] == ["repaid", f"{found['false_positives']:,}", f"{found['true_negatives']:,}"]
+    low, high = found["intervals"]["precision"]
+    assert f"{charts.percent(found['precision'])}{charts.percent(low)} – {charts.percent(high)}" in page.text
+    assert "positive (default) from a score of 0.2 on" in page.text
+
+
+def test_a_threshold_that_no_row_reaches_has_no_precision(model: Trained) -> None:
+    assert model.calibrated is not None
+    settings = {"bootstrap_replicates": 50, "confidence": CONFIDENCE, "seed": 0}
+    card = model.card | {
+        "metrics": model.card["metrics"] | {"at_threshold": decision.at_threshold(model.calibrated, 0.999, settings)}
+    }
+
+    page = read(Trained(card, model.calibrated, model.uncalibrated, *_no_rows()).page())
+
+    assert "Precision: the positives' share of the positive predictions––" in page.text
 
 
 def test_segments_stand_by_column_below_all_rows(model: Trained) -> None:
