@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from spark_lib.models.training_set import CALIBRATION as CALIBRATION_SIDE
 from spark_lib.models.training_set import SIDES, TRAIN, TrainingSet
-from spark_lib.problems.gates import LEAST_JUDGED
+from spark_lib.problems.gates import LEAST_JUDGED, too_few_out_of_time
 from spark_lib.problems.options import (
     BALANCING,
     CALIBRATION,
@@ -185,6 +185,15 @@ class Binary(Problem):
         if positives < least:
             return f"too few positives: {positives:,} in the window, min_positives is {least:,}"
         return ""
+
+    def told(self, rows: Mapping[str, int]) -> dict[str, int]:
+        return {"positives": rows[POSITIVE]}
+
+    def in_words(self, told: Mapping[str, Any]) -> str:
+        return f"{super().in_words(told)}, {told['positives']:,} positive"
+
+    def too_few_out_of_time(self, rows: Mapping[str, Mapping[str, int]], settings: Mapping[str, Any]) -> str:
+        return too_few_out_of_time(rows)
 
     def collected(self, rows: DataFrame, key: Key, count: int) -> Scored:
         """Count rows by score and, where they are few enough, by group.

@@ -16,12 +16,15 @@ from spark_lib.problems.problem import (
     ONE,
     OTHER,
     PURPOSES,
+    TO_TRAIN,
     Compared,
     Gate,
     Metric,
     Problem,
+    landed,
     too_few_groups,
     too_few_rows,
+    too_few_rows_out_of_time,
 )
 
 if TYPE_CHECKING:
@@ -167,6 +170,12 @@ class Multiclass(Problem):
                 )
         needed = [(side, purpose, LEAST_JUDGED) for side, purpose in PURPOSES if side in sides]
         return too_few_rows(counts, needed, settings["min_labelled"])
+
+    def too_few_out_of_time(self, rows: Mapping[str, Mapping[str, int]], settings: Mapping[str, Any]) -> str:
+        for name, there in rows[TO_TRAIN].items():
+            if not there:
+                return f"a class without rows out of time: none of {name!r} that landed {landed(TO_TRAIN)}"
+        return too_few_rows_out_of_time(rows, dict.fromkeys(rows, LEAST_JUDGED))
 
     def collected(self, rows: DataFrame, key: Key, count: int) -> Outputs:
         from spark_lib.problems import outputs

@@ -33,12 +33,13 @@ GROUPS = 200
 LEAST_GROUPS = 10
 #: The same for a comparison: what the newer and the older model give.
 ONE, OTHER = "_one", "_other"
-
 #: The decision of a card in which nothing of ``[decision]`` is set.
 NO_DECISION: Mapping[str, Any] = {}
 
-#: What the rows of the sides beside the training side are for, in messages.
-PURPOSES = ((CALIBRATION, "calibrate"), (VALIDATION, "judge"))
+#: What rows are for, in messages and where rows are counted by it.
+TO_TRAIN, TO_CALIBRATE, TO_JUDGE = "train", "calibrate", "judge"
+#: What the rows of the sides beside the training side are for.
+PURPOSES = ((CALIBRATION, TO_CALIBRATE), (VALIDATION, TO_JUDGE))
 
 
 @dataclass(frozen=True)
@@ -196,6 +197,28 @@ class Problem(ABC):
 
     # The rows.
 
+    def prevalences(self, sides: Mapping[str, Mapping[str, int]]) -> dict[str, float | None]:
+        """The prevalence of each side, None of one without rows; empty where the problem has none. ``sides`` are the
+        rows by their names."""
+        if not self.has_prevalence:
+            return {}
+        rows = {side: sum(by_name.values()) for side, by_name in sides.items()}
+        return {side: sides[side][self.names[0]] / rows[side] if rows[side] else None for side in sides}
+
+    def told(self, rows: Mapping[str, int]) -> dict[str, int]:
+        """What a card tells of the rows that judge out of time, beside their number. ``rows`` are by their names."""
+        return {}
+
+    def in_words(self, told: Mapping[str, Any]) -> str:
+        """The number of ``rows`` that judge out of time, and what is ``told`` of them."""
+        return f"{told['rows']:,} rows"
+
+    @abstractmethod
+    def too_few_out_of_time(self, rows: Mapping[str, Mapping[str, int]], settings: Mapping[str, Any]) -> str:
+        """The reason why a model cannot be judged out of time; empty where it can. ``rows`` are by their names, and by
+        what they are for: ``TO_TRAIN`` and ``TO_CALIBRATE`` are those before the last fifth of the window's days,
+        ``TO_JUDGE`` those in it."""
+
     @abstractmethod
     def too_few(self, counts: TrainingSet, sides: Sequence[str], settings: Mapping[str, Any]) -> str:
         """The reason why there are too few rows to prove anything; empty where there are enough."""
@@ -284,4 +307,22 @@ def too_few_rows(counts: TrainingSet, needed: Sequence[tuple[str, str, int]], mi
     rows = sum(counts.rows(side) for side in SIDES)
     if rows < min_labelled:
         return f"too few rows with an outcome: {rows:,} in the window, min_labelled is {min_labelled:,}"
+    return ""
+
+
+def landed(purpose: str) -> str:
+    """When the rows landed that are for this purpose where a model is judged out of time, in a message."""
+    return f"{'in' if purpose == TO_JUDGE else 'before'} the last fifth of the window's days"
+
+
+def too_few_rows_out_of_time(rows: Mapping[str, Mapping[str, int]], least: Mapping[str, int]) -> str:
+    """The reason why there are fewer rows for a purpose than the ``least`` that it takes; empty where there are
+    enough."""
+    for purpose, by_name in rows.items():
+        there = sum(by_name.values())
+        if there < least[purpose]:
+            return (
+                f"too few to {purpose} out of time by: {there:,} rows that landed {landed(purpose)}, it takes "
+                f"{least[purpose]:,}"
+            )
     return ""

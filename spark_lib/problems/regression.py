@@ -13,12 +13,14 @@ from spark_lib.problems.problem import (
     NO_DECISION,
     ONE,
     OTHER,
+    TO_CALIBRATE,
     Compared,
     Gate,
     Metric,
     Problem,
     too_few_groups,
     too_few_rows,
+    too_few_rows_out_of_time,
 )
 
 if TYPE_CHECKING:
@@ -151,6 +153,10 @@ class Regression(Problem):
             (VALIDATION, "judge", LEAST_JUDGED),
         )
         return too_few_rows(counts, needed, settings["min_labelled"])
+
+    def too_few_out_of_time(self, rows: Mapping[str, Mapping[str, int]], settings: Mapping[str, Any]) -> str:
+        least = dict.fromkeys(rows, LEAST_JUDGED) | {TO_CALIBRATE: _least_calibrated(settings["coverage"])}
+        return too_few_rows_out_of_time(rows, least)
 
     def collected(self, rows: DataFrame, key: Key, count: int) -> Outputs:
         from spark_lib.problems import outputs

@@ -209,7 +209,7 @@ def _out_of_time(problem: Problem, measured: Mapping[str, Any], confidence: floa
     days = "the last landing day" if later["days"] == 1 else f"the last {number(later['days'])} landing days"
     note = (
         f"Of a second model, which was trained and calibrated without {days} of the window. It is judged on the validation rows of"
-        f" these days: {number(later['rows'])} rows, {number(later['positives'])} positive. The model of this page knows all days."
+        f" these days: {problem.in_words(later)}. The model of this page knows all days."
     )
     if "reason" in later:
         reason = later["reason"]

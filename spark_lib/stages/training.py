@@ -22,6 +22,7 @@ from spark_lib.models.card import CARD, ENTITY_OF_SEVERAL, MODEL, PICKLE, REPORT
 from spark_lib.models.model import digest
 from spark_lib.models.training_set import BALANCED, CALIBRATION, NATURAL, TRAIN, Spread, TrainingSet
 from spark_lib.problems import gates
+from spark_lib.problems.problem import TO_CALIBRATE, TO_JUDGE, TO_TRAIN
 from spark_lib.stages import segments
 from spark_lib.use_case.fingerprint import versions
 from spark_lib.use_case.keys import Key, names
@@ -127,8 +128,8 @@ def out_of_time(spark: SparkSession, case: UseCase, balanced: Partition, setting
     The days on which the rows of the window landed are cut: the last fifth judges, the days before train and calibrate
     a second model, by the same settings and the same rule. What judges are the natural validation rows of the last
     fifth, so that neither their day nor their entity was trained or calibrated on. The result has the metrics as the
-    card has them, with ``intervals``, the number of ``days`` that judge, and their ``rows`` and ``positives``. Where
-    there are too few rows it has a ``reason`` in the place of metrics.
+    card has them, with ``intervals``, the number of ``days`` that judge, their ``rows``, and what the problem tells of
+    these. Where there are too few rows it has a ``reason`` in the place of metrics.
     """
     from pyspark.sql import functions as F
 
@@ -139,21 +140,21 @@ def out_of_time(spark: SparkSession, case: UseCase, balanced: Partition, setting
     def rows_of(section: str, late: bool) -> DataFrame:
         return read_partitions(spark, [balanced], section).where(by_time[late])
 
-    of_class = {
-        purpose: _classes(rows_of(section, late), problem.labels)
+    by_name = {
+        purpose: _counted(rows_of(section, late), problem)
         for purpose, section, late in (
-            ("train", TRAIN, False),
-            ("judge", NATURAL, True),
-            ("calibrate", CALIBRATION, False),
+            (TO_TRAIN, TRAIN, False),
+            (TO_JUDGE, NATURAL, True),
+            (TO_CALIBRATE, CALIBRATION, False),
         )
     }
-    found = {"days": len(later), "rows": sum(of_class["judge"].values()), "positives": of_class["judge"]["positive"]}
-    needed = ("train", "judge", *(["calibrate"] if problem.is_calibrated_by_rows(settings) else []))
-    few = gates.too_few_out_of_time({purpose: of_class[purpose] for purpose in needed})
+    found = {"days": len(later), "rows": sum(by_name[TO_JUDGE].values()), **problem.told(by_name[TO_JUDGE])}
+    needed = (TO_TRAIN, TO_JUDGE, *([TO_CALIBRATE] if problem.is_calibrated_by_rows(settings) else []))
+    few = problem.too_few_out_of_time({purpose: by_name[purpose] for purpose in needed}, settings)
     if few:
         return found | {"reason": few}
     # What undoes the balancing is the same for a part of the days: rows are drawn within each class, whatever their day.
-    before = replace(counts, sides={**counts.sides, CALIBRATION: of_class["calibrate"]})
+    before = replace(counts, sides={**counts.sides, CALIBRATION: by_name[TO_CALIBRATE]})
     rows = rows_of(TRAIN, late=False)
     features = _learnt(case, rows, settings)
     model = _fitted(case, features, rows, counts, balanced.manifest.rows(TRAIN), settings)
@@ -192,13 +193,12 @@ def _fitted(
     return estimators.fit(case.estimator(settings), laid_out, of_matrix, by_weight, problem.classes)
 
 
-def _classes(rows: DataFrame, labels: Mapping[str, int]) -> dict[str, int]:
-    """The rows of each class."""
+def _counted(rows: DataFrame, problem: problems.Problem) -> dict[str, int]:
+    """The rows by the names that the problem has for their outcomes."""
     from pyspark.sql import functions as F
 
-    counted = rows.agg(*[F.count_if(F.col("label") == label).alias(name) for name, label in labels.items()]).first()
-    assert counted is not None  # an aggregate over all rows has one row
-    return dict(counted.asDict())
+    counted = rows.groupBy(problem.name_of(F.col("label")).alias("name")).count().collect()
+    return dict.fromkeys(problem.names, 0) | {row["name"]: row["count"] for row in counted}
 
 
 def matrix_rows(

@@ -123,3 +123,16 @@ def test_predictions_are_counted_by_their_value_as_json_has_it() -> None:
     one.merge(other)
 
     assert one.figures()["classes"] == {"false": 2, "true": 2}
+
+
+def test_a_prevalence_is_the_proportion_of_positives_and_none_without_a_row() -> None:
+    sides = {"train": {"positive": 10, "negative": 90}, "calibration": {"positive": 0, "negative": 0}}
+
+    assert LATE.prevalences(sides) == {"train": 0.1, "calibration": None}
+
+
+def test_rows_that_judge_out_of_time_are_told_with_their_positives() -> None:
+    told = {"rows": 1_200, **LATE.told({"positive": 70, "negative": 1_130})}
+
+    assert told == {"rows": 1_200, "positives": 70}
+    assert LATE.in_words(told) == "1,200 rows, 70 positive"

@@ -185,3 +185,27 @@ def test_a_part_of_the_rows_is_judged_apart_where_its_outcomes_differ_and_it_has
 
 def test_the_outcomes_of_a_part_are_told_by_their_mean() -> None:
     assert DAYS.outcomes_of(outcomes(1.0, 2.0, 6.0)) == {"mean": 3.0}
+
+
+@pytest.mark.parametrize(
+    ("calibrate", "coverage", "reason"),
+    [
+        (
+            98,
+            0.99,
+            "too few to calibrate out of time by: 98 rows that landed before the last fifth of the window's days, it takes 99",
+        ),
+        (
+            9,
+            0.5,
+            "too few to calibrate out of time by: 9 rows that landed before the last fifth of the window's days, it takes 10",
+        ),
+        (99, 0.99, ""),
+    ],
+)
+def test_numbers_are_judged_out_of_time_where_their_intervals_have_enough_rows(
+    calibrate: int, coverage: float, reason: str
+) -> None:
+    rows = {"train": {"rows": 90}, "judge": {"rows": 10}, "calibrate": {"rows": calibrate}}
+
+    assert DAYS.too_few_out_of_time(rows, {**SETTINGS, "coverage": coverage}) == reason
