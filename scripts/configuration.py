@@ -185,7 +185,8 @@ def labels(name: str, key: str) -> str:
     used = {
         label: {"training": kind.settings, "decision": kind.decisions}.get(name, ()) for label, kind in kinds.items()
     }
-    return ", ".join(f"`{label}`" for label, keys in used.items() if key in keys)
+    using = [f"`{label}`" for label, keys in used.items() if key in keys]
+    return ", ".join(using) if len(using) < len(LABELS) else ""
 
 
 if __name__ == "__main__":

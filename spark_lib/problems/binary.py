@@ -98,7 +98,6 @@ class Binary(Problem):
     )
     headline: ClassVar[str] = "area_under_roc"
     has_prevalence: ClassVar[bool] = True
-    is_judged_out_of_time: ClassVar[bool] = True
     card_format: ClassVar[int] = 1
 
     @classmethod

@@ -66,6 +66,7 @@ class Multiclass(Problem):
         "min_macro_f1",
         "max_log_loss",
         "max_calibration_error",
+        "out_of_time",
         "min_labelled",
     )
     metrics: ClassVar[Mapping[str, Metric]] = {

@@ -107,8 +107,6 @@ class Problem(ABC):
     has_prevalence: ClassVar[bool] = False
     #: What a problem is compared by, in a sentence; ``str`` shows it.
     what: ClassVar[str] = "classes"
-    #: Whether it can be judged out of time (``spark_lib.stages.training``).
-    is_judged_out_of_time: ClassVar[bool] = False
     #: The first format of cards whose readers understand this problem.
     card_format: ClassVar[int] = 2
 

@@ -54,7 +54,15 @@ class Regression(Problem):
     balancing: ClassVar[tuple[str, ...]] = ("none",)
     calibration: ClassVar[tuple[str, ...]] = ("auto", "conformal")
     defaults: ClassVar[Mapping[str, Any]] = {"training.balancing": "none"}
-    settings: ClassVar[tuple[str, ...]] = ("coverage", "max_rmse", "max_mae", "min_r2", "min_coverage", "min_labelled")
+    settings: ClassVar[tuple[str, ...]] = (
+        "coverage",
+        "max_rmse",
+        "max_mae",
+        "min_r2",
+        "min_coverage",
+        "out_of_time",
+        "min_labelled",
+    )
     metrics: ClassVar[Mapping[str, Metric]] = {
         "rmse": Metric("RMSE", "the root of the mean squared error, in the unit of the outcome: 0 is perfect"),
         "mae": Metric("MAE", "the mean size of the error, in the unit of the outcome: 0 is perfect"),

@@ -96,7 +96,7 @@ def build(
     measured = problem.measured(calibrated, found, settings)
     if balanced.manifest.rows(BALANCED):
         measured |= problem.measured_balanced(scored(BALANCED))
-    if problem.is_judged_out_of_time and settings.get("out_of_time", False):
+    if settings.get("out_of_time", False):
         progress(55, "judging out of time")
         measured["out_of_time"] = out_of_time(spark, case, balanced, settings)
     if case.segments:
@@ -167,6 +167,9 @@ def out_of_time(spark: SparkSession, case: UseCase, balanced: Partition, setting
     on = problem.to_calibrate_by(settings, *scored(CALIBRATION, late=False)) if fits else None
     back, _ = problem.chosen(settings, on, before)
     raw = problem.collected(*scored(NATURAL, late=True))
+    few = problem.too_few_apart(raw)
+    if few:
+        return found | {"reason": few}
     measured = problem.measured(problem.calibrated(back, raw), raw, settings)
     return found | {"calibration": back["kind"], **measured}
 

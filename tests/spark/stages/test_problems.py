@@ -387,3 +387,15 @@ def test_an_outcome_outside_the_bounds_is_refused_by_name(spark, tmp_path):
         f"raw feed verdicts of {DAY}: wanted 'minutes' to be a number from 0 to 20; found 20."
     )
     assert str(caught.value).endswith("Next: land the day again, or correct the label's `least` and `most`")
+
+
+def test_classes_and_numbers_are_judged_out_of_time_by_their_own_metrics(spark, courses, minutes):
+    for found, case, settings in ((courses, Courses(), CLASSES), (minutes, Minutes(), NUMBERS)):
+        later = training.out_of_time(spark, case, found.balanced, settings)
+
+        natural = section(found, "validation/unbalanced")["landed"].to_pylist()
+        assert (later["days"], later["rows"]) == (1, natural.count(BEFORE))
+        assert "positives" not in later
+        for name, (low, high) in later["intervals"].items():
+            assert low <= later[name] <= high
+        assert later["intervals"].keys() == found.card["metrics"]["intervals"].keys()
