@@ -87,6 +87,12 @@ _ABOVE = {
 How training sets and models are made, and when a model is approved. [balancing.md](balancing.md) measures the
 strategies of balancing, and [design.md](design.md) explains splits, calibration and gates. The column "label" names the
 declarations of a label that use a setting; for the others it does nothing.""",
+    "decision": """\
+What predictions say beside the score. With a threshold, predictions have a column `prediction`, a BOOLEAN: whether the
+score is at least the threshold. A training writes the threshold into its model's card, and scoring takes it from there:
+a day is decided by the threshold of the model that scores it, and not by the setting of that day. After a change train
+anew, or wait for the next training. The column "label" names the declarations of a label that use a setting; for the
+others it is refused.""",
     "raw": """\
 Where and how raw days land. `[raw.<feed>.<use case>]` is for one feed of one use case, `[raw.<feed>]` for one feed, and
 `[raw]` for all feeds: the first of these that sets a value wins. There is no `[raw.<use case>]`: name the feed. A use
@@ -175,8 +181,12 @@ def written(value: object) -> str:
 
 def labels(name: str, key: str) -> str:
     """The declarations of a label that alone use a setting; empty where all do."""
-    using = [label.__name__ for label in LABELS if key in problems._KINDS[label.problem].settings]
-    return ", ".join(f"`{label}`" for label in using) if name == "training" else ""
+    kinds = {label.__name__: problems._KINDS[label.problem] for label in LABELS}
+    used = {
+        label: {"training": kind.settings, "decision": kind.decisions}.get(name, ()) for label, kind in kinds.items()
+    }
+    using = [f"`{label}`" for label, keys in used.items() if key in keys]
+    return ", ".join(using) if len(using) < len(LABELS) else ""
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from tasks.selection import ModelSelection
 
 
 class BatchInference(Stage):
-    """One row for each row of ``features``: key, entity, event time, score, model date and digest."""
+    """One row for each row of ``features``: key, entity, event time, what the model says, model date and digest."""
 
     dataset = "predictions"
     RESULT = 1

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from typing import Any
 
 import luigi
 
@@ -47,6 +48,12 @@ class Training(Stage):
     def settings_of_the_problem(self) -> Sequence[str]:
         has_categories = any(feature.is_category for feature in self.case.features.values())
         return (*self.settings.problem.settings, *(("max_categories",) if has_categories else ()))
+
+    def recorded_settings(self) -> Mapping[str, Any]:
+        """Those of ``[decision]`` that the problem uses, too, because the card has them."""
+        values = self.settings.decision
+        decided = {f"decision.{name}": getattr(values, name) for name in self.settings.problem.decisions}
+        return {**super().recorded_settings(), **decided}
 
     @classmethod
     def describe(cls, manifest: Manifest) -> Description:

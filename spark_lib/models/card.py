@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from spark_lib.errors import later_format
+from spark_lib.models.segments import Segment
 from spark_lib.models.training_set import TrainingSet
 from spark_lib.use_case import Feature
 from spark_lib.use_case.keys import Key
@@ -78,7 +79,8 @@ class Card:
     the training set, and ``metrics`` those on natural validation rows. ``gates`` say how the metrics were judged.
     ``calibrations_tried`` are what ``[training] calibration = auto`` chose the calibration from, the simplest first, as
     ``spark_lib.problems.calibration_fit`` says; it is empty where nothing was to be chosen. ``importance`` is the share
-    of each feature. ``model`` is None where nothing was approved. ``format`` is the first one whose readers understand
+    of each feature. ``decision`` says by which ``threshold`` predictions are decided, where one
+    is set. ``segments`` are the validation rows by the values of columns that the use case declares. ``model`` is None where nothing was approved. ``format`` is the first one whose readers understand
     the card."""
 
     features: Mapping[str, Feature]
@@ -94,6 +96,8 @@ class Card:
     gates: tuple[Mapping[str, Any], ...] = ()
     calibrations_tried: tuple[Mapping[str, Any], ...] = ()
     importance: Mapping[str, float] = field(default_factory=dict)
+    decision: Mapping[str, Any] = field(default_factory=dict)
+    segments: tuple[Segment, ...] = ()
     model: ModelFile | None = None
     problem: str = FIRST_PROBLEM
     format: int = FIRST_FORMAT
@@ -128,6 +132,8 @@ class Card:
             gates=tuple(document.get("gates", ())),
             calibrations_tried=tuple(document.get("calibrations_tried", ())),
             importance=document.get("importance", {}),
+            decision=document.get("decision", {}),
+            segments=tuple(map(Segment.of, document.get("segments", ()))),
             model=ModelFile(model["file"], model["sha256"], model["size"]) if model else None,
             problem=document.get("problem", FIRST_PROBLEM),
             format=number,
@@ -166,6 +172,8 @@ class Card:
             "gates": [dict(gate) for gate in self.gates],
             "calibrations_tried": [dict(tried) for tried in self.calibrations_tried],
             "importance": dict(self.importance),
+            **({"decision": dict(self.decision)} if self.decision else {}),
+            **({"segments": [segment.document() for segment in self.segments]} if self.segments else {}),
             "model": asdict(self.model) if self.model else None,
         }
 

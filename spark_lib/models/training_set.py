@@ -43,7 +43,7 @@ class TrainingSet:
 
     ``labelled`` and ``unlabelled`` are the rows of the window with and without an outcome, and ``by_day`` the same two
     by landing day. ``excluded`` are those whose outcome will never be known. ``on_two_sides`` are the rows with an outcome that a split by time leaves out. ``spread`` is by
-    feature.
+    feature. ``prevalences`` are those of the sides and of the balanced rows, None without rows, where the problem has one.
     """
 
     sides: Mapping[str, ByClass] = field(default_factory=dict)
@@ -55,6 +55,7 @@ class TrainingSet:
     weights: Mapping[str, float] = field(default_factory=dict)
     spread: Mapping[str, Spread] = field(default_factory=dict)
     excluded: int = 0
+    prevalences: Mapping[str, float | None] = field(default_factory=dict)
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> TrainingSet:
@@ -72,6 +73,7 @@ class TrainingSet:
                 for name, of in document.get("spread", {}).items()
             },
             document.get("excluded", 0),
+            document.get("prevalences", {}),
         )
 
     def summary(self) -> dict[str, Any]:
@@ -82,8 +84,8 @@ class TrainingSet:
             found["excluded"] = self.excluded
         if self.balanced:
             found |= {"balanced": dict(self.balanced), "weights": dict(self.weights)}
-            if "positive" in self.balanced:
-                found["prevalences"] = {name: _prevalence(found[name]) for name in (*self.sides, "balanced")}
+        if self.prevalences:
+            found["prevalences"] = dict(self.prevalences)
         return found
 
     def document(self) -> dict[str, Any]:
@@ -114,7 +116,3 @@ class TrainingSet:
 
     def _spread(self) -> Mapping[str, Spread]:
         return self.spread if self.rows(TRAIN) else {}
-
-
-def _prevalence(rows: ByClass) -> float | None:
-    return rows["positive"] / sum(rows.values()) if sum(rows.values()) else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from spark_lib.models.training_set import CALIBRATION as CALIBRATION_SIDE
 from spark_lib.models.training_set import SIDES, TRAIN, TrainingSet
-from spark_lib.problems.gates import LEAST_JUDGED
+from spark_lib.problems.gates import LEAST_JUDGED, too_few_out_of_time
 from spark_lib.problems.options import (
     BALANCING,
     CALIBRATION,
@@ -17,7 +17,20 @@ from spark_lib.problems.options import (
     check_calibration,
     needs_calibration_rows,
 )
-from spark_lib.problems.problem import GROUP, GROUPS, ONE, OTHER, PURPOSES, SCORE, Compared, Gate, Metric, Problem
+from spark_lib.problems.problem import (
+    GROUP,
+    GROUPS,
+    NO_DECISION,
+    ONE,
+    OTHER,
+    PURPOSES,
+    SCORE,
+    Compared,
+    Gate,
+    Metric,
+    Problem,
+    too_few_groups,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,6 +68,7 @@ class Binary(Problem):
         "min_out_of_time_area_under_roc",
         "min_positives",
     )
+    decisions: ClassVar[tuple[str, ...]] = ("threshold",)
     metrics: ClassVar[Mapping[str, Metric]] = {
         "area_under_roc": Metric("Area under ROC", "0.5 is chance, 1 is perfect"),
         "area_under_pr": Metric("Area under PR", "of precision by recall: the prevalence is chance, 1 is perfect"),
@@ -75,10 +89,15 @@ class Binary(Problem):
         Gate("area_under_pr", "area under PR", at_least=True),
         Gate("calibration_error", "calibration error", at_least=False),
     )
-    report: ClassVar[tuple[str, ...]] = ("ranking", "probabilities", "scores", "thresholds")
+    report: ClassVar[tuple[str, ...]] = ("ranking", "probabilities", "scores", "decision", "thresholds")
+    shown_apart: ClassVar[tuple[str, ...]] = (
+        "area_under_roc",
+        "area_under_pr",
+        "calibration_error",
+        "calibration_in_the_large",
+    )
     headline: ClassVar[str] = "area_under_roc"
     has_prevalence: ClassVar[bool] = True
-    is_judged_out_of_time: ClassVar[bool] = True
     card_format: ClassVar[int] = 1
 
     @classmethod
@@ -166,6 +185,15 @@ class Binary(Problem):
             return f"too few positives: {positives:,} in the window, min_positives is {least:,}"
         return ""
 
+    def told(self, rows: Mapping[str, int]) -> dict[str, int]:
+        return {"positives": rows[POSITIVE]}
+
+    def in_words(self, told: Mapping[str, Any]) -> str:
+        return f"{super().in_words(told)}, {told['positives']:,} positive"
+
+    def too_few_out_of_time(self, rows: Mapping[str, Mapping[str, int]], settings: Mapping[str, Any]) -> str:
+        return too_few_out_of_time(rows)
+
     def collected(self, rows: DataFrame, key: Key, count: int) -> Scored:
         """Count rows by score and, where they are few enough, by group.
 
@@ -221,13 +249,16 @@ class Binary(Problem):
         return calibration_fit.calibrated(back, found)
 
     def measured(self, calibrated: Scored, found: Scored, settings: Mapping[str, Any]) -> dict[str, Any]:
-        from spark_lib.problems import metrics
+        from spark_lib.problems import decision, metrics
 
         measured: dict[str, Any] = dict(metrics.measured(calibrated))
         measured["uncalibrated"] = metrics.measured(found)
         measured["intervals"] = metrics.intervals(
             calibrated, settings["bootstrap_replicates"], settings["confidence"], settings["seed"]
         )
+        decided = self.decision(settings)
+        if decided:
+            measured["at_threshold"] = decision.at_threshold(calibrated, decided["threshold"], settings)
         return measured
 
     def measured_balanced(self, of_drawn: Scored) -> dict[str, Any]:
@@ -235,8 +266,20 @@ class Binary(Problem):
 
         return {f"balanced_{name}": metrics.METRICS[name](of_drawn) for name in ("area_under_roc", "area_under_pr")}
 
-    def predictions(self, back: Calibration) -> Predictions:
-        return Probability(back)
+    def outcomes_of(self, found: Scored) -> dict[str, float]:
+        return {"prevalence": found.prevalence}
+
+    def too_few_apart(self, found: Scored) -> str:
+        rows = {POSITIVE: int(found.positives.sum()), NEGATIVE: int(found.negatives.sum())}
+        rarer = min(rows, key=lambda label: rows[label])
+        if not rows[rarer]:
+            return f"one class: no {rarer} row"
+        if rows[rarer] < LEAST_JUDGED:
+            return f"too few: {rows[rarer]} {rarer} rows, it takes {LEAST_JUDGED} of each class"
+        return too_few_groups(int(found.grouped.groups.max()) + 1) if found.grouped else ""
+
+    def predictions(self, back: Calibration, decision: Mapping[str, Any] = NO_DECISION) -> Predictions:
+        return Probability(back, decision.get("threshold"))
 
     def compared(
         self, rows: DataFrame, backs: tuple[Calibration, Calibration], settings: Mapping[str, Any], against: str
@@ -272,17 +315,25 @@ class Binary(Problem):
 
 @dataclass(frozen=True)
 class Probability:
-    """Predictions are the calibrated ``score``."""
+    """Predictions are the calibrated ``score`` and, where there is a ``threshold``, whether the score is at least that:
+    ``prediction``. It is a boolean and no name of an outcome, because several outcomes may be negative."""
 
     back: Calibration
+    threshold: float | None = None
 
-    schema: ClassVar[Schema] = (("score", "double"),)
     wanted: ClassVar[tuple[str, str]] = ("a probability for every row", "scores outside of [0, 1] or not a number")
+
+    @property
+    def schema(self) -> Schema:
+        decided: Schema = () if self.threshold is None else (("prediction", "boolean"),)
+        return (("score", "double"), *decided)
 
     def columns(self, outputs: np.ndarray) -> dict[str, Any]:
         from spark_lib.models import calibration
 
-        return {"score": calibration.apply(self.back, outputs)}
+        scores = calibration.apply(self.back, outputs)
+        decided = {} if self.threshold is None else {"prediction": scores >= self.threshold}
+        return {"score": scores, **decided}
 
     def senseless(self, columns: Mapping[str, Any]) -> np.ndarray:
         from spark_lib.models.model import is_probability

@@ -9,7 +9,7 @@ from typing import Any
 
 from spark_lib.models.card import APPROVED, Verdict, rejected
 from spark_lib.models.training_set import TRAIN, TrainingSet
-from spark_lib.problems.problem import Gate, Problem
+from spark_lib.problems.problem import Gate, Problem, landed
 
 #: The least rows of each class to judge or to calibrate by. With fewer rows, a certainty may be due to chance.
 LEAST_JUDGED = 10
@@ -40,10 +40,9 @@ def too_few_out_of_time(rows: Mapping[str, Mapping[str, int]]) -> str:
     for purpose, there in rows.items():
         rarer = min(there, key=lambda label: there[label])
         if there[rarer] < LEAST_JUDGED:
-            days = "in the last fifth" if purpose == "judge" else "before the last fifth"
             return (
-                f"too few to {purpose} out of time by: {there[rarer]:,} {rarer} rows that landed {days} of the window's "
-                f"days, it takes {LEAST_JUDGED} of each class"
+                f"too few to {purpose} out of time by: {there[rarer]:,} {rarer} rows that landed {landed(purpose)}, "
+                f"it takes {LEAST_JUDGED} of each class"
             )
     return ""
 

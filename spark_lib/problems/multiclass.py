@@ -11,7 +11,21 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from spark_lib.errors import ConfigurationError, ModelError
 from spark_lib.models.training_set import TRAIN, TrainingSet
 from spark_lib.problems.options import DRAWN_AT_RANDOM
-from spark_lib.problems.problem import ONE, OTHER, PURPOSES, Compared, Gate, Metric, Problem, too_few_rows
+from spark_lib.problems.problem import (
+    NO_DECISION,
+    ONE,
+    OTHER,
+    PURPOSES,
+    TO_TRAIN,
+    Compared,
+    Gate,
+    Metric,
+    Problem,
+    landed,
+    too_few_groups,
+    too_few_rows,
+    too_few_rows_out_of_time,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,6 +66,7 @@ class Multiclass(Problem):
         "min_macro_f1",
         "max_log_loss",
         "max_calibration_error",
+        "out_of_time",
         "min_labelled",
     )
     metrics: ClassVar[Mapping[str, Metric]] = {
@@ -69,6 +84,7 @@ class Multiclass(Problem):
         Gate("calibration_error", "calibration error", at_least=False),
     )
     report: ClassVar[tuple[str, ...]] = ("confusion", "worst_classes", "certainty")
+    shown_apart: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1", "log_loss", "calibration_error")
     headline: ClassVar[str] = "accuracy"
 
     @classmethod
@@ -156,6 +172,12 @@ class Multiclass(Problem):
         needed = [(side, purpose, LEAST_JUDGED) for side, purpose in PURPOSES if side in sides]
         return too_few_rows(counts, needed, settings["min_labelled"])
 
+    def too_few_out_of_time(self, rows: Mapping[str, Mapping[str, int]], settings: Mapping[str, Any]) -> str:
+        for name, there in rows[TO_TRAIN].items():
+            if not there:
+                return f"a class without rows out of time: none of {name!r} that landed {landed(TO_TRAIN)}"
+        return too_few_rows_out_of_time(rows, dict.fromkeys(rows, LEAST_JUDGED))
+
     def collected(self, rows: DataFrame, key: Key, count: int) -> Outputs:
         from spark_lib.problems import outputs
 
@@ -194,7 +216,20 @@ class Multiclass(Problem):
         )
         return measured
 
-    def predictions(self, back: Calibration) -> Classified:
+    def outcomes_of(self, found: Outputs) -> dict[str, float]:
+        import numpy as np
+
+        rows = np.bincount(found.labels.astype(np.intp), minlength=self.classes)
+        return {name: float(count / found.rows) for name, count in zip(self.names, rows, strict=True)}
+
+    def too_few_apart(self, found: Outputs) -> str:
+        if found.rows < LEAST_JUDGED:
+            return f"too few: {found.rows} rows, it takes {LEAST_JUDGED}"
+        if (found.labels == found.labels[0]).all():
+            return f"one class: every row is {self.names[int(found.labels[0])]!r}"
+        return too_few_groups(int(found.groups.max()) + 1)
+
+    def predictions(self, back: Calibration, decision: Mapping[str, Any] = NO_DECISION) -> Classified:
         return Classified(back, self.names, self.all_scores)
 
     def compared(

@@ -29,12 +29,17 @@ if TYPE_CHECKING:
 SCORE, GROUP = "_score", "_group"
 #: The number of groups of entities.
 GROUPS = 200
+#: The least groups of entities that the bootstrap draws from. Of fewer, the ends of an interval are due to chance.
+LEAST_GROUPS = 10
 #: The same for a comparison: what the newer and the older model give.
 ONE, OTHER = "_one", "_other"
+#: The decision of a card in which nothing of ``[decision]`` is set.
+NO_DECISION: Mapping[str, Any] = {}
 
-
-#: What the rows of the sides beside the training side are for, in messages.
-PURPOSES = ((CALIBRATION, "calibrate"), (VALIDATION, "judge"))
+#: What rows are for, in messages and where rows are counted by it.
+TO_TRAIN, TO_CALIBRATE, TO_JUDGE = "train", "calibrate", "judge"
+#: What the rows of the sides beside the training side are for.
+PURPOSES = ((CALIBRATION, TO_CALIBRATE), (VALIDATION, TO_JUDGE))
 
 
 @dataclass(frozen=True)
@@ -87,19 +92,21 @@ class Problem(ABC):
     defaults: ClassVar[Mapping[str, Any]] = {}
     #: The values of ``[training]`` that only some problems use, and this one does.
     settings: ClassVar[tuple[str, ...]]
+    #: The values of ``[decision]`` that this problem uses. Settings of a training have them as ``decision.<name>``.
+    decisions: ClassVar[tuple[str, ...]] = ()
     #: Metrics by name, in the order in which a report shows them.
     metrics: ClassVar[Mapping[str, Metric]]
     gates: ClassVar[tuple[Gate, ...]]
     #: The sections of a report about scores, by name (``spark_lib.report``).
     report: ClassVar[tuple[str, ...]]
+    #: The metrics of a segment that a report shows.
+    shown_apart: ClassVar[tuple[str, ...]]
     #: The metric that a run says in its summary.
     headline: ClassVar[str]
     #: Whether the proportion of the first of ``names`` is the prevalence.
     has_prevalence: ClassVar[bool] = False
     #: What a problem is compared by, in a sentence; ``str`` shows it.
     what: ClassVar[str] = "classes"
-    #: Whether it can be judged out of time (``spark_lib.stages.training``).
-    is_judged_out_of_time: ClassVar[bool] = False
     #: The first format of cards whose readers understand this problem.
     card_format: ClassVar[int] = 2
 
@@ -188,6 +195,28 @@ class Problem(ABC):
 
     # The rows.
 
+    def prevalences(self, sides: Mapping[str, Mapping[str, int]]) -> dict[str, float | None]:
+        """The prevalence of each side, None of one without rows; empty where the problem has none. ``sides`` are the
+        rows by their names."""
+        if not self.has_prevalence:
+            return {}
+        rows = {side: sum(by_name.values()) for side, by_name in sides.items()}
+        return {side: sides[side][self.names[0]] / rows[side] if rows[side] else None for side in sides}
+
+    def told(self, rows: Mapping[str, int]) -> dict[str, int]:
+        """What a card tells of the rows that judge out of time, beside their number. ``rows`` are by their names."""
+        return {}
+
+    def in_words(self, told: Mapping[str, Any]) -> str:
+        """The number of ``rows`` that judge out of time, and what is ``told`` of them."""
+        return f"{told['rows']:,} rows"
+
+    @abstractmethod
+    def too_few_out_of_time(self, rows: Mapping[str, Mapping[str, int]], settings: Mapping[str, Any]) -> str:
+        """The reason why a model cannot be judged out of time; empty where it can. ``rows`` are by their names, and by
+        what they are for: ``TO_TRAIN`` and ``TO_CALIBRATE`` are those before the last fifth of the window's days,
+        ``TO_JUDGE`` those in it."""
+
     @abstractmethod
     def too_few(self, counts: TrainingSet, sides: Sequence[str], settings: Mapping[str, Any]) -> str:
         """The reason why there are too few rows to prove anything; empty where there are enough."""
@@ -226,8 +255,22 @@ class Problem(ABC):
         return {}
 
     @abstractmethod
-    def predictions(self, back: Calibration) -> Predictions:
-        """What workers make of the outputs of a model."""
+    def outcomes_of(self, found: Any) -> dict[str, float]:
+        """What the outcomes of rows are like, by words of the problem's own. Each is a mean over the rows."""
+
+    @abstractmethod
+    def too_few_apart(self, found: Any) -> str:
+        """The reason why a part of the validation rows is not judged apart: too few rows, rows of too few entities, or
+        one outcome alone. Empty where it is judged."""
+
+    def decision(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """What a model's card says of how predictions are decided; empty where nothing of ``[decision]`` is set."""
+        found = {name: settings.get(f"decision.{name}") for name in self.decisions}
+        return {name: value for name, value in found.items() if value is not None}
+
+    @abstractmethod
+    def predictions(self, back: Calibration, decision: Mapping[str, Any] = NO_DECISION) -> Predictions:
+        """What workers make of the outputs of a model, by the calibration and the decision of its card."""
 
     @property
     def predicted(self) -> Schema:
@@ -246,6 +289,13 @@ class Problem(ABC):
         ``OTHER``, the ``label`` and ``GROUP``. ``backs`` are the calibrations of the two."""
 
 
+def too_few_groups(groups: int) -> str:
+    """The reason why rows of entities in so many groups give no interval; empty where they do."""
+    if groups >= LEAST_GROUPS:
+        return ""
+    return f"too few entities: they make {groups} of {GROUPS} groups, an interval takes {LEAST_GROUPS}"
+
+
 def too_few_rows(counts: TrainingSet, needed: Sequence[tuple[str, str, int]], min_labelled: int) -> str:
     """The reason why a side has fewer rows than its purpose takes (side, purpose, least), or the window fewer with an
     outcome than ``[training] min_labelled``; empty where there are enough."""
@@ -255,4 +305,22 @@ def too_few_rows(counts: TrainingSet, needed: Sequence[tuple[str, str, int]], mi
     rows = sum(counts.rows(side) for side in SIDES)
     if rows < min_labelled:
         return f"too few rows with an outcome: {rows:,} in the window, min_labelled is {min_labelled:,}"
+    return ""
+
+
+def landed(purpose: str) -> str:
+    """When the rows landed that are for this purpose where a model is judged out of time, in a message."""
+    return f"{'in' if purpose == TO_JUDGE else 'before'} the last fifth of the window's days"
+
+
+def too_few_rows_out_of_time(rows: Mapping[str, Mapping[str, int]], least: Mapping[str, int]) -> str:
+    """The reason why there are fewer rows for a purpose than the ``least`` that it takes; empty where there are
+    enough."""
+    for purpose, by_name in rows.items():
+        there = sum(by_name.values())
+        if there < least[purpose]:
+            return (
+                f"too few to {purpose} out of time by: {there:,} rows that landed {landed(purpose)}, it takes "
+                f"{least[purpose]:,}"
+            )
     return ""

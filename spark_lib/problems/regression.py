@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from spark_lib.errors import ConfigurationError, ModelError
 from spark_lib.models.training_set import CALIBRATION, TRAIN, VALIDATION, TrainingSet
-from spark_lib.problems.problem import ONE, OTHER, Compared, Gate, Metric, Problem, too_few_rows
+from spark_lib.problems.problem import (
+    NO_DECISION,
+    ONE,
+    OTHER,
+    TO_CALIBRATE,
+    Compared,
+    Gate,
+    Metric,
+    Problem,
+    too_few_groups,
+    too_few_rows,
+    too_few_rows_out_of_time,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +54,15 @@ class Regression(Problem):
     balancing: ClassVar[tuple[str, ...]] = ("none",)
     calibration: ClassVar[tuple[str, ...]] = ("auto", "conformal")
     defaults: ClassVar[Mapping[str, Any]] = {"training.balancing": "none"}
-    settings: ClassVar[tuple[str, ...]] = ("coverage", "max_rmse", "max_mae", "min_r2", "min_coverage", "min_labelled")
+    settings: ClassVar[tuple[str, ...]] = (
+        "coverage",
+        "max_rmse",
+        "max_mae",
+        "min_r2",
+        "min_coverage",
+        "out_of_time",
+        "min_labelled",
+    )
     metrics: ClassVar[Mapping[str, Metric]] = {
         "rmse": Metric("RMSE", "the root of the mean squared error, in the unit of the outcome: 0 is perfect"),
         "mae": Metric("MAE", "the mean size of the error, in the unit of the outcome: 0 is perfect"),
@@ -57,6 +77,7 @@ class Regression(Problem):
         Gate("coverage", "coverage", at_least=True),
     )
     report: ClassVar[tuple[str, ...]] = ("errors", "predicted_and_observed")
+    shown_apart: ClassVar[tuple[str, ...]] = ("rmse", "mae", "r2", "coverage", "width")
     headline: ClassVar[str] = "rmse"
     what: ClassVar[str] = "bounds"
 
@@ -141,6 +162,10 @@ class Regression(Problem):
         )
         return too_few_rows(counts, needed, settings["min_labelled"])
 
+    def too_few_out_of_time(self, rows: Mapping[str, Mapping[str, int]], settings: Mapping[str, Any]) -> str:
+        least = dict.fromkeys(rows, LEAST_JUDGED) | {TO_CALIBRATE: _least_calibrated(settings["coverage"])}
+        return too_few_rows_out_of_time(rows, least)
+
     def collected(self, rows: DataFrame, key: Key, count: int) -> Outputs:
         from spark_lib.problems import outputs
 
@@ -184,7 +209,17 @@ class Regression(Problem):
         )
         return measured
 
-    def predictions(self, back: Calibration) -> Estimated:
+    def outcomes_of(self, found: Outputs) -> dict[str, float]:
+        return {"mean": math.fsum(found.labels) / found.rows}
+
+    def too_few_apart(self, found: Outputs) -> str:
+        if found.rows < LEAST_JUDGED:
+            return f"too few: {found.rows} rows, it takes {LEAST_JUDGED}"
+        if (found.labels == found.labels[0]).all():
+            return f"one outcome: every row has {found.labels[0]:g}"
+        return too_few_groups(int(found.groups.max()) + 1)
+
+    def predictions(self, back: Calibration, decision: Mapping[str, Any] = NO_DECISION) -> Estimated:
         return Estimated(back)
 
     def compared(

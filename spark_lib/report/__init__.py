@@ -20,6 +20,7 @@ from spark_lib.problems.problem import Problem
 from spark_lib.report import charts, classes, numbers, scores
 from spark_lib.report.charts import percent, whole_percent
 from spark_lib.report.markup import Markup, joined, tag
+from spark_lib.report.segments import segments
 from spark_lib.report.tables import NAME, NUMBER, TEXT, Column, figures, number, section, table
 from spark_lib.use_case import Feature
 
@@ -27,7 +28,7 @@ STYLE = Path(__file__).with_name("report.css")
 MOST_FEATURES, MOST_CLASSES = 25, 15
 #: Where the sections of a report about scores are made, by their names.
 _PARTS: dict[str, Callable[..., dict[str, Callable[[], Markup]]]] = {
-    **dict.fromkeys(("ranking", "probabilities", "scores", "thresholds"), scores.parts),
+    **dict.fromkeys(("ranking", "probabilities", "scores", "decision", "thresholds"), scores.parts),
     **dict.fromkeys(("confusion", "worst_classes", "certainty"), classes.parts),
     **dict.fromkeys(("errors", "predicted_and_observed"), numbers.parts),
 }
@@ -92,6 +93,7 @@ def render(
     parts += [
         _importance(card.importance),
         _measured(problem, card.metrics, confidence),
+        segments(problem, card),
         _out_of_time(problem, card.metrics, confidence),
         _rows(problem, card.rows),
         _made_of(card, inputs),
@@ -207,7 +209,7 @@ def _out_of_time(problem: Problem, measured: Mapping[str, Any], confidence: floa
     days = "the last landing day" if later["days"] == 1 else f"the last {number(later['days'])} landing days"
     note = (
         f"Of a second model, which was trained and calibrated without {days} of the window. It is judged on the validation rows of"
-        f" these days: {number(later['rows'])} rows, {number(later['positives'])} positive. The model of this page knows all days."
+        f" these days: {problem.in_words(later)}. The model of this page knows all days."
     )
     if "reason" in later:
         reason = later["reason"]

@@ -29,6 +29,8 @@ def parts(card: Card, calibrated: Scored, uncalibrated: Scored | None) -> dict[s
     of = card.outcome["classes"]
     classes = str(of["positive"]), " or ".join(map(str, of["negative"]))
     confidence, seed = card.settings["confidence"], card.settings.get("seed", 0)
+    decided = card.metrics.get("at_threshold")
+    of_decision = {"decision": lambda: decision(decided, classes, confidence)} if decided else {}
     return {
         "ranking": lambda: ranking(calibrated, card.metrics.get("intervals", {}), classes, confidence, seed),
         "probabilities": lambda: probabilities(
@@ -36,6 +38,7 @@ def parts(card: Card, calibrated: Scored, uncalibrated: Scored | None) -> dict[s
         ),
         "scores": lambda: scores(calibrated, classes),
         "thresholds": lambda: thresholds(calibrated, classes),
+        **of_decision,
     }
 
 
@@ -170,6 +173,48 @@ def scores(found: Scored, classes: tuple[str, str]) -> Markup:
     )
     chart = charts.histogram(panels, upto, ("calibrated score", "rows of the class"), description)
     return section("Where the scores lie", charts_in_a_row(chart_with("Scores by outcome", chart)))
+
+
+#: What is measured at the threshold of predictions, in words.
+_AT_THRESHOLD = {
+    "precision": "Precision: the positives' share of the positive predictions",
+    "recall": "Recall: the positive predictions' share of the positives",
+    "false_positive_rate": "False positive rate: the positive predictions' share of the negatives",
+    "flagged": "Share of rows with a positive prediction",
+}
+
+
+def decision(measured: Mapping[str, Any], classes: tuple[str, str], confidence: float) -> Markup:
+    """The confusion matrix at the threshold of predictions, and what follows from it with intervals."""
+    threshold = f"{measured['threshold']:g}"
+    kinds = (Column("Is", TEXT), Column(f"Score from {threshold}", NUMBER), Column("Below", NUMBER))
+    matrix = [
+        (_short(classes[0]), number(measured["true_positives"]), number(measured["false_negatives"])),
+        (_short(classes[1]), number(measured["false_positives"]), number(measured["true_negatives"])),
+    ]
+    columns = (
+        Column("Metric", TEXT),
+        Column("Value", NUMBER),
+        Column(f"Interval, {whole_percent(confidence)}", NUMBER),
+    )
+    rows = [
+        (words, _percent(measured[name]), _ends(measured["intervals"][name])) for name, words in _AT_THRESHOLD.items()
+    ]
+    note = (
+        f"Predictions by this model are positive ({classes[0]}) from a score of {threshold} on, which was [decision] threshold"
+        " when it was trained. Natural validation rows."
+    )
+    return section(
+        "At the threshold of predictions", tag("p", note, class_="note"), table(kinds, matrix), table(columns, rows)
+    )
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else percent(share)
+
+
+def _ends(ends: Sequence[float] | None) -> str:
+    return f"{percent(ends[0])} – {percent(ends[1])}" if ends else "–"
 
 
 def thresholds(found: Scored, classes: tuple[str, str]) -> Markup:

@@ -56,7 +56,8 @@ class Predictions(Protocol):
 @dataclass
 class Scores:
     """How scores lie between 0 and 1: the least and the greatest, how many lie in each of ``BINS`` equal bins, and
-    their sum in units of 2^-32. Where predictions name a class, ``classes`` counts the rows of each."""
+    their sum in units of 2^-32. Where predictions name a class, ``classes`` counts the rows of each; a boolean is named
+    as JSON has it."""
 
     rows: int = 0
     least: float = 1.0
@@ -70,7 +71,7 @@ class Scores:
         if len(scores):
             binned = np.bincount(np.minimum((scores * BINS).astype(np.intp), BINS - 1), minlength=BINS)
             of_these = int(np.rint(scores * _GRID).astype(np.int64).sum())
-            named = Counter(columns["prediction"].tolist() if "prediction" in columns else ())
+            named = _counted(columns["prediction"]) if "prediction" in columns else Counter()
             self.merge(Scores(len(scores), float(scores.min()), float(scores.max()), of_these, binned, named))
 
     def merge(self, other: Scores) -> None:
@@ -86,6 +87,13 @@ class Scores:
         mean = self.units / self.rows / _GRID
         found = {"least": self.least, "greatest": self.greatest, "mean": mean, "bins": self.bins.tolist()}
         return found | ({"classes": dict(sorted(self.classes.items()))} if self.classes else {})
+
+
+def _counted(predictions: Any) -> Counter[str]:
+    if isinstance(predictions, np.ndarray):  # booleans; names come as an array of Arrow
+        positive = int(np.count_nonzero(predictions))
+        return Counter({"true": positive, "false": len(predictions) - positive})
+    return Counter(predictions.tolist())
 
 
 @dataclass

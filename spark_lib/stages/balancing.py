@@ -65,7 +65,13 @@ def build(
         wanted = resampling.plan(counted.sides[TRAIN], strategy, settings["target_ratio"])
         known = sides.where(F.col("label").isNotNull())
         of = {name: known.where(F.col("side") == name).drop("side", EXCLUDED) for name in SIDES}
-        figures = replace(counted, balanced=wanted.rows, weights=wanted.weights, spread=_spread(case, of[TRAIN]))
+        figures = replace(
+            counted,
+            balanced=wanted.rows,
+            weights=wanted.weights,
+            spread=_spread(case, of[TRAIN]),
+            prevalences=problem.prevalences({**counted.sides, "balanced": wanted.rows}),
+        )
         neighbours = settings["smote_neighbours"]
         sections = {
             TRAIN: resampling.resampled(

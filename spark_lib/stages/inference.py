@@ -33,7 +33,8 @@ def build(
     spark: SparkSession, case: UseCase, features: Partition, model: Pinned, attempt: Attempt, file_rows: int
 ) -> Rows:
     """Write one row for each row of ``features`` into the run of ``attempt``: key, entity, event time, the
-    columns of the model's problem (the calibrated ``score`` of a binary one), ``model_date`` and ``model_digest``.
+    columns of the model's problem (the calibrated ``score`` of a binary one, and ``prediction`` where the model's card
+    has a threshold), ``model_date`` and ``model_digest``.
 
     Columns that the card does not name are not read. An infinity is given to the model as it is: trees compare it like
     any other number, and of another model that makes no probability of it the score is refused. Raises BadData where the columns are not those of the model's card, where a value without a fill is missing,
@@ -52,7 +53,7 @@ def build(
         identity,
         {name: replace(feature, type=there[name]) for name, feature in wanted.items()},
         runs,
-        problem.predictions(model.card.calibration),
+        problem.predictions(model.card.calibration, model.card.decision),
         model.date,
         model.digest,
         attempt.lake.root,

@@ -4,7 +4,7 @@ it."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,8 @@ from spark_lib.models.card import CARD, ENTITY_OF_SEVERAL, MODEL, PICKLE, REPORT
 from spark_lib.models.model import digest
 from spark_lib.models.training_set import BALANCED, CALIBRATION, NATURAL, TRAIN, Spread, TrainingSet
 from spark_lib.problems import gates
+from spark_lib.problems.problem import TO_CALIBRATE, TO_JUDGE, TO_TRAIN
+from spark_lib.stages import segments
 from spark_lib.use_case.fingerprint import versions
 from spark_lib.use_case.keys import Key, names
 
@@ -94,9 +96,14 @@ def build(
     measured = problem.measured(calibrated, found, settings)
     if balanced.manifest.rows(BALANCED):
         measured |= problem.measured_balanced(scored(BALANCED))
-    if problem.is_judged_out_of_time and settings.get("out_of_time", False):
+    if settings.get("out_of_time", False):
         progress(55, "judging out of time")
         measured["out_of_time"] = out_of_time(spark, case, balanced, settings)
+    if case.segments:
+        progress(60, f"judging segments of {', '.join(case.segments)}")
+        natural = model.scored(matrix_rows(case, features, read_partitions(spark, [balanced], NATURAL), case.segments))
+        apart = segments.judged(problem, natural, case.key, case.segments, back, settings)
+        card = replace(card, segments=apart)
     judged = gates.judged(problem.gates, measured, problem.bounds(settings))
     card = replace(
         card,
@@ -121,8 +128,8 @@ def out_of_time(spark: SparkSession, case: UseCase, balanced: Partition, setting
     The days on which the rows of the window landed are cut: the last fifth judges, the days before train and calibrate
     a second model, by the same settings and the same rule. What judges are the natural validation rows of the last
     fifth, so that neither their day nor their entity was trained or calibrated on. The result has the metrics as the
-    card has them, with ``intervals``, the number of ``days`` that judge, and their ``rows`` and ``positives``. Where
-    there are too few rows it has a ``reason`` in the place of metrics.
+    card has them, with ``intervals``, the number of ``days`` that judge, their ``rows``, and what the problem tells of
+    these. Where there are too few rows it has a ``reason`` in the place of metrics.
     """
     from pyspark.sql import functions as F
 
@@ -133,21 +140,21 @@ def out_of_time(spark: SparkSession, case: UseCase, balanced: Partition, setting
     def rows_of(section: str, late: bool) -> DataFrame:
         return read_partitions(spark, [balanced], section).where(by_time[late])
 
-    of_class = {
-        purpose: _classes(rows_of(section, late), problem.labels)
+    by_name = {
+        purpose: _counted(rows_of(section, late), problem)
         for purpose, section, late in (
-            ("train", TRAIN, False),
-            ("judge", NATURAL, True),
-            ("calibrate", CALIBRATION, False),
+            (TO_TRAIN, TRAIN, False),
+            (TO_JUDGE, NATURAL, True),
+            (TO_CALIBRATE, CALIBRATION, False),
         )
     }
-    found = {"days": len(later), "rows": sum(of_class["judge"].values()), "positives": of_class["judge"]["positive"]}
-    needed = ("train", "judge", *(["calibrate"] if problem.is_calibrated_by_rows(settings) else []))
-    few = gates.too_few_out_of_time({purpose: of_class[purpose] for purpose in needed})
+    found = {"days": len(later), "rows": sum(by_name[TO_JUDGE].values()), **problem.told(by_name[TO_JUDGE])}
+    needed = (TO_TRAIN, TO_JUDGE, *([TO_CALIBRATE] if problem.is_calibrated_by_rows(settings) else []))
+    few = problem.too_few_out_of_time({purpose: by_name[purpose] for purpose in needed}, settings)
     if few:
         return found | {"reason": few}
     # What undoes the balancing is the same for a part of the days: rows are drawn within each class, whatever their day.
-    before = replace(counts, sides={**counts.sides, CALIBRATION: of_class["calibrate"]})
+    before = replace(counts, sides={**counts.sides, CALIBRATION: by_name[TO_CALIBRATE]})
     rows = rows_of(TRAIN, late=False)
     features = _learnt(case, rows, settings)
     model = _fitted(case, features, rows, counts, balanced.manifest.rows(TRAIN), settings)
@@ -160,6 +167,9 @@ def out_of_time(spark: SparkSession, case: UseCase, balanced: Partition, setting
     on = problem.to_calibrate_by(settings, *scored(CALIBRATION, late=False)) if fits else None
     back, _ = problem.chosen(settings, on, before)
     raw = problem.collected(*scored(NATURAL, late=True))
+    few = problem.too_few_apart(raw)
+    if few:
+        return found | {"reason": few}
     measured = problem.measured(problem.calibrated(back, raw), raw, settings)
     return found | {"calibration": back["kind"], **measured}
 
@@ -186,18 +196,20 @@ def _fitted(
     return estimators.fit(case.estimator(settings), laid_out, of_matrix, by_weight, problem.classes)
 
 
-def _classes(rows: DataFrame, labels: Mapping[str, int]) -> dict[str, int]:
-    """The rows of each class."""
+def _counted(rows: DataFrame, problem: problems.Problem) -> dict[str, int]:
+    """The rows by the names that the problem has for their outcomes."""
     from pyspark.sql import functions as F
 
-    counted = rows.agg(*[F.count_if(F.col("label") == label).alias(name) for name, label in labels.items()]).first()
-    assert counted is not None  # an aggregate over all rows has one row
-    return dict(counted.asDict())
+    counted = rows.groupBy(problem.name_of(F.col("label")).alias("name")).count().collect()
+    return dict.fromkeys(problem.names, 0) | {row["name"]: row["count"] for row in counted}
 
 
-def matrix_rows(case: UseCase, features: Mapping[str, Feature], rows: DataFrame) -> DataFrame:
+def matrix_rows(
+    case: UseCase, features: Mapping[str, Feature], rows: DataFrame, apart: Sequence[str] = ()
+) -> DataFrame:
     """Key, ``copy``, ``GROUP``, the label as a double, and the float32 features by name and as one vector. Where one of
-    them is a text, they are all as they landed, and there is no vector."""
+    them is a text, they are all as they landed, and there is no vector. Columns that are to be judged ``apart`` come
+    as ``segments.columns`` names them, too."""
     from pyspark.ml.feature import VectorAssembler
     from pyspark.sql import functions as F
 
@@ -208,6 +220,7 @@ def matrix_rows(case: UseCase, features: Mapping[str, Feature], rows: DataFrame)
         group(case.entity_or_key),
         *(features if as_landed else matrix.columns(features)),
         F.col("label").cast("double").alias("label"),
+        *segments.columns(apart),
     )
     if as_landed:
         return columns
@@ -244,6 +257,7 @@ def _card(case: UseCase, counts: TrainingSet, settings: Mapping[str, Any]) -> Ca
         rows=counts,
         settings=settings,
         versions=versions(),
+        decision=problem.decision(settings),
         problem=problem.name,
         format=problem.card_format
         if isinstance(case.entity_or_key, str)

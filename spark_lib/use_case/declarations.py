@@ -65,6 +65,7 @@ class _Declarations:
         self._check_label()
         self._check_features()
         self._check_names()
+        self._check_segments()
         self._check_roles()
         self._check_label_key()
         self._check_outcomes()
@@ -203,6 +204,22 @@ class _Declarations:
                 texts, f"the `categories` of feature {feature!r} as texts, such as ('red', 'blue')", shown(known)
             )
 
+    def _check_segments(self) -> None:
+        """Segments are features, because validation rows have no more columns than key, entity, event time and features.
+        Their values can be told apart and counted: texts that are categories, booleans and whole numbers."""
+        case, kinds = self._case, ("boolean", *ddl.WHOLE, "string")
+        as_tuple = "`segments` as a tuple of names of features, such as ('region',)"
+        self._need(isinstance(case.segments, tuple), as_tuple, shown(case.segments))
+        for column in case.segments:
+            self._need_text(column, as_tuple)
+            there = f"segment {column!r} among the features: {_some(case.features)}"
+            self._need(column in case.features, there, _hint(column, case.features))
+            feature = case.features[column]
+            fits = f"segment {column!r} of one of the types {', '.join(kinds)}, whose values can be counted"
+            self._need(_kind_of(feature.type) in kinds, fits, feature.type)
+            self._need(not feature.text, f"segment {column!r} as a category", "a text")
+        self._need_once("each segment", case.segments)
+
     def _check_names(self) -> None:
         case = self._case
         identity = case.identity
@@ -240,10 +257,11 @@ class _Declarations:
     def _need_once(self, what: str, names: Iterable[str]) -> None:
         before: dict[str, str] = {}
         for column in names:
-            twice = before.setdefault(column.lower(), column)
-            if twice is not column:
+            twice = before.get(column.lower())
+            if twice is not None:
                 found = f"{column!r} twice" if twice == column else f"{twice!r} and {column!r}"
                 refuse(self._name, f"{what} once, in upper or lower case", found)
+            before[column.lower()] = column
 
     def _check_roles(self) -> None:
         """Columns that have a role are declared by their feeds, with a type whose values can be told apart, or

@@ -108,6 +108,9 @@ class UseCase(ABC):
     label: ClassVar[Outcome]
     #: The model's columns, in the order of its matrix.
     features: ClassVar[Mapping[str, Feature]]
+    #: Features of which each value is judged apart, such as ``("region",)``: texts that are categories, booleans and
+    #: whole numbers of few values. The card and the report have prevalence, metrics and intervals of each.
+    segments: ClassVar[tuple[str, ...]] = ()
     #: The use case's own defaults, as ``{"section.key": value}``: ``{"training.label_delay_days": 37}``.
     settings: ClassVar[Mapping[str, Any]] = {}
 

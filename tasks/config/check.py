@@ -108,6 +108,22 @@ def values(
         )
 
 
+def decision(problem: Problem, values: sections.decision, said_by: SaidBy) -> None:
+    """Raise ConfigurationError for a threshold that decides nothing, or that the use case's problem has no use for."""
+    for name, _ in values.get_params():
+        value = getattr(values, name)
+        if value is not None and name not in problem.decisions:
+            raise ConfigurationError(
+                said_by("decision", name),
+                f"none for a label of this kind ({problem.name})",
+                f"{value}",
+                "remove it, or set it in the section of the use case that it is for, [decision.<use case>]",
+            )
+    threshold = values.threshold
+    if threshold is not None:
+        _Rules(said_by).between("decision", "threshold", threshold, 0.0 < threshold < 1.0, "between 0 and 1")
+
+
 def texts(case: UseCase, balancing: str, said_by: SaidBy) -> None:
     """Raise ConfigurationError where SMOTE would have to make texts."""
     found = [name for name, feature in case.features.items() if feature.text]

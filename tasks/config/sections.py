@@ -164,6 +164,14 @@ class training(luigi.Config):
     seed = luigi.IntParameter(default=0, description="seed of balancing and of the estimator; default: 0")
 
 
+class decision(luigi.Config):
+    threshold = luigi.OptionalFloatParameter(
+        default=None,
+        description="score from which on a row's prediction is positive, between 0 and 1, recorded by the training;"
+        " default: none, predictions have scores alone",
+    )
+
+
 class raw(luigi.Config):
     path = luigi.Parameter(default=DEFAULT_PATH, description="pattern of a day's directory, with {date:%%Y-%%m-%%d}")
     format = luigi.Parameter(default="parquet", description="format of the files: parquet (the default) or csv")
@@ -233,5 +241,5 @@ class log(luigi.Config):
 #: Keys that are read before the use case is known, so that no section of one use case can set them.
 SHARED = {("lake", "root"), ("pipeline", "use_case"), ("log", "directory")}
 SECTIONS: dict[str, type[luigi.Config]] = {
-    section.__name__: section for section in (lake, pipeline, training, raw, spark, log)
+    section.__name__: section for section in (lake, pipeline, training, decision, raw, spark, log)
 }

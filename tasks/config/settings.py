@@ -19,7 +19,7 @@ from spark_lib.problems import Problem
 from spark_lib.use_case import UseCase, directory
 from tasks.config import check, resolve
 from tasks.config.resolve import Section
-from tasks.config.sections import lake, pipeline, raw, spark, training
+from tasks.config.sections import decision, lake, pipeline, raw, spark, training
 
 
 class Settings:
@@ -41,6 +41,10 @@ class Settings:
     @cached_property
     def training(self) -> training:
         return self._section(training)
+
+    @cached_property
+    def decision(self) -> decision:
+        return self._section(decision)
 
     @cached_property
     def spark(self) -> spark:
@@ -130,6 +134,7 @@ class Settings:
         """Resolve and check everything. Raises ConfigurationError for the first value that cannot work."""
         check.names(self._name, self.case)
         check.values(self.problem, self.training, self.lake, self.spark, self.said_by)
+        check.decision(self.problem, self.decision, self.said_by)
         check.texts(self.case, self.training.balancing, self.said_by)
         check.first_date(self.first_date, self.said_by)
         for feed, declared in self.case.feeds.items():

@@ -26,7 +26,7 @@ from sklearn.preprocessing import StandardScaler
 from spark_lib.errors import BadData, DamagedPartition, DaystoneError, ModelError
 from spark_lib.lake import Attempt, Lake, Partition, Rows, tables
 from spark_lib.models import calibration, model
-from spark_lib.models.card import Card, ModelFile
+from spark_lib.models.card import Card, ModelFile, parse
 from spark_lib.scoring import engine
 from spark_lib.scoring import partitions as scoring
 from spark_lib.stages import balancing, champion, features, inference, selection, training
@@ -101,6 +101,34 @@ def test_scores_are_onnxruntimes_on_the_matrix_of_the_card(chain: Chain, predict
     found = {row["parcel"]: row["score"] for row in rows_of(predictions)}
     assert found == expected_scores(chain.to_score, chain.pinned.model, chain.pinned.card)
     assert len(set(found.values())) > 5
+
+
+def test_a_model_with_a_threshold_says_which_rows_are_positive_whatever_is_set_on_the_day(
+    spark: SparkSession, chain: Chain, predictions: Partition, tmp_path: Path
+) -> None:
+    lake, settings = Lake(str(tmp_path), CASE), {**SETTINGS, "decision.threshold": 0.4}
+    trained = publish(
+        lake, "model", DAY, lambda url: training.build(spark, Parcels(), chain.balanced, settings, url, silent)
+    )
+    pins = publish(lake, "selection", AFTER, lambda url: selection.build(trained, [trained]))
+
+    found = score(spark, lake, chain.to_score, selection.pinned(lake, pins))
+
+    scores = {row["parcel"]: row["score"] for row in rows_of(predictions)}
+    assert list(rows_of(found)[0]) == ["parcel", "sender", "sent", "score", "prediction", "model_date", "model_digest"]
+    assert {row["parcel"]: row["score"] for row in rows_of(found)} == scores
+    assert {row["parcel"]: row["prediction"] for row in rows_of(found)} == {
+        name: value >= 0.4 for name, value in scores.items()
+    }
+    positive = sum(value >= 0.4 for value in scores.values())
+    assert found.manifest.metrics["scores"]["classes"] == {"false": 500 - positive, "true": positive}
+    card = parse(trained.document("card.json"))
+    assert (card.decision, card.format) == ({"threshold": 0.4}, 1)
+    judged = trained.manifest.metrics["at_threshold"]
+    assert (
+        sum(judged[name] for name in ("true_positives", "false_negatives")) == card.rows.sides["validation"]["positive"]
+    )
+    assert "At the threshold of predictions" in trained.document("report.html").decode()
 
 
 def test_many_rows_are_scored_by_a_forest_with_the_same_scores(

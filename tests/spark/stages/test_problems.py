@@ -472,3 +472,15 @@ def test_an_outcome_that_the_label_does_not_allow_is_refused_and_nothing_is_writ
         f"raw feed verdicts of {DAY}: wanted {wanted}; found {first!r}. Next: land the day again, or {repair}"
     )
     assert not (tmp_path / "out").exists()
+
+
+def test_classes_and_numbers_are_judged_out_of_time_by_their_own_metrics(spark, courses, minutes):
+    for found, case, settings in ((courses, Courses(), CLASSES), (minutes, Minutes(), NUMBERS)):
+        later = training.out_of_time(spark, case, found.balanced, settings)
+
+        natural = section(found, "validation/unbalanced")["landed"].to_pylist()
+        assert (later["days"], later["rows"]) == (1, natural.count(BEFORE))
+        assert "positives" not in later
+        for name, (low, high) in later["intervals"].items():
+            assert low <= later[name] <= high
+        assert later["intervals"].keys() == found.card["metrics"]["intervals"].keys()

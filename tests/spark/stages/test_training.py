@@ -22,12 +22,13 @@ from spark_lib.lake import Documents, Lake, Partition, Rows
 from spark_lib.lake.tables import arrow_schema
 from spark_lib.learning import estimators
 from spark_lib.models import matrix
+from spark_lib.models.card import parse
 from spark_lib.models.export import trees
 from spark_lib.models.model import load, score
 from spark_lib.models.training_set import SIDES
 from spark_lib.problems import metrics
 from spark_lib.problems.binary import GROUPED_ROWS, Binary
-from spark_lib.stages import balancing, training
+from spark_lib.stages import balancing, segments, training
 from tests.spark.conftest import Elsewhere
 from tests.spark.lakes import (
     ANY_FILE_ROWS,
@@ -444,3 +445,44 @@ def test_an_estimator_that_onnx_does_not_carry_is_refused(spark: SparkSession, c
         "it can carry (ElementwiseProduct, MaxAbsScaler, MinMaxScaler, Normalizer, PCA, StandardScaler or VectorSlicer); "
         "found NaiveBayes. Next: let the use case's estimator be made of these"
     )
+
+
+# -- segments
+
+
+class Segmented(Parcels):
+    segments = ("fragile", "earlier")
+
+
+def test_every_value_of_a_segment_is_judged_on_its_own_validation_rows(
+    spark: SparkSession, chain: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "MOST_VALUES", 3)
+
+    documents = training.build(spark, Segmented(), chain.balanced, SETTINGS, str(tmp_path / "run"), silent)
+
+    card, natural = parse(documents.files["card.json"]), rows_table(chain, "validation/unbalanced").to_pandas()
+    of_fragile, of_earlier = ([each for each in card.segments if each.column == name] for name in Segmented.segments)
+    assert {each.value: each.rows for each in of_fragile} == {
+        value: int((natural["fragile"].isna() if value is None else natural["fragile"] == value).sum())
+        for value in (True, False, None)
+    }
+    by_earlier = natural["earlier"].value_counts()
+    assert [each.rows for each in of_earlier] == [*by_earlier[:3], by_earlier[3:].sum()]
+    assert [each.others for each in of_earlier] == [0, 0, 0, 2]
+    frail = next(each for each in of_fragile if each.value is True)
+    found = natural[natural["fragile"] == True]  # noqa: E712
+    scores = score(
+        load(documents.files["model.onnx"]),
+        matrix.from_arrow(
+            pa.Table.from_pandas(found, rows_table(chain, "validation/unbalanced").schema), Parcels.features
+        ),
+    )
+    assert frail.outcomes == {"prevalence": pytest.approx(found["label"].mean())}
+    assert frail.metrics["area_under_roc"] == pytest.approx(
+        area_under_roc(np.round(scores, 6), found["label"].to_numpy()), abs=1e-3
+    )
+    low, high = frail.metrics["intervals"]["area_under_roc"]
+    assert low < frail.metrics["area_under_roc"] < high
+    assert "Segments of fragile" in documents.files["report.html"].decode()
+    assert card.metrics == parse(chain.model.document("card.json")).metrics

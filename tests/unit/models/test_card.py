@@ -11,6 +11,7 @@ import pytest
 from spark_lib.errors import LakeError
 from spark_lib.models import card
 from spark_lib.models.card import APPROVED, Card, ModelFile, Verdict, rejected
+from spark_lib.models.segments import Segment
 from spark_lib.models.training_set import TrainingSet
 from spark_lib.use_case import Feature
 
@@ -28,6 +29,13 @@ SOME = Card(
     gates=({"name": "area_under_roc", "passed": False},),
     calibrations_tried=({"kind": "prior", "log_loss": 0.2, "behind": 0.0, "standard_error": 0.0},),
     importance={"age": 1.0, "branch": 0.0},
+    decision={"threshold": 0.4},
+    segments=(
+        Segment(
+            "branch", 7, 300, outcomes={"prevalence": 0.06}, metrics={"brier": 0.05, "intervals": {"brier": [0, 1]}}
+        ),
+        Segment("branch", None, 12, others=3, reason="too few"),
+    ),
     model=ModelFile("model.onnx", "ab", 12),
 )
 
@@ -46,9 +54,10 @@ def test_a_card_of_the_first_version_has_neither_number_nor_warnings() -> None:
 
 
 def test_fields_of_a_later_version_are_ignored_wherever_they_stand() -> None:
-    document = json.loads(SOME.to_json()) | {"segments": []}
+    document = json.loads(SOME.to_json()) | {"drift": []}
     document["features"][0]["vocabulary"] = ["a"]
     document["verdict"]["by"] = "somebody"
+    document["segments"][0]["drift"] = 0.1
     document["model"]["flavour"] = "onnx"
 
     assert Card.of(document) == SOME

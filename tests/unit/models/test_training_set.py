@@ -19,6 +19,7 @@ FOUND = TrainingSet(
     by_day={date(2026, 1, 1): (60, 7), date(2026, 1, 2): (63, 0)},
     balanced={"positive": 10, "negative": 10},
     weights={"positive": 1.0, "negative": 2.0},
+    prevalences={"train": 0.1, "calibration": None, "validation": 3 / 23, "balanced": 0.5},
     spread={"age": Spread(100, 3.0, 3.0), "income": Spread(0, None, None), "debt": Spread(90, 0.0, 5.0, 1)},
 )
 

@@ -215,3 +215,57 @@ def test_a_model_that_is_clearly_worse_loses_by_a_share_of_the_log_loss() -> Non
     assert found.words.startswith(f"log loss {found.difference:+.2%} against the model of 2026-01-05 (")
     same = outputs.compared_by_error("log loss", [losses[1]] * 2, lambda mean: mean, SETTINGS, "itself")
     assert (same.difference, same.interval, same.loses) == (0.0, (0.0, 0.0), False)
+
+
+def labelled(*labels: int, groups: int = 200) -> Outputs:
+    """Rows with these labels, of so many groups of entities."""
+    number = len(labels)
+    return Outputs(np.full((number, 3), 1 / 3), np.array(labels, np.float64), np.arange(number) % groups)
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        (labelled(*[0, 1, 2] * 3), "too few: 9 rows, it takes 10"),
+        (labelled(*[1] * 30), "one class: every row is 'fruit'"),
+        (labelled(*[0, 1] * 30, groups=4), "too few entities: they make 4 of 200 groups, an interval takes 10"),
+        (labelled(*[0, 1] * 5), ""),
+    ],
+)
+def test_a_part_of_the_rows_is_judged_apart_where_it_has_two_classes_and_enough_entities(
+    part: Outputs, reason: str
+) -> None:
+    assert FOOD.too_few_apart(part) == reason
+
+
+def test_the_outcomes_of_a_part_are_told_by_the_proportion_of_each_class() -> None:
+    assert FOOD.outcomes_of(labelled(0, 0, 0, 2)) == {"bread": 0.75, "fruit": 0.0, "other": 0.25}
+
+
+def test_classes_have_no_prevalence_whatever_they_are_called() -> None:
+    moods = Multiclass(("positive", "neutral", "negative"))
+
+    assert moods.prevalences({"train": {"positive": 1, "neutral": 1, "negative": 1}}) == {}
+    assert moods.in_words({"rows": 3, **moods.told({"positive": 1, "neutral": 1, "negative": 1})}) == "3 rows"
+
+
+@pytest.mark.parametrize(
+    ("train", "judge", "reason"),
+    [
+        (
+            {"bread": 50, "fruit": 0, "other": 9},
+            {"bread": 50, "fruit": 5, "other": 9},
+            "a class without rows out of time: none of 'fruit' that landed before the last fifth of the window's days",
+        ),
+        (
+            {"bread": 50, "fruit": 1, "other": 9},
+            {"bread": 8, "fruit": 0, "other": 1},
+            "too few to judge out of time by: 9 rows that landed in the last fifth of the window's days, it takes 10",
+        ),
+        ({"bread": 50, "fruit": 1, "other": 9}, {"bread": 8, "fruit": 0, "other": 2}, ""),
+    ],
+)
+def test_classes_are_judged_out_of_time_where_each_was_trained_on(
+    train: dict[str, int], judge: dict[str, int], reason: str
+) -> None:
+    assert FOOD.too_few_out_of_time({"train": train, "judge": judge}, SETTINGS) == reason

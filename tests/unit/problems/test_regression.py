@@ -229,3 +229,52 @@ def test_bounds_are_shown_as_a_range() -> None:
         "any to 1.5",
         "any to any",
     ]
+
+
+def outcomes(*labels: float, groups: int = 200) -> Outputs:
+    """Rows with these outcomes, of so many groups of entities."""
+    number = len(labels)
+    return Outputs(np.zeros(number), np.array(labels), np.arange(number) % groups)
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        (outcomes(*range(9)), "too few: 9 rows, it takes 10"),
+        (outcomes(*[2.5] * 30), "one outcome: every row has 2.5"),
+        (outcomes(*range(30), groups=1), "too few entities: they make 1 of 200 groups, an interval takes 10"),
+        (outcomes(*range(10)), ""),
+    ],
+)
+def test_a_part_of_the_rows_is_judged_apart_where_its_outcomes_differ_and_it_has_enough_entities(
+    part: Outputs, reason: str
+) -> None:
+    assert DAYS.too_few_apart(part) == reason
+
+
+def test_the_outcomes_of_a_part_are_told_by_their_mean() -> None:
+    assert DAYS.outcomes_of(outcomes(1.0, 2.0, 6.0)) == {"mean": 3.0}
+
+
+@pytest.mark.parametrize(
+    ("calibrate", "coverage", "reason"),
+    [
+        (
+            98,
+            0.99,
+            "too few to calibrate out of time by: 98 rows that landed before the last fifth of the window's days, it takes 99",
+        ),
+        (
+            9,
+            0.5,
+            "too few to calibrate out of time by: 9 rows that landed before the last fifth of the window's days, it takes 10",
+        ),
+        (99, 0.99, ""),
+    ],
+)
+def test_numbers_are_judged_out_of_time_where_their_intervals_have_enough_rows(
+    calibrate: int, coverage: float, reason: str
+) -> None:
+    rows = {"train": {"rows": 90}, "judge": {"rows": 10}, "calibrate": {"rows": calibrate}}
+
+    assert DAYS.too_few_out_of_time(rows, {**SETTINGS, "coverage": coverage}) == reason

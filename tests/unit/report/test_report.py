@@ -14,6 +14,7 @@ import sklearn.metrics as reference
 
 from spark_lib import report
 from spark_lib.models.card import Card
+from spark_lib.problems import decision
 from spark_lib.problems.metrics import counted
 from spark_lib.report import charts, scores
 from spark_lib.report.curves import Bin
@@ -470,3 +471,76 @@ def _drawn(page: Element, chart: str, shape: str, kind: str) -> tuple[np.ndarray
 
 def _length(attributes: dict[str, str | None], name: str) -> float:
     return float(str(attributes[name]))
+
+
+def test_the_threshold_of_predictions_has_its_confusion_matrix_and_intervals(model: Trained) -> None:
+    assert model.calibrated is not None
+    settings = {"bootstrap_replicates": 50, "confidence": CONFIDENCE, "seed": 0}
+    found = decision.at_threshold(model.calibrated, 0.2, settings)
+    card = model.card | {"metrics": model.card["metrics"] | {"at_threshold": found}}
+
+    page = read(Trained(card, model.calibrated, model.uncalibrated, *_no_rows()).page())
+
+    rows = _rows_of(page, "At the threshold of predictions")
+    assert rows[0] == ["Is", "Score from 0.2", "Below"]
+    assert rows[1] == ["default", f"{found['true_positives']:,}", f"{found['false_negatives']:,}"]
+    assert rows[2] == ["repaid", f"{found['false_positives']:,}", f"{found['true_negatives']:,}"]
+    low, high = found["intervals"]["precision"]
+    assert f"{charts.percent(found['precision'])}{charts.percent(low)} – {charts.percent(high)}" in page.text
+    assert "positive (default) from a score of 0.2 on" in page.text
+
+
+def test_a_threshold_that_no_row_reaches_has_no_precision(model: Trained) -> None:
+    assert model.calibrated is not None
+    settings = {"bootstrap_replicates": 50, "confidence": CONFIDENCE, "seed": 0}
+    card = model.card | {
+        "metrics": model.card["metrics"] | {"at_threshold": decision.at_threshold(model.calibrated, 0.999, settings)}
+    }
+
+    page = read(Trained(card, model.calibrated, model.uncalibrated, *_no_rows()).page())
+
+    assert "Precision: the positives' share of the positive predictions––" in page.text
+
+
+def test_segments_stand_by_column_below_all_rows(model: Trained) -> None:
+    measured = model.card["metrics"]
+    judged = {name: measured[name] for name in ("area_under_roc", "calibration_error")}
+    ends = {"intervals": {"area_under_roc": [0.6, 0.75], "calibration_error": [0.0, 0.01]}}
+    segments = [
+        {"column": "<region>", "value": EVIL, "rows": 900, "outcomes": {"prevalence": 0.07}, "metrics": judged | ends},
+        {
+            "column": "<region>",
+            "value": None,
+            "rows": 40,
+            "outcomes": {"prevalence": 0.0},
+            "reason": "one class: no positive row",
+        },
+        {
+            "column": "<region>",
+            "value": None,
+            "rows": 60,
+            "others": 12,
+            "outcomes": {"prevalence": 0.5},
+            "metrics": judged | ends,
+        },
+        {
+            "column": "new",
+            "value": True,
+            "rows": 1000,
+            "outcomes": {"a": 0.1, "b": 0.4, "c": 0.2, "d": 0.3},
+            "metrics": judged | ends,
+        },
+    ]
+    card = model.card | {"segments": segments}
+
+    page = read(Trained(card, model.calibrated, model.uncalibrated, *_no_rows()).page())
+
+    rows = _rows_of(page, "Segments")
+    area = f"{measured['area_under_roc']:.4f}"
+    low, high = measured["intervals"]["area_under_roc"]
+    assert rows[1][:4] == ["All rows", "1,000", "prevalence 0.0930", f"{area} ({low:.4f} – {high:.4f})"]
+    assert rows[2][:4] == [EVIL, "900", "prevalence 0.0700", f"{area} (0.6000 – 0.7500)"]
+    assert rows[3] == ["no value", "40", "prevalence 0.0000", "–", "–", "–", "–", "one class: no positive row"]
+    assert rows[4][:2] == ["12 smaller values together", "60"]
+    assert [each.text for each in page.all("caption")][:2] == ["Segments of <region>", "Segments of new"]
+    assert "b 0.4000, d 0.3000, c 0.2000" in page.text

@@ -142,6 +142,12 @@ def outcomes(schema: str, key: str = "id") -> dict[str, Feed]:
         ("features", {"amount": Feature("DOUBLE"), "Amount": Feature("DOUBLE")}, "wanted each feature once, in upper or lower case; found 'amount' and 'Amount'"),
         ("features", {"WHO": Feature("BIGINT")}, "wanted features that are none of key, entity and event time; found the entity 'who'"),
         ("features", {"a.b": Feature("DOUBLE")}, f"{FIT} 'a.b'"),
+        # columns that are judged apart
+        ("segments", "amount", "wanted `segments` as a tuple of names of features, such as ('region',); found 'amount'"),
+        ("segments", (7,), "wanted `segments` as a tuple of names of features, such as ('region',); found 7"),
+        ("segments", ("Amount",), "wanted segment 'Amount' among the features: amount; found 'Amount' (did you mean 'amount'?)"),
+        ("segments", ("who",), "wanted segment 'who' among the features: amount; found 'who'"),
+        ("segments", ("amount",), "wanted segment 'amount' of one of the types boolean, tinyint, smallint, int, bigint, string, whose values can be counted; found DOUBLE"),
         ("features", {"a`b": Feature("DOUBLE")}, f"{FIT} 'a`b'"),
         ("entity", "who.id", f"{FIT} 'who.id'"),
         ("label", replace(LABEL, column="out`come"), "wanted a label's column without a backtick in its name; found 'out`come'"),
@@ -400,3 +406,30 @@ def test_outcomes_are_what_their_column_holds(
     monkeypatch.setattr(cases.Loans, "label", replace(LABEL, positive=positive, allowed=allowed))
 
     assert use_case.load(LOANS).label.positive == positive
+
+
+def test_a_text_that_is_no_category_is_no_segment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cases.Loans, "features", {"words": Feature("STRING", text=True)})
+    monkeypatch.setattr(cases.Loans, "segments", ("words",))
+
+    assert complaint() == "wanted segment 'words' as a category; found a text"
+
+
+def test_a_segment_is_declared_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cases.Loans, "features", {"region": Feature("STRING")})
+    monkeypatch.setattr(cases.Loans, "segments", ("region", "region"))
+
+    assert complaint() == "wanted each segment once, in upper or lower case; found 'region' twice"
+
+
+def test_categories_booleans_and_whole_numbers_may_be_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    features = {
+        "region": Feature("STRING"),
+        "new": Feature("Boolean"),
+        "age": Feature("SMALLINT"),
+        "n": Feature("long"),
+    }
+    monkeypatch.setattr(cases.Loans, "features", features)
+    monkeypatch.setattr(cases.Loans, "segments", tuple(features))
+
+    assert use_case.load(LOANS).segments == ("region", "new", "age", "n")

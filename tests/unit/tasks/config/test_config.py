@@ -102,6 +102,23 @@ def test_the_label_decides_which_strategies_may_be_named_and_which_is_the_defaul
     )
 
 
+def test_a_threshold_is_refused_where_the_label_has_no_use_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cases.Loans, "label", ClassLabel("outcomes", "id", "outcome", ("bad", "good", "unknown")))
+
+    assert refusal(monkeypatch, "[decision]\nthreshold = 0.4") == (
+        "[decision] threshold: wanted none for a label of this kind (multiclass); found 0.4. Next: remove it, or set it in "
+        "the section of the use case that it is for, [decision.<use case>]"
+    )
+
+
+def test_a_training_records_the_threshold_that_its_card_has(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    lake = f"[lake]\nroot = {tmp_path}\n[pipeline]\nuse_case = {LOANS}\n"
+    configure(monkeypatch, f"{lake}[decision]\nthreshold = 0.4\n")
+
+    assert tasks.Training(date=date(2026, 1, 12)).recorded_settings()["decision.threshold"] == 0.4
+    assert not any("decision" in name for name in tasks.BatchInference(date=date(2026, 1, 12)).recorded_settings())
+
+
 def test_where_a_feed_lies_is_no_setting_of_a_stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     own = "[raw]\nendpoint = http://all\nprofile = landing\n"
     configure(
@@ -405,6 +422,14 @@ def refusal(monkeypatch: pytest.MonkeyPatch, text: str) -> str:
             "[training]\nout_of_time = false\nmin_out_of_time_area_under_roc = 0.6",
             "[training] min_out_of_time_area_under_roc: wanted [training] out_of_time = true, which measures what this gate "
             "judges; found false. Next: set it to true, or this gate to 0",
+        ),
+        (
+            "[decision]\nthreshold = 1",
+            "[decision] threshold: wanted a value between 0 and 1; found 1.0. Next: correct it",
+        ),
+        (
+            f"[decision.{NAME}]\nthreshold = nan",
+            f"[decision.{NAME}] threshold: wanted a value between 0 and 1; found nan. Next: correct it",
         ),
         (
             "[training]\nbalancing = smote\ncalibration = prior",
