@@ -269,13 +269,14 @@ def _sums(found: Outputs) -> Sums:
 
 
 def measure(sums: Sums) -> dict[str, float]:
-    """Every metric, from sums over rows. R2 is NaN where all outcomes are equal."""
+    """Every metric, from sums over rows. Where all outcomes are equal, R2 is 1 for predictions without an error and 0 for
+    all others, as in scikit-learn's ``r2_score``."""
     rows, outcomes, squares, squared_errors, errors, inside, widths = map(float, sums["sums"])
     variance = squares - outcomes**2 / rows
     return {
         "rmse": math.sqrt(squared_errors / rows),
         "mae": errors / rows,
-        "r2": 1 - squared_errors / variance if variance > 0 else math.nan,
+        "r2": 1 - squared_errors / variance if variance > 0 else float(squared_errors == 0),
         "coverage": inside / rows,
         "width": widths / rows,
     }

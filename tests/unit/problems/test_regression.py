@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import cache, reduce
 from typing import Any
 
@@ -56,6 +57,18 @@ def test_metrics_are_those_of_scikit_learn() -> None:
     for name, (low, high) in measured["intervals"].items():
         assert low <= measured[name] * (1 + 1e-12)
         assert measured[name] <= high * (1 + 1e-12)
+
+
+@pytest.mark.parametrize(("error", "r2"), [(0.0, 1.0), (0.5, 0.0)])
+def test_where_all_outcomes_are_equal_r2_is_that_of_scikit_learn(error: float, r2: float) -> None:
+    found = drawn(200)
+    equal = replace(found, labels=np.full(200, 7.0), values=np.full(200, 7.0 + error))
+    back = DAYS.fitted(SETTINGS, drawn(500, 1), NOTHING)
+
+    measured = DAYS.measured(DAYS.calibrated(back, equal), equal, SETTINGS)
+
+    assert measured["r2"] == r2 == r2_score(equal.labels, equal.values)
+    assert measured["intervals"]["r2"] == (r2, r2)
 
 
 def mean_within(n: int, m: int, coverage: float, seeds: int) -> tuple[float, float]:
