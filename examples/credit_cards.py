@@ -1,8 +1,8 @@
 """Credit card clients of one table: who will not pay next month? The label lands with the row, and the table has no dates.
 
-    PYTHONPATH=examples daystone land UCI_Credit_Card.csv --feed clients --spread 2026-01-01..2026-02-02 --seed 0 \
+    PYTHONPATH=examples daystone land UCI_Credit_Card.csv --feed clients --spread 2026-01-01..2026-01-05 --seed 0 \
         --use-case credit_cards:CreditCards --lake-root lake
-    PYTHONPATH=examples daystone run --date 2026-02-02 --use-case credit_cards:CreditCards --lake-root lake
+    PYTHONPATH=examples daystone run --date 2026-01-05 --use-case credit_cards:CreditCards --lake-root lake
 
 The table is UCI's "default of credit card clients". docs/adopting.md goes through it step by step.
 """
@@ -41,5 +41,5 @@ class CreditCards(UseCase):
         "pipeline.first_date": "2026-01-01",
         "raw.clients.format": "csv",
         "training.label_delay_days": 0,
-        "training.window_days": 28,
+        "training.window_days": 4,
     }

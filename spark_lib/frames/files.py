@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from spark_lib.errors import BadData
+from spark_lib.errors import BadData, ConfigurationError
 from spark_lib.lake.lake import damaged
 from spark_lib.session import carried, s3a
 from spark_lib.session.paths import reader_path, spark_path
@@ -74,7 +74,8 @@ def unreadable_files_named() -> Iterator[None]:
     """Turn a failure of Spark jobs in the block into an error that names its cause. This also works as a decorator.
 
     An error that a Python worker raised is raised again in its own words. Raises BadData for a file that others landed,
-    DamagedPartition for a file of the lake, and LakeError where S3 refuses.
+    DamagedPartition for a file of the lake, LakeError where S3 refuses, and ConfigurationError for a package that a
+    Python worker does not find.
     """
     from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
@@ -85,6 +86,15 @@ def unreadable_files_named() -> Iterator[None]:
         refused = carried.of_text(str(error)) or s3a.refusal(str(error))
         if refused is not None:
             raise refused from error
+        missing = re.search(r"ModuleNotFoundError: No module named '([^']+)'", str(error))
+        if missing is not None:
+            raise ConfigurationError(
+                "Python of the executors",
+                f"the package {missing[1].partition('.')[0]!r}, as on the driver",
+                "no module of that name",
+                "leave [spark] ship_code = true for the use case's own package, and install others where executors run "
+                '(docs/operations.md, "Code on executors")',
+            ) from error
         named = re.search(r"reading file (?:file:(?://)?)?(\S+?)\.? ", str(error))
         if named is None or "FAILED_READ_FILE" not in str(error):
             raise

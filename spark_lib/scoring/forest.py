@@ -9,11 +9,16 @@ summed up.
 
 from __future__ import annotations
 
+import hashlib
+import importlib.util
+import inspect
 import os
+import secrets
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -103,18 +108,40 @@ def _loop(sums: str) -> Any:
     os.environ.setdefault("NUMBA_CACHE_DIR", str(kept))
     import numba
 
-    from spark_lib.scoring.forest_kernel import add
-
     if getattr(numba.config, "DISABLE_JIT", 0):  # numba would run the loop in Python, a thousand times slower
         raise RuntimeError("NUMBA_DISABLE_JIT is set")
     for keep in (True, True, False):
         try:
-            return _tried(numba.njit(nogil=True, error_model="numpy", cache=keep)(add), sums)
+            return _tried(numba.njit(nogil=True, error_model="numpy", cache=keep)(_kernel(kept)), sums)
         except Exception:  # errors of numba, of pickle and of the disk
             if not keep:
                 raise
             shutil.rmtree(kept, ignore_errors=True)
     raise AssertionError("the last of them returns or raises")
+
+
+def _kernel(kept: Path) -> Any:
+    """The loop that is to be compiled.
+
+    numba finds what it has compiled by the path of the source. Executors may have this package from a zip file, whose
+    path is another one in each run: a copy of the source then lies below ``kept``, by the digest of its content.
+    """
+    from spark_lib.scoring import forest_kernel
+
+    if os.path.isfile(forest_kernel.__file__):
+        return forest_kernel.add
+    source = inspect.getsource(forest_kernel)
+    copy = kept / f"kernel_{hashlib.sha256(source.encode()).hexdigest()[:16]}.py"
+    if not copy.is_file():
+        kept.mkdir(parents=True, exist_ok=True)
+        new = copy.with_name(f".{copy.name}-{secrets.token_hex(8)}")
+        new.write_text(source, encoding="utf-8")
+        os.replace(new, copy)
+    spec = importlib.util.spec_from_file_location(copy.stem, copy)
+    assert spec is not None and spec.loader is not None  # it is a file of Python
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.add
 
 
 def _tried(loop: Any, sums: str) -> Any:

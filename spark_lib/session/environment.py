@@ -71,6 +71,11 @@ def is_local(master: str) -> bool:
     return master.startswith("local")
 
 
+def in_driver(master: str) -> bool:
+    """Whether tasks run in the driver's own JVM: ``local`` or ``local[*]``."""
+    return re.match(r"local(\[|$)", master) is not None
+
+
 @contextmanager
 def of_spark(master: str) -> Iterator[None]:
     """Give this process, inside the block, the environment that a session should find. Only the start of a session

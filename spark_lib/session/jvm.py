@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from spark_lib.caches import user_directory
-from spark_lib.session import java
+from spark_lib.session import environment, java
 from spark_lib.session.java import OPTIONS
 
 _COLLECTOR = re.compile(r"-XX:\+Use\w*GC\b")
@@ -30,7 +30,7 @@ SUSPECT = (
 def options(master: str, given: str = "") -> str:
     """The options to add to those ``given`` to the driver's JVM. What ``given`` or the environment chooses is not
     chosen again, because the JVM does not start with two collectors."""
-    if not re.match(r"local(\[|$)", master):
+    if not environment.in_driver(master):
         return ""  # a driver of executors elsewhere lives long
     chosen = " ".join([given, *(os.environ.get(name, "") for name in OPTIONS)])
     added = [] if _COLLECTOR.search(chosen) else ["-XX:+UseSerialGC"]

@@ -229,6 +229,11 @@ class spark(luigi.Config):
         parsing=luigi.BoolParameter.EXPLICIT_PARSING,
         description="whether a local driver uses an archive of classes and the serial collector; default: true",
     )
+    ship_code = luigi.BoolParameter(
+        default=True,
+        parsing=luigi.BoolParameter.EXPLICIT_PARSING,
+        description="whether executors of a cluster get Daystone and the use case's package from the driver; default: true",
+    )
     conf: dict[str, str] = luigi.DictParameter(default={}, description="further settings of Spark, as a JSON object")
 
 

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 
 def start(settings: Settings, root: str, reads: Iterable[Sized] = ()) -> SparkSession:
-    """The process's session for a lake, started on first use. Its numbers of partitions are set to what is read.
+    """The process's session for a lake, started on first use. Its numbers of partitions are set to what is read, and its
+    executors have the code of the use case.
 
     Raises ConfigurationError, JavaMissing.
     """
-    from spark_lib.session import sizes
+    from spark_lib.session import shipping, sizes
     from spark_lib.session.session import session
 
     values = settings.spark
@@ -34,5 +35,7 @@ def start(settings: Settings, root: str, reads: Iterable[Sized] = ()) -> SparkSe
         conf=conf,
         log_file=str(resolve.log_file()),
     )
+    if values.ship_code:
+        shipping.ship(started, type(settings.case).__module__)
     sizes.fit(started, reads, conf)
     return started

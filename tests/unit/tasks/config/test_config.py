@@ -226,6 +226,7 @@ def test_luigis_own_command_line_overrides_each_value(tmp_path: Path) -> None:
         "driver_memory": "1g",
         "shuffle_partitions": "2",
         "quick_start": "False",
+        "ship_code": "False",
         "conf": '{"a": "b"}',
     }
     given = {"training": training, "pipeline": pipeline, "lake": lake, "spark": spark}

@@ -1,0 +1,1 @@
+"""Crates of apples: which of them will be found spoilt?"""
