@@ -1,4 +1,4 @@
-"""docs/adopting.md from a clean clone: every command is run as it stands, and every line that is shown is what is printed.
+"""docs/adopting.md from a clean copy of the checkout: every command is run as it stands, and every line that is shown is what is printed.
 
 A block of the page that begins with a command or with ``>>>`` is run, and the next block that does not is what it prints. Blank
 lines are between blocks.
@@ -17,7 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import ROOT, Commands
+from tests.support import checkout
+from tests.support.checkout import ROOT
+from tests.support.processes import Commands
 from tests.support.shared_data import shared_data
 
 PAGE = ROOT / "docs" / "adopting.md"
@@ -95,8 +97,7 @@ def differences(shown: tuple[str, ...], printed: list[str]) -> list[str]:
 def test_the_page_prints_what_it_shows(part: str, tmp_path: Path) -> None:
     folder, file, name = PARTS[part]
     data = shared_data(folder) / file
-    clone, programs = tmp_path / "clone", tmp_path / "programs"
-    subprocess.run(["git", "clone", "--quiet", "--depth", "1", f"file://{ROOT}", str(clone)], check=True)
+    clone, programs = checkout.copy(tmp_path / "clone"), tmp_path / "programs"
     content = data.read_bytes() if file == name else gzip.decompress(data.read_bytes())
     (clone / name).write_bytes(content)
     programs.mkdir()
