@@ -100,7 +100,7 @@ def names(width: int) -> list[str]:
 
 def forest(directory: str, width: int) -> Model:
     """A forest of scikit-learn. scikit-learn and the engines of its ONNX file score by the same trees."""
-    return _fitted_by_sklearn(*_training_rows(width), directory, 2)
+    return fitted_by_sklearn(*_training_rows(width), directory, 2)
 
 
 def forest_of_classes(directory: str, width: int) -> Model:
@@ -108,10 +108,11 @@ def forest_of_classes(directory: str, width: int) -> Model:
     columns, _ = _training_rows(width)
     decides = _decides(columns)
     bounds = np.quantile(decides, np.arange(1, CLASSES) / CLASSES)
-    return _fitted_by_sklearn(columns, np.searchsorted(bounds, decides), directory, CLASSES)
+    return fitted_by_sklearn(columns, np.searchsorted(bounds, decides), directory, CLASSES)
 
 
-def _fitted_by_sklearn(columns: dict[str, np.ndarray], label: np.ndarray, directory: str, classes: int) -> Model:
+def fitted_by_sklearn(columns: dict[str, np.ndarray], label: np.ndarray, directory: str, classes: int) -> Model:
+    """A forest of scikit-learn, fitted to columns [n] by their names."""
     from sklearn.ensemble import RandomForestClassifier
 
     from spark_lib.models import export

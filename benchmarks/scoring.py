@@ -35,7 +35,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import contestants, growth, made, texts
+from benchmarks import categories, contestants, growth, made, texts
 from benchmarks.contestants import Start
 from benchmarks.ready import WARM_ROWS, Bench
 from benchmarks.result import Result, judge, options, parsed, record
@@ -135,6 +135,19 @@ def of_texts(bench: Bench) -> list[Result]:
         taken = compared(bench, model, others, rows, source, small)
         found += versus_fastest(f"{rows:,} texts, {words}, by TF-IDF and a linear model", taken, times)
     return found
+
+
+def of_categories(bench: Bench) -> Result:
+    """A day of categories in turn with the same day of numbers."""
+    model = categories.model(bench.directory)
+    days, small = (categories.sources(bench, rows) for rows in (bench.rows, WARM_ROWS))
+    with started(categories.starts(model)) as sides:
+        for kind, side in sides.items():
+            bench.warm_by(side, small[kind])
+        runs = {
+            kind: partial(bench.run_warm, side, bench.rows, days[kind], small[kind]) for kind, side in sides.items()
+        }
+        return categories.judged(bench.rows, in_turn(bench, bench.rows, runs))
 
 
 def compared(
@@ -247,13 +260,17 @@ def on_s3(bench: Bench) -> Result:
 def results(pairs: int = PAIRS, rows: int = ROWS, only: Sequence[str] = ()) -> list[Result]:
     """Measure everything, or only what has one of these words in its name."""
     return _measured(
-        pairs, rows, only, COMPARISONS, {"files": skewed, "S3": on_s3, "texts": of_texts, "growth": growth.results}
+        pairs,
+        rows,
+        only,
+        COMPARISONS,
+        {"files": skewed, "S3": on_s3, "texts": of_texts, "categories": of_categories, "growth": growth.results},
     )
 
 
 def lean_results(pairs: int = 3, rows: int = ROWS) -> list[Result]:
     """Measure the part that `make bench` runs."""
-    return _measured(pairs, rows, (), LEAN, {})
+    return _measured(pairs, rows, (), LEAN, {"texts": of_texts, "categories": of_categories})
 
 
 def _measured(
@@ -289,7 +306,7 @@ def main() -> None:
         "--only",
         nargs="*",
         default=[],
-        help="what has such a word in its name: a contestant's, a model's, kernel, classes, files, S3, texts or growth",
+        help="what has such a word in its name: a contestant's, a model's, kernel, classes, files, S3, texts, categories or growth",
     )
     given = parsed(parser, rows=ROWS)
     print(

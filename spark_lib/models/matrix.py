@@ -142,22 +142,37 @@ def _known(name: str, feature: Feature) -> tuple[str, ...]:
 
 
 def _places(rows: pa.RecordBatch | pa.Table, name: str, feature: Feature) -> np.ndarray:
-    """Each row's place among the categories, float32 [n]; their number for other texts, and one more for null."""
-    import pyarrow.compute as pc
+    """Each row's place among the categories, float32 [n]; their number for other texts, and one more for null.
 
+    The column has texts, or is a dictionary of texts, of which each is looked up once.
+    """
     found = rows.schema.field(name).type if name in rows.schema.names else None
-    if found is None or not (pa.types.is_string(found) or pa.types.is_large_string(found)):
+    kind = found.value_type if found is not None and pa.types.is_dictionary(found) else found
+    if kind is None or not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         raise BadData(
             "the model's matrix",
             f"texts in the column {name}",
             f"{found or 'no such column'}",
             "compare the features of the model's card with those of the day, and rebuild the older of the two",
         )
-    known = _known(name, feature)
-    texts = rows.column(name) if feature.fill is None else rows.column(name).fill_null(str(feature.fill))
-    places = pc.fill_null(pc.index_in(texts, pa.array(known, found), skip_nulls=True), len(known))
-    codes = pc.if_else(pc.is_null(texts), len(known) + 1, places)
-    return np.asarray(codes.to_numpy(zero_copy_only=False) if isinstance(codes, pa.Array) else codes.to_numpy())
+    known = pa.array(_known(name, feature), kind)
+    column = rows.column(name)
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    return np.concatenate([np.zeros(0, np.float32), *(_places_of(chunk, known, feature) for chunk in chunks)])
+
+
+def _places_of(texts: pa.Array, known: pa.Array, feature: Feature) -> np.ndarray:
+    import pyarrow.compute as pc
+
+    encoded = texts if pa.types.is_dictionary(texts.type) else texts.dictionary_encode()
+    fill = pa.array([None if feature.fill is None else str(feature.fill)], known.type)
+    asked = pa.concat_arrays([encoded.dictionary, fill])  # the last one is for null
+    found = pc.index_in(asked, known, skip_nulls=True).fill_null(len(known))
+    places: np.ndarray = found.to_numpy().astype(np.float32)
+    if feature.fill is None:
+        places[-1] = len(known) + 1
+    of_rows: np.ndarray = places[encoded.indices.fill_null(len(places) - 1).to_numpy()]
+    return of_rows
 
 
 def is_missing(value: Column) -> Column:

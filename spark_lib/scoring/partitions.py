@@ -202,6 +202,7 @@ def _rows(job: Job, share: Sequence[Slice]) -> Iterator[pa.RecordBatch]:
     store = open_store(job.source, job.connection)
     types = dict(job.identity) | {name: feature.type for name, feature in job.features.items()}
     wanted = arrow_schema(tuple(types.items()))
+    categories = _read_as_dictionaries(job)
     for part in share:
         try:
             with _opened(store, part.key) as opened:
@@ -210,7 +211,13 @@ def _rows(job: Job, share: Sequence[Slice]) -> Iterator[pa.RecordBatch]:
                 # megabytes.
                 footer = footers.read(opened)
                 metadata = footers.parsed(footer)
-                file = pq.ParquetFile(opened, metadata=metadata, pre_buffer=True, page_checksum_verification=True)
+                file = pq.ParquetFile(
+                    opened,
+                    metadata=metadata,
+                    pre_buffer=True,
+                    page_checksum_verification=True,
+                    read_dictionary=categories,
+                )
                 _check_columns(store.url(part.key), wanted, file.schema_arrow)
                 if part.footer not in ("", footers.checksum(footer)):
                     as_published = f"the footer {part.footer}, as its manifest says"
@@ -233,10 +240,23 @@ def _opened(store: Store, key: str) -> Any:
     return pa.OSFile(store.url(key)) if isinstance(store, LocalStore) else store.open(key)
 
 
+def _read_as_dictionaries(job: Job) -> list[str]:
+    """The categories, so that each text of a row group is made and looked up once, and not once a row. A pipeline gets
+    its columns as they landed."""
+    if isinstance(job.engine, PythonModel):
+        return []
+    identity = dict(job.identity)
+    return [name for name, feature in job.features.items() if feature.is_category and name not in identity]
+
+
 def _check_columns(url: str, wanted: pa.Schema, found: pa.Schema) -> None:
+    import pyarrow as pa
+
     for column in wanted:
         place = found.get_field_index(column.name)  # negative also for a name that is there twice
         there = found.field(place).type if place >= 0 else None
+        if there is not None and pa.types.is_dictionary(there):
+            there = there.value_type
         if there != column.type:
             raise damaged(
                 url,

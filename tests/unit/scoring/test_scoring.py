@@ -42,6 +42,13 @@ class Halves(Engine):
         return columns[0] / 2
 
 
+class Sums(Engine):
+    """Scores that are tenths of the sum of the features."""
+
+    def scores(self, columns: np.ndarray) -> np.ndarray:
+        return columns.sum(axis=0).astype(np.float64) / 10
+
+
 def job(root: Path, rows_a_file: int = 1000) -> Job:
     features = {"x": Feature("double"), "y": Feature("int", fill=0)}
     return Job(
@@ -129,6 +136,32 @@ def test_each_row_is_scored_with_its_identity(tmp_path: Path) -> None:
         "date32[day]",
         "string",
     ]
+
+
+@pytest.mark.parametrize("use_dictionary", [True, False], ids=["dictionary pages", "plain pages"])
+def test_categories_are_scored_by_their_places_however_their_texts_are_stored(
+    tmp_path: Path, use_dictionary: bool
+) -> None:
+    """The category ``loan`` is also a part of the identity."""
+    kinds = ["soup", None, "stew", "pie", "soup", ""]
+    rows = {
+        "loan": ["stew", "soup", "stew", "stew", "stew", "soup"],
+        "made": pa.array([datetime(2026, 1, 1, tzinfo=UTC)] * 6, pa.timestamp("us", tz="UTC")),
+        "the.kind": pa.array(kinds, pa.string()),
+    }
+    (tmp_path / "in").mkdir()
+    file = tmp_path / "in" / "a.parquet"
+    pq.write_table(pa.table(rows), file, row_group_size=4, use_dictionary=use_dictionary)
+    known = Feature("string", categories=("soup", "stew"))
+    of_both = replace(job(tmp_path), features={"the.kind": known, "loan": known}, engine=Sums(b""))
+
+    done = scoring.scored(of_both, [Slice("in/a.parquet", 0, file.stat().st_size)], 0)
+
+    found = scored(tmp_path)
+    assert [(row["loan"], row["score"]) for row in found] == list(
+        zip(rows["loan"], [0.1, 0.3, 0.2, 0.3, 0.1, 0.2], strict=True)
+    )
+    assert done.unseen == {"the.kind": 2}
 
 
 def test_files_and_row_groups_have_no_more_rows_than_they_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
