@@ -61,6 +61,18 @@ class ModelSelection(Stage):
         return Description(str(_figures(manifest).model_date))
 
     @classmethod
+    def explain(cls, manifest: Manifest) -> list[str]:
+        """Which model is in force, and why newer and older ones are not."""
+        found = _figures(manifest)
+        rejected = [f"not the model of {day}: {verdict}" for day, verdict in found.rejected.items()]
+        compared = [
+            f"the model of {challenge.challenger} {'lost' if challenge.loses else 'took over'}: {challenge.detail}"
+            for challenge in found.challenges
+            if not (challenge.loses and challenge.challenger in found.rejected)
+        ]
+        return [f"the model of {found.model_date}, {found.model_digest[:16]}", *rejected, *compared]
+
+    @classmethod
     def damage_behind(cls, lake: Lake, partition: Partition) -> list[DamagedPartition]:
         """A selection is whole only while the model run that it pins is whole. That run may no longer be the published
         one.

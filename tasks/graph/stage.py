@@ -135,6 +135,11 @@ class Stage(Dated):
         return Description(f"{manifest.rows():,}")
 
     @classmethod
+    def explain(cls, manifest: Manifest) -> list[str]:
+        """Why a published day is what it is, where its stage has chosen something: a line each. By default nothing."""
+        return []
+
+    @classmethod
     def damage_behind(cls, lake: Lake, partition: Partition) -> list[DamagedPartition]:
         """Damage outside of a whole partition that makes the partition useless; by default none."""
         return []
