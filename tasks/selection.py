@@ -17,7 +17,7 @@ from tasks.config.settings import Settings
 from tasks.graph.cadence import candidates_of
 from tasks.graph.log import logger
 from tasks.graph.stage import Awaited, Description, Stage, previous
-from tasks.graph.staleness import Candidates, Need
+from tasks.graph.staleness import Candidates, Day, Need, Pinned
 from tasks.training import Training
 
 if TYPE_CHECKING:
@@ -71,6 +71,12 @@ class ModelSelection(Stage):
             if not (challenge.loses and challenge.challenger in found.rejected)
         ]
         return [f"the model of {found.model_date}, {found.model_digest[:16]}", *rejected, *compared]
+
+    @classmethod
+    def pinned(cls, manifest: Manifest) -> Pinned | None:
+        day = _figures(manifest).model_date
+        runs = [given.ids[0] for given in manifest.inputs if given.name == Training.dataset and given.first == day]
+        return Pinned(Day(Training.dataset, day), runs[0]) if runs else None
 
     @classmethod
     def damage_behind(cls, lake: Lake, partition: Partition) -> list[DamagedPartition]:

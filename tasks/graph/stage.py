@@ -20,7 +20,7 @@ from tasks.config.settings import Settings
 from tasks.graph import cadence, met, refused, sessions
 from tasks.graph.log import say_why
 from tasks.graph.parameters import DayParameter, LakeParameter, UseCaseParameter, refusal_as_exit_code
-from tasks.graph.staleness import RAW, Candidates, Need, Today
+from tasks.graph.staleness import RAW, Candidates, Need, Pinned, Today
 from tasks.graph.targets import PartitionTarget
 
 if TYPE_CHECKING:
@@ -140,6 +140,11 @@ class Stage(Dated):
         return []
 
     @classmethod
+    def pinned(cls, manifest: Manifest) -> Pinned | None:
+        """The run of an earlier stage whose damage ``damage_behind`` looks for; by default there is none."""
+        return None
+
+    @classmethod
     def damage_behind(cls, lake: Lake, partition: Partition) -> list[DamagedPartition]:
         """Damage outside of a whole partition that makes the partition useless; by default none."""
         return []
@@ -228,6 +233,8 @@ class Stage(Dated):
             self.recorded_settings(),
             code(self.case, self.RESULT),
             {name: there[name] for name in self.libraries if name in there},
+            kind.pinned,
+            lambda partition: bool(kind.damage_behind(self.partitions, partition)),
             frozenset(self.as_of),
         )
 

@@ -15,7 +15,7 @@ from datetime import date, timedelta
 from functools import cached_property
 from typing import Any
 
-from spark_lib.lake import Input, Manifest, are_comparable
+from spark_lib.lake import Input, Manifest, Partition, are_comparable
 
 _ONE_DAY = timedelta(days=1)
 #: Names of inputs that are raw days begin so.
@@ -58,6 +58,14 @@ class Day:
 
     def __str__(self) -> str:
         return f"{self.name} of {self.date}"
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """A run of a day whose files another partition needs for good, also when another run is published for the day."""
+
+    day: Day
+    run: str
 
 
 @dataclass(frozen=True)
@@ -157,6 +165,10 @@ class Today:
     code: Mapping[str, str] = field(default_factory=dict)
     #: The versions of the libraries that the stage computes with.
     libraries: Mapping[str, str] = field(default_factory=dict)
+    #: The run of an earlier stage without whose files a published day is of no use; None where there is none.
+    pinned: Callable[[Manifest], Pinned | None] = lambda manifest: None
+    #: Whether a published day is of no use, because files that it pins are not what they were: they are read.
+    is_damaged_behind: Callable[[Partition], bool] = lambda partition: False
     #: Inputs that were taken as they were on the day: another run of them makes nothing stale.
     as_of: frozenset[str] = frozenset()
 

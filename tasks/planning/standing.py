@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from spark_lib.lake import Partition, days
 from spark_lib.lake.feeds import landed
-from tasks.graph.staleness import RAW, Candidates, Landed, Need, Standing, States, Today
+from tasks.graph.staleness import RAW, Candidates, Landed, Need, Pinned, Standing, States, Today
 from tasks.planning.chain import CHAIN
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def look(lake: Lake, feeds: Mapping[str, RawFeed], stages: Sequence[Today], span
     """
     wanted = dict(spans)
     published: dict[str, dict[date, Manifest | None]] = {}
+    pinning: list[tuple[Today, Partition, Pinned]] = []
     for stage in reversed(stages):
         if stage.dataset not in wanted:
             continue
@@ -49,11 +50,20 @@ def look(lake: Lake, feeds: Mapping[str, RawFeed], stages: Sequence[Today], span
             for read in manifest.inputs if manifest else ():
                 if read.name not in stage.as_of:
                     _widen(wanted, read.name, read.first, read.last)
+            partition = found.get(day)
+            if isinstance(partition, Partition) and (pinned := stage.pinned(partition.manifest)):
+                _widen(wanted, pinned.day.name, pinned.day.date, pinned.day.date)
+                pinning.append((stage, partition, pinned))
             if day in there or stage.is_due(day):
                 for need in stage.needs(day):
                     _widen(wanted, need.name, *_span(need))
                     if isinstance(need, Candidates) and need.rows and need.days:
                         _widen(wanted, need.rows, *_span(need))
+    for stage, partition, pinned in pinning:
+        stands = published[pinned.day.name].get(pinned.day.date)
+        # What is published and whole needs no look. Only of another run, or of a damaged one, are the files read.
+        if (stands is None or stands.run != pinned.run) and stage.is_damaged_behind(partition):
+            published[stage.dataset][partition.date] = None
     standing = {
         f"{RAW}{name}": look_at(feed, *wanted[f"{RAW}{name}"])
         for name, feed in feeds.items()
