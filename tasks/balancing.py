@@ -13,6 +13,7 @@ from tasks.config.settings import Settings
 from tasks.features import FeatureEngineering
 from tasks.graph import cadence
 from tasks.graph.stage import Stage
+from tasks.graph.staleness import RAW, Candidates, Need
 from tasks.raw import RawPartition
 
 
@@ -26,6 +27,7 @@ class Balancing(Stage):
 
     dataset = "balanced"
     RESULT = 1
+    libraries = ("pyspark",)
     settings_used = (
         "window_days",
         "label_delay_days",
@@ -41,6 +43,14 @@ class Balancing(Stage):
     @classmethod
     def is_due(cls, day: date, settings: Settings) -> bool:
         return cadence.is_trained_on(day, settings)
+
+    @classmethod
+    def needs(cls, day: date, settings: Settings) -> list[Need | Candidates]:
+        values, case = settings.training, settings.case
+        first, last = cadence.window(day, values.window_days, values.label_delay_days)
+        with_rows = case.feature_feeds
+        read = [Need(f"{RAW}{feed}", first, last if feed in with_rows else day) for feed in case.outcome_feeds]
+        return [Need(FeatureEngineering.dataset, first, last), *read]
 
     @property
     def feeds_read(self) -> list[str]:

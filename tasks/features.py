@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import date
 
 from tasks.config.settings import Settings
-from tasks.graph.stage import Stage, previous
+from tasks.graph.stage import Stage, history_needed, previous
+from tasks.graph.staleness import Candidates, Need
 from tasks.raw import RawPartition
 
 
@@ -18,10 +19,15 @@ class FeatureEngineering(Stage):
 
     dataset = "features"
     RESULT = 1
+    libraries = ("pyspark",)
 
     @classmethod
     def is_due(cls, day: date, settings: Settings) -> bool:
         return day >= settings.first_date
+
+    @classmethod
+    def needs(cls, day: date, settings: Settings) -> list[Need | Candidates]:
+        return history_needed(settings, day, previous(day, 1))
 
     @property
     def feeds_read(self) -> list[str]:

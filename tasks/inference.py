@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from spark_lib.lake import Manifest
+from tasks.config.settings import Settings
 from tasks.features import FeatureEngineering
 from tasks.graph.stage import Stage
+from tasks.graph.staleness import Candidates, Need
 from tasks.selection import ModelSelection
 
 
@@ -13,6 +17,11 @@ class BatchInference(Stage):
 
     dataset = "predictions"
     RESULT = 1
+    libraries = ("pyarrow", "onnxruntime")
+
+    @classmethod
+    def needs(cls, day: date, settings: Settings) -> list[Need | Candidates]:
+        return [Need(FeatureEngineering.dataset, day, day), Need(ModelSelection.dataset, day, day)]
 
     def requires(self) -> list[Stage]:
         return [self.clone(FeatureEngineering), self.clone(ModelSelection)]

@@ -13,9 +13,11 @@ from spark_lib.errors import DamagedPartition, NoApprovedModel
 from spark_lib.lake import Lake, Manifest, Partition
 from spark_lib.models.card import Verdict
 from tasks.balancing import Balancing, nothing_to_train_on
-from tasks.graph.cadence import candidates
+from tasks.config.settings import Settings
+from tasks.graph.cadence import candidates_of
 from tasks.graph.log import logger
 from tasks.graph.stage import Awaited, Description, Stage, previous
+from tasks.graph.staleness import Candidates, Day, Need, Pinned
 from tasks.training import Training
 
 if TYPE_CHECKING:
@@ -34,6 +36,9 @@ class ModelSelection(Stage):
 
     dataset = "selection"
     RESULT = 1
+    libraries = ("numpy", "onnxruntime")
+    #: A new model does not rewrite which one scored the days before it.
+    as_of = ("model", "balanced")
     keeps = "model"
     settings_used = (
         "cadence",
@@ -47,8 +52,31 @@ class ModelSelection(Stage):
     )
 
     @classmethod
+    def needs(cls, day: date, settings: Settings) -> list[Need | Candidates]:
+        models = candidates_of(settings, day, settings.training.max_candidates)
+        return [Candidates(Training.dataset, tuple(models), _is_compared(settings), rows=Balancing.dataset)]
+
+    @classmethod
     def describe(cls, manifest: Manifest) -> Description:
         return Description(str(_figures(manifest).model_date))
+
+    @classmethod
+    def explain(cls, manifest: Manifest) -> list[str]:
+        """Which model is in force, and why newer and older ones are not."""
+        found = _figures(manifest)
+        rejected = [f"not the model of {day}: {verdict}" for day, verdict in found.rejected.items()]
+        compared = [
+            f"the model of {challenge.challenger} {'lost' if challenge.loses else 'took over'}: {challenge.detail}"
+            for challenge in found.challenges
+            if not (challenge.loses and challenge.challenger in found.rejected)
+        ]
+        return [f"the model of {found.model_date}, {found.model_digest[:16]}", *rejected, *compared]
+
+    @classmethod
+    def pinned(cls, manifest: Manifest) -> Pinned | None:
+        day = _figures(manifest).model_date
+        runs = [given.ids[0] for given in manifest.inputs if given.name == Training.dataset and given.first == day]
+        return Pinned(Day(Training.dataset, day), runs[0]) if runs else None
 
     @classmethod
     def damage_behind(cls, lake: Lake, partition: Partition) -> list[DamagedPartition]:
@@ -85,7 +113,7 @@ class ModelSelection(Stage):
         return True
 
     def run(self) -> Iterator[luigi.DynamicRequirements]:
-        compared = self.settings.training.champion_margin < 1  # no area can be lower than another by more than 1
+        compared = _is_compared(self.settings)
         considered: list[Partition] = []
         for day in self.candidates():
             # Luigi begins run() again after each training that it has to build first.
@@ -147,15 +175,7 @@ class ModelSelection(Stage):
         ]
 
     def candidates(self) -> list[date]:
-        values = self.settings.training
-        return candidates(
-            values.cadence,
-            self.date,
-            self.settings.first_date,
-            values.window_days,
-            values.label_delay_days,
-            values.max_candidates,
-        )
+        return candidates_of(self.settings, self.date, self.settings.training.max_candidates)
 
     def summary(self, manifest: Manifest) -> str:
         found = _figures(manifest)
@@ -173,6 +193,11 @@ class ModelSelection(Stage):
                 "(daystone rebuild balanced --date DATE where its rows are to change, daystone rebuild model --date DATE)",
             )
         return nothing_to_train_on(f"model for {self.date}", self.settings)
+
+
+def _is_compared(settings: Settings) -> bool:
+    """Whether models are compared. No area can be lower than another by more than 1."""
+    return settings.training.champion_margin < 1
 
 
 def _damage_of_pinned(lake: Lake, selection: Partition) -> DamagedPartition | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import date
 
 from tasks.config.settings import Settings
-from tasks.graph.stage import Stage
+from tasks.graph.stage import Stage, history_needed
+from tasks.graph.staleness import Candidates, Need
 from tasks.raw import RawPartition
 
 
@@ -17,10 +18,16 @@ class ServingFeatures(Stage):
 
     dataset = "serving"
     RESULT = 1
+    libraries = ("pyspark",)
+    on_demand = True
 
     @classmethod
     def is_due(cls, day: date, settings: Settings) -> bool:
         return False  # no stage of the chain asks for it
+
+    @classmethod
+    def needs(cls, day: date, settings: Settings) -> list[Need | Candidates]:
+        return history_needed(settings, day, day)
 
     @property
     def feeds_read(self) -> list[str]:

@@ -14,9 +14,10 @@ from spark_lib.models.training_set import TrainingSet
 from tasks.balancing import Balancing
 from tasks.config.settings import Settings
 from tasks.graph import cadence
-from tasks.graph.cadence import candidates
+from tasks.graph.cadence import candidates_of
 from tasks.graph.log import logger
 from tasks.graph.stage import Awaited, Description, Stage, previous
+from tasks.graph.staleness import Candidates, Need
 
 
 class Training(Stage):
@@ -29,6 +30,7 @@ class Training(Stage):
 
     dataset = "model"
     RESULT = 2
+    libraries = ("pyspark", "numpy", "onnx", "onnxmltools", "onnxruntime")
     settings_used = (
         "trees",
         "depth",
@@ -43,6 +45,14 @@ class Training(Stage):
     @classmethod
     def is_due(cls, day: date, settings: Settings) -> bool:
         return cadence.is_trained_on(day, settings)
+
+    @classmethod
+    def needs(cls, day: date, settings: Settings) -> list[Need | Candidates]:
+        before = candidates_of(settings, previous(day, 1), at_most=1)
+        return [
+            Need(Balancing.dataset, day, day),
+            *(Need(Balancing.dataset, other, other, may=True) for other in before),
+        ]
 
     @property
     def settings_of_the_problem(self) -> Sequence[str]:
@@ -103,15 +113,7 @@ class Training(Stage):
         """The cadence date before this one, where its window lies within the data. The calendar alone decides, so that
         the result does not depend on what has been built.
         """
-        values = self.settings.training
-        return candidates(
-            values.cadence,
-            previous(self.date, 1),
-            self.settings.first_date,
-            values.window_days,
-            values.label_delay_days,
-            at_most=1,
-        )
+        return candidates_of(self.settings, previous(self.date, 1), at_most=1)
 
     def summary(self, manifest: Manifest) -> str:
         figures, verdict = manifest.metrics, Verdict.of(manifest.metrics["verdict"])

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from spark_lib.lake import Schema
 
 
+#: The names under which a job observes the two sums of its rows' hashes.
+_HALVES = ("hashes_low", "hashes_high")
+
+
 def read_parquet(spark: SparkSession, files: Sequence[str], schema: str | StructType, **dates: Column) -> DataFrame:
     """Read the named files with a schema, which may be DDL text, and add a column for each of ``dates``, which may use ``_metadata``."""
     from pyspark.sql import functions as F
@@ -36,15 +40,34 @@ def write_parquet(
 ) -> dict[str, Any]:
     """Write all rows below ``url``, without the columns in ``drop`` and with at most ``file_rows`` rows in a file.
 
-    Returns what the job observed: ``rows``, and each aliased aggregate of ``observed``.
+    Returns what the job observed: ``rows``, the ``digest`` of the rows that were written, and each aliased aggregate of
+    ``observed``.
     """
     from pyspark.sql import Observation
     from pyspark.sql import functions as F
 
     observation = Observation()
-    counted = frame.observe(observation, F.count(F.lit(1)).alias("rows"), *observed).drop(*drop)
+    written = [column for column in frame.columns if column not in drop]
+    counted = frame.observe(observation, F.count(F.lit(1)).alias("rows"), *_sums_of_hashes(written), *observed).drop(
+        *drop
+    )
     counted.write.option("maxRecordsPerFile", file_rows).parquet(spark_path(url))
-    return dict(observation.get)
+    found = dict(observation.get)
+    low, high = (found.pop(half) for half in _HALVES)
+    known = low is not None or not found["rows"]
+    return found | {"digest": f"{found['rows']}-{low or 0:x}-{high or 0:x}" if known else ""}
+
+
+def _sums_of_hashes(columns: Sequence[str]) -> list[Column]:
+    """The sums, over all rows, of the two halves of a row's hash. They are the same whatever the order of the rows, and
+    null where there are more rows than a sum can hold, which is some two thousand million."""
+    from pyspark.sql import functions as F
+
+    quoted = [F.col("`{}`".format(column.replace("`", "``"))) for column in columns]
+    # The hash passes over a null, so that (null, 1) would be (1, null): which columns are null is hashed too.
+    row = F.xxhash64(*quoted, *(column.isNull() for column in quoted))
+    halves = (row.bitwiseAND(F.lit(0xFFFFFFFF)), F.shiftrightunsigned(row, 32))
+    return [F.try_sum(half).alias(name) for half, name in zip(halves, _HALVES, strict=True)]
 
 
 def remove(spark: SparkSession, url: str) -> None:

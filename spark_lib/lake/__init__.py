@@ -2,7 +2,7 @@
 
 from spark_lib.lake.attempt import Attempt, Documents, Resolved, Rows, resolved
 from spark_lib.lake.feeds.dialect import Dialect
-from spark_lib.lake.feeds.raw import DEFAULT_PATH, RawDay, RawDays, RawFeed
+from spark_lib.lake.feeds.raw import DEFAULT_PATH, RawDay, RawDays, RawFeed, are_comparable
 from spark_lib.lake.lake import Lake, Partition, days, read_document
 from spark_lib.lake.manifest import Input, Manifest, Schema
 from spark_lib.lake.stores.store import is_s3, normalise_root
@@ -22,6 +22,7 @@ __all__ = [
     "Resolved",
     "Rows",
     "Schema",
+    "are_comparable",
     "days",
     "is_s3",
     "normalise_root",

@@ -11,6 +11,7 @@ manifest names it.
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import secrets
 import time
@@ -41,12 +42,13 @@ _PROBED: set[str] = set()
 class Rows:
     """Parquet files that a job wrote: the rows that it ``observed`` by section, their ``schema``, and ``metrics``
     about them. ``files`` are the files of the run that the job wrote, where it names them; any other file there is
-    ignored."""
+    ignored. ``digest`` is the same for the same rows, in whatever order they are; empty where the job took none."""
 
     observed: Mapping[str, int]
     schema: Schema
     metrics: Mapping[str, Any] = field(default_factory=dict)
     files: frozenset[str] | None = None
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,7 @@ class Attempt:
             versions=self._versions,
             seconds=round(time.monotonic() - self._began, 3),
             metrics=dict(written.metrics),
+            digest=_digest(written),
         )
         self._check_still_valid(day, written, listed)
         return self._publish(day, manifest)
@@ -340,9 +343,22 @@ class Attempt:
                 self._discard(self.prefix(day))
 
 
+def _digest(written: Written) -> str:
+    """What two runs have in common that wrote the same rows, of the same columns, or the same documents. Empty where
+    that is not known."""
+    if isinstance(written, Documents):
+        parts = [[name, hashlib.sha256(body).hexdigest()] for name, body in sorted(written.files.items())]
+    elif written.digest:
+        parts = [[name, kind] for name, kind in written.schema] + [["", written.digest]]
+    else:
+        return ""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
 def resolved(partitions: Sequence[Partition]) -> tuple[Input, ...]:
     """Partitions of one dataset as one input over their days."""
     if not partitions:
         return ()
     ids = tuple(partition.manifest.run for partition in partitions)
-    return (Input(partitions[0].dataset, partitions[0].date, partitions[-1].date, ids),)
+    digests = tuple(partition.manifest.digest for partition in partitions)
+    return (Input(partitions[0].dataset, partitions[0].date, partitions[-1].date, ids, digests),)

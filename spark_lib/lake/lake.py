@@ -92,7 +92,7 @@ class Partition:
 
     @property
     def input(self) -> Input:
-        return Input(self.dataset, self.date, self.date, (self.manifest.run,))
+        return Input(self.dataset, self.date, self.date, (self.manifest.run,), (self.manifest.digest,))
 
 
 class Lake:

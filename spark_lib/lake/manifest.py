@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import date
@@ -41,12 +42,14 @@ class File:
 @dataclass(frozen=True)
 class Input:
     """What a run was built from: a dataset or a feed over days, and the identity of each day. That is a run id of the
-    lake, or a fingerprint of a raw listing."""
+    lake, or the identity of a raw day. ``digests`` are those of the runs' rows, empty for one whose manifest has none;
+    raw days and older manifests have no digests at all."""
 
     name: str
     first: date
     last: date
     ids: tuple[str, ...]
+    digests: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,8 @@ class Manifest:
     versions: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    #: What two runs of the same rows have in common, in whatever order and files their rows are. Empty: unknown.
+    digest: str = ""
 
     def rows(self, section: str | None = None) -> int:
         """Rows of one section, or of all."""
@@ -99,7 +104,13 @@ def parse(body: bytes, where: str) -> Manifest:
                 "sections": tuple(document["sections"]),
                 "schema": tuple((name, kind) for name, kind in document["schema"]),
                 "inputs": tuple(
-                    Input(i["name"], date.fromisoformat(i["first"]), date.fromisoformat(i["last"]), tuple(i["ids"]))
+                    Input(
+                        i["name"],
+                        date.fromisoformat(i["first"]),
+                        date.fromisoformat(i["last"]),
+                        tuple(map(sys.intern, i["ids"])),
+                        tuple(map(sys.intern, i.get("digests", ()))),
+                    )
                     for i in document["inputs"]
                 ),
             }
@@ -130,6 +141,8 @@ def _work(manifest: Manifest) -> tuple[Any, Any, Any]:
     """What decides a result, in the form of JSON. A run that was read back has lists where a new one has tuples; as
     JSON the two are alike."""
     document = json.loads(manifest.to_json())
+    for given in document["inputs"]:
+        del given["digests"]  # follow from the runs, and an older manifest has none
     return document["inputs"], document["settings"], document["code"]
 
 

@@ -3,6 +3,7 @@ then balances them."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -81,10 +82,13 @@ def build(
             NATURAL: of[VALIDATION].withColumn("copy", F.lit(0)),
             BALANCED: resampling.undersampled(of[VALIDATION], case, problem.labels, counted.sides[VALIDATION], seed),
         }
-        observed = {name: write_parquet(frame, f"{url}/{name}", file_rows)["rows"] for name, frame in sections.items()}
+        observed = {name: write_parquet(frame, f"{url}/{name}", file_rows) for name, frame in sections.items()}
     finally:
         sides.unpersist()
-    return Rows(observed, schema_of(sections[NATURAL]), figures.document())
+    counts = {name: found["rows"] for name, found in observed.items()}
+    digests = {name: found["digest"] for name, found in observed.items()}
+    digest = json.dumps(digests, sort_keys=True) if all(digests.values()) else ""
+    return Rows(counts, schema_of(sections[NATURAL]), figures.document(), digest=digest)
 
 
 def _spread(case: UseCase, rows: DataFrame) -> dict[str, Spread]:

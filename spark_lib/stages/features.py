@@ -88,7 +88,8 @@ def write_engineered(
     observed = write_parquet(frame, url, file_rows, [lost, foreign], drop=[_ASKED, _RETURNED])
     doubled = observed["rows"] - observed["foreign"] - rows
     check_one_row_each(case, rows, observed["lost"], doubled, observed["foreign"])
-    return Rows({"": observed["rows"]}, schema_of(frame.drop(_ASKED, _RETURNED)))
+    schema = schema_of(frame.drop(_ASKED, _RETURNED))
+    return Rows({"": observed["rows"]}, schema, digest=observed["digest"])
 
 
 def engineered(case: UseCase, day: DataFrame, history: Mapping[str, DataFrame]) -> DataFrame:

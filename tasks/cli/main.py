@@ -5,6 +5,7 @@ verb is called.
 from __future__ import annotations
 
 import errno
+import importlib
 import shlex
 import traceback
 from datetime import date
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from tasks.graph.stage import Stage
 
 ALSO_SHOWN = 5
+#: The verbs whose modules declare their own options, as ``command``.
+OF_THEIR_OWN = ("plan", "why")
 
 
 class Verbs(click.Group):
@@ -47,11 +50,22 @@ class Verbs(click.Group):
             log_traceback()
             fail(ctx, DaystoneError.exit_code, f"{type(error).__name__}: {error}")
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *OF_THEIR_OWN])
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """A verb, whose module is imported now where it declares its options itself."""
+        if name in OF_THEIR_OWN:
+            command: click.Command = importlib.import_module(f"tasks.cli.{name}").command
+            return command
+        return super().get_command(ctx, name)
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in self.commands and not args[0].startswith("-"):
-            ctx.fail(f"No such verb {args[0]!r}{did_you_mean(args[0], self.commands)}.")
+        known = self.list_commands(ctx)
+        if args and args[0] not in known and not args[0].startswith("-"):
+            ctx.fail(f"No such verb {args[0]!r}{did_you_mean(args[0], known)}.")
         return super().resolve_command(ctx, args)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

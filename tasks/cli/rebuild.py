@@ -8,7 +8,9 @@ from datetime import date
 from spark_lib.lake import Partition
 from tasks.cli.run import Outcome, Watcher, run
 from tasks.graph.stage import Stage
+from tasks.graph.staleness import Day
 from tasks.planning.chain import CHAIN
+from tasks.planning.story import run_used
 
 
 @dataclass(frozen=True)
@@ -33,18 +35,10 @@ def rebuild(stage: Stage, watcher: Watcher) -> Rebuilt:
 
 def built_from_others(stage: Stage, run: str) -> list[tuple[str, date]]:
     """The published days that were built from another run of this day than ``run``, in the order of the chain."""
-    lake = stage.partitions
+    lake, built = stage.partitions, Day(stage.dataset, stage.date)
     found = []
     for other in CHAIN:
         for day, partition in lake.find(other.dataset, stage.date, date.max).items():
-            if isinstance(partition, Partition) and _used(partition, stage) not in ("", run):
+            if isinstance(partition, Partition) and run_used(partition.manifest, built) not in ("", run):
                 found.append((other.dataset, day))
     return found
-
-
-def _used(partition: Partition, stage: Stage) -> str:
-    """The run of the stage's day that a partition was built from; empty for none."""
-    for given in partition.manifest.inputs:
-        if given.name == stage.dataset and given.first <= stage.date <= given.last:
-            return given.ids[(stage.date - given.first).days]
-    return ""

@@ -22,6 +22,12 @@ def candidates(
     return found
 
 
+def candidates_of(settings: Settings, day: date, at_most: int) -> list[date]:
+    """The candidates of a day by the configuration, newest first."""
+    values = settings.training
+    return candidates(values.cadence, day, settings.first_date, values.window_days, values.label_delay_days, at_most)
+
+
 def on_cadence(cadence: str, day: date) -> bool:
     """Whether a day is trained on: every day, Mondays, or the 1st of a month."""
     return {"daily": True, "weekly": day.weekday() == 0, "monthly": day.day == 1}[cadence]

@@ -20,6 +20,7 @@ from tasks.config.settings import Settings
 from tasks.graph import cadence, met, refused, sessions
 from tasks.graph.log import say_why
 from tasks.graph.parameters import DayParameter, LakeParameter, UseCaseParameter, refusal_as_exit_code
+from tasks.graph.staleness import RAW, Candidates, Need, Pinned, Today
 from tasks.graph.targets import PartitionTarget
 
 if TYPE_CHECKING:
@@ -105,6 +106,12 @@ class Stage(Dated):
     RESULT: ClassVar[int]
     #: The values of ``[training]`` that affect the result; the manifest records them.
     settings_used: ClassVar[Sequence[str]] = ()
+    #: The libraries that the result is computed with, as far as manifests record their versions.
+    libraries: ClassVar[Sequence[str]] = ()
+    #: The datasets that are read as they were on the day. Another run of them makes no published day stale.
+    as_of: ClassVar[Sequence[str]] = ()
+    #: Whether no stage asks for this one, so that only a person does.
+    on_demand: ClassVar[bool] = False
     #: The dataset of whose runs a published day keeps those that it was built from: gc never removes them.
     keeps: ClassVar[str] = ""
     #: Build although the day is complete, and swap the manifest for the new run's (``daystone rebuild``).
@@ -116,9 +123,26 @@ class Stage(Dated):
         return cadence.has_model(day, settings)
 
     @classmethod
+    def needs(cls, day: date, settings: Settings) -> Sequence[Need | Candidates]:
+        """What a day is built from, by the calendar alone. ``requires()`` and ``run()`` ask Luigi for the same; this says
+        it without making a task of each day, for the states of a whole lake. By default nothing.
+        """
+        return ()
+
+    @classmethod
     def describe(cls, manifest: Manifest) -> Description:
         """A published day in a word, for a table; by default its number of rows."""
         return Description(f"{manifest.rows():,}")
+
+    @classmethod
+    def explain(cls, manifest: Manifest) -> list[str]:
+        """Why a published day is what it is, where its stage has chosen something: a line each. By default nothing."""
+        return []
+
+    @classmethod
+    def pinned(cls, manifest: Manifest) -> Pinned | None:
+        """The run of an earlier stage whose damage ``damage_behind`` looks for; by default there is none."""
+        return None
 
     @classmethod
     def damage_behind(cls, lake: Lake, partition: Partition) -> list[DamagedPartition]:
@@ -188,6 +212,31 @@ class Stage(Dated):
         values = self.settings.training
         used = {name: getattr(values, name) for name in (*self.settings_used, *self.settings_of_the_problem)}
         return used | self.settings.dialects(self.lake, self.feeds_read)
+
+    def today(self, asked: bool = False) -> Today:
+        """What the stage would build with today, by which the published days of its dataset are judged. Where it is
+        ``asked`` for, a stage that no other asks for is due on every day of history.
+        """
+        from spark_lib.use_case.fingerprint import code, versions
+
+        kind, settings = type(self), self.settings
+        there = versions()
+
+        def is_due(day: date) -> bool:
+            return kind.is_due(day, settings) or (asked and kind.on_demand and day >= settings.first_date)
+
+        return Today(
+            self.dataset,
+            lambda day: kind.needs(day, settings),
+            is_due,
+            lambda manifest: kind.describe(manifest).rejection,
+            self.recorded_settings(),
+            code(self.case, self.RESULT),
+            {name: there[name] for name in self.libraries if name in there},
+            kind.pinned,
+            lambda partition: bool(kind.damage_behind(self.partitions, partition)),
+            frozenset(self.as_of),
+        )
 
     @property
     def settings_of_the_problem(self) -> Sequence[str]:
@@ -289,6 +338,14 @@ class Awaited(luigi.DynamicRequirements):
             return bool(super().complete(complete_fn))
         except DamagedPartition:
             return False
+
+
+def history_needed(settings: Settings, day: date, last_outcomes: date) -> list[Need | Candidates]:
+    """The raw days that ``Stage.history`` reads for a day."""
+    first, case = settings.first_date, settings.case
+    read = [Need(f"{RAW}{feed}", first, day) for feed in case.feature_feeds]
+    read += [Need(f"{RAW}{feed}", first, last_outcomes) for feed in case.past_outcome_feeds if last_outcomes >= first]
+    return list(read)
 
 
 def previous(day: date, days: int) -> date:

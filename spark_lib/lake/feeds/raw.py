@@ -27,12 +27,14 @@ DEFAULT_PATH = "{root}/{use_case}/raw/{feed}/date={date:%Y-%m-%d}"
 
 @dataclass(frozen=True)
 class RawDay:
-    """The files of one landed day, as they were listed once."""
+    """The files of one landed day, as they were listed once. ``fingerprint`` is that of the listing: on a disk it
+    changes when a file is copied."""
 
     date: date
     files: tuple[str, ...]
     fingerprint: str
     size: int
+    entries: tuple[Entry, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class RawDays:
 
     @property
     def input(self) -> Input:
-        ids = tuple(day.fingerprint for day in self.days)
+        ids = tuple(self.feed.identity(day) for day in self.days)
         return Input(f"raw/{self.feed.name}", self.days[0].date, self.days[-1].date, ids)
 
     def verify(self) -> None:
@@ -176,12 +178,28 @@ class RawFeed:
     def _landed(self, day: date, listed: list[Entry]) -> RawDay | None:
         if not any(entry.key == self.flag for entry in listed):
             return None
-        data = [entry for entry in listed if is_data(entry, self.flag)]
-        identity = [f"{entry.key}\0{entry.size}\0{entry.etag}\n" for entry in data]
-        fingerprint = hashlib.sha256("".join(identity).encode(errors="surrogateescape")).hexdigest()[:16]
+        data = tuple(entry for entry in listed if is_data(entry, self.flag))
         store = self.store(self.directory(day))
         files = tuple(store.url(entry.key) for entry in data)
-        return RawDay(day, files, fingerprint, sum(entry.size for entry in data))
+        fingerprint = _fingerprint(data, [entry.etag for entry in data])
+        return RawDay(day, files, fingerprint, sum(entry.size for entry in data), data)
+
+    def identity(self, day: RawDay) -> str:
+        """What tells a landed day from the same day with other files: names, sizes and contents. A copy of the feed
+        elsewhere has the same. Raises BadData where a file is no longer there.
+
+        On S3 it follows from the listing. On a disk every file is read once.
+        """
+        store = self.store(self.directory(day.date))
+        try:
+            contents = [store.identity(entry) for entry in day.entries]
+        except LakeError as error:
+            if not is_gone(error):
+                raise
+            raise self._gone(error.where) from error
+        if contents == [entry.etag for entry in day.entries]:
+            return day.fingerprint
+        return f"{_OF_CONTENT}{_fingerprint(day.entries, contents)}"
 
     def open(self, file: str) -> BinaryIO:
         """One of the files of a day. Raises BadData for a file that is no longer there, or is a link to nothing."""
@@ -191,13 +209,16 @@ class RawFeed:
         except LakeError as error:
             if not is_gone(error):
                 raise
-            raise BadData(
-                f"raw feed {self.name}: {file}",
-                "the file that was listed",
-                "none any more, or a link to nothing",
-                "land the day again, then run again",
-                file,
-            ) from error
+            raise self._gone(file) from error
+
+    def _gone(self, file: str) -> BadData:
+        return BadData(
+            f"raw feed {self.name}: {file}",
+            "the file that was listed",
+            "none any more, or a link to nothing",
+            "land the day again, then run again",
+            file,
+        )
 
     def history(self, first: date, last: date) -> RawDays:
         """The days of ``[first, last]``, none where ``last`` is before ``first``. Raises WaitingForData where ``last``
@@ -266,6 +287,23 @@ class RawFeed:
     def _absolute(self, pieces: Iterable[str]) -> str:
         place = f"[{self.section}] path"
         return absolute("".join(pieces), place, place)
+
+
+def are_comparable(one: str, other: str) -> bool:
+    """Whether two identities of a raw day say by being different that its files differ. Older manifests of a lake on a
+    disk have one of the listing, which a copy changes."""
+    return EMPTY in (one, other) or one.startswith(_OF_CONTENT) == other.startswith(_OF_CONTENT)
+
+
+def _fingerprint(entries: Iterable[Entry], contents: Iterable[str]) -> str:
+    lines = [f"{entry.key}\0{entry.size}\0{content}\n" for entry, content in zip(entries, contents, strict=True)]
+    return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()[:16]
+
+
+#: The identity of a day without files, wherever it lies.
+EMPTY = _fingerprint((), ())
+#: What the identity of a day begins with where the listing does not tell contents apart, and files were read for it.
+_OF_CONTENT = "content:"
 
 
 def not_held(feed: RawFeed, column: str, kind: str) -> ConfigurationError:

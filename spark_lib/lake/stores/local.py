@@ -14,8 +14,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from spark_lib.caches import user_directory
 from spark_lib.errors import LakeError
+from spark_lib.lake.stores.cache import Cache
 from spark_lib.lake.stores.store import Conflict, Entry, Staging, Upload
+
+#: Stands for the etag of a link to a file that is not there.
+_DANGLING = "link to nothing"
 
 
 class LocalStore:
@@ -47,7 +52,7 @@ class LocalStore:
                     yield Entry(key, stat.st_size, _etag(stat), stat.st_mtime)
                 except FileNotFoundError:
                     if item.is_symlink():  # a link to nothing: its reader reports it
-                        yield Entry(key, 0, "link to nothing")
+                        yield Entry(key, 0, _DANGLING)
                     continue  # otherwise removed between the scan and the stat: as if listed a moment later
 
     def read(self, key: str) -> tuple[bytes, str] | None:
@@ -80,6 +85,17 @@ class LocalStore:
     def checksum(self, entry: Entry) -> str:
         with _told(self.url(entry.key), "a file that can be read"), open(self.url(entry.key), "rb") as file:
             return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+    def identity(self, entry: Entry) -> str:
+        if entry.etag == _DANGLING:
+            return entry.etag
+        url, kept = self.url(entry.key), Cache(str(user_directory() / "checksums"))
+        known = kept.recall(url, entry.etag)
+        if known is not None:
+            return known.decode()
+        found = self.checksum(entry)
+        kept.keep(url, entry.etag, found.encode())
+        return found
 
     def content_checksum(self, key: str, like: str) -> str:
         try:

@@ -124,6 +124,9 @@ class S3Store:
     def checksum(self, entry: Entry) -> str:
         return f"etag:{entry.etag}"
 
+    def identity(self, entry: Entry) -> str:
+        return entry.etag
+
     def content_checksum(self, key: str, like: str) -> str:
         from botocore.exceptions import ClientError
 

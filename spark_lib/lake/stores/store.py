@@ -83,6 +83,10 @@ class Store(Protocol):
         """The checksum by which a manifest recognises the content later: ``kind:value``. A local store reads the whole
         file for it."""
 
+    def identity(self, entry: Entry) -> str:
+        """What tells the content of an object from other content, and is the same for a copy of the object. On S3 it
+        is the etag. A local store reads a file once, and remembers its checksum by its place, inode, time and size."""
+
     def content_checksum(self, key: str, like: str) -> str:
         """The checksum, of the same kind as ``like``, over an object's whole content as it is read now. It is some
         words where the object is not there or cannot be read. It is empty where the store has no checksum that the

@@ -33,7 +33,7 @@ def test_paths_are_taken_to_the_letter_in_and_out(spark: SparkSession, tmp_path:
 
     observed = write_parquet(read_parquet(spark, files, "x BIGINT"), str(tmp_path / name / "out"), 10)
 
-    assert observed == {"rows": 3}
+    assert observed["rows"] == 3
     assert sorted(pq.read_table(tmp_path / name / "out").column("x").to_pylist()) == [0, 1, 2]
 
 
@@ -57,10 +57,41 @@ def test_dates_are_taken_from_the_path_of_each_file(spark: SparkSession, tmp_pat
     assert sorted(map(tuple, rows)) == [(1, date(2026, 1, 1)), (2, date(2026, 1, 2))]
 
 
+ROWS = [(1, None, 0.5), (None, 1, 0.5), (2, 3, None), (2, 3, None)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "is_same"),
+    [
+        (ROWS[::-1], True),
+        ([(None, 1, 0.5), (None, 1, 0.5), *ROWS[2:]], False),
+        (ROWS[:3], False),
+        ([*ROWS[:2], (4, 5, 0.25), (4, 5, 0.25)], False),
+        ([*ROWS[:3], (2, 3, 0.0)], False),
+    ],
+    ids=["another order", "a null in another column", "a row less", "another pair of equal rows", "a null less"],
+)
+def test_the_digest_of_a_write_is_that_of_its_rows_in_any_order_and_any_files(
+    spark: SparkSession, tmp_path: Path, rows: list[tuple[object, ...]], is_same: bool
+) -> None:
+    schema = "`a b` INT, `c``d` INT, e DOUBLE, mark INT"
+    frames = [
+        spark.createDataFrame([(*row, place) for place, row in enumerate(found)], schema).repartition(parts)
+        for found, parts in ((ROWS, 1), (rows, 3))
+    ]
+
+    digests = {
+        write_parquet(frame, str(tmp_path / str(place)), 2, drop=["mark"])["digest"]
+        for place, frame in enumerate(frames)
+    }
+
+    assert len(digests) == (1 if is_same else 2)
+
+
 def test_a_write_returns_what_the_job_saw_and_leaves_marks_out(spark: SparkSession, tmp_path: Path) -> None:
     frame = spark.range(10).withColumn("odd", F.col("id") % 2 == 1).coalesce(1)
     observed = write_parquet(frame, str(tmp_path / "out"), 4, [F.count_if("odd").alias("odd")], drop=["odd"])
-    assert observed == {"rows": 10, "odd": 5}
+    assert (observed["rows"], observed["odd"]) == (10, 5)
     files = sorted((tmp_path / "out").iterdir())
     assert [pq.read_metadata(file).num_rows for file in files] == [4, 4, 2]
     assert pq.read_schema(files[0]).names == ["id"]
@@ -75,7 +106,11 @@ def test_a_write_of_no_rows_observes_none(spark: SparkSession, tmp_path: Path) -
     nothing = spark.createDataFrame([], "id BIGINT")
     for number, frame in enumerate([nothing, spark.range(5).limit(0), nothing.join(nothing, "id", "full_outer")]):
         lost = F.count_if(F.col("id").isNull()).alias("lost")
-        assert write_parquet(frame, str(tmp_path / str(number)), 5, [lost]) == {"rows": 0, "lost": 0}
+        assert write_parquet(frame, str(tmp_path / str(number)), 5, [lost]) == {
+            "rows": 0,
+            "lost": 0,
+            "digest": "0-0-0",
+        }
 
 
 def test_a_broken_data_page_of_a_landed_file_is_bad_data_that_names_the_file(

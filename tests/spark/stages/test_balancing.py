@@ -173,9 +173,10 @@ def test_the_draw_is_the_same_whatever_the_files_and_the_order_of_the_rows(
     partitions = spark.conf.get("spark.sql.shuffle.partitions")
     spark.conf.set("spark.sql.shuffle.partitions", 5)
     try:
-        build(spark, tmp_path, days[0])
+        again = build(spark, tmp_path, days[0])
     finally:
         spark.conf.set("spark.sql.shuffle.partitions", str(partitions))
+    assert again.manifest.digest == chain.balanced.manifest.digest != ""
     assert {name: balanced_rows(tmp_path, name) for name in SECTIONS} == many
 
 
@@ -194,6 +195,7 @@ def test_another_seed_draws_other_rows_of_the_same_sides(
     assert balanced_rows(tmp_path, "validation/unbalanced") == many["validation/unbalanced"]
     assert len(balanced_rows(tmp_path, "train")) == len(many["train"])
     assert balanced_rows(tmp_path, "train") != many["train"]
+    assert lake.require("balanced", DAY)[0].manifest.digest not in ("", chain.balanced.manifest.digest)
     assert {file.section for file in lake.require("balanced", DAY)[0].manifest.files} == set(SECTIONS)
     assert max(file.rows or 0 for file in lake.require("balanced", DAY)[0].manifest.files) == 100
 

@@ -45,11 +45,12 @@ manifests = st.builds(
     settings=objects,
     code=st.dictionaries(text, text, max_size=3),
     inputs=st.lists(
-        st.builds(Input, text, st.dates(), st.dates(), st.lists(text, max_size=3).map(tuple)), max_size=2
+        st.builds(Input, text, st.dates(), st.dates(), *[st.lists(text, max_size=3).map(tuple)] * 2), max_size=2
     ).map(tuple),
     versions=st.dictionaries(text, text, max_size=3),
     seconds=st.floats(0, 1e6),
     metrics=objects,
+    digest=text,
 )
 
 
@@ -91,10 +92,19 @@ def test_the_format_is_what_readers_of_other_languages_find_documented() -> None
         "schema_hash": schema_hash(SOME.schema),
         "settings": {"trees": 20},
         "code": {"package": "0.1.0"},
-        "inputs": [{"name": "raw/applications", "first": "2026-01-01", "last": "2026-01-02", "ids": ["aa", "bb"]}],
+        "inputs": [
+            {
+                "name": "raw/applications",
+                "first": "2026-01-01",
+                "last": "2026-01-02",
+                "ids": ["aa", "bb"],
+                "digests": [],
+            }
+        ],
         "versions": {"pyspark": "4.1.2"},
         "seconds": 1.5,
         "metrics": {"nulls": {"age": 0}},
+        "digest": "",
     }
 
 
@@ -110,9 +120,9 @@ def test_a_manifest_of_another_format_is_left_to_the_version_that_wrote_it() -> 
 
 
 def test_fields_of_a_later_version_are_ignored_wherever_they_stand() -> None:
-    document = json.loads(SOME.to_json()) | {"digest_of_rows": "ab"}
+    document = json.loads(SOME.to_json()) | {"sketches": "ab"}
     document["files"][0]["sketch"] = [1, 2]
-    document["inputs"][0]["digests"] = ["cd"]
+    document["inputs"][0]["sections"] = ["cd"]
 
     assert parse(json.dumps(document).encode(), "here") == SOME
 

@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spark_lib.errors import BadData, ConfigurationError, HoleInHistory, LakeError, WaitingForData
-from spark_lib.lake import DEFAULT_PATH, Input, RawFeed, days, is_s3
+from spark_lib.lake import DEFAULT_PATH, Input, RawFeed, are_comparable, days, is_s3
+from spark_lib.lake.feeds.raw import EMPTY
+from spark_lib.lake.stores.local import LocalStore
 
 if TYPE_CHECKING:
     from tests.support.outsiders import Outsider
@@ -273,6 +275,78 @@ def test_the_fingerprint_follows_names_and_contents(feed: RawFeed, outsider: Out
     assert len(set(prints)) == 3
 
 
+def test_a_copy_of_a_day_has_its_identity_and_other_bytes_or_names_have_another(
+    feed: RawFeed, outsider: Outsider
+) -> None:
+    def identity() -> str:
+        found = feed.day(DAY)
+        assert found is not None
+        return feed.identity(found)
+
+    file = "credit_risk/raw/applications/date=2026-01-01/a.parquet"
+    land(outsider, DAY, "a.parquet")
+    outsider.write(file, b"one")
+    first = identity()
+    outsider.delete(file)
+    outsider.write(file, b"one")  # another inode, and another time
+    copied = identity()
+    outsider.write(file, b"two")
+    changed = identity()
+    outsider.delete(file)
+    outsider.write(file.replace("a.parquet", "b.parquet"), b"two")
+    renamed = identity()
+    outsider.delete(file.replace("a.parquet", "b.parquet"))
+
+    assert copied == first
+    assert len({first, changed, renamed, identity(), EMPTY}) == 4
+    assert are_comparable(first, changed)
+    assert are_comparable(EMPTY, first)
+
+
+def test_an_identity_is_not_compared_with_the_listing_that_an_older_manifest_of_a_disk_has(tmp_path: Path) -> None:
+    local = RawFeed("applications", str(tmp_path), "credit_risk", "{root}/{date:%Y-%m-%d}")
+    Path(local.directory(DAY)).mkdir()
+    for name in ("a.parquet", "_SUCCESS"):
+        Path(local.directory(DAY), name).write_bytes(b"rows")
+    found = local.day(DAY)
+    assert found is not None
+
+    assert not are_comparable(found.fingerprint, local.identity(found))
+
+
+def test_a_file_of_a_disk_is_read_once_for_its_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    local = RawFeed("applications", str(tmp_path / "lake"), "credit_risk", "{root}/{date:%Y-%m-%d}")
+    Path(local.directory(DAY)).mkdir(parents=True)
+    for name in ("a.parquet", "_SUCCESS"):
+        Path(local.directory(DAY), name).write_bytes(b"rows")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    found = local.day(DAY)
+    assert found is not None
+    first = local.identity(found)
+    monkeypatch.setattr(LocalStore, "checksum", lambda *given: pytest.fail("the file was read again"))
+
+    assert local.identity(found) == first
+
+
+def test_a_file_that_is_gone_has_no_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    local = RawFeed("applications", str(tmp_path / "lake"), "credit_risk", "{root}/{date:%Y-%m-%d}")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    Path(local.directory(DAY)).mkdir(parents=True)
+    for name in ("a.parquet", "_SUCCESS"):
+        Path(local.directory(DAY), name).touch()
+    found = local.day(DAY)
+    assert found is not None
+    Path(found.files[0]).unlink()
+
+    with pytest.raises(BadData) as caught:
+        local.identity(found)
+
+    assert str(caught.value) == (
+        f"raw feed applications: {found.files[0]}: wanted the file that was listed; found none any more, or a link to "
+        "nothing. Next: land the day again, then run again"
+    )
+
+
 def test_a_history_has_every_day_and_its_identity(feed: RawFeed, outsider: Outsider) -> None:
     for day in days(DAY, THIRD_DAY):
         land(outsider, day, f"{day}.parquet")
@@ -282,7 +356,7 @@ def test_a_history_has_every_day_and_its_identity(feed: RawFeed, outsider: Outsi
     assert [day.date for day in raw.days] == [DAY, NEXT_DAY, THIRD_DAY]
     assert raw.last.date == THIRD_DAY
     assert [Path(file).stem for file in raw.files] == ["2026-01-01", "2026-01-02", "2026-01-03"]
-    assert raw.input == Input("raw/applications", DAY, THIRD_DAY, tuple(day.fingerprint for day in raw.days))
+    assert raw.input == Input("raw/applications", DAY, THIRD_DAY, tuple(map(feed.identity, raw.days)))
     raw.verify()
 
 

@@ -112,7 +112,9 @@ def test_what_a_result_was_built_from_is_in_its_manifest(lake: StubLake) -> None
         "first": str(WINDOW[0]),
         "last": str(WINDOW[-1]),
         "ids": [features[day] for day in WINDOW],
+        "digests": [lake.manifest("features", day)["digest"] for day in WINDOW],
     }
+    assert all(window["digests"])
     assert (outcomes["name"], outcomes["first"], outcomes["last"]) == ("raw/outcomes", str(WINDOW[0]), "2026-01-12")
     assert [(given["name"], given["ids"]) for given in predictions["inputs"]] == [
         ("features", [features[DAY]]),

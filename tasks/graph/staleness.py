@@ -1,0 +1,413 @@
+"""The state of every partition, and why a published one is stale: one pure function of manifests and listings.
+
+A state is of one partition alone: it is stale where something that it was itself built from is not what it was. What a
+rebuild of its inputs would change further on is known only when they have been built: they may come out equal.
+"""
+
+from __future__ import annotations
+
+import bisect
+import enum
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from functools import cached_property
+from typing import Any
+
+from spark_lib.lake import Input, Manifest, Partition, are_comparable
+
+_ONE_DAY = timedelta(days=1)
+#: Names of inputs that are raw days begin so.
+RAW = "raw/"
+#: A later bugfix release of a library computes the same: what counts is its feature release, the first two numbers.
+_FEATURE_RELEASE = 2
+
+
+class State(enum.Enum):
+    """What a partition that is asked for can be. There are no others."""
+
+    #: It is published and whole, and what it was built from is what it was.
+    DONE = "done"
+    #: It is done, and its verdict is that it is not to be used.
+    REJECTED = "rejected"
+    #: It is published and whole, and would be built from something else now.
+    STALE = "stale"
+    #: Its manifest or one of its files is not what was published.
+    DAMAGED = "damaged"
+    #: It is not there. All that it needs is there, or can be built.
+    MISSING = "missing"
+    #: It is not there. A raw day that it needs has not landed, nor has any later day of that feed.
+    WAITING = "waiting"
+    #: It is not there. A raw day that it needs has not landed, although a later one has.
+    HOLE = "hole"
+    #: It is not there, and neither is a partition that it needs, which cannot be built.
+    BLOCKED = "blocked"
+
+
+PUBLISHED = frozenset({State.DONE, State.REJECTED, State.STALE})
+BUILDABLE = frozenset({State.MISSING})
+
+
+@dataclass(frozen=True, order=True)
+class Day:
+    """One day of a dataset, or of a feed (``raw/events``)."""
+
+    name: str
+    date: date
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.date}"
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """A run of a day whose files another partition needs for good, also when another run is published for the day."""
+
+    day: Day
+    run: str
+
+
+@dataclass(frozen=True)
+class InputChanged:
+    """An input is another run, or other raw files, than the partition was built from.
+
+    ``then`` is empty for a raw day that was not read: history began later then. ``differs`` says whether the rows
+    differ. It is None where that is not known: of raw days, and where one of two manifests does not say it.
+    """
+
+    day: Day
+    then: str
+    now: str
+    differs: bool | None = None
+    kind = "input"
+
+
+@dataclass(frozen=True)
+class SettingChanged:
+    """A setting that the result depends on has another value."""
+
+    name: str
+    then: Any
+    now: Any
+    kind = "settings"
+
+
+@dataclass(frozen=True)
+class CodeChanged:
+    """The code of the use case (``use_case``), or what the stage makes of the same inputs (``RESULT``), has changed."""
+
+    name: str
+    then: str
+    now: str
+    kind = "code"
+
+
+@dataclass(frozen=True)
+class LibraryChanged:
+    """A library that the stage computes with has another feature release."""
+
+    name: str
+    then: str
+    now: str
+    kind = "library"
+
+
+Reason = InputChanged | SettingChanged | CodeChanged | LibraryChanged
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The state of a partition. ``reasons`` are those of a stale one. ``because`` is the raw day that is waited for, the
+    raw day that is a hole, or the partition that blocks.
+    """
+
+    state: State
+    reasons: tuple[Reason, ...] = ()
+    because: Day | None = None
+
+
+@dataclass(frozen=True)
+class Need:
+    """All days of ``[first, last]`` of an input, without which a partition cannot be built. One that ``may`` be needed
+    does not block it.
+    """
+
+    name: str
+    first: date
+    last: date
+    may: bool = False
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """One of ``days`` of an input, newest first, that was not rejected. They are asked for in this order, ``every`` one
+    of them or only up to the first that serves. ``rows`` is the dataset whose days the choice between several is made
+    on, or empty."""
+
+    name: str
+    days: tuple[date, ...]
+    every: bool
+    rows: str = ""
+
+
+@dataclass(frozen=True)
+class Today:
+    """What a stage would build with today, by which its published days are judged."""
+
+    dataset: str
+    needs: Callable[[date], Sequence[Need | Candidates]]
+    #: Whether the chain asks for a day.
+    is_due: Callable[[date], bool]
+    #: Why a published day is not to be used; empty where it may be.
+    rejection: Callable[[Manifest], str] = lambda manifest: ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    code: Mapping[str, str] = field(default_factory=dict)
+    #: The versions of the libraries that the stage computes with.
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    #: The run of an earlier stage without whose files a published day is of no use; None where there is none.
+    pinned: Callable[[Manifest], Pinned | None] = lambda manifest: None
+    #: Whether a published day is of no use, because files that it pins are not what they were: they are read.
+    is_damaged_behind: Callable[[Partition], bool] = lambda partition: False
+    #: Inputs that were taken as they were on the day: another run of them makes nothing stale.
+    as_of: frozenset[str] = frozenset()
+
+    @cached_property
+    def recorded(self) -> Mapping[str, Any]:
+        """The settings in the form in which a manifest holds them."""
+        found: Mapping[str, Any] = json.loads(json.dumps(dict(self.settings)))
+        return found
+
+
+@dataclass(frozen=True)
+class Landed:
+    """What has landed of a feed: the identity of each day from ``first`` on, empty for a day without a flag, and the
+    newest day that has landed, which may be after these."""
+
+    first: date
+    ids: tuple[str, ...]
+    newest: date | None
+
+    @cached_property
+    def absent(self) -> list[date]:
+        """The days without a flag, oldest first."""
+        return [self.first + timedelta(days=place) for place, found in enumerate(self.ids) if not found]
+
+    def first_absent(self, first: date, last: date) -> date | None:
+        """The first day of ``[first, last]`` that has not landed."""
+        if first < self.first:
+            return first
+        place = bisect.bisect_left(self.absent, first)
+        found = self.absent[place] if place < len(self.absent) else self.first + timedelta(days=len(self.ids))
+        return found if found <= last else None
+
+    def state(self, day: date) -> State:
+        """The state of a day that has not landed."""
+        return State.HOLE if self.newest is not None and day < self.newest else State.WAITING
+
+    def of(self, first: date, last: date) -> tuple[str, ...]:
+        """The identities of ``[first, last]``."""
+        start = (first - self.first).days
+        stop = (last - self.first).days + 1
+        before, after = ("",) * max(0, -start), ("",) * max(0, stop - max(start, len(self.ids)))
+        return (*before, *self.ids[max(0, start) : max(0, stop)], *after)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What stands in a lake: the manifests of each dataset by day, with None for a damaged one, and each feed's days."""
+
+    published: Mapping[str, Mapping[date, Manifest | None]]
+    landed: Mapping[str, Landed]
+
+    def manifest(self, name: str, day: date) -> Manifest | None:
+        """The manifest of a day that is published and whole."""
+        return self.published.get(name, {}).get(day)
+
+
+class States:
+    """The states of the partitions of one use case in a lake. Each is found out once, when it is first asked for."""
+
+    def __init__(self, stages: Sequence[Today], standing: Standing) -> None:
+        self.stages = {stage.dataset: stage for stage in stages}
+        self.standing = standing
+        self._cells: dict[Day, Cell] = {}
+
+    def cell(self, dataset: str, day: date) -> Cell | None:
+        """The state of a day of a dataset; None where it is not there and the chain does not ask for it."""
+        there = day in self.standing.published.get(dataset, {})
+        return self.of(Day(dataset, day)) if there or self.stages[dataset].is_due(day) else None
+
+    def of(self, partition: Day) -> Cell:
+        """The state of a partition that is asked for."""
+        # Recursion ends: what a partition needs is of another dataset earlier in the chain.
+        if partition not in self._cells:
+            self._cells[partition] = self._found(partition)
+        return self._cells[partition]
+
+    def _found(self, partition: Day) -> Cell:
+        stage = self.stages[partition.name]
+        published = self.standing.published.get(partition.name, {})
+        if partition.date not in published:
+            return self._absent(stage, partition.date)
+        manifest = published[partition.date]
+        if manifest is None:
+            return Cell(State.DAMAGED)
+        if reasons := tuple(reasons_of(stage, partition.date, manifest, self.standing)):
+            return Cell(State.STALE, reasons)
+        return Cell(State.REJECTED if stage.rejection(manifest) else State.DONE)
+
+    def _absent(self, stage: Today, day: date) -> Cell:
+        needs = stage.needs(day)
+        raw = (cell for need in needs if (cell := self._not_landed(need)))
+        if cell := min(raw, key=_worst_and_oldest, default=None):
+            return cell
+        for need in needs:
+            blocking = self._chosen(need) if isinstance(need, Candidates) else self._blocking(need)
+            if blocking is not None:
+                return Cell(State.BLOCKED, because=blocking)
+        return Cell(State.MISSING)
+
+    def _not_landed(self, need: Need | Candidates) -> Cell | None:
+        """The state of the first raw day of a need that has not landed."""
+        if not need.name.startswith(RAW) or isinstance(need, Candidates):
+            return None
+        feed = self.standing.landed[need.name]
+        day = feed.first_absent(need.first, need.last)
+        return None if day is None else Cell(feed.state(day), because=Day(need.name, day))
+
+    def _blocking(self, need: Need) -> Day | None:
+        """The first partition of a need that is not there and cannot be built."""
+        if need.may or need.name.startswith(RAW):
+            return None
+        day = need.first
+        while day <= need.last:
+            if self.is_blocked(Day(need.name, day)):
+                return Day(need.name, day)
+            day += _ONE_DAY
+        return None
+
+    def _chosen(self, need: Candidates) -> Day | None:
+        """The candidate that stops the walk before one serves, or the newest where all were rejected."""
+        may_serve = False
+        for day in need.days:
+            candidate = Day(need.name, day)
+            if self.is_blocked(candidate):
+                if need.every or not may_serve:
+                    return candidate
+                break  # a newer one may serve, once it is built
+            may_serve = may_serve or not self.is_rejected(candidate)
+            if self.serves(candidate) and not need.every:
+                break
+        if not may_serve:
+            return Day(need.name, need.days[0]) if need.days else None
+        return next((rows for rows in self.compared_on(need) if self.is_blocked(rows)), None)
+
+    def compared_on(self, need: Candidates) -> list[Day]:
+        """The partitions on whose rows the candidates that are there, and serve, are certainly compared."""
+        serving = [day for day in need.days if self.serves(Day(need.name, day))]
+        return [Day(need.rows, day) for day in serving[:-1]] if need.rows and need.every else []
+
+    def is_blocked(self, partition: Day) -> bool:
+        """Whether a partition is neither there and whole nor can be built."""
+        return self.of(partition).state not in PUBLISHED | BUILDABLE
+
+    def serves(self, candidate: Day) -> bool:
+        """Whether a candidate is there, and not rejected."""
+        manifest = self.standing.manifest(candidate.name, candidate.date)
+        return manifest is not None and not self.stages[candidate.name].rejection(manifest)
+
+    def is_rejected(self, candidate: Day) -> bool:
+        """Whether a candidate is there, and rejected."""
+        manifest = self.standing.manifest(candidate.name, candidate.date)
+        return manifest is not None and bool(self.stages[candidate.name].rejection(manifest))
+
+
+def reasons_of(stage: Today, day: date, manifest: Manifest, standing: Standing) -> Iterator[Reason]:
+    """Why a published day is stale: settings, code, libraries, then inputs. None where it is not.
+
+    What the manifest does not record is never a reason, nor is an input that is no longer there: what was built from it
+    stays what it is.
+    """
+    settings = list(_settings(stage, manifest))
+    yield from settings
+    yield from _code(stage, manifest)
+    yield from _libraries(stage, manifest)
+    for given in manifest.inputs:
+        if given.name not in stage.as_of:
+            yield from _changed(given, standing)
+    if not settings:  # other settings may ask for other days, which says the same once more
+        yield from _read_now_too(stage.needs(day), manifest.inputs, standing)
+
+
+def _settings(stage: Today, manifest: Manifest) -> Iterator[SettingChanged]:
+    then = manifest.settings
+    for name, now in stage.recorded.items():
+        if name in then and (was := json.loads(json.dumps(then[name]))) != now:
+            yield SettingChanged(name, was, now)
+
+
+def _code(stage: Today, manifest: Manifest) -> Iterator[CodeChanged]:
+    if "result" not in manifest.code:
+        return  # an older Daystone took the fingerprint of a use case otherwise
+    for name, now in stage.code.items():
+        then = manifest.code.get(name, now)
+        if then != now:
+            yield CodeChanged("RESULT" if name == "result" else name, then, now)
+
+
+def _libraries(stage: Today, manifest: Manifest) -> Iterator[LibraryChanged]:
+    for name, now in stage.libraries.items():
+        then = manifest.versions.get(name, now)
+        if _feature_release(then) != _feature_release(now):
+            yield LibraryChanged(name, then, now)
+
+
+def _feature_release(version: str) -> list[str]:
+    return version.split(".")[:_FEATURE_RELEASE]
+
+
+def _changed(given: Input, standing: Standing) -> Iterator[InputChanged]:
+    """The days of an input that are there, and are not what they were."""
+    if given.name.startswith(RAW):
+        feed = standing.landed.get(given.name)
+        now = feed.of(given.first, given.last) if feed else ()
+        if now == given.ids:
+            return
+        for place, (then, found) in enumerate(zip(given.ids, now, strict=False)):
+            if found and then != found and are_comparable(then, found):
+                yield InputChanged(Day(given.name, given.first + timedelta(days=place)), then, found)
+        return
+    for place, then in enumerate(given.ids):
+        day = given.first + timedelta(days=place)
+        stands = standing.manifest(given.name, day)
+        if stands is None or stands.run == then:
+            continue
+        was = given.digests[place] if place < len(given.digests) else ""
+        if was and was == stands.digest:
+            continue  # built again, and equal
+        yield InputChanged(Day(given.name, day), then, stands.run, True if was and stands.digest else None)
+
+
+def _read_now_too(
+    needs: Sequence[Need | Candidates], inputs: Sequence[Input], standing: Standing
+) -> Iterator[InputChanged]:
+    """The raw days that have landed, would be read now, and are before or after those that were read."""
+    for need in needs:
+        recorded = [given for given in inputs if given.name == need.name]
+        if not recorded or isinstance(need, Candidates) or need.name not in standing.landed:
+            continue
+        first, last = min(given.first for given in recorded), max(given.last for given in recorded)
+        feed = standing.landed[need.name]
+        for begin, end in (
+            (need.first, min(need.last, first - _ONE_DAY)),
+            (max(need.first, last + _ONE_DAY), need.last),
+        ):
+            for place, found in enumerate(feed.of(begin, end) if begin <= end else ()):
+                if found:
+                    yield InputChanged(Day(need.name, begin + timedelta(days=place)), "", found)
+
+
+def _worst_and_oldest(cell: Cell) -> tuple[bool, date]:
+    assert cell.because is not None  # a raw day that has not landed
+    return cell.state is not State.HOLE, cell.because.date

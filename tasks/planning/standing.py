@@ -1,0 +1,93 @@
+"""Looks at what stands in a lake, by one listing for each dataset and each feed and by the manifests that are listed.
+
+The way goes from the end of the chain to its beginning: what a dataset is built from says which days of the next one are
+looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+from spark_lib.lake import Partition, days
+from spark_lib.lake.feeds import landed
+from tasks.graph.staleness import RAW, Candidates, Landed, Need, Pinned, Standing, States, Today
+from tasks.planning.chain import CHAIN
+
+if TYPE_CHECKING:
+    from spark_lib.lake import Lake, Manifest, RawFeed
+    from tasks.graph.stage import Stage
+
+Span = tuple[date, date]
+
+
+def todays(day: date, asked: Iterable[type[Stage]] = ()) -> list[Today]:
+    """What each stage of the chain would build with today, in its order, of the use case and lake that the
+    configuration names. Raises ConfigurationError. No result depends on ``day``."""
+    named = set(asked)
+    return [stage(date=day).today(stage in named) for stage in CHAIN]
+
+
+def look(lake: Lake, feeds: Mapping[str, RawFeed], stages: Sequence[Today], spans: Mapping[str, Span]) -> States:
+    """The states of the partitions of ``spans``, which has the first and the last day of each dataset that is asked
+    for. What they were built from, and what they would be built from, is looked at too.
+
+    ``stages`` are in the order of the chain.
+    """
+    wanted = dict(spans)
+    published: dict[str, dict[date, Manifest | None]] = {}
+    pinning: list[tuple[Today, Partition, Pinned]] = []
+    for stage in reversed(stages):
+        if stage.dataset not in wanted:
+            continue
+        first, last = wanted[stage.dataset]
+        found = lake.find(stage.dataset, first, last)
+        there = {day: each.manifest if isinstance(each, Partition) else None for day, each in found.items()}
+        published[stage.dataset] = there
+        for day in days(first, last):
+            manifest = there.get(day)
+            for read in manifest.inputs if manifest else ():
+                if read.name not in stage.as_of:
+                    _widen(wanted, read.name, read.first, read.last)
+            partition = found.get(day)
+            if isinstance(partition, Partition) and (pinned := stage.pinned(partition.manifest)):
+                _widen(wanted, pinned.day.name, pinned.day.date, pinned.day.date)
+                pinning.append((stage, partition, pinned))
+            if day in there or stage.is_due(day):
+                for need in stage.needs(day):
+                    _widen(wanted, need.name, *_span(need))
+                    if isinstance(need, Candidates) and need.rows and need.days:
+                        _widen(wanted, need.rows, *_span(need))
+    for stage, partition, pinned in pinning:
+        stands = published[pinned.day.name].get(pinned.day.date)
+        # What is published and whole needs no look. Only of another run, or of a damaged one, are the files read.
+        if (stands is None or stands.run != pinned.run) and stage.is_damaged_behind(partition):
+            published[stage.dataset][partition.date] = None
+    standing = {
+        f"{RAW}{name}": look_at(feed, *wanted[f"{RAW}{name}"])
+        for name, feed in feeds.items()
+        if f"{RAW}{name}" in wanted
+    }
+    return States(stages, Standing(published, standing))
+
+
+def look_at(feed: RawFeed, first: date, last: date) -> Landed:
+    """What has landed of a feed on ``[first, last]``, by one listing, or by two where the last day has not landed."""
+    there = feed.landed(first, last)
+    newest = last if last in there else landed.newest(feed, last) or max(there, default=None)
+    ids = tuple(feed.identity(there[day]) if day in there else "" for day in days(first, last))
+    return Landed(first, ids, newest)
+
+
+def _span(need: Need | Candidates) -> Span:
+    if isinstance(need, Need):
+        return need.first, need.last
+    return (min(need.days), max(need.days)) if need.days else (date.max, date.min)
+
+
+def _widen(wanted: dict[str, Span], name: str, first: date, last: date) -> None:
+    """Let the days of ``wanted`` reach over ``[first, last]`` too, which may be empty."""
+    if first <= last:
+        begin, end = wanted.get(name, (first, last))
+        wanted[name] = min(begin, first), max(end, last)

@@ -1,0 +1,76 @@
+"""The story of one partition: what it was built from, who was built from it, and what would differ if it were built now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+from spark_lib.lake import Manifest, Partition
+from tasks.graph.staleness import Cell, Day, States
+from tasks.planning import standing
+from tasks.planning.chain import CHAIN
+
+if TYPE_CHECKING:
+    from spark_lib.lake import Lake, RawFeed
+    from tasks.graph.stage import Stage
+
+
+@dataclass(frozen=True)
+class User:
+    """A published partition that was built from the one that is told of, and from which run of it."""
+
+    day: Day
+    run: str
+
+
+@dataclass(frozen=True)
+class Story:
+    """``cell`` is None where the partition is not there and the chain does not ask for it. ``explained`` is what its
+    stage says of it, a line each."""
+
+    day: Day
+    cell: Cell | None
+    manifest: Manifest | None
+    explained: tuple[str, ...]
+    used_by: tuple[User, ...]
+
+
+def tell(lake: Lake, feeds: Mapping[str, RawFeed], stage: type[Stage], day: date) -> Story:
+    """The story of a day of a stage."""
+    states = standing.look(lake, feeds, standing.todays(day, [stage]), {stage.dataset: (day, day)})
+    told = Day(stage.dataset, day)
+    manifest = states.standing.manifest(told.name, day)
+    explained = _explained(states, stage, manifest) if manifest else ()
+    return Story(told, states.cell(told.name, day), manifest, explained, tuple(_users(lake, told)))
+
+
+def _explained(states: States, stage: type[Stage], manifest: Manifest) -> tuple[str, ...]:
+    """What the stage says of a published day and, where that explains it, what the stages say of its inputs of one
+    day."""
+    said = list(stage.explain(manifest))
+    stages = {each.dataset: each for each in CHAIN}
+    for given in manifest.inputs:
+        if given.first == given.last and given.name in stages and given.name not in stage.as_of:
+            found = states.standing.manifest(given.name, given.first)
+            said += stages[given.name].explain(found) if found else ()
+    return tuple(said)
+
+
+def _users(lake: Lake, told: Day) -> list[User]:
+    """Who was built from a partition, in the order of the chain."""
+    found = []
+    for stage in CHAIN[[stage.dataset for stage in CHAIN].index(told.name) + 1 :]:
+        for day, partition in lake.find(stage.dataset, told.date, date.max).items():
+            if isinstance(partition, Partition) and (run := run_used(partition.manifest, told)):
+                found.append(User(Day(stage.dataset, day), run))
+    return found
+
+
+def run_used(manifest: Manifest, day: Day) -> str:
+    """The run of a day that a manifest says it was built from; empty for none."""
+    for given in manifest.inputs:
+        if given.name == day.name and given.first <= day.date <= given.last:
+            return given.ids[(day.date - given.first).days]
+    return ""

@@ -1,0 +1,189 @@
+"""``plan``: all that it says will be built is built, and nothing else but what it says may be."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from luigi.task_register import Register
+
+import tasks
+from spark_lib.lake import days
+from tasks.cli import main
+from tasks.cli.place import configured
+from tasks.graph.staleness import Day
+from tasks.planning import plan, standing
+from tasks.planning.chain import CHAIN
+from tasks.planning.plan import Build
+from tests.unit.stubs.stublake import CONTESTED, LOANS, StubLake, build, prepare
+from tests.unit.verbs import SHORT, Verbs, last_line
+
+FIRST, LAST = date(2026, 1, 1), date(2026, 1, 27)
+MONDAYS = [date(2026, 1, day) for day in (12, 19, 26)]
+DATASETS = {stage.dataset: stage for stage in CHAIN}
+#: Lakes that each run of the tests draws; the others are for ``make test-full``.
+FEW = 6
+
+
+@pytest.fixture
+def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StubLake:
+    return prepare(monkeypatch, tmp_path / "lake", use_case=CONTESTED)
+
+
+def made(asked: list[str], first: date, last: date) -> plan.Plan:
+    place = configured()
+    stages = standing.todays(last, [DATASETS[dataset] for dataset in asked])
+    states = standing.look(place.partitions, place.feeds, stages, dict.fromkeys(asked, (first, last)))
+    return plan.make(states, asked, first, last)
+
+
+def published(lake: StubLake) -> set[Day]:
+    return {Day(dataset, day) for dataset in DATASETS for day in lake.published(dataset)}
+
+
+@pytest.mark.parametrize(
+    "seed", [pytest.param(seed, marks=[] if seed < FEW else pytest.mark.full) for seed in range(100)]
+)
+def test_what_a_plan_says_will_be_built_is_built_and_nothing_but_what_it_says_may_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    random = Random(seed)
+    lake = prepare(monkeypatch, tmp_path / "lake", use_case=random.choice([LOANS, CONTESTED]))
+    drawn(random, lake)
+    first, last = sorted(random.choices(days(date(2026, 1, 10), LAST), k=2))
+    asked = random.choice([["predictions"], ["model"], ["balanced"], ["serving"], list(DATASETS)])
+    planned = made(asked, first, last)
+    before = published(lake)
+
+    Register.clear_instance_cache()
+    wanted = [DATASETS[dataset](date=day) for dataset, cells in planned.cells.items() for day in cells]
+    build(*random.sample(wanted, len(wanted)))
+
+    built = published(lake) - before
+    will = {day for day, kind in planned.builds.items() if kind is Build.WILL}
+    assert will <= built, sorted(will - built)
+    assert built <= planned.builds.keys(), sorted(built - planned.builds.keys())
+
+
+def drawn(random: Random, lake: StubLake) -> None:
+    """Let days land, but not all, and let some be built, rejected, removed or damaged."""
+    lake.land(LAST)
+    for day in MONDAYS:
+        if random.random() < 0.4:
+            lake.judge(day, "gate", "low")
+    lake.let_lose(*random.sample(MONDAYS, random.randint(0, 2)))
+    before = [
+        random.choice(CHAIN)(date=random.choice(days(date(2026, 1, 10), LAST))) for _ in range(random.randint(0, 3))
+    ]
+    build(*before)
+    for found in sorted(published(lake)):
+        if random.random() < 0.15:
+            lake.delete(found.name, found.date)
+        elif random.random() < 0.03:
+            lake.damage(found.name, found.date)
+    for feed in ("events", "outcomes"):
+        if random.random() < 0.5:
+            for day in days(random.choice(days(date(2026, 1, 8), LAST)), LAST):
+                lake.flag(feed, day).unlink()
+        elif random.random() < 0.3:
+            lake.flag(feed, random.choice(days(FIRST, LAST))).unlink()
+
+
+def test_predictions_behind_models_that_are_still_to_be_trained_may_be_built(lake: StubLake) -> None:
+    lake.land(LAST)
+
+    found = made(["predictions"], date(2026, 1, 20), date(2026, 1, 20)).builds
+
+    assert {day.name for day, kind in found.items() if kind is Build.MAY} == {"selection", "predictions"}
+    assert [day for day in found if day.name == "model"] == [Day("model", day) for day in MONDAYS[:2]]
+    assert sum(day.name == "features" for day in found) == 7 + 7 + 1
+
+
+def shown(*arguments: object) -> Result:
+    """What ``daystone`` prints, in this process."""
+    return CliRunner().invoke(main.main, list(map(str, arguments)))
+
+
+def test_a_plan_has_a_line_for_days_that_are_alike_and_says_what_it_takes(
+    lake: StubLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.land(date(2026, 1, 21))
+    build(tasks.BatchInference(date=date(2026, 1, 19)))
+    size = sum(path.stat().st_size for path in lake.partition("features", date(2026, 1, 19)).rglob("rows.txt"))
+    prepare(monkeypatch, lake.root, "[training]\ntrees = 3\n", CONTESTED)
+
+    result = shown("plan", "--from", "2026-01-19", "--to", "2026-01-22", "--why")
+
+    assert result.exit_code == 0, result.output
+    *table, will, may = result.stdout.splitlines()
+    assert table == [
+        "features     2026-01-19                   1 day  done",
+        "features     2026-01-20 to 2026-01-21    2 days  missing, will be built",
+        "features     2026-01-22                   1 day  waiting for raw/events of 2026-01-22",
+        "balanced     2026-01-19                   1 day  done",
+        "model        2026-01-19                   1 day  stale (settings)",
+        "               settings: trees 20, now 3",
+        "selection    2026-01-19                   1 day  done",
+        "selection    2026-01-20 to 2026-01-22    3 days  missing, will be built",
+        "predictions  2026-01-19                   1 day  done",
+        "predictions  2026-01-20 to 2026-01-21    2 days  missing, will be built",
+        "predictions  2026-01-22                   1 day  blocked by features of 2026-01-22",
+    ]
+    assert will.startswith("will be built: 7 partitions, a job each; about ")
+    assert size and will.endswith(" bytes by earlier days")
+    assert may == "may be built: nothing"
+
+
+def test_a_plan_for_a_stage_names_earlier_days_that_it_needs_and_what_nobody_knows(lake: StubLake) -> None:
+    lake.land(date(2026, 1, 12))
+
+    result = shown("plan", "--from", "2026-01-12", "--to", "2026-01-12", "--stage", "model")
+
+    assert result.stdout.splitlines() == [
+        "features     2026-01-03 to 2026-01-09    7 days  missing, will be built",
+        "balanced     2026-01-12                   1 day  missing, will be built",
+        "model        2026-01-12                   1 day  missing, will be built",
+        "will be built: 9 partitions, a job each; how long is not known, for none of features, balanced, model is "
+        "published",
+        "may be built: nothing",
+    ]
+
+
+def test_a_plan_as_json_has_every_cell_with_its_reasons(lake: StubLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake.land(date(2026, 1, 12))
+    build(tasks.Training(date=date(2026, 1, 12)))
+    prepare(monkeypatch, lake.root, "[training]\ntrees = 3\n", CONTESTED)
+
+    found: dict[str, Any] = json.loads(shown("plan", "--from", "2026-01-12", "--to", "2026-01-12", "--json").stdout)
+
+    cells = {cell.pop("dataset"): cell for cell in found["cells"]}
+    assert cells["model"] == {
+        "date": "2026-01-12",
+        "state": "stale",
+        "reasons": [{"reason": "settings", "name": "trees", "then": 20, "now": 3}],
+    }
+    assert found["will"] == [{"name": name, "date": "2026-01-12"} for name in ("features", "predictions", "selection")]
+    assert (found["may"], found["estimate"]["will"]["unknown"]) == ([], ["predictions", "selection"])
+
+
+@pytest.mark.processes
+def test_a_plan_starts_no_java_writes_nothing_and_refuses_a_range_that_is_none(tmp_path: Path) -> None:
+    daystone = Verbs(tmp_path)
+    daystone.land("2026-01-01", 12)
+    before = daystone.contents()
+
+    planned = daystone("plan", "--from", "2026-01-12", "--to", "2026-01-13", *SHORT, JAVA_HOME="/nowhere")
+    refused = daystone("plan", "--from", "2026-01-13", "--to", "2026-01-12")
+
+    assert (planned.code, refused.code) == (0, 31)
+    assert "predictions  2026-01-13                   1 day  blocked by features of 2026-01-13" in planned.stdout
+    assert last_line(refused) == (
+        "Error: plan: wanted a first day that is not after the last; found 2026-01-13 to 2026-01-12. Next: correct "
+        "--from, --to"
+    )
+    assert daystone.contents() == before
