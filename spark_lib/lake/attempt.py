@@ -361,4 +361,6 @@ def resolved(partitions: Sequence[Partition]) -> tuple[Input, ...]:
         return ()
     ids = tuple(partition.manifest.run for partition in partitions)
     digests = tuple(partition.manifest.digest for partition in partitions)
-    return (Input(partitions[0].dataset, partitions[0].date, partitions[-1].date, ids, digests),)
+    return (
+        Input(partitions[0].dataset, partitions[0].date, partitions[-1].date, ids, digests if any(digests) else ()),
+    )

@@ -92,7 +92,8 @@ class Partition:
 
     @property
     def input(self) -> Input:
-        return Input(self.dataset, self.date, self.date, (self.manifest.run,), (self.manifest.digest,))
+        digests = (self.manifest.digest,) if self.manifest.digest else ()
+        return Input(self.dataset, self.date, self.date, (self.manifest.run,), digests)
 
 
 class Lake:

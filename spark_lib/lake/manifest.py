@@ -43,7 +43,7 @@ class File:
 class Input:
     """What a run was built from: a dataset or a feed over days, and the identity of each day. That is a run id of the
     lake, or the identity of a raw day. ``digests`` are those of the runs' rows, empty for one whose manifest has none;
-    raw days and older manifests have no digests at all."""
+    raw days, older manifests, and runs none of which has a digest have no digests at all."""
 
     name: str
     first: date
