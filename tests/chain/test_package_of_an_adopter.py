@@ -1,5 +1,5 @@
-"""A use case that lives outside of this repository: an installed package, and executors that get it from nowhere but the
-driver."""
+"""Use cases that live outside of this repository, in an installed package: one of classes, whose executors get it from
+nowhere but the driver, and one of a number. Both have their lake on S3."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -46,8 +47,11 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def chain(versitygw: s3.Server, packages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Chain:
+def chain(
+    request: pytest.FixtureRequest, versitygw: s3.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Chain:
     """Three days of crates in a bucket, which is all that driver and executors share."""
+    case = f"orchard.harvest.{request.param}"
     versitygw.reach(monkeypatch)
     bucket = versitygw.new_bucket()
     for day in (FIRST, FIRST + timedelta(days=1), DAY):
@@ -55,25 +59,38 @@ def chain(versitygw: s3.Server, packages: Path, tmp_path: Path, monkeypatch: pyt
         directory.mkdir(parents=True)
         pq.write_table(pa.Table.from_pylist(crates(day), SCHEMA), directory / "part-0.parquet")
         (directory / "_SUCCESS").touch()
-    versitygw.upload(tmp_path / "landed", bucket, "lake/orchard.harvest.Harvest/raw/crates")
-    return Chain(tmp_path, tmp_path / "scratch", "orchard.harvest.Harvest", url=f"s3://{bucket}/lake")
+    versitygw.upload(tmp_path / "landed", bucket, f"lake/{case}/raw/crates")
+    return Chain(tmp_path, tmp_path / "scratch", case, url=f"s3://{bucket}/lake")
 
 
-SCHEMA = pa.schema([("crate", pa.string()), ("weight", pa.string()), ("note", pa.string()), ("spoilt", pa.int32())])
+@pytest.fixture
+def imported(packages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package can be imported here, too, to read what was built."""
+    monkeypatch.syspath_prepend(str(packages))
+
+
+SCHEMA = pa.schema(
+    [(name, pa.string()) for name in ("crate", "weight", "note", "grade")] + [("weeks", pa.int32())],
+)
 
 
 def crates(day: date) -> list[dict[str, object]]:
+    """Soft ones are mostly spoilt; the heavier a crate is, the longer it keeps."""
     draw = random.Random(f"{day}")
     rows = []
     for number in range(CRATES):
         soft = draw.random() < 0.5
-        spoilt = int(draw.random() < (0.8 if soft else 0.2))
-        weight = f"{draw.randrange(5, 30)} {draw.choice(list(KILOS))}"
+        grade = ("spoilt" if soft else "sound") if draw.random() < 0.7 else "bruised"
+        weight, unit = draw.randrange(5, 30), draw.choice(list(KILOS))
+        weeks = min(30, round(weight * KILOS[unit]) + draw.randrange(2))
         note = "Soft, Brown" if soft else "Firm, Red"
-        rows.append({"crate": f"{day}-{number}", "weight": weight, "note": note, "spoilt": spoilt})
+        values = {"crate": f"{day}-{number}", "weight": f"{weight} {unit}", "note": note}
+        rows.append(values | {"grade": grade, "weeks": weeks})
     return rows
 
 
+@pytest.mark.parametrize("chain", ["Harvest"], indirect=True)
+@pytest.mark.usefixtures("imported")
 def test_executors_get_an_installed_use_case_from_the_driver_and_the_day_is_scored(
     chain: Chain, packages: Path
 ) -> None:
@@ -90,24 +107,31 @@ def test_executors_get_an_installed_use_case_from_the_driver_and_the_day_is_scor
         'where executors run (docs/operations.md, "Code on executors")'
     )
     lake = Lake(chain.url, "orchard.harvest.Harvest")
-    sys.path.insert(0, str(packages))
-    try:
-        read = (chain.url, "orchard.harvest:Harvest")
-        features = spark_lib.read_pandas(*read, "features", DAY).set_index("crate")
-        predictions = spark_lib.read_pandas(*read, "predictions", DAY).set_index("crate")
-    finally:
-        sys.path.remove(str(packages))
+    read = (chain.url, "orchard.harvest:Harvest")
+    features = spark_lib.read_pandas(*read, "features", DAY).set_index("crate")
+    predictions = spark_lib.read_pandas(*read, "predictions", DAY).set_index("crate")
     rows = crates(DAY)
     weights = [str(row["weight"]).split(" ") for row in rows]
     expected = [float(number) * KILOS[unit] for number, unit in weights]
     assert np.allclose(features.loc[[row["crate"] for row in rows], "kilos"], expected)
     assert set(features["note"]) == {"soft, brown", "firm, red"}
     assert len(predictions) == CRATES
-    soft = features["note"].str.startswith("soft")
-    assert (
-        predictions.loc[soft[soft].index, "score"].mean()
-        > 0.6
-        > 0.4
-        > predictions.loc[soft[~soft].index, "score"].mean()
-    )
+    likeliest = features["note"].str.startswith("soft").map({True: "spoilt", False: "sound"})
+    assert (predictions["prediction"] == likeliest.reindex(predictions.index)).all()
     assert lake.require("predictions", DAY)[0].manifest.metrics["engine"] == "scikit-learn"
+
+
+@pytest.mark.parametrize("chain", ["Keeping"], indirect=True)
+@pytest.mark.usefixtures("imported")
+def test_a_number_is_predicted_with_its_interval(chain: Chain, packages: Path) -> None:
+    environment = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(packages)])}
+
+    chain.succeeds(
+        "BatchInference", "--date", str(DAY), "--pipeline-use-case", "orchard.harvest:Keeping", env=environment
+    )
+
+    predictions = spark_lib.read_pandas(chain.url, "orchard.harvest:Keeping", "predictions", DAY).set_index("crate")
+    weeks = pd.Series({row["crate"]: row["weeks"] for row in crates(DAY)}).reindex(predictions.index)
+    assert len(predictions) == CRATES
+    assert predictions["prediction"].sub(weeks).abs().mean() < 2
+    assert weeks.between(predictions["lower"], predictions["upper"]).mean() > 0.7

@@ -1,4 +1,4 @@
-"""The use case, ``orchard.harvest:Harvest``."""
+"""The use cases, ``orchard.harvest:Harvest`` and ``orchard.harvest:Keeping``."""
 
 from __future__ import annotations
 
@@ -6,29 +6,31 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from orchard import units
-from spark_lib import Feature, Feed, Label, UseCase
+from spark_lib import ClassLabel, Feature, Feed, NumberLabel, UseCase
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
-class Harvest(UseCase):
-    """The probability that a crate is spoilt, by its weight and what was noted of it."""
+COLUMNS = "crate STRING, weight STRING, note STRING, grade STRING, weeks INT"
+SETTINGS = {
+    "pipeline.first_date": "2026-01-01",
+    "training.cadence": "daily",
+    "training.label_delay_days": 0,
+    "training.window_days": 2,
+    "training.out_of_time": False,
+    "training.bootstrap_replicates": 100,
+}
 
-    feeds = {"crates": Feed("crate STRING, weight STRING, note STRING, spoilt INT", key="crate")}
+
+class Harvest(UseCase):
+    """The grade of a crate, by its weight and what was noted of it."""
+
+    feeds = {"crates": Feed(COLUMNS, key="crate")}
     rows = "crates"
-    label = Label(feed="crates", key="crate", column="spoilt", positive=1, allowed=(0, 1))
+    label = ClassLabel(feed="crates", key="crate", column="grade", classes=("bruised", "sound", "spoilt"))
     features = {"kilos": Feature("DOUBLE"), "note": Feature("STRING", fill="", text=True)}
-    settings = {
-        "pipeline.first_date": "2026-01-01",
-        "training.cadence": "daily",
-        "training.label_delay_days": 0,
-        "training.window_days": 2,
-        "training.min_positives": 20,
-        "training.out_of_time": False,
-        "training.bootstrap_replicates": 100,
-        "training.max_calibration_error": 0.5,
-    }
+    settings = SETTINGS | {"training.max_calibration_error": 0.5}
 
     def engineer(self, day: DataFrame, history: Mapping[str, DataFrame]) -> DataFrame:
         return day.mapInPandas(units.in_kilos, "crate STRING, kilos DOUBLE, note STRING")
@@ -43,3 +45,16 @@ class Harvest(UseCase):
         return make_pipeline(
             make_column_transformer((counted, "note"), ("passthrough", ["kilos"])), LogisticRegression()
         )
+
+
+class Keeping(UseCase):
+    """For how many weeks a crate keeps, by its weight."""
+
+    feeds = {"crates": Feed(COLUMNS, key="crate")}
+    rows = "crates"
+    label = NumberLabel(feed="crates", key="crate", column="weeks", least=0, most=30)
+    features = {"kilos": Feature("DOUBLE")}
+    settings = SETTINGS | {"training.trees": 5, "training.min_coverage": 0.5}
+
+    def engineer(self, day: DataFrame, history: Mapping[str, DataFrame]) -> DataFrame:
+        return day.mapInPandas(units.in_kilos, "crate STRING, kilos DOUBLE, note STRING").drop("note")
