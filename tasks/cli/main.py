@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import json
 import shlex
 import traceback
 from datetime import date
@@ -338,9 +339,11 @@ def say_landed(found: Landing) -> None:
 @click.option(
     "--verify", is_flag=True, help="Read every file of these days, and hold its content against its checksum."
 )
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON, with the reasons of what is stale.")
 @of_a_lake
-def status(first: date | None, last: date | None, verify: bool) -> None:
-    """Show for every day which raw feeds have landed and which datasets are published, missing, damaged or not due.
+def status(first: date | None, last: date | None, verify: bool, as_json: bool) -> None:
+    """Show a calendar of days by feeds and datasets: what has landed, and what is published, stale, missing, waiting for
+    raw days, blocked, damaged or not due.
 
     Exits with 35 where a partition is damaged.
 
@@ -354,6 +357,10 @@ def status(first: date | None, last: date | None, verify: bool) -> None:
     from tasks.cli.status import report
 
     found = report(configured(), first, last, verify)
+    if as_json:
+        click.echo(json.dumps(found.document(), indent=1))
+        found.raise_if_damaged()
+        return
     if not found.cells:
         click.echo(f"{found.lake} holds nothing of {found.use_case} yet: no raw day has landed, nothing is built")
         sample_days = f", or try: daystone sample --lake-root {found.lake}"
@@ -366,6 +373,8 @@ def status(first: date | None, last: date | None, verify: bool) -> None:
     console = render.terminal()
     console.print(f"{found.use_case} in {found.lake}", soft_wrap=True, markup=False, highlight=False)
     console.print(render.table_of(found, console))
+    for dataset, stale in found.stale().items():
+        click.echo(f"stale: {dataset} of {some(stale)} (daystone why {dataset} --date {stale[0]})")
     for line in found.rejections:
         console.print(line, soft_wrap=True, markup=False, highlight=False)
     for error in found.damaged:

@@ -24,6 +24,7 @@ _WHAT = len("predictions 123 of 365")
 _LEAST_TO_ESTIMATE = 2
 _MINUTE = 60
 WIDE = 200
+CALENDAR = 80
 
 
 def count(number: int, noun: str) -> str:
@@ -196,6 +197,7 @@ def name_of(task: Any) -> str:
 
 
 STYLES: Mapping[str, str] = {
+    "BLOCKED": "yellow",
     "DAMAGED": "bold red",
     "HOLE": "red",
     "LANDED": "green",
@@ -203,16 +205,18 @@ STYLES: Mapping[str, str] = {
     "NOT_DUE": "dim",
     "PUBLISHED": "green",
     "REJECTED": "magenta",
+    "STALE": "bold yellow",
     "WAITING": "yellow",
 }
 
 
 def table_of(found: Report, console: Console) -> RenderableType:
-    """Days by feeds and datasets; the feeds in one column where the terminal is narrow."""
+    """Days by feeds and datasets, within 80 columns; the feeds in one column where that takes more."""
     from rich.measure import Measurement
 
     whole = _table(found, {feed: [feed] for feed in found.feeds}, gap=1)
-    if Measurement.get(console, console.options.update(max_width=WIDE), whole).maximum <= console.width:
+    width = min(console.width, CALENDAR)
+    if Measurement.get(console, console.options.update(max_width=WIDE), whole).maximum <= width:
         return whole
     return _table(found, {"raw": found.feeds}, gap=0)
 

@@ -1,20 +1,23 @@
 """What a lake holds, day by day: the raw days that landed, and the datasets that were built. Only listings and
-manifests are read, unless files are to be verified.
+manifests are read, unless files are to be verified. The states are those of ``tasks/graph/staleness.py``.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 from spark_lib.errors import ConfigurationError, DamagedPartition
-from spark_lib.lake import Partition, RawFeed, days
+from spark_lib.lake import Partition, days
 from spark_lib.lake.feeds import landed
 from tasks.cli.place import Place
-from tasks.config.settings import Settings
 from tasks.graph.stage import Stage
+from tasks.graph.staleness import RAW, Day, Landed, States
+from tasks.graph.staleness import Cell as Judged
+from tasks.graph.staleness import State as PartitionState
+from tasks.planning import standing, words
 from tasks.planning.chain import CHAIN
 
 DAYS_SHOWN = 14
@@ -28,15 +31,20 @@ class State(enum.Enum):
     HOLE = "hole"
     PUBLISHED = "published"
     REJECTED = "rejected"
+    STALE = "stale"
     MISSING = "missing"
+    BLOCKED = "blocked"
     DAMAGED = "damaged"
     NOT_DUE = "not due"
 
 
 @dataclass(frozen=True)
 class Cell:
+    """A day of a feed or a dataset in a word. ``judged`` has the reasons of a dataset's."""
+
     state: State
     text: str
+    judged: Judged | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,34 @@ class Report:
     #: How many files were read and compared with their checksums, and how many have no checksum of their content.
     verified: int = 0
     unverifiable: int = 0
+
+    def stale(self) -> dict[str, list[date]]:
+        """The stale days of each dataset that has some."""
+        found = {
+            dataset: [day for day, cells in self.cells.items() if cells[dataset].state is State.STALE]
+            for dataset in self.datasets
+        }
+        return {dataset: days for dataset, days in found.items() if days}
+
+    def document(self) -> dict[str, Any]:
+        """The report as JSON has it: what the table shows, with the reasons of what is stale."""
+        days = {
+            str(day): {
+                name: {"state": cell.state.value, "text": cell.text}
+                | (words.document(cell.judged) if cell.state is State.STALE and cell.judged else {})
+                for name, cell in cells.items()
+            }
+            for day, cells in self.cells.items()
+        }
+        return {
+            "lake": self.lake,
+            "use_case": self.use_case,
+            "feeds": self.feeds,
+            "datasets": self.datasets,
+            "days": days,
+            "rejections": self.rejections,
+            "damaged": list(map(str, self.damaged)),
+        }
 
     def raise_if_damaged(self) -> None:
         """Raise one DamagedPartition for all."""
@@ -85,29 +121,40 @@ def report(place: Place, first: date | None, last: date | None, verify: bool = F
         raise ConfigurationError(
             "status", "a first day that is not after the last", f"{first} to {last}", "correct --from, --to"
         )
+    feeds = {f"{RAW}{name}": (first, last) for name in place.feeds}
+    stages = standing.todays(last, use_case=place.use_case, lake=place.partitions.root)
+    states, found = standing.look_closely(
+        place.partitions, place.feeds, stages, dict.fromkeys(datasets, (first, last)) | feeds
+    )
     cells: dict[date, dict[str, Cell]] = {day: {} for day in days(first, last)}
-    for name, feed in place.feeds.items():
-        for day, cell in _feed(feed, first, last, place.settings.first_date):
-            cells[day][name] = cell
+    for name in place.feeds:
+        for day in cells:
+            cells[day][name] = _landed(states.standing.landed[f"{RAW}{name}"], day, place.settings.first_date)
     damaged: list[DamagedPartition] = []
     rejections: list[str] = []
     verified = unverifiable = 0
     for stage in CHAIN:
-        dataset = stage.dataset
-        found = place.partitions.find(dataset, first, last)
-        for day, partition in found.items() if verify else ():
-            if isinstance(partition, Partition):
+        of_stage = {day: partition for day, partition in found[stage.dataset].items() if day in cells}
+        for day, partition in of_stage.items():
+            wrong: list[DamagedPartition] = []
+            if isinstance(partition, DamagedPartition):
+                wrong = [partition]
+            elif verify:
                 wrong, without = partition.verify()
                 wrong = wrong or stage.damage_behind(place.partitions, partition)
-                found[day] = wrong[0] if wrong else partition
                 verified += len(partition.manifest.files) - without
                 unverifiable += without
-        for day in days(first, last):
-            cells[day][dataset] = _cell(stage, day, found.get(day), place.settings)
-        damaged += [partition for partition in found.values() if isinstance(partition, DamagedPartition)]
-        rejections += [words for partition in found.values() if (words := _rejection(stage, partition))]
-    root, feeds = place.partitions.root, list(place.feeds)
-    return Report(root, place.use_case, feeds, datasets, cells, damaged, rejections, verified, unverifiable)
+            elif states.of(Day(stage.dataset, day)).state is PartitionState.DAMAGED:
+                wrong = stage.damage_behind(place.partitions, partition)
+            if wrong:
+                of_stage[day] = wrong[0]
+                damaged.append(wrong[0])
+            elif rejection := _rejection(stage, partition):
+                rejections.append(rejection)
+        for day in cells:
+            cells[day][stage.dataset] = _cell(stage, states, day, of_stage.get(day))
+    root, names = place.partitions.root, list(place.feeds)
+    return Report(root, place.use_case, names, datasets, cells, damaged, rejections, verified, unverifiable)
 
 
 def newest(place: Place) -> date | None:
@@ -118,27 +165,24 @@ def newest(place: Place) -> date | None:
     return max(found, default=None)
 
 
-def _feed(feed: RawFeed, first: date, last: date, begins: date) -> Iterator[tuple[date, Cell]]:
-    there = feed.landed(first, last)
-    newest_there = last if last in there else landed.newest(feed, last) or max(there, default=first)
-    for day in days(first, last):
-        if day in there:
-            yield day, Cell(State.LANDED, "landed")
-        elif day < begins:
-            yield day, Cell(State.NOT_DUE, "–")
-        elif day < newest_there:
-            yield day, Cell(State.HOLE, "hole")
-        else:
-            yield day, Cell(State.WAITING, "waiting")
+def _landed(feed: Landed, day: date, begins: date) -> Cell:
+    if feed.of(day, day)[0]:
+        return Cell(State.LANDED, "landed")
+    if day < begins:
+        return Cell(State.NOT_DUE, "–")
+    return Cell(State.HOLE, "hole") if feed.state(day) is PartitionState.HOLE else Cell(State.WAITING, "waiting")
 
 
-def _cell(stage: type[Stage], day: date, found: Partition | DamagedPartition | None, settings: Settings) -> Cell:
+def _cell(stage: type[Stage], states: States, day: date, found: Partition | DamagedPartition | None) -> Cell:
     if isinstance(found, DamagedPartition):
         return Cell(State.DAMAGED, "damaged")
-    if found is None:
-        return Cell(State.MISSING, "missing") if stage.is_due(day, settings) else Cell(State.NOT_DUE, "–")
+    cell = states.cell(stage.dataset, day)
+    if cell is None:
+        return Cell(State.NOT_DUE, "–")
+    if found is None or cell.state is PartitionState.STALE:
+        return Cell(State(cell.state.value), cell.state.value, cell)
     described = stage.describe(found.manifest)
-    return Cell(State.REJECTED if described.rejection else State.PUBLISHED, described.text)
+    return Cell(State.REJECTED if described.rejection else State.PUBLISHED, described.text, cell)
 
 
 def _rejection(stage: type[Stage], found: Partition | DamagedPartition) -> str:

@@ -16,17 +16,19 @@ from tasks.graph.staleness import RAW, Candidates, Landed, Need, Pinned, Standin
 from tasks.planning.chain import CHAIN
 
 if TYPE_CHECKING:
+    from spark_lib.errors import DamagedPartition
     from spark_lib.lake import Lake, Manifest, RawFeed
     from tasks.graph.stage import Stage
 
 Span = tuple[date, date]
+Found = dict[str, dict[date, "Partition | DamagedPartition"]]
 
 
-def todays(day: date, asked: Iterable[type[Stage]] = ()) -> list[Today]:
-    """What each stage of the chain would build with today, in its order, of the use case and lake that the
-    configuration names. Raises ConfigurationError. No result depends on ``day``."""
+def todays(day: date, asked: Iterable[type[Stage]] = (), **place: str) -> list[Today]:
+    """What each stage of the chain would build with today, in its order. Without a ``use_case`` and a ``lake`` in
+    ``place`` they are those of the configuration. Raises ConfigurationError. No result depends on ``day``."""
     named = set(asked)
-    return [stage(date=day).today(stage in named) for stage in CHAIN]
+    return [stage(date=day, **place).today(stage in named) for stage in CHAIN]
 
 
 def look(lake: Lake, feeds: Mapping[str, RawFeed], stages: Sequence[Today], spans: Mapping[str, Span]) -> States:
@@ -35,14 +37,22 @@ def look(lake: Lake, feeds: Mapping[str, RawFeed], stages: Sequence[Today], span
 
     ``stages`` are in the order of the chain.
     """
+    return look_closely(lake, feeds, stages, spans)[0]
+
+
+def look_closely(
+    lake: Lake, feeds: Mapping[str, RawFeed], stages: Sequence[Today], spans: Mapping[str, Span]
+) -> tuple[States, Found]:
+    """What ``look`` returns, and the partitions that were found, by dataset and day."""
     wanted = dict(spans)
+    all_found: Found = {}
     published: dict[str, dict[date, Manifest | None]] = {}
     pinning: list[tuple[Today, Partition, Pinned]] = []
     for stage in reversed(stages):
         if stage.dataset not in wanted:
             continue
         first, last = wanted[stage.dataset]
-        found = lake.find(stage.dataset, first, last)
+        found = all_found[stage.dataset] = lake.find(stage.dataset, first, last)
         there = {day: each.manifest if isinstance(each, Partition) else None for day, each in found.items()}
         published[stage.dataset] = there
         for day in days(first, last):
@@ -69,7 +79,7 @@ def look(lake: Lake, feeds: Mapping[str, RawFeed], stages: Sequence[Today], span
         for name, feed in feeds.items()
         if f"{RAW}{name}" in wanted
     }
-    return States(stages, Standing(published, standing))
+    return States(stages, Standing(published, standing)), all_found
 
 
 def look_at(feed: RawFeed, first: date, last: date) -> Landed:

@@ -8,6 +8,7 @@ import multiprocessing
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import date
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spark_lib.errors import BadData, LakeError, PublishError
-from spark_lib.lake import Documents, Input, Lake, RawFeed, Rows, footers, resolved
+from spark_lib.lake import Documents, Input, Lake, RawFeed, Rows, Schema, footers, resolved
 from spark_lib.lake.stores.store import Conflict, Unanswered
 from tests.unit.lakes import (
     DAY,
@@ -652,11 +653,25 @@ def test_results_for_other_days_than_the_attempts_are_refused(lake: Lake) -> Non
 
 
 def test_partitions_as_inputs_are_recorded_as_a_range_with_their_runs(lake: Lake) -> None:
-    runs = [publish(lake, day=day).run for day in (DAY, NEXT_DAY)]
+    runs = tuple(publish(lake, day=day).run for day in (DAY, NEXT_DAY))
 
-    assert resolved(lake.require("features", DAY, NEXT_DAY)) == (Input("features", DAY, NEXT_DAY, tuple(runs)),)
-    assert partition(lake).input == Input("features", DAY, DAY, (runs[0],))
+    assert resolved(lake.require("features", DAY, NEXT_DAY)) == (Input("features", DAY, NEXT_DAY, runs, ("", "")),)
+    assert partition(lake).input == Input("features", DAY, DAY, runs[:1], ("",))
     assert resolved([]) == ()
+
+
+def test_the_digest_of_a_manifest_is_that_of_the_rows_and_their_columns_and_an_input_has_it(lake: Lake) -> None:
+    def digest(day: date, rows: str, schema: Schema) -> str:
+        with open_attempt(lake, day) as attempt:
+            write(attempt, [1])
+            return attempt.commit(Rows({"": 1}, schema, digest=rows))[day].digest
+
+    first, same = (digest(day, "ab", SCHEMA) for day in (DAY, NEXT_DAY))
+    others = [digest(date(2026, 2, 1), "cd", SCHEMA), digest(date(2026, 2, 2), "ab", (("id", "int"),))]
+
+    assert first == same != ""
+    assert len({first, *others}) == 3
+    assert partition(lake).input.digests == (first,)
 
 
 def _unreliable(lake: Lake, *script: str) -> Unreliable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from datetime import date
@@ -41,8 +42,9 @@ def test_models_are_due_on_the_cadence_only_and_nothing_is_due_before_the_first_
 
     found = look(daystone, date(2026, 2, 21), date(2026, 2, 25))
 
-    assert column(found, "model") == column(found, "balanced") == ["–", "–", "missing", "–", "–"]
-    assert column(found, "predictions") == column(found, "selection") == ["–", "–", "missing", "missing", "missing"]
+    assert column(found, "balanced") == ["–", "–", "hole", "–", "–"]
+    assert column(found, "model") == ["–", "–", "blocked", "–", "–"]
+    assert column(found, "predictions") == column(found, "selection") == ["–", "–", *["blocked"] * 3]
     assert column(found, "serving") == ["–"] * 5
 
 
@@ -91,7 +93,36 @@ def test_features_that_were_lost_behind_their_predictions_show_as_a_hole(dayston
 
     cells = look(daystone).cells[date(2026, 3, 1)]
 
-    assert (cells["features"].state, cells["predictions"].state) == (State.MISSING, State.PUBLISHED)
+    assert (cells["features"].state, cells["predictions"].state) == (State.WAITING, State.PUBLISHED)
+
+
+def test_what_is_stale_is_named_under_the_calendar_and_has_its_reasons_as_json(daystone: Verbs) -> None:
+    with open_attempt(daystone.lake, FIRST_MONDAY, "model", settings={"trees": 3}) as attempt:
+        attempt.commit(Documents({"card.json": b"{}"}, {"verdict": {"approved": True}}))
+
+    shown, as_json = daystone("status"), daystone("status", "--json")
+
+    assert (shown.code, as_json.code) == (0, 0)
+    assert "stale: model of 2026-02-23 (daystone why model --date 2026-02-23)" in shown.stdout.splitlines()
+    found = json.loads(as_json.stdout)
+    assert found["days"]["2026-02-23"]["model"] == {
+        "state": "stale",
+        "text": "stale",
+        "reasons": [{"reason": "settings", "name": "trees", "then": 3, "now": 20}],
+    }
+    assert found["days"]["2026-02-22"]["model"] == {"state": "not due", "text": "–"}
+
+
+def test_the_calendar_is_plain_and_within_80_columns_where_it_is_piped(daystone: Verbs) -> None:
+    daystone.land("2026-02-10", 14)
+    publish(daystone.lake, range(1000), date(2026, 2, 20), "predictions")
+    publish(daystone.lake, range(1000), date(2026, 2, 20))
+
+    table = [line for line in daystone("status").stdout.splitlines() if line.startswith(("date", "2026-"))]
+
+    assert len(table) == 15
+    assert max(map(len, table)) <= 80
+    assert "\x1b" not in "".join(table)
 
 
 def test_damaged_partitions_are_named_under_the_table_and_exit_with_35(daystone: Verbs) -> None:
