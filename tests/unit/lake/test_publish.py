@@ -655,8 +655,8 @@ def test_results_for_other_days_than_the_attempts_are_refused(lake: Lake) -> Non
 def test_partitions_as_inputs_are_recorded_as_a_range_with_their_runs(lake: Lake) -> None:
     runs = tuple(publish(lake, day=day).run for day in (DAY, NEXT_DAY))
 
-    assert resolved(lake.require("features", DAY, NEXT_DAY)) == (Input("features", DAY, NEXT_DAY, runs, ("", "")),)
-    assert partition(lake).input == Input("features", DAY, DAY, runs[:1], ("",))
+    assert resolved(lake.require("features", DAY, NEXT_DAY)) == (Input("features", DAY, NEXT_DAY, runs),)
+    assert partition(lake).input == Input("features", DAY, DAY, runs[:1])
     assert resolved([]) == ()
 
 
