@@ -235,7 +235,9 @@ def test_who_may_only_read_sees_what_is_there_and_publishes_nothing(machine: Mac
     )  # fmt: skip
 
     assert status.code == 0
-    assert ["2026-01-01", "landed", "missing"] in [line.split()[:3] for line in status.stdout.splitlines()], status.stdout
+    assert ["2026-01-01", "landed", "missing"] in [line.split()[:3] for line in status.stdout.splitlines()], (
+        status.stdout
+    )
     (wrong,) = (line for line in doctor.stdout.splitlines() if line.startswith("!! "))
     assert doctor.code == 1
     assert wrong.startswith(f"!! lake             s3://{BUCKET}/lake/.probe-")
