@@ -134,6 +134,7 @@ def test_a_stage_that_nobody_asks_for_is_due_where_a_person_does(monkeypatch: py
     assert states.cell("serving", date(2025, 12, 31)) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("use_case", [LOANS, CONTESTED, REMEMBERED])
 def test_a_hundred_drawn_lakes_are_judged_as_by_a_look_at_each_day(
     monkeypatch: pytest.MonkeyPatch, use_case: str

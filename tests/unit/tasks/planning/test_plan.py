@@ -46,6 +46,7 @@ def published(lake: StubLake) -> set[Day]:
     return {Day(dataset, day) for dataset in DATASETS for day in lake.published(dataset)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "seed", [pytest.param(seed, marks=[] if seed < FEW else pytest.mark.full) for seed in range(100)]
 )
