@@ -46,7 +46,7 @@ SCORED = pa.schema(IDENTITY | {"score": pa.float64()})
 class Case:
     """The part of a use case that scoring reads."""
 
-    key, entity, event_time = "id", "id", "at"
+    identity = ("id", "at")
 
 
 def card_of(features: Mapping[str, Feature], file: ModelFile) -> Card:

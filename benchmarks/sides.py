@@ -73,7 +73,7 @@ class Side:
         self.idle = held(self.process.pid or 0)
 
     def end(self) -> None:
-        if self.process.is_alive():
+        with suppress(BrokenPipeError):  # a job that failed has ended the process
             self.pipe.send(None)
         self.process.join()
 
