@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from spark_lib.models.training_set import CALIBRATION as CALIBRATION_SIDE
 from spark_lib.models.training_set import SIDES, TRAIN, TrainingSet
-from spark_lib.problems.gates import LEAST_JUDGED, too_few_out_of_time
+from spark_lib.problems.gates import too_few_out_of_time
 from spark_lib.problems.options import (
     BALANCING,
     CALIBRATION,
@@ -20,6 +20,7 @@ from spark_lib.problems.options import (
 from spark_lib.problems.problem import (
     GROUP,
     GROUPS,
+    LEAST_JUDGED,
     NO_DECISION,
     ONE,
     OTHER,

@@ -9,10 +9,7 @@ from typing import Any
 
 from spark_lib.models.card import APPROVED, Verdict, rejected
 from spark_lib.models.training_set import TRAIN, TrainingSet
-from spark_lib.problems.problem import Gate, Problem, landed
-
-#: The least rows of each class to judge or to calibrate by. With fewer rows, a certainty may be due to chance.
-LEAST_JUDGED = 10
+from spark_lib.problems.problem import LEAST_JUDGED, Gate, Problem, landed
 
 
 def on_labels(

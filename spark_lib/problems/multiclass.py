@@ -12,6 +12,7 @@ from spark_lib.errors import ConfigurationError, ModelError
 from spark_lib.models.training_set import TRAIN, TrainingSet
 from spark_lib.problems.options import DRAWN_AT_RANDOM
 from spark_lib.problems.problem import (
+    LEAST_JUDGED,
     NO_DECISION,
     ONE,
     OTHER,
@@ -22,7 +23,6 @@ from spark_lib.problems.problem import (
     Metric,
     Problem,
     landed,
-    too_few_groups,
     too_few_rows,
     too_few_rows_out_of_time,
 )
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from spark_lib.scoring.predictions import Scores
     from spark_lib.use_case.keys import Key
 
-#: The least rows to judge or to calibrate by.
-LEAST_JUDGED = 10
 BINS = 10
 _SMALLEST = 1e-15  # the smallest probability that a logarithm is taken of
 #: The smallest probability that a temperature acts on, as in a calibration of two classes. The float32 of an engine may
@@ -223,11 +221,9 @@ class Multiclass(Problem):
         return {name: float(count / found.rows) for name, count in zip(self.names, rows, strict=True)}
 
     def too_few_apart(self, found: Outputs) -> str:
-        if found.rows < LEAST_JUDGED:
-            return f"too few: {found.rows} rows, it takes {LEAST_JUDGED}"
-        if (found.labels == found.labels[0]).all():
-            return f"one class: every row is {self.names[int(found.labels[0])]!r}"
-        return too_few_groups(int(found.groups.max()) + 1)
+        from spark_lib.problems import outputs
+
+        return outputs.too_few_apart(found, lambda label: f"one class: every row is {self.names[int(label)]!r}")
 
     def predictions(self, back: Calibration, decision: Mapping[str, Any] = NO_DECISION) -> Classified:
         return Classified(back, self.names, self.all_scores)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spark_lib.problems.metrics import tails
-from spark_lib.problems.problem import GROUP, ONE, OTHER, SCORE, Compared
+from spark_lib.problems.problem import GROUP, LEAST_JUDGED, ONE, OTHER, SCORE, Compared, too_few_groups
 from spark_lib.use_case.keys import Key, names
 
 if TYPE_CHECKING:
@@ -49,6 +49,16 @@ class Outputs:
         if of_rows.ndim == 1:
             return np.bincount(self.groups, of_rows, width)
         return np.stack([np.bincount(self.groups, column, width) for column in of_rows.T], axis=1)
+
+
+def too_few_apart(found: Outputs, in_words: Callable[[float], str]) -> str:
+    """The reason why rows are not judged apart: too few, one label alone, which ``in_words`` says, or too few groups of
+    entities. Empty where they are judged."""
+    if found.rows < LEAST_JUDGED:
+        return f"too few: {found.rows} rows, it takes {LEAST_JUDGED}"
+    if (found.labels == found.labels[0]).all():
+        return in_words(found.labels[0])
+    return too_few_groups(int(found.groups.max()) + 1)
 
 
 def collected(rows: DataFrame, key: Key, count: int, columns: tuple[str, ...] = (SCORE,)) -> list[Outputs]:

@@ -27,12 +27,15 @@ if TYPE_CHECKING:
 
 #: The columns of scored rows: what a model gives of a row, and the group of its entity. No feature has these names.
 SCORE, GROUP = "_score", "_group"
+#: The same for a comparison: what the newer and the older model give.
+ONE, OTHER = "_one", "_other"
 #: The number of groups of entities.
 GROUPS = 200
 #: The least groups of entities that the bootstrap draws from. Of fewer, the ends of an interval are due to chance.
 LEAST_GROUPS = 10
-#: The same for a comparison: what the newer and the older model give.
-ONE, OTHER = "_one", "_other"
+#: The least rows to train, to calibrate or to judge by; of each class where there are two. With fewer rows, a certainty may
+#: be due to chance.
+LEAST_JUDGED = 10
 #: The decision of a card in which nothing of ``[decision]`` is set.
 NO_DECISION: Mapping[str, Any] = {}
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from spark_lib.errors import ConfigurationError, ModelError
 from spark_lib.models.training_set import CALIBRATION, TRAIN, VALIDATION, TrainingSet
 from spark_lib.problems.problem import (
+    LEAST_JUDGED,
     NO_DECISION,
     ONE,
     OTHER,
@@ -18,7 +19,6 @@ from spark_lib.problems.problem import (
     Gate,
     Metric,
     Problem,
-    too_few_groups,
     too_few_rows,
     too_few_rows_out_of_time,
 )
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 #: The name by which rows with an outcome are counted.
 ROWS = "rows"
-#: The least rows to train and to judge by.
-LEAST_JUDGED = 10
 #: How far below its promise the coverage on the validation rows may be, where ``min_coverage`` is not set. A gate at
 #: the promise itself would refuse most good models, half of them by chance alone.
 _ROOM = 0.05
@@ -213,11 +211,9 @@ class Regression(Problem):
         return {"mean": math.fsum(found.labels) / found.rows}
 
     def too_few_apart(self, found: Outputs) -> str:
-        if found.rows < LEAST_JUDGED:
-            return f"too few: {found.rows} rows, it takes {LEAST_JUDGED}"
-        if (found.labels == found.labels[0]).all():
-            return f"one outcome: every row has {found.labels[0]:g}"
-        return too_few_groups(int(found.groups.max()) + 1)
+        from spark_lib.problems import outputs
+
+        return outputs.too_few_apart(found, lambda label: f"one outcome: every row has {label:g}")
 
     def predictions(self, back: Calibration, decision: Mapping[str, Any] = NO_DECISION) -> Estimated:
         return Estimated(back)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import date
 from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -68,9 +69,9 @@ def lines(found: Plan, why: bool) -> Iterator[str]:
     """The plan for a person: a line for days of a dataset that are alike, and what it takes."""
     earlier = [day for day in found.builds if day.date < found.first or day.name not in found.cells]
     for stage in CHAIN:
-        before = [day.date for day in earlier if day.name == stage.dataset]
-        for build, alike in groupby(before, lambda day: found.builds[Partition(stage.dataset, day)]):  # noqa: B023  (used at once)
-            yield _line(stage.dataset, list(alike), "missing", build)
+        before = [(found.builds[day], day.date) for day in earlier if day.name == stage.dataset]
+        for build, alike in groupby(before, itemgetter(0)):
+            yield _line(stage.dataset, [day for _, day in alike], "missing", build)
         yield from _of_dataset(found, stage.dataset, why)
     for kind, estimate in ((Build.WILL, found.will), (Build.MAY, found.may)):
         yield f"{_SAYS[kind]}: {takes(estimate)}"
@@ -99,7 +100,7 @@ def takes(estimate: Estimate) -> str:
     if not estimate.partitions:
         return "nothing"
     said = f"{render.count(estimate.partitions, 'partition')}, a job each"
-    if len(estimate.unknown) and not estimate.bytes:
+    if estimate.unknown and not estimate.bytes:
         return f"{said}; how long is not known, for none of {', '.join(estimate.unknown)} is published"
     known = f"{said}; about {render.duration(estimate.seconds)} and {estimate.bytes:,} bytes by earlier days"
     return f"{known}, without {', '.join(estimate.unknown)}, of which none is published" if estimate.unknown else known
@@ -113,7 +114,7 @@ def document(found: Plan) -> dict[str, Any]:
         for day, cell in by_day.items()
     ]
     builds = {kind.value: [words.of_day(day) for day, build in found.builds.items() if build is kind] for kind in Build}
-    takes = {
+    estimates = {
         kind.value: {
             "jobs": estimate.partitions,
             "seconds": round(estimate.seconds, 3),
@@ -122,4 +123,4 @@ def document(found: Plan) -> dict[str, Any]:
         }
         for kind, estimate in ((Build.WILL, found.will), (Build.MAY, found.may))
     }
-    return {"from": str(found.first), "to": str(found.last), "cells": cells, **builds, "estimate": takes}
+    return {"from": str(found.first), "to": str(found.last), "cells": cells, **builds, "estimate": estimates}

@@ -1,5 +1,6 @@
 """What a lake holds, day by day: the raw days that landed, and the datasets that were built. Only listings and
-manifests are read, unless files are to be verified. The states are those of ``tasks/graph/staleness.py``.
+manifests are read, unless files are to be verified; and on a disk each raw file once, for its checksum. The states are those
+of ``tasks/graph/staleness.py``.
 """
 
 from __future__ import annotations

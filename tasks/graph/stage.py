@@ -227,15 +227,15 @@ class Stage(Dated):
 
         return Today(
             self.dataset,
-            lambda day: kind.needs(day, settings),
-            is_due,
-            lambda manifest: kind.describe(manifest).rejection,
-            self.recorded_settings(),
-            code(self.case, self.RESULT),
-            {name: there[name] for name in self.libraries if name in there},
-            kind.pinned,
-            lambda partition: bool(kind.damage_behind(self.partitions, partition)),
-            frozenset(self.as_of),
+            needs=lambda day: kind.needs(day, settings),
+            is_due=is_due,
+            rejection=lambda manifest: kind.describe(manifest).rejection,
+            settings=self.recorded_settings(),
+            code=code(self.case, self.RESULT),
+            libraries={name: there[name] for name in self.libraries if name in there},
+            pinned=kind.pinned,
+            is_damaged_behind=lambda partition: bool(kind.damage_behind(self.partitions, partition)),
+            as_of=frozenset(self.as_of),
         )
 
     @property

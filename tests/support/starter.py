@@ -31,7 +31,7 @@ _IMPORTED = (
     "pyarrow.parquet", "requests", "spark_lib.lake", "spark_lib.use_case", "tenacity", "tornado.web",
 )  # fmt: skip
 #: Python and its libraries read these when a process starts.
-_READ_AT_START = ("PYTHON", "LC_", "LANG", "LD_", "OPENBLAS", "OMP_", "MALLOC")
+READ_AT_START = ("PYTHON", "LC_", "LANG", "LD_", "OPENBLAS", "OMP_", "MALLOC")
 _SCRIPTS = Path(sysconfig.get_path("scripts"))
 
 
@@ -126,7 +126,7 @@ def _script(command: Sequence[str]) -> Sequence[str]:
 
 def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
     return {
-        name: value for name, value in environment.items() if name.startswith(_READ_AT_START) and name != "PYTHONPATH"
+        name: value for name, value in environment.items() if name.startswith(READ_AT_START) and name != "PYTHONPATH"
     }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.checkout import ROOT
-from tests.support.starter import starter
+from tests.support.starter import READ_AT_START, starter
 
 pytestmark = pytest.mark.processes
 
@@ -39,8 +39,7 @@ def script(tmp_path: Path) -> Path:
 
 
 def environment(directory: Path) -> dict[str, str]:
-    read = ("PYTHON", "LC_", "LANG", "LD_", "OPENBLAS", "OMP_", "MALLOC")
-    ours = {name: value for name, value in os.environ.items() if name.startswith(read)}
+    ours = {name: value for name, value in os.environ.items() if name.startswith(READ_AT_START)}
     return ours | {"PYTHONPATH": str(ROOT), "TZ": "Asia/Tokyo", "TMPDIR": str(directory)}
 
 
