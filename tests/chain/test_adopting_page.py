@@ -29,7 +29,7 @@ PARTS = {
     "A use case": ("uci_credit_default", "UCI_Credit_Card.csv.gz", "UCI_Credit_Card.csv"),
     "Small, and full of categories": ("german_credit", "german.data", "german.data"),
     "A number": ("superlender", "trainprevloans.csv.gz", "trainprevloans.csv.gz"),
-    "Texts": ("produtos", "produtos.csv.gz", "produtos.csv.gz"),
+    "Texts": ("produtos", "produtos.csv.gz", "produtos.csv"),
 }
 
 
