@@ -29,6 +29,8 @@ from tests.support.checkout import ROOT
 from tests.unit.stubs.stublake import CONTESTED, StubLake, build, prepare
 
 PAGE = ROOT / "docs" / "staleness.md"
+pytestmark = pytest.mark.slow
+
 FIRST, LAST = date(2026, 1, 1), date(2026, 1, 20)
 LANDED_AGAIN = date(2026, 1, 5)
 DATASETS = ("features", "balanced", "model", "selection", "predictions")

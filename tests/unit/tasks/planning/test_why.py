@@ -14,6 +14,8 @@ from tasks.cli import main
 from tests.unit.stubs.stublake import CONTESTED, StubLake, build, prepare
 from tests.unit.verbs import SHORT, Verbs
 
+pytestmark = pytest.mark.slow
+
 DAY, MODEL, LOSER = date(2026, 1, 20), date(2026, 1, 12), date(2026, 1, 19)
 
 
