@@ -40,6 +40,7 @@ __all__ = [
     "message_of",
     "run",
     "scheduler_url",
+    "unreachable",
 ]
 
 # run.py prints an error that comes before a run has its log file. Without a handler, Python would print it again.
@@ -106,7 +107,7 @@ def run(stage: Stage, watcher: Watcher) -> Outcome:
         try:
             result = luigi.build([stage], detailed_summary=True)
         except RPCError as error:
-            raise _unreachable(f"{error}: {error.sub_exception}") from error
+            raise unreachable(f"{error}: {error.sub_exception}") from error
         reason = None if _is_whole(stage) else next(iter(seen.errors), None) or _unexplained(stage, result)
     return Outcome(stage, seen.built, time.monotonic() - began, reason, [e for e in seen.errors if e is not reason])
 
@@ -270,10 +271,10 @@ def find_scheduler() -> None:
     except HTTPError as error:
         logger.info("luigid at %s answers %s", url, error)  # somebody is there: Luigi's own calls decide
     except (URLError, OSError, ValueError) as error:
-        raise _unreachable(f"{url}: {getattr(error, 'reason', error)}") from error
+        raise unreachable(f"{url}: {getattr(error, 'reason', error)}") from error
 
 
-def _unreachable(found: str) -> SchedulerUnreachable:
+def unreachable(found: str) -> SchedulerUnreachable:
     return SchedulerUnreachable(
         "luigid",
         "an answer",

@@ -130,6 +130,11 @@ class Stage(Dated):
         return ()
 
     @classmethod
+    def is_built_together(cls, case: UseCase) -> bool:
+        """Whether one job may build many days of a use case; by default each day is a job of its own."""
+        return False
+
+    @classmethod
     def describe(cls, manifest: Manifest) -> Description:
         """A published day in a word, for a table; by default its number of rows."""
         return Description(f"{manifest.rows():,}")
@@ -314,18 +319,22 @@ class Stage(Dated):
         explanation = super().on_failure(exception)
         if isinstance(exception, BadData):
             refused.remember(exception, self._read)
-        if not isinstance(exception, DaystoneError):
-            first_line = str(exception).strip().partition("\n")[0].rstrip(".")
-            exception = DaystoneError(
-                f"run of {self.task_family} of {self.date}",
-                "no exception",
-                f"{type(exception).__name__}: {first_line}",
-                "read the traceback in the log of the run",
-            )
-        else:
+        if isinstance(exception, DaystoneError):
             explanation = str(exception)
-        self.refuse(exception, retcode().task_failed)
+        self.refuse(self.explained(exception), retcode().task_failed)
         return str(explanation)
+
+    def explained(self, exception: BaseException) -> DaystoneError:
+        """An exception of a run as an error of ours, which says what to do next."""
+        if isinstance(exception, DaystoneError):
+            return exception
+        first_line = str(exception).strip().partition("\n")[0].rstrip(".")
+        return DaystoneError(
+            f"run of {self.task_family} of {self.date}",
+            "no exception",
+            f"{type(exception).__name__}: {first_line}",
+            "read the traceback in the log of the run",
+        )
 
 
 class Awaited(luigi.DynamicRequirements):

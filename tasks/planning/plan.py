@@ -91,6 +91,12 @@ class Builds:
             if self._states.of(day).state is State.MISSING:
                 yield day, Build.WILL if certain and self._is_certain(day) else Build.MAY
 
+    def asked(self) -> list[Day]:
+        """The missing partitions that are certainly asked for. One that waits for a model may not be built in the end."""
+        return sorted(
+            day for day, certain in self._reached.items() if certain and self._states.of(day).state is State.MISSING
+        )
+
     def _reach(self, partition: Day, certain: bool) -> None:
         cell = self._states.of(partition)
         if cell.state in PUBLISHED or cell.state is State.DAMAGED:
