@@ -18,7 +18,9 @@ import luigi
 from luigi.task import flatten
 
 from spark_lib.errors import DamagedPartition, DaystoneError, NotPublished
-from spark_lib.lake import RawFeed, days
+from spark_lib.lake import Partition, RawFeed, days
+from tasks.backfill.waiting import Patience
+from tasks.graph import sessions
 from tasks.graph.log import logger
 from tasks.graph.stage import PROGRESS, Stage
 from tasks.graph.staleness import PUBLISHED, RAW, Candidates, Cell, Day, Need, State, States
@@ -159,17 +161,36 @@ class Builder:
             cut=self._asked.cut,
         )
 
-    def run(self, watcher: Watcher | None = None) -> Report:
-        """Build what ``look`` has found to be missing. What fails is in the report."""
+    def run(self, watcher: Watcher | None = None, patience: Patience | None = None) -> Report:
+        """Build what ``look`` has found to be missing. What fails is in the report. With ``patience`` raw days that are
+        late are waited for, once everything else is built."""
         self._watcher = watcher or Unwatched()
         began = time.monotonic()
         with self._listening():
             try:
                 self._build(self.states, self.report.remains)
-                self.note_what_cannot_be_built()
+                while patience and (awaited := self.awaited()) and patience.until_landed(awaited):
+                    self._look_again()
+                    self._build(self.states, self.report.remains)
             finally:
+                self.note_what_cannot_be_built()
                 self.report.seconds = time.monotonic() - began
         return self.report
+
+    def awaited(self) -> list[tuple[RawFeed, date]]:
+        """The raw days that stand in the way of what is not built, because they are late."""
+        self.note_what_cannot_be_built()
+        roots = [cell for _, cell in map(self.root, self.report.cells) if cell and cell.state is State.WAITING]
+        late = sorted({cell.because for cell in roots if cell.because})
+        return [(self.feeds[day.name.removeprefix(RAW)], day.date) for day in late]
+
+    def _look_again(self) -> None:
+        """Look at the lake as it is now; what was built or has failed stays in the report."""
+        before = self.report
+        there = self.look().there
+        before.there = [day for day in there if day not in before.built]
+        before.cells.clear()
+        self.report = before
 
     def _build(self, states: States, roots: Sequence[Day]) -> None:
         planned = self._jobs(states, roots)
@@ -179,13 +200,37 @@ class Builder:
         for number, job in enumerate(planned, start=1):
             self._on_job(f"job {number:,} of {len(planned):,}: {job}")
             self._run(job, states)
+            sessions.tidy()
 
     def _run(self, job: Job, states: States) -> None:
         """Build what is still missing of a job, and go on where a day of it fails."""
-        for day in job.days:
-            partition = Day(job.dataset, day)
-            if not self._is_given_up(partition, states):
-                self._run_one(self._stage(job.dataset, day))
+        wanted = [day for day in job.days if not self._is_given_up(Day(job.dataset, day), states)]
+        if wanted[1:]:
+            found = self._any.partitions.find(job.dataset, wanted[0], wanted[-1])
+            self.report.there += [Day(job.dataset, day) for day in wanted if isinstance(found.get(day), Partition)]
+            built = self._run_together([self._stage(job.dataset, day) for day in wanted if day not in found])
+            # What is damaged fails alone, with its own error, as does what could not be built together.
+            wanted = [day for day in wanted if not isinstance(found.get(day), Partition) and day not in built]
+        for day in wanted:
+            self._run_one(self._stage(job.dataset, day))
+
+    def _run_together(self, stages: Sequence[Stage]) -> set[date]:
+        """Build days by one job, and return those that were published before one failed. The others are then to be built
+        alone, so that every day has its own error, and the rest is there."""
+        built: set[date] = set()
+        if not stages[1:]:
+            return built
+        began = time.monotonic()
+        for stage in stages:
+            stage.trigger_event(luigi.Event.START, stage)
+        try:
+            for stage in type(stages[0]).run_together(stages):
+                built.add(stage.date)
+                self._succeed(stage, (time.monotonic() - began) / len(stages))
+        except Exception as error:
+            reason = stages[0].explained(error)
+            logger.info("%d days are built one by one: %s", len(stages) - len(built), reason, exc_info=True)
+        return built
 
     def _is_given_up(self, partition: Day, states: States) -> bool:
         """Whether a partition is not tried, because one that it needs was not built."""

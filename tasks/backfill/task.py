@@ -5,6 +5,7 @@ luigi --module tasks Backfill --start 2026-01-01 --stop 2026-02-01 --of BatchInf
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -13,10 +14,11 @@ from luigi.retcodes import retcode
 
 from spark_lib.errors import ConfigurationError, DaystoneError, did_you_mean
 from tasks.backfill.builder import Asked, Builder, Watcher
+from tasks.backfill.waiting import Patience, seconds_of
 from tasks.config import resolve
 from tasks.graph.log import logger, say_why
 from tasks.graph.parameters import DayParameter, LakeParameter, UseCaseParameter, refusal_as_exit_code
-from tasks.graph.stage import Stage
+from tasks.graph.stage import Stage, explained
 from tasks.planning import jobs
 from tasks.planning.chain import CHAIN
 from tasks.planning.jobs import Cut, Order
@@ -43,10 +45,17 @@ class Backfill(luigi.Task):
         significant=False,
         description=f"greatest number of calendar days that one job spans; default: {jobs.MOST_DAYS}",
     )
+    wait: str = luigi.Parameter(
+        default="0s", significant=False, description="how long to wait for raw days that are late, like 4h; default: 0s"
+    )
     use_case: str = UseCaseParameter(positional=False, description="a shipped use case or module:Class")
     lake: str = LakeParameter(positional=False, description="the root of the lake")
     #: Shows the backfill to a person; None where nobody looks on.
     watcher: Watcher | None = None
+    #: Why the run has failed; None where it has not.
+    error: DaystoneError | None = None
+    #: Is told of each job and each wait, besides the log and the scheduler's page.
+    say: Callable[[str], None] = staticmethod(lambda words: None)
 
     @classmethod
     def get_param_values(cls, params: Any, args: Any, kwargs: Any) -> Any:
@@ -71,6 +80,11 @@ class Backfill(luigi.Task):
                 raise ConfigurationError(
                     "Backfill", "--max-days-per-job of at least 1", f"{self.max_days_per_job}", "correct it"
                 )
+            self._seconds = seconds_of(self.wait)
+            if self._seconds is None:
+                raise ConfigurationError(
+                    "Backfill", "--wait to be a time like 4h, 90m or 30s", repr(self.wait), "correct it"
+                )
             asked = Asked(
                 self.start,
                 self.stop - date.resolution,
@@ -79,7 +93,7 @@ class Backfill(luigi.Task):
                 Cut(self.max_days_per_job),
                 {"use_case": self.use_case, "lake": self.lake},
             )
-            self.builder = Builder(asked, self.show_job)
+            self.builder = Builder(asked, self.show)
 
     def complete(self) -> bool:
         """Whether all that is asked for is there. What is damaged is not: the run reports it."""
@@ -87,7 +101,14 @@ class Backfill(luigi.Task):
 
     def run(self) -> None:
         self.builder.look()
-        self.builder.run(self.watcher)
+        patience = Patience(self._seconds, self.show) if self._seconds else None
+        try:
+            self.builder.run(self.watcher, patience)
+        except KeyboardInterrupt:
+            logger.warning(
+                "stopped: %d partitions remain; run it again, and it goes on", len(self.builder.report.remains)
+            )
+            raise
         errors = self.builder.reasons()
         for error in errors[1:]:
             logger.warning(str(error))
@@ -96,15 +117,15 @@ class Backfill(luigi.Task):
 
     def on_failure(self, exception: BaseException) -> str:
         """The explanation that Luigi passes on: one line where the error is ours, else the traceback."""
-        explanation = super().on_failure(exception)
-        if not isinstance(exception, DaystoneError):
-            return str(explanation)
-        say_why(retcode().task_failed, f"{self.task_family} of {self.start} to {self.stop}: {exception}")
-        return str(exception)
+        explanation = str(exception) if isinstance(exception, DaystoneError) else super().on_failure(exception)
+        self.error = explained(f"backfill of {self.start} to {self.stop - date.resolution}", exception)
+        say_why(retcode().task_failed, f"{self.task_family} of {self.start} to {self.stop}: {self.error}")
+        return str(explanation)
 
-    def show_job(self, words: str) -> None:
-        """Show on the scheduler's page which days the job has that runs now."""
+    def show(self, words: str) -> None:
+        """Show on the scheduler's page which days the job has that runs now, or what is waited for."""
         logger.info(words)
+        self.say(words)
         if self.set_status_message is not None:
             self.set_status_message(words)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+import sys
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -17,11 +17,11 @@ from tasks.backfill import Backfill
 from tasks.backfill.builder import Builder, Report
 from tasks.cli import render
 from tasks.cli import run as runner
-from tasks.cli.options import Day, StageOrDataset, of_a_lake
+from tasks.cli.options import Day, StageOrDataset, of_a_lake, of_a_wait
 from tasks.cli.place import configured
 from tasks.config import resolve
+from tasks.graph.staleness import Cell, State
 from tasks.graph.staleness import Day as Partition
-from tasks.graph.staleness import State
 from tasks.planning import jobs, plan, words
 from tasks.planning.chain import CHAIN
 from tasks.planning.jobs import Order
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 ALSO_SHOWN = 5
 _ORDERS = click.Choice([order.value for order in Order])
-_COLUMNS = ("days", "there", "built", "failed", "waiting", "blocked", "left")
 
 
 @click.command("backfill", short_help="Build what is missing of many days.")
@@ -47,10 +46,17 @@ _COLUMNS = ("days", "there", "built", "failed", "waiting", "blocked", "left")
     metavar="N",
     help="The calendar days that one job spans, at most.",
 )
+@of_a_wait
 @click.option("--dry-run", is_flag=True, help="Show the jobs, and build nothing.")
 @of_a_lake
 def command(
-    first: date, last: date, stage: type[Stage] | None, order: str, max_days_per_job: int, dry_run: bool
+    first: date,
+    last: date,
+    stage: type[Stage] | None,
+    order: str,
+    max_days_per_job: int,
+    wait: float,
+    dry_run: bool,
 ) -> None:
     """Build the missing days of STAGE, or of all that the chain asks for, and what they need.
 
@@ -63,7 +69,7 @@ def command(
       daystone backfill --from 2026-01-01 --to 2026-03-31 --lake-root lake
       daystone backfill --from 2026-01-01 --to 2026-03-31 --stage features --order newest --dry-run
     """
-    task = made(first, last, stage, order, max_days_per_job)
+    task = made(first, last, stage, order, max_days_per_job, wait)
     found = task.builder.look()
     early = (task.builder.first_date - first).days
     if early > 0:
@@ -79,24 +85,18 @@ def command(
         click.echo(f"nothing to do: {there(found, first, last)}")
         return
     click.echo(f"log: {resolve.log_file()}", err=True)
-    with render.run() as watcher:
-        ended = run(task, watcher)
-    for line in table(ended.report):
-        click.echo(line)
-    for line in not_built(task.builder):
-        click.echo(line)
-    raise_first(ended.errors)
+    try:
+        with render.run() as watcher:
+            errors = run(task, watcher)
+    finally:  # also where somebody has stopped it
+        for line in (*table(task.builder), *not_built(task.builder)):
+            click.echo(line)
+    raise_first(errors)
 
 
-@dataclass(frozen=True)
-class Ended:
-    """What became of a backfill. ``errors`` say why what is not there is not there, the first is the exit's reason."""
-
-    report: Report
-    errors: list[DaystoneError] = field(default_factory=list)
-
-
-def made(first: date, last: date, stage: type[Stage] | None, order: str, max_days_per_job: int) -> Backfill:
+def made(
+    first: date, last: date, stage: type[Stage] | None, order: str, max_days_per_job: int, wait: float
+) -> Backfill:
     """The task of the days ``[first, last]``. Raises ConfigurationError for a range that is none, or is before history."""
     plan.check_range("backfill", first, last)
     configured()
@@ -106,6 +106,7 @@ def made(first: date, last: date, stage: type[Stage] | None, order: str, max_day
         of=stage.dataset if stage else "",
         order=order,
         max_days_per_job=max_days_per_job,
+        wait=f"{wait:g}s",
     )
     if last < task.builder.first_date:
         raise ConfigurationError(
@@ -117,16 +118,24 @@ def made(first: date, last: date, stage: type[Stage] | None, order: str, max_day
     return task
 
 
-def run(task: Backfill, watcher: runner.Watcher) -> Ended:
-    """Build what is missing, with Luigi's chatter in the log."""
+def run(task: Backfill, watcher: runner.Watcher) -> list[DaystoneError]:
+    """Build what is missing, with Luigi's chatter in the log. Returns why what is not there is not there: the first is
+    the reason of the exit code."""
     task.watcher = watcher
+    terminal = sys.stderr  # what is printed goes to the log meanwhile
+    task.say = lambda words: print(words, file=terminal, flush=True) if words.startswith("waiting") else None
     with runner.chatter_in(resolve.log_file()):
         runner.find_scheduler()
         try:
-            luigi.build([task], detailed_summary=True)
+            result = luigi.build([task], detailed_summary=True)
         except RPCError as error:
             raise runner.unreachable(f"{error}: {error.sub_exception}") from error
-        return Ended(task.builder.report, task.builder.reasons())
+        reasons = task.builder.reasons()
+        if not reasons and (task.error or task.builder.report.remains):
+            reasons = [
+                task.error or runner.unexplained(f"backfill of {task.start} to {task.stop - date.resolution}", result)
+            ]
+        return reasons
 
 
 def dry(task: Backfill) -> Iterator[str]:
@@ -136,7 +145,7 @@ def dry(task: Backfill) -> Iterator[str]:
     for job in planned:
         yield str(job)
     builder.note_what_cannot_be_built()
-    yield from not_built(builder)
+    yield from not_built(builder, without=builder.report.remains)
     partitions = sum(len(job.days) for job in planned)
     yield f"would build {render.count(partitions, 'partition')} in {render.count(len(planned), 'job')}; nothing was built"
 
@@ -151,34 +160,46 @@ def there(found: Report, first: date, last: date) -> str:
     )
 
 
-def table(report: Report) -> Iterator[str]:
+def table(builder: Builder) -> Iterator[str]:
     """What became of the days of each dataset. What was built besides, because it was needed, is in it too."""
+    report = builder.report
+    behind = {day: _kind(builder.root(day)[1]) for day in (*report.cells, *report.behind)}
     kinds = {
-        "there": report.there,
-        "built": report.built,
-        "failed": report.failed,
-        "waiting": [day for day, cell in report.cells.items() if cell.state in (State.WAITING, State.HOLE)],
-        "blocked": [*report.behind, *(day for day, cell in report.cells.items() if cell.state is State.BLOCKED)],
-        "left": report.remains,
+        "there": {*report.there},
+        "built": {*report.built},
+        "failed": {*report.failed, *(day for day, cell in report.cells.items() if cell.state is State.DAMAGED)},
+        "waiting": {day for day, kind in behind.items() if kind == "waiting"},
+        "blocked": {day for day, kind in behind.items() if kind == "blocked"},
+        "left": {*report.remains},
     }
-    kinds["failed"] = [*kinds["failed"], *(day for day, cell in report.cells.items() if cell.state is State.DAMAGED)]
-    yield f"{'':<12}" + "".join(f"{name:>9}" for name in _COLUMNS)
+    kinds["blocked"] -= kinds["failed"]
+    yield f"{'':<12}" + "".join(f"{name:>9}" for name in ("days", *kinds))
     for stage in CHAIN:
-        counts = [sum(day.name == stage.dataset for day in set(days)) for days in kinds.values()]
+        counts = [sum(day.name == stage.dataset for day in days) for days in kinds.values()]
         if any(counts):
             yield f"{stage.dataset:<12}" + "".join(f"{count:>9,}" for count in (sum(counts), *counts))
 
 
-def not_built(builder: Builder) -> Iterator[str]:
+def _kind(cell: Cell | None) -> str:
+    """What stands in the way, in a word: raw days that have not landed, or anything else."""
+    return "waiting" if cell is not None and cell.state in (State.WAITING, State.HOLE) else "blocked"
+
+
+def not_built(builder: Builder, without: Collection[Partition] = ()) -> Iterator[str]:
     """Which days are not there, and what stands in the way: a line for days that are alike."""
     order = [stage.dataset for stage in CHAIN]
     report = builder.report
-    lost = sorted({*report.failed, *report.behind, *report.cells}, key=lambda day: (order.index(day.name), day.date))
+    lost = sorted(
+        {*report.failed, *report.behind, *report.cells, *report.remains} - {*without},
+        key=lambda day: (order.index(day.name), day.date),
+    )
     for (dataset, why), found in groupby(lost, lambda day: (day.name, _why(builder, day))):
         yield f"{dataset} of {spans([day.date for day in found])}: {why}"
 
 
 def _why(builder: Builder, day: Partition) -> str:
+    if day in builder.report.remains:
+        return "not built yet"
     root, cell = builder.root(day)
     if root == day:
         return words.of_cell(cell) if cell else "failed"
