@@ -97,7 +97,7 @@ def test_features_that_are_asked_for_are_rebuilt_and_nothing_else(chain: Chain) 
 
 
 def test_a_run_leaves_no_process_and_no_file_outside_the_lake_and_the_log(sample_lake: Chain) -> None:
-    until(lambda: not sample_lake.processes(), timeout=10)
+    until(lambda: not sample_lake.processes())
 
     assert left(sample_lake.scratch / "work") == []
     assert left(sample_lake.scratch / "home") == []
@@ -115,7 +115,7 @@ def test_two_processes_that_build_the_same_day_at_the_same_moment_both_succeed_a
     # Luigi's own lock keeps the same command line from running twice; without it, as from two machines:
     first, second = (chain.start(*build, "--no-lock", env={"GATE": str(gate)}) for _ in range(2))
     with ended(first, second):
-        until(lambda: len(list(gate.iterdir())) == 2, timeout=120)
+        until(lambda: len(list(gate.iterdir())) == 2)
         (gate / "open").touch()
         results = first.wait(), second.wait()
 
@@ -134,11 +134,11 @@ def test_ctrl_c_and_sigterm_end_a_run_at_once_and_publish_nothing(chain: Chain, 
         chain.start(*build, day, env={"GATE": str(gate)}) for day in ("2026-01-03", "2026-01-04")
     )
     with ended(interrupted, terminated):
-        until(lambda: len(list(gate.iterdir())) == 2, timeout=120)
+        until(lambda: len(list(gate.iterdir())) == 2)
         os.killpg(interrupted.process.pid, signal.SIGINT)  # as a terminal does
         terminated.process.terminate()  # as systemd does first
-        codes = interrupted.wait(timeout=20).code, terminated.wait(timeout=20).code
-        until(lambda: not chain.processes(), timeout=20)
+        codes = interrupted.wait().code, terminated.wait().code
+        until(lambda: not chain.processes())
 
     assert 0 not in codes, codes
     assert not list(chain.root.glob("gated.Gated/features/*/_SUCCESS"))

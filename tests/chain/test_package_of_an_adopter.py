@@ -20,6 +20,7 @@ import spark_lib
 from spark_lib.lake import Lake
 from tests.chain.chains import Chain
 from tests.support import s3
+from tests.support.patience import PATIENCE
 from tests.support.processes import ROOT
 
 PROJECT = Path(__file__).parent / "orchard"
@@ -42,7 +43,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (source / file.relative_to(PROJECT)).parent.mkdir(parents=True, exist_ok=True)
         (source / file.relative_to(PROJECT)).write_bytes(file.read_bytes())
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-build-isolation", "--no-deps"]
-    subprocess.run([*command, "--target", str(target), str(source)], check=True, timeout=120)
+    subprocess.run([*command, "--target", str(target), str(source)], check=True, timeout=PATIENCE)
     return target
 
 

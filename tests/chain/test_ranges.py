@@ -21,7 +21,7 @@ def test_a_range_that_was_killed_half_way_goes_on_where_it_stopped_and_then_has_
     with ended(killed):
         killed.wait_until("credit_risk/predictions/*/_SUCCESS", chain.root, times=2)
         killed.kill()
-    until(lambda: not chain.processes(), timeout=10)
+    until(lambda: not chain.processes())
     half_way = chain.published()
     built = [day for dataset, day in half_way if dataset == "predictions"]
     assert 2 <= len(built) < 6, built
