@@ -8,19 +8,18 @@ import signal
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from time import monotonic, sleep
 
 import spark_lib
 from spark_lib.lake import Lake, RawFeed
 from spark_lib.lake.stores.cache import user_directory
 from spark_lib.use_cases.credit_risk import sample
-from tests.support.patience import PATIENCE
+from tests.support.patience import PATIENCE, until
 from tests.support.processes import ROOT, Commands, Result
 
 USE_CASES = Path(__file__).parent / "use_cases"
@@ -238,14 +237,6 @@ def write_sample(root: Path, days: int, rows_per_day: int) -> None:
         rows_per_day,
         0,
     )
-
-
-def until(reached: Callable[[], object], timeout: float = PATIENCE) -> None:
-    """Wait until ``reached()``. Raises AssertionError when the time is up."""
-    deadline = monotonic() + timeout
-    while not reached():
-        assert monotonic() < deadline, f"not reached within {timeout:g} s"
-        sleep(0.02)
 
 
 @contextmanager

@@ -25,9 +25,10 @@ from tests.support.fault_proxy import FaultProxy, fault_proxy
 from tests.support.patience import PATIENCE
 from tests.support.processes import ROOT, Commands, Result, listening
 
-#: Where the sample's run is, as far as can be from that of the lake on disk, and on one core: it must not matter.
+#: Where the sample's run is, as far as can be from that of the lake on disk, on one core, and scored by Spark and not by
+#: processes of the driver: it must not matter.
 _WEST = {"TZ": "America/Los_Angeles"}
-_ON_ONE_CORE = "master = local[1]\nshuffle_partitions = 3\n"
+_ON_ONE_CORE = "master = local[1]\nshuffle_partitions = 3\nscores_from_mb = 0\n"
 #: The use cases by their directory in the lake, each with what it says of itself: the sample, and an adopter's with CSV feeds.
 CASES = {"credit_risk": ("credit_risk", FEW_DAYS), "churn": ("churn.Churn", "")}
 _SPARKS_PAGES = ("/environment/", "/executors/", "/jobs/", "/api/v1/applications")

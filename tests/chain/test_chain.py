@@ -9,8 +9,9 @@ from datetime import date
 from pathlib import Path
 
 import spark_lib
-from tests.chain.chains import MONDAY, Chain, ended, listing, until
+from tests.chain.chains import MONDAY, Chain, ended, listing
 from tests.chain.conftest import DAY
+from tests.support.patience import until
 
 
 def test_the_first_model_is_of_the_first_monday_that_the_data_reach_back_far_enough_for(sample_lake: Chain) -> None:
@@ -62,6 +63,7 @@ def test_predictions_that_were_deleted_are_inferred_again_and_nothing_else_runs(
 
     assert changed(before, chain.published()) == {("predictions", DAY)}
     assert chain.rows("predictions", DAY) == rows
+    assert chain.java_calls() == [], "what is there to score a day with needs no JVM"
 
 
 def test_features_and_predictions_that_were_deleted_are_both_rebuilt_and_nothing_else(chain: Chain) -> None:

@@ -28,7 +28,7 @@ FIRST, DAY = date(2026, 1, 1), date(2026, 1, 3)
 CRATES = 150
 #: Executors that import what Daystone ships and what is installed, and nothing of the driver's own path.
 CLUSTER = (
-    *("--spark-master", "local-cluster[2,1,1024]", "--spark-shuffle-partitions", 2),
+    *("--spark-master", "local-cluster[2,1,1024]", "--spark-shuffle-partitions", 2, "--spark-scores-from-mb", 0),
     *("--spark-conf", '{"spark.executorEnv.PYTHONPATH": "/nowhere"}'),
 )
 KILOS = {"kg": 1.0, "lb": 0.45359237, "g": 0.001}

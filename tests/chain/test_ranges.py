@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import spark_lib
-from tests.chain.chains import Chain, ended, listing, until
+from tests.chain.chains import Chain, ended, listing
 from tests.chain.conftest import DAY
+from tests.support.patience import until
 
 START, STOP = "2026-01-29", "2026-02-04"  # Luigi's stop is exclusive
 DAYS = [str(date(2026, 1, 29) + timedelta(days=n)) for n in range(6)]
