@@ -6,6 +6,7 @@ never told to wait for a backfill. Whoever publishes a day first wins, and the o
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -369,14 +370,19 @@ class Builder:
     @contextmanager
     def _listening(self) -> Iterator[None]:
         def on_progress(stage: Stage, percent: int, message: str) -> None:
-            self._said[stage.task_id] = message
-            self._watcher.progress(stage, percent, message)
+            self._said[stage.task_id] = message_of(message)
+            self._watcher.progress(stage, percent, message_of(message))
 
         luigi.Task.event_handler(PROGRESS)(on_progress)
         try:
             yield
         finally:
             luigi.Task.remove_event_handler(PROGRESS, on_progress)
+
+
+def message_of(summary: str) -> str:
+    """A stage's words without the name of its dataset, which is shown beside them."""
+    return re.sub(r"^\w+: ", "", summary)
 
 
 class _Behind(Exception):

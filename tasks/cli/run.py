@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -23,7 +22,7 @@ from luigi.rpc import RPCError
 
 from spark_lib import __version__ as VERSION
 from spark_lib.errors import BadData, DaystoneError, WaitingForData
-from tasks.backfill.builder import Asked, Builder
+from tasks.backfill.builder import Asked, Builder, message_of
 from tasks.backfill.waiting import Patience
 from tasks.cli.exits import NotRun, RunByAnother, SchedulerUnreachable
 from tasks.config import resolve
@@ -134,11 +133,6 @@ def run_once_landed(
         if not awaited:  # it had landed before the look, so that one more run is all that there is to do
             return outcome
     return outcome
-
-
-def message_of(summary: str) -> str:
-    """A stage's words without the name of its dataset, which is shown beside them."""
-    return re.sub(r"^\w+: ", "", summary)
 
 
 @contextmanager

@@ -64,13 +64,24 @@ def table(result: Result) -> dict[str, list[int]]:
     return {name: list(map(int, counts)) for name, *counts in rows if len(counts) == 7 and "of" not in counts}
 
 
-def contents(lake: StubLake) -> dict[tuple[str, date], dict[str, bytes]]:
+def contents(lake: StubLake) -> dict[tuple[str, date], object]:
     """What every published day says, whichever run wrote it."""
     return {
-        (dataset, day): {path.name: path.read_bytes() for path in lake.partition(dataset, day).glob(f"run={run}/*")}
+        (dataset, day): selected(lake, day) if dataset == "selection" else files(lake, dataset, day, run)
         for dataset in STAGES
         for day, run in lake.published(dataset).items()
     }
+
+
+def files(lake: StubLake, dataset: str, day: date, run: str) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in lake.partition(dataset, day).glob(f"run={run}/*")}
+
+
+def selected(lake: StubLake, day: date) -> dict[str, Any]:
+    """What a selection has chosen. The document itself names runs, which are a lake's own."""
+    metrics: dict[str, Any] = lake.manifest("selection", day)["metrics"]
+    challenges = [{name: value for name, value in one.items() if name != "runs"} for one in metrics["challenges"]]
+    return metrics | {"challenges": challenges}
 
 
 @pytest.mark.slow
