@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import luigi
 from luigi.task import flatten
+from luigi.task_register import Register
 
 from spark_lib.errors import DamagedPartition, DaystoneError, NotPublished
 from spark_lib.lake import Partition, RawFeed, days
@@ -202,6 +203,8 @@ class Builder:
             self._on_job(f"job {number:,} of {len(planned):,}: {job}")
             self._run(job, states)
             sessions.tidy()
+            # Luigi keeps every task that was ever made, and a stage keeps the history that it has read.
+            Register.clear_instance_cache()
 
     def _run(self, job: Job, states: States) -> None:
         """Build what is still missing of a job, and go on where a day of it fails."""

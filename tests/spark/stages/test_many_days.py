@@ -156,6 +156,8 @@ def test_late_rows_days_without_rows_and_keys_that_land_again_make_no_difference
     check_alike(alone(spark, tmp_path, case, THREE), built)
     assert built[DAY].files() == []
     assert len({found.manifest.run for found in built.values()}) == 1
+    shown = spark.sparkContext.getLocalProperty("spark.job.description")
+    assert shown == f"features of {BEFORE} to {AFTER} (3 days)"
 
 
 def test_a_label_that_lands_with_the_rows_is_not_read_for_many_days(spark: SparkSession, tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import shutil
 import signal
 import time
+import weakref
 from datetime import date, timedelta
 from pathlib import Path
 from random import Random
@@ -21,7 +23,7 @@ import tasks
 from spark_lib.errors import ConfigurationError
 from spark_lib.lake import Attempt, Lake, Partition, days
 from tasks.backfill import waiting
-from tasks.backfill.builder import Builder
+from tasks.backfill.builder import Asked, Builder, Unwatched
 from tasks.cli import main
 from tasks.graph.staleness import States
 from tasks.planning.chain import CHAIN
@@ -512,6 +514,39 @@ def test_luigis_own_command_builds_the_same_and_fails_where_a_day_is_not_there(j
         days(date(2026, 1, 12), date(2026, 1, 13)),
     )
     assert build(longer).status is luigi.LuigiStatusCode.FAILED
+
+
+def test_luigids_page_shows_which_days_the_job_has_that_runs(joint: StubLake) -> None:
+    joint.land(date(2026, 1, 12))
+    task = tasks.Backfill(start=date(2026, 1, 3), stop=date(2026, 1, 13), of="model")
+    shown: list[str] = []
+    task.set_status_message, task.set_progress_percentage = shown.append, lambda percent: None
+
+    task.run()
+
+    assert shown == [
+        "job 1 of 3: features of 2026-01-03 to 2026-01-09 (7 days)",
+        "job 2 of 3: balanced of 2026-01-12",
+        "job 3 of 3: model of 2026-01-12",
+    ]
+
+
+def test_a_stage_that_was_built_is_not_kept_in_memory(lake: StubLake) -> None:
+    lake.land(date(2026, 1, 10))
+    Register.clear_instance_cache()
+    seen = []
+
+    class Noting(Unwatched):
+        def built(self, stage: Any, *given: Any) -> None:
+            seen.append(weakref.ref(stage))
+
+    builder = Builder(Asked(date(2026, 1, 1), date(2026, 1, 10), tasks.FeatureEngineering))
+    builder.look()
+    builder.run(Noting())
+    gc.collect()
+
+    assert len(seen) == 10
+    assert [found() for found in seen[1:] if found() is not None] == []  # the first stands for what all have in common
 
 
 @pytest.mark.parametrize(
