@@ -19,7 +19,7 @@ import luigi
 from luigi.task import flatten
 from luigi.task_register import Register
 
-from spark_lib.errors import DamagedPartition, DaystoneError, NotPublished
+from spark_lib.errors import BadData, DamagedPartition, DaystoneError, NotPublished
 from spark_lib.lake import Partition, RawFeed, days
 from tasks.backfill.waiting import Patience
 from tasks.graph import sessions
@@ -132,6 +132,10 @@ class Builder:
         self.report = Report([day for day in asked if states.stages[day.name].is_due(day.date)])
         self.report.there = [day for day in self.report.asked if states.of(day).state in PUBLISHED]
         return self.report
+
+    def stale(self) -> list[Day]:
+        """What is there and would be built from something else now. It stays as it is."""
+        return [day for day in self.report.there if self.states.of(day).state is State.STALE]
 
     def is_complete(self) -> bool:
         """Whether all that is asked for is there now. The report stays as it is."""
@@ -332,7 +336,13 @@ class Builder:
     def reasons(self) -> list[DaystoneError]:
         """Why what was asked for is not there, each reason once: errors of builds first, then what stood in the way
         from the beginning, in the order of the chain and of days."""
-        found = list(self.report.failed.values())
+        found: list[DaystoneError] = []
+        for error in self.report.failed.values():
+            same = [place for place, other in enumerate(found) if is_same(other, error)]
+            if same:
+                found[same[0]] = error  # the later one counts the stages that were refused
+            else:
+                found.append(error)
         seen: set[str] = set()
         for partition in self.report.cells:
             root, cell = self.root(partition)
@@ -381,6 +391,13 @@ class Builder:
             yield
         finally:
             luigi.Task.remove_event_handler(PROGRESS, on_progress)
+
+
+def is_same(one: DaystoneError, other: DaystoneError) -> bool:
+    """Whether two errors are one reason: the same words, or the same raw file."""
+    if isinstance(one, BadData) and isinstance(other, BadData) and one.file:
+        return one.file == other.file
+    return str(one) == str(other)
 
 
 def message_of(summary: str) -> str:

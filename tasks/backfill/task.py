@@ -94,6 +94,13 @@ class Backfill(luigi.Task):
                 {"use_case": self.use_case, "lake": self.lake},
             )
             self.builder = Builder(asked, self.show)
+            if asked.last < self.builder.first_date:
+                raise ConfigurationError(
+                    f"backfill of {asked.first} to {asked.last}",
+                    f"a day from [pipeline] first_date on, {self.builder.first_date}",
+                    "earlier ones alone",
+                    "ask for later days, or set [pipeline] first_date",
+                )
 
     def complete(self) -> bool:
         """Whether all that is asked for is there. What is damaged is not: the run reports it."""

@@ -12,7 +12,7 @@ import click
 import luigi
 from luigi.rpc import RPCError
 
-from spark_lib.errors import ConfigurationError, DaystoneError
+from spark_lib.errors import DaystoneError
 from tasks.backfill import Backfill
 from tasks.backfill.builder import Builder, Report
 from tasks.cli import render
@@ -71,12 +71,8 @@ def command(
     """
     task = made(first, last, stage, order, max_days_per_job, wait)
     found = task.builder.look()
-    early = (task.builder.first_date - first).days
-    if early > 0:
-        click.echo(
-            f"note: history begins on {task.builder.first_date}: {render.count(early, 'day')} before it are left out",
-            err=True,
-        )
+    for note in notes(task.builder, first, last):
+        click.echo(f"note: {note}", err=True)
     if dry_run:
         for line in dry(task):
             click.echo(line)
@@ -100,7 +96,7 @@ def made(
     """The task of the days ``[first, last]``. Raises ConfigurationError for a range that is none, or is before history."""
     plan.check_range("backfill", first, last)
     configured()
-    task = Backfill(
+    return Backfill(
         start=first,
         stop=last + date.resolution,
         of=stage.dataset if stage else "",
@@ -108,14 +104,6 @@ def made(
         max_days_per_job=max_days_per_job,
         wait=f"{wait:g}s",
     )
-    if last < task.builder.first_date:
-        raise ConfigurationError(
-            f"backfill of {first} to {last}",
-            f"a day from [pipeline] first_date on, {task.builder.first_date}",
-            "earlier ones alone",
-            "ask for later days, or set [pipeline] first_date",
-        )
-    return task
 
 
 def run(task: Backfill, watcher: runner.Watcher) -> list[DaystoneError]:
@@ -148,6 +136,16 @@ def dry(task: Backfill) -> Iterator[str]:
     yield from not_built(builder, without=builder.report.remains)
     partitions = sum(len(job.days) for job in planned)
     yield f"would build {render.count(partitions, 'partition')} in {render.count(len(planned), 'job')}; nothing was built"
+
+
+def notes(builder: Builder, first: date, last: date) -> Iterator[str]:
+    """What a person should know before it begins."""
+    early = (builder.first_date - first).days
+    if early > 0:
+        yield f"history begins on {builder.first_date}: {render.count(early, 'day')} before it are left out"
+    if stale := builder.stale():
+        count = render.count(len(stale), "partition")
+        yield f"{count} of these days would be built from something else now, and stay: daystone plan --from {first} --to {last} --why"
 
 
 def there(found: Report, first: date, last: date) -> str:

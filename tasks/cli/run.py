@@ -21,8 +21,8 @@ from luigi.parameter import UnconsumedParameterWarning
 from luigi.rpc import RPCError
 
 from spark_lib import __version__ as VERSION
-from spark_lib.errors import BadData, DaystoneError, WaitingForData
-from tasks.backfill.builder import Asked, Builder, message_of
+from spark_lib.errors import DaystoneError, WaitingForData
+from tasks.backfill.builder import Asked, Builder, is_same, message_of
 from tasks.backfill.waiting import Patience
 from tasks.cli.exits import NotRun, RunByAnother, SchedulerUnreachable
 from tasks.config import resolve
@@ -220,7 +220,7 @@ class _Seen:
             self._watcher.built(task, self._message.get(task.task_id, ""), seconds)
 
     def _on_refused(self, task: luigi.Task, error: DaystoneError) -> None:
-        same = [place for place, other in enumerate(self.errors) if _is_same(other, error)]
+        same = [place for place, other in enumerate(self.errors) if is_same(other, error)]
         if same:
             self.errors[same[0]] = error  # the later one counts the stages that were refused
         else:
@@ -236,13 +236,6 @@ class _Seen:
                 "read the traceback in the log of the run",
             )
         self._on_refused(task, error)
-
-
-def _is_same(one: DaystoneError, other: DaystoneError) -> bool:
-    """Whether two errors are one reason: the same words, or the same raw file."""
-    if isinstance(one, BadData) and isinstance(other, BadData) and one.file:
-        return one.file == other.file
-    return str(one) == str(other)
 
 
 def _is_whole(stage: Stage) -> bool:

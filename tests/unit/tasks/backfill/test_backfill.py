@@ -169,6 +169,21 @@ def test_a_second_backfill_has_nothing_to_do_and_writes_nothing(lake: StubLake) 
     )
 
 
+def test_what_is_stale_stays_and_is_named(lake: StubLake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake.land(date(2026, 1, 12))
+    backfill("2026-01-12", "2026-01-12", "--stage", "model")
+    prepare(monkeypatch, lake.root, "[training]\ntrees = 3\n")
+    before = lake.written()
+
+    result = backfill("2026-01-12", "2026-01-12", "--stage", "model")
+
+    assert (result.exit_code, lake.written()) == (0, before)
+    assert result.stderr == (
+        "note: 1 partition of these days would be built from something else now, and stay: daystone plan --from 2026-01-12 "
+        "--to 2026-01-12 --why\n"
+    )
+
+
 def test_a_dry_run_shows_the_jobs_and_builds_nothing(lake: StubLake) -> None:
     lake.land(date(2026, 1, 5))
     before = lake.written()
@@ -198,7 +213,9 @@ def test_a_day_that_fails_takes_only_what_needs_it_with_it(lake: StubLake) -> No
     assert table(result)["model"] == [2, 0, 2, 0, 0, 0, 0]
     assert max(lake.published("predictions")) == date(2026, 1, 17)
     assert "predictions of 2026-01-18: needs features of 2026-01-18, which failed" in lines(result)
-    assert lines(result)[-1].startswith(f"Error: {unreadable}: wanted a file that can be read; found none")
+    assert lines(result)[-1] == (
+        f"Error: {unreadable}: wanted a file that can be read; found none (3 stages of this run need the file). Next: land it again"
+    )
     unreadable.unlink()
     assert backfill("2026-01-12", "2026-01-20").exit_code == 0
     assert len(lake.published("predictions")) == 9
@@ -556,6 +573,11 @@ def test_a_stage_that_was_built_is_not_kept_in_memory(lake: StubLake) -> None:
             {"stop": date(2026, 1, 12)},
             "Backfill: wanted a --stop (exclusive) after --start 2026-01-12; found 2026-01-12. Next: correct one of them",
         ),
+        (
+            {"start": date(2025, 12, 1), "stop": date(2026, 1, 1)},
+            "backfill of 2025-12-01 to 2025-12-31: wanted a day from [pipeline] first_date on, 2026-01-01; found earlier ones "
+            "alone. Next: ask for later days, or set [pipeline] first_date",
+        ),
         ({"max_days_per_job": 0}, "Backfill: wanted --max-days-per-job of at least 1; found 0. Next: correct it"),
         ({"wait": "soon"}, "Backfill: wanted --wait to be a time like 4h, 90m or 30s; found 'soon'. Next: correct it"),
         (
@@ -565,7 +587,7 @@ def test_a_stage_that_was_built_is_not_kept_in_memory(lake: StubLake) -> None:
             "'Training'?). Next: correct it",
         ),
     ],
-    ids=["a stop before the start", "a job of no day", "a wait", "a stage"],
+    ids=["a stop before the start", "days before history", "a job of no day", "a wait", "a stage"],
 )
 def test_a_task_that_cannot_be_is_refused_when_it_is_made(lake: StubLake, more: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
