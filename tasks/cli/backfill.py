@@ -18,7 +18,6 @@ from tasks.backfill.builder import Builder, Report
 from tasks.cli import render
 from tasks.cli import run as runner
 from tasks.cli.options import Day, StageOrDataset, of_a_lake, of_a_wait
-from tasks.cli.place import configured
 from tasks.config import resolve
 from tasks.graph.staleness import Cell, State
 from tasks.graph.staleness import Day as Partition
@@ -95,7 +94,6 @@ def made(
 ) -> Backfill:
     """The task of the days ``[first, last]``. Raises ConfigurationError for a range that is none, or is before history."""
     plan.check_range("backfill", first, last)
-    configured()
     return Backfill(
         start=first,
         stop=last + date.resolution,
