@@ -21,7 +21,7 @@ from tasks.cli import exits, render
 from tasks.cli import run as runner
 from tasks.cli.options import Day, Days, StageOrDataset, of_a_lake
 from tasks.config import check, resolve
-from tasks.planning import changed
+from tasks.planning import stale
 from tasks.planning.commands import to_rebuild
 
 if TYPE_CHECKING:
@@ -123,12 +123,12 @@ def run_stage(stage: type[Stage], day: date) -> None:
     task = runner.make(stage, day)
     if task.complete():
         click.echo(f"nothing to do: {stage.dataset} of {day} is complete")
-        say_changed()
+        say_stale()
         return
     click.echo(f"log: {resolve.log_file()}", err=True)
     with render.run() as watcher:
         outcome = runner.run(task, watcher)
-    say_changed()
+    say_stale()
     raise_if_failed(outcome)
     say_built(outcome)
 
@@ -161,8 +161,8 @@ def rebuild(stage: type[Stage], day: date) -> None:
         click.echo(f"built from an older run: {dataset} of {other}; to follow: {to_rebuild(task, dataset, other)}")
 
 
-def say_changed() -> None:
-    if words := changed.note():
+def say_stale() -> None:
+    if words := stale.note():
         click.echo(f"note: {words}", err=True)
 
 
@@ -373,8 +373,8 @@ def status(first: date | None, last: date | None, verify: bool, as_json: bool) -
     console = render.terminal()
     console.print(f"{found.use_case} in {found.lake}", soft_wrap=True, markup=False, highlight=False)
     console.print(render.table_of(found, console))
-    for dataset, stale in found.stale().items():
-        click.echo(f"stale: {dataset} of {some(stale)} (daystone why {dataset} --date {stale[0]})")
+    for dataset, days in found.stale().items():
+        click.echo(f"stale: {dataset} of {some(days)} (daystone why {dataset} --date {days[0]})")
     for line in found.rejections:
         console.print(line, soft_wrap=True, markup=False, highlight=False)
     for error in found.damaged:

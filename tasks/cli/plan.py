@@ -14,9 +14,10 @@ import click
 from tasks.cli import render
 from tasks.cli.options import Day, StageOrDataset, of_a_lake
 from tasks.cli.place import configured
+from tasks.graph import words
 from tasks.graph.staleness import Cell
 from tasks.graph.staleness import Day as Partition
-from tasks.planning import plan, standing, words
+from tasks.planning import plan, standing
 from tasks.planning.chain import CHAIN
 from tasks.planning.plan import Build, Estimate, Plan
 
