@@ -21,7 +21,7 @@ from tasks.cli import exits, render
 from tasks.cli import run as runner
 from tasks.cli.options import Day, Days, StageOrDataset, of_a_lake
 from tasks.config import check, resolve
-from tasks.planning import stale
+from tasks.planning import consent, stale
 from tasks.planning.commands import to_rebuild
 
 if TYPE_CHECKING:
@@ -125,8 +125,9 @@ def run_stage(stage: type[Stage], day: date) -> None:
         click.echo(f"nothing to do: {stage.dataset} of {day} is complete")
         say_stale()
         return
+    consent.ask([task])
     click.echo(f"log: {resolve.log_file()}", err=True)
-    with render.run() as watcher:
+    with render.run() as watcher, consent.settled():
         outcome = runner.run(task, watcher)
     say_stale()
     raise_if_failed(outcome)
@@ -150,8 +151,10 @@ def rebuild(stage: type[Stage], day: date) -> None:
     from tasks.cli import rebuild as rebuilding
 
     task = runner.make(stage, day)
+    task.force = True
+    consent.ask([task])
     click.echo(f"log: {resolve.log_file()}", err=True)
-    with render.run() as watcher:
+    with render.run() as watcher, consent.settled():
         rebuilt = rebuilding.rebuild(task, watcher)
     raise_if_failed(rebuilt.outcome)
     say_built(rebuilt.outcome)

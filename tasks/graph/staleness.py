@@ -254,6 +254,10 @@ class States:
             self._cells[partition] = self._found(partition)
         return self._cells[partition]
 
+    def if_absent(self, partition: Day) -> Cell:
+        """The state that a partition would be in if it were not there."""
+        return self._absent(self.stages[partition.name], partition.date)
+
     def _found(self, partition: Day) -> Cell:
         stage = self.stages[partition.name]
         published = self.standing.published.get(partition.name, {})

@@ -14,12 +14,21 @@ from luigi.tools.range import RangeDaily
 import spark_lib.stages.features
 import tasks
 from spark_lib.errors import ConfigurationError, StalePartition
-from spark_lib.lake import Documents, days
+from spark_lib.lake import days
 from spark_lib.lake.stores.local import LocalStore
 from spark_lib.lake.stores.store import Entry
 from tasks.graph.staleness import RAW, Candidates
 from tasks.planning.chain import CHAIN
-from tests.unit.stubs.stublake import FIRST_TRAINING, LOANS, WINDOW, StubLake, build, configure, prepare
+from tests.unit.stubs.stublake import (
+    FIRST_TRAINING,
+    LOANS,
+    WINDOW,
+    StubLake,
+    build,
+    configure,
+    make_features_differ,
+    prepare,
+)
 
 DAY = date(2026, 1, 14)
 LATE = date(2026, 1, 13)  # after the training window, and in the history of DAY's features
@@ -45,15 +54,6 @@ def under(lake: StubLake, monkeypatch: pytest.MonkeyPatch, policy: str, settings
 
 def land_again(lake: StubLake, day: date = LATE, content: str = "late") -> None:
     lake.flag("events", day).with_name("part-0").write_text(content)
-
-
-def make_features_differ(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the features of a day depend on the files that had landed."""
-
-    def written(spark: None, case: object, raw: object, url: str, file_rows: int) -> Documents:
-        return Documents({"rows.txt": repr([days.files for days in raw.values()]).encode()})  # type: ignore[attr-defined]
-
-    monkeypatch.setattr(spark_lib.stages.features, "build", written)
 
 
 # The policies
