@@ -97,7 +97,7 @@ def _ask(stage: Stage, rebuilt: dict[Day, States]) -> None:
     number, limit = len(rebuilt), stage.settings.lake.ask_above
     partitions = f"{number:,} stale partition{'' if number == 1 else 's'}"
     wanted = f"at most {limit:,} ([lake] ask_above), or a yes on a terminal"
-    if sys.stdin.isatty() and sys.stderr.isatty():
+    if at_a_terminal():
         sys.stderr.write(f"{said}\n")
         if confirmed(f"Rebuild {partitions}?"):
             return
@@ -110,6 +110,11 @@ def _ask(stage: Stage, rebuilt: dict[Day, States]) -> None:
         f"look at them (daystone plan --from {min(days)} --to {max(days)}{options(stage)}), then run again with [lake] "
         f"ask_above = {number} to rebuild them, or with [lake] on_stale = warn to keep them",
     )
+
+
+def at_a_terminal() -> bool:
+    """Whether there is somebody to ask."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def confirmed(question: str) -> bool:
