@@ -59,6 +59,15 @@ def main() -> None:
                 before=lambda: one_more(lake),
                 before_other=lambda: one_more(lake),
             ),
+            compare(
+                "a day whose features and model are there, without Java / scored by Spark",
+                5,
+                chain(lake),
+                [*chain(lake), "--spark-scores-from-mb", "0"],
+                goal=0.4,
+                before=lambda: remove(lake, "predictions"),
+                before_other=lambda: remove(lake, "predictions"),
+            ),
         ]
     # S3 comes first: Spark's JVM lives as long as this process, and finds only the jars that it was started with.
     results += s3_publish.results()
@@ -74,7 +83,12 @@ def chain(lake: str) -> list[str]:
 
 def one_more(lake: str) -> None:
     """Leave the lake as it is in the morning of a day: its raw data have landed, and the days before are built."""
-    for dataset in ("features", "selection", "predictions"):
+    remove(lake, "features", "selection", "predictions")
+
+
+def remove(lake: str, *datasets: str) -> None:
+    """Remove the day of some datasets."""
+    for dataset in datasets:
         shutil.rmtree(f"{lake}/credit_risk/{dataset}/date={DAY}")
 
 

@@ -25,6 +25,7 @@ from benchmarks.made import CASE, CORES, DAY, SCORED, Case, Model, inputs
 from benchmarks.sides import Work
 from benchmarks.texts import TextModel
 from spark_lib.lake import Attempt, Lake
+from spark_lib.scoring import partitions as scoring
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -45,7 +46,7 @@ def library(model: Model | TextModel) -> Work:
     def work(source: str, target: str) -> None:
         (features,) = Lake(source, CASE).require("features", DAY)
         with Attempt(Lake(target, CASE), "predictions", [DAY], stage="Bench") as attempt:
-            attempt.commit(inference.build(spark, Case(), features, pinned, attempt, 10**7))
+            attempt.commit(inference.build(partial(scoring.run, spark), Case(), features, pinned, attempt, 10**7))
 
     return work
 

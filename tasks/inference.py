@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import partial
+from typing import TYPE_CHECKING
 
-from spark_lib.lake import Manifest
+from spark_lib.lake import Manifest, Partition
 from tasks.config.settings import Settings
 from tasks.features import FeatureEngineering
 from tasks.graph.stage import Stage
 from tasks.graph.staleness import Candidates, Need
 from tasks.selection import ModelSelection
+
+if TYPE_CHECKING:
+    from spark_lib.scoring.partitions import Runner
 
 
 class BatchInference(Stage):
@@ -37,8 +42,19 @@ class BatchInference(Stage):
             from spark_lib.stages.selection import pinned
 
             model = pinned(self.partitions, selection)
-            written = inference.build(self.spark(), self.case, features, model, attempt, self.file_rows)
-            self.publish(attempt, written)
+            score = self.scorer(features)
+            self.publish(attempt, inference.build(score, self.case, features, model, attempt, self.file_rows))
+
+    def scorer(self, features: Partition) -> Runner:
+        """Spark where the features of the day are large, and processes of this one where they are small."""
+        from spark_lib.scoring import partitions, processes
+        from spark_lib.session.environment import cores
+
+        spark = self.settings.spark
+        if sum(file.size for file in features.manifest.files) >= spark.scores_from_mb * 2**20:
+            return partial(partitions.run, self.spark())
+        self.progress(10, "scoring without Spark")
+        return partial(processes.run, cores(spark.master))
 
     def summary(self, manifest: Manifest) -> str:
         return f"predictions: {manifest.rows():,} rows by the model of {manifest.metrics['model_date']}"

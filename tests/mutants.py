@@ -24,10 +24,11 @@ from typing import Any
 
 import pytest
 
+from tests.support.patience import PATIENCE
+
 ROOT = Path(__file__).parents[1]
 _COPIED = ("spark_lib", "tasks", "tests", "scripts", "setup.cfg")
 _LINKED = ".tools"  # the S3 server
-_SECONDS = 300
 #: Copies of the checkout, on each of which one pytest runs at a time.
 _COPIES = 2
 
@@ -405,7 +406,7 @@ def run_tests(copy: Path, tests: Sequence[str]) -> Run:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=_SECONDS,
+        timeout=PATIENCE,
         check=False,
     )
     failed = re.findall(r"^FAILED \S*?::(.*?)(?: - .*)?$", done.stdout, flags=re.MULTILINE)

@@ -12,7 +12,7 @@ import secrets
 import sys
 import zipimport
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import chain, islice, pairwise
@@ -110,6 +110,10 @@ class Done:
         self.senseless += other.senseless
         self.not_finite += other.not_finite
         self.slow = self.slow or other.slow
+
+
+#: What scores all rows of a partition's files below a prefix: Spark, or processes of the driver.
+Runner = Callable[[Job, Sequence[File], str], Done]
 
 
 def shared(files: Sequence[File], prefix: str, tasks: int) -> list[list[Slice]]:

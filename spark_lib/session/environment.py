@@ -76,6 +76,12 @@ def in_driver(master: str) -> bool:
     return re.match(r"local(\[|$)", master) is not None
 
 
+def cores(master: str) -> int:
+    """How many tasks run at once in this process: those of ``local[2]``, and else one for each core of the machine."""
+    named = re.match(r"local\[(\d+)", master)
+    return int(named[1]) if named else 1 if master == "local" else os.cpu_count() or 1
+
+
 @contextmanager
 def of_spark(master: str) -> Iterator[None]:
     """Give this process, inside the block, the environment that a session should find. Only the start of a session

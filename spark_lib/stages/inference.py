@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from spark_lib import problems
 from spark_lib.errors import BadData
-from spark_lib.frames.files import columns_of
 from spark_lib.lake import Attempt, Partition, Rows, Schema
 from spark_lib.lake.stores import s3_client
 from spark_lib.models import matrix
@@ -19,25 +18,25 @@ from spark_lib.scoring import engine
 from spark_lib.scoring import partitions as scoring
 from spark_lib.scoring.engine import Engine
 from spark_lib.stages.selection import Pinned
-from spark_lib.use_case import Feature
+from spark_lib.use_case import Feature, ddl
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
     from spark_lib.use_case import UseCase
 
 logger = logging.getLogger("daystone.scoring")
 
 
 def build(
-    spark: SparkSession, case: UseCase, features: Partition, model: Pinned, attempt: Attempt, file_rows: int
+    score: scoring.Runner, case: UseCase, features: Partition, model: Pinned, attempt: Attempt, file_rows: int
 ) -> Rows:
     """Write one row for each row of ``features`` into the run of ``attempt``: key, entity, event time, the
     columns of the model's problem (the calibrated ``score`` of a binary one, and ``prediction`` where the model's card
     has a threshold), ``model_date`` and ``model_digest``.
 
-    Columns that the card does not name are not read. An infinity is given to the model as it is: trees compare it like
-    any other number, and of another model that makes no probability of it the score is refused. Raises BadData where the columns are not those of the model's card, where a value without a fill is missing,
+    ``score`` is Spark's, or that of a few processes, which write the same. Columns that the card does not name are not
+    read. An infinity is given to the model as it is: trees compare it like any other number, and of another model that
+    makes no probability of it the score is refused. Raises BadData where the columns are not those of the model's card,
+    where a value without a fill is missing,
     where a key, an entity or an event time is null, and where a score is not a probability. Raises DamagedPartition
     where a file of ``features`` cannot be read, or does not have the columns of its manifest. Raises ModelError where
     the model is not the one that the selection names, or is not safe to load.
@@ -60,7 +59,7 @@ def build(
         attempt.prefix(features.date),
         file_rows,
     )
-    done = scoring.run(spark, job, features.manifest.files, features.prefix)
+    done = score(job, features.manifest.files, features.prefix)
     refuse(features, done, job.predictions.wanted)
     if done.scores.rows != features.manifest.rows():
         raise BadData(
@@ -147,7 +146,8 @@ def identity_of(case: UseCase, features: Partition) -> Schema:
 def check_columns(features: Partition, wanted: Mapping[str, Feature]) -> None:
     """Raise BadData where a feature of the model's card is not a column of that type."""
     found = dict(features.manifest.schema)
-    for name, kind in columns_of(", ".join(f"`{name}` {feature.type}" for name, feature in wanted.items())).items():
+    declared = ddl.columns(", ".join(f"`{name}` {feature.type}" for name, feature in wanted.items()))
+    for name, kind in ((column.name, column.kind) for column in declared):
         if found.get(name) != kind:
             raise BadData(
                 f"features of {features.date}",

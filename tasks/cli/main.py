@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 ALSO_SHOWN = 5
 #: The verbs whose modules declare their own options, as ``command``.
-OF_THEIR_OWN = ("clean", "plan", "why")
+OF_THEIR_OWN = ("clean", "lineage", "plan", "why")
 
 
 class Verbs(click.Group):

@@ -239,6 +239,11 @@ class spark(luigi.Config):
         parsing=luigi.BoolParameter.EXPLICIT_PARSING,
         description="whether a local driver uses an archive of classes and the serial collector; default: true",
     )
+    scores_from_mb = luigi.IntParameter(
+        default=64,
+        description="megabytes of features from which on Spark scores a day; a smaller one is scored without Spark, "
+        "by processes of the driver; 0: always by Spark; default: 64",
+    )
     ship_code = luigi.BoolParameter(
         default=True,
         parsing=luigi.BoolParameter.EXPLICIT_PARSING,

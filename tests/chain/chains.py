@@ -8,18 +8,18 @@ import signal
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from time import monotonic, sleep
 
 import spark_lib
 from spark_lib.lake import Lake, RawFeed
 from spark_lib.lake.stores.cache import user_directory
 from spark_lib.use_cases.credit_risk import sample
+from tests.support.patience import PATIENCE, until
 from tests.support.processes import ROOT, Commands, Result
 
 USE_CASES = Path(__file__).parent / "use_cases"
@@ -54,7 +54,7 @@ class Running:
     stdout: Path
     stderr: Path
 
-    def wait(self, timeout: float = 300.0) -> Result:
+    def wait(self, timeout: float = PATIENCE) -> Result:
         try:
             code = self.process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -62,7 +62,7 @@ class Running:
             raise
         return Result(code, self.stdout.read_text(), self.stderr.read_text())
 
-    def wait_until(self, reached: Path | str, lake: Path, times: int = 1, timeout: float = 120.0) -> None:
+    def wait_until(self, reached: Path | str, lake: Path, times: int = 1, timeout: float = PATIENCE) -> None:
         """Wait until so many paths in ``lake`` match a pattern. Raises AssertionError where the command ends before."""
         until(lambda: len(list(lake.glob(str(reached)))) >= times or self.process.poll() is not None, timeout)
         assert self.process.poll() is None, self.stderr.read_text()[-5_000:]
@@ -99,7 +99,7 @@ class Chain:
     def lake(self) -> Lake:
         return Lake(self.url or str(self.root), self.use_case)
 
-    def luigi(self, *arguments: object, timeout: float = 300.0, **more: str) -> Result:
+    def luigi(self, *arguments: object, timeout: float = PATIENCE, **more: str) -> Result:
         """Run ``luigi --module tasks ... --lake-root`` to its end; see ``start``."""
         return self.start(*arguments, **more).wait(timeout)
 
@@ -172,7 +172,7 @@ class Chain:
 
     def left(self) -> Iterator[Path]:
         """What the commands of this chain left beside the lake. Their JVMs outlive them by a moment, and remove files in it."""
-        until(lambda: not self.processes(), timeout=30)
+        until(lambda: not self.processes())
         return self.scratch.rglob("*")
 
     def day(self, dataset: str, day: str) -> Path:
@@ -237,14 +237,6 @@ def write_sample(root: Path, days: int, rows_per_day: int) -> None:
         rows_per_day,
         0,
     )
-
-
-def until(reached: Callable[[], object], timeout: float = 60.0) -> None:
-    """Wait until ``reached()``. Raises AssertionError when the time is up."""
-    deadline = monotonic() + timeout
-    while not reached():
-        assert monotonic() < deadline, f"not reached within {timeout:g} s"
-        sleep(0.02)
 
 
 @contextmanager

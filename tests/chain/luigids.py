@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.chain.chains import until
+from tests.support.patience import PATIENCE, until
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Luigid:
 
     def ask(self, method: str, **arguments: object) -> Any:
         query = urllib.parse.urlencode({"data": json.dumps(arguments)})
-        with urllib.request.urlopen(f"{self.url}/api/{method}?{query}", timeout=10) as answer:  # noqa: S310  (our own luigid)
+        with urllib.request.urlopen(f"{self.url}/api/{method}?{query}", timeout=PATIENCE) as answer:  # noqa: S310  (our own luigid)
             return json.load(answer)["response"]
 
     def tasks(self) -> dict[str, dict[str, Any]]:
@@ -60,7 +60,7 @@ def running_luigid(home: Path) -> Iterator[Luigid]:
         yield scheduler
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(PATIENCE)
 
 
 def answers(luigid: Luigid) -> bool:
@@ -72,6 +72,6 @@ def answers(luigid: Luigid) -> bool:
 
 
 def page(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310  (luigid's, or one that Spark gave it)
+    with urllib.request.urlopen(url, timeout=PATIENCE) as answer:  # noqa: S310  (luigid's, or one that Spark gave it)
         content: bytes = answer.read()
     return content.decode()

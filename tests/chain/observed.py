@@ -22,11 +22,13 @@ from tests.chain.chains import FEW_DAYS, MONDAY, Chain, Running, ended, write_sa
 from tests.chain.luigids import Luigid, page, running_luigid
 from tests.support import s3
 from tests.support.fault_proxy import FaultProxy, fault_proxy
+from tests.support.patience import PATIENCE
 from tests.support.processes import ROOT, Commands, Result, listening
 
-#: Where the sample's run is, as far as can be from that of the lake on disk, and on one core: it must not matter.
+#: Where the sample's run is, as far as can be from that of the lake on disk, on one core, and scored by Spark and not by
+#: processes of the driver: it must not matter.
 _WEST = {"TZ": "America/Los_Angeles"}
-_ON_ONE_CORE = "master = local[1]\nshuffle_partitions = 3\n"
+_ON_ONE_CORE = "master = local[1]\nshuffle_partitions = 3\nscores_from_mb = 0\n"
 #: The use cases by their directory in the lake, each with what it says of itself: the sample, and an adopter's with CSV feeds.
 CASES = {"credit_risk": ("credit_risk", FEW_DAYS), "churn": ("churn.Churn", "")}
 _SPARKS_PAGES = ("/environment/", "/executors/", "/jobs/", "/api/v1/applications")
@@ -78,7 +80,7 @@ class Observed:
             **{f"XDG_{name}_HOME": str(self.chain.scratch / name.lower()) for name in ("STATE", "CACHE")},
         }
         command = [sys.executable, str(ROOT / "run.py"), *verb, "--lake-root", self.chain.url]
-        return Commands(self.chain.scratch).run(command, config=FEW_DAYS, env=environment, timeout=300)
+        return Commands(self.chain.scratch).run(command, config=FEW_DAYS, env=environment, timeout=PATIENCE)
 
     def everything(self) -> Iterator[tuple[str, bytes]]:
         """All that a run leaves or shows, by the place where it is."""

@@ -9,8 +9,9 @@ from datetime import date
 from pathlib import Path
 
 import spark_lib
-from tests.chain.chains import MONDAY, Chain, ended, listing, until
+from tests.chain.chains import MONDAY, Chain, ended, listing
 from tests.chain.conftest import DAY
+from tests.support.patience import until
 
 
 def test_the_first_model_is_of_the_first_monday_that_the_data_reach_back_far_enough_for(sample_lake: Chain) -> None:
@@ -62,6 +63,7 @@ def test_predictions_that_were_deleted_are_inferred_again_and_nothing_else_runs(
 
     assert changed(before, chain.published()) == {("predictions", DAY)}
     assert chain.rows("predictions", DAY) == rows
+    assert chain.java_calls() == [], "what is there to score a day with needs no JVM"
 
 
 def test_features_and_predictions_that_were_deleted_are_both_rebuilt_and_nothing_else(chain: Chain) -> None:
@@ -97,7 +99,7 @@ def test_features_that_are_asked_for_are_rebuilt_and_nothing_else(chain: Chain) 
 
 
 def test_a_run_leaves_no_process_and_no_file_outside_the_lake_and_the_log(sample_lake: Chain) -> None:
-    until(lambda: not sample_lake.processes(), timeout=10)
+    until(lambda: not sample_lake.processes())
 
     assert left(sample_lake.scratch / "work") == []
     assert left(sample_lake.scratch / "home") == []
@@ -115,7 +117,7 @@ def test_two_processes_that_build_the_same_day_at_the_same_moment_both_succeed_a
     # Luigi's own lock keeps the same command line from running twice; without it, as from two machines:
     first, second = (chain.start(*build, "--no-lock", env={"GATE": str(gate)}) for _ in range(2))
     with ended(first, second):
-        until(lambda: len(list(gate.iterdir())) == 2, timeout=120)
+        until(lambda: len(list(gate.iterdir())) == 2)
         (gate / "open").touch()
         results = first.wait(), second.wait()
 
@@ -134,11 +136,11 @@ def test_ctrl_c_and_sigterm_end_a_run_at_once_and_publish_nothing(chain: Chain, 
         chain.start(*build, day, env={"GATE": str(gate)}) for day in ("2026-01-03", "2026-01-04")
     )
     with ended(interrupted, terminated):
-        until(lambda: len(list(gate.iterdir())) == 2, timeout=120)
+        until(lambda: len(list(gate.iterdir())) == 2)
         os.killpg(interrupted.process.pid, signal.SIGINT)  # as a terminal does
         terminated.process.terminate()  # as systemd does first
-        codes = interrupted.wait(timeout=20).code, terminated.wait(timeout=20).code
-        until(lambda: not chain.processes(), timeout=20)
+        codes = interrupted.wait().code, terminated.wait().code
+        until(lambda: not chain.processes())
 
     assert 0 not in codes, codes
     assert not list(chain.root.glob("gated.Gated/features/*/_SUCCESS"))

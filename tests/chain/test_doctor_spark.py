@@ -11,6 +11,7 @@ import pytest
 from spark_lib.lake.stores import s3_client
 from spark_lib.session import executors
 from tests.support import s3
+from tests.support.patience import PATIENCE
 from tests.support.processes import ROOT, Commands, Result
 
 CLUSTER = "local-cluster[1,1,1024]"
@@ -95,7 +96,7 @@ def test_a_directory_that_executors_do_not_share_is_no_lake(tmp_path: Path) -> N
 def doctor(home: Path, root: str, master: str, environment: dict[str, str], *options: str) -> Result:
     command = [sys.executable, str(ROOT / "run.py"), "doctor", "--spark", "--lake-root", root]
     own = {"XDG_STATE_HOME": str(home / "state"), "SPARK_LOCAL_IP": "127.0.0.1", **QUICK, **environment}
-    return Commands(home).run([*command, "--set", f"spark.master={master}", *options], env=own, timeout=240)
+    return Commands(home).run([*command, "--set", f"spark.master={master}", *options], env=own, timeout=PATIENCE)
 
 
 def line_of(what: str, result: Result) -> str:

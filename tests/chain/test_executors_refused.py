@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,6 @@ def test_executors_with_a_wrong_secret_fail_the_stage_by_name(
     versitygw.upload(tmp_path / "sample", bucket, "lake")
     chain = Chain(tmp_path, tmp_path / "scratch", url=f"s3://{bucket}/lake")
     theirs = '{"spark.executorEnv.AWS_SECRET_ACCESS_KEY": "wrong"}'
-    begun = time.monotonic()
 
     result = chain.luigi(
         "FeatureEngineering",
@@ -38,5 +36,4 @@ def test_executors_with_a_wrong_secret_fail_the_stage_by_name(
         "task): wanted permission; found 403 (Forbidden). Next: check the secret and the policy (docs/operations.md has "
         "the least that suffices), where executors run"
     )
-    assert time.monotonic() - begun < 120
     assert chain.published() == {}

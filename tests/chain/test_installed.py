@@ -25,6 +25,7 @@ from spark_lib.lake.stores.cache import user_directory
 from tests.chain.chains import MONDAY
 from tests.support import checkout
 from tests.support.checkout import ROOT
+from tests.support.patience import PATIENCE
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Installed:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=900,
+            timeout=PATIENCE,
         )
         assert result.returncode == 0, f"{program} exited {result.returncode}:\n{result.stdout[-10_000:]}"
         return result

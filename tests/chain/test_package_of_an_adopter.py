@@ -20,6 +20,7 @@ import spark_lib
 from spark_lib.lake import Lake
 from tests.chain.chains import Chain
 from tests.support import s3
+from tests.support.patience import PATIENCE
 from tests.support.processes import ROOT
 
 PROJECT = Path(__file__).parent / "orchard"
@@ -27,7 +28,7 @@ FIRST, DAY = date(2026, 1, 1), date(2026, 1, 3)
 CRATES = 150
 #: Executors that import what Daystone ships and what is installed, and nothing of the driver's own path.
 CLUSTER = (
-    *("--spark-master", "local-cluster[2,1,1024]", "--spark-shuffle-partitions", 2),
+    *("--spark-master", "local-cluster[2,1,1024]", "--spark-shuffle-partitions", 2, "--spark-scores-from-mb", 0),
     *("--spark-conf", '{"spark.executorEnv.PYTHONPATH": "/nowhere"}'),
 )
 KILOS = {"kg": 1.0, "lb": 0.45359237, "g": 0.001}
@@ -42,7 +43,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (source / file.relative_to(PROJECT)).parent.mkdir(parents=True, exist_ok=True)
         (source / file.relative_to(PROJECT)).write_bytes(file.read_bytes())
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-build-isolation", "--no-deps"]
-    subprocess.run([*command, "--target", str(target), str(source)], check=True, timeout=120)
+    subprocess.run([*command, "--target", str(target), str(source)], check=True, timeout=PATIENCE)
     return target
 
 

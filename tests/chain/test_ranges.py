@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import spark_lib
-from tests.chain.chains import Chain, ended, listing, until
+from tests.chain.chains import Chain, ended, listing
 from tests.chain.conftest import DAY
+from tests.support.patience import until
 
 START, STOP = "2026-01-29", "2026-02-04"  # Luigi's stop is exclusive
 DAYS = [str(date(2026, 1, 29) + timedelta(days=n)) for n in range(6)]
@@ -21,7 +22,7 @@ def test_a_range_that_was_killed_half_way_goes_on_where_it_stopped_and_then_has_
     with ended(killed):
         killed.wait_until("credit_risk/predictions/*/_SUCCESS", chain.root, times=2)
         killed.kill()
-    until(lambda: not chain.processes(), timeout=10)
+    until(lambda: not chain.processes())
     half_way = chain.published()
     built = [day for dataset, day in half_way if dataset == "predictions"]
     assert 2 <= len(built) < 6, built

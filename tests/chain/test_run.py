@@ -12,6 +12,7 @@ import pytest
 from spark_lib.lake.stores.cache import user_directory
 from tests.chain.chains import MONDAY, Chain, listing
 from tests.chain.conftest import DAY
+from tests.support.patience import PATIENCE
 from tests.support.processes import ROOT, Commands, Result
 
 NEXT_DAY = "2026-02-02"
@@ -117,7 +118,7 @@ def daystone(chain: Chain, *arguments: str) -> Result:
         env=Commands(chain.scratch / "work").environment(chain.own, environment),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE,
     )
     return Result(done.returncode, done.stdout, done.stderr)
 

@@ -10,7 +10,8 @@ from tests.chain.chains import FEW_DAYS, MONDAY, Chain
 from tests.chain.observed import Observed
 from tests.support import s3
 
-CLUSTER = ["--spark-master", "local-cluster[2,1,1024]"]
+#: Scores, too, are made by executors.
+CLUSTER = ["--spark-master", "local-cluster[2,1,1024]", "--spark-scores-from-mb", "0"]
 
 
 @pytest.fixture

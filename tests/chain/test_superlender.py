@@ -15,6 +15,7 @@ import pytest
 import spark_lib
 from spark_lib.lake import days
 from tests.chain.chains import Chain
+from tests.support.patience import PATIENCE
 from tests.support.processes import ROOT
 from tests.support.shared_data import shared_data
 
@@ -178,7 +179,7 @@ def script(chain: Chain, name: str, data: Path, *options: str) -> str:
         *options,
     ]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=300).stdout
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout
 
 
 def read(chain: Chain, dataset: str, first: date, last: date | None = None, section: str = "") -> pd.DataFrame:

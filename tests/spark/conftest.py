@@ -17,6 +17,7 @@ from pyspark.sql import SparkSession
 from spark_lib.session.session import session
 from tests.spark import other_process
 from tests.spark.lakes import Chain, build_chain
+from tests.support.patience import PATIENCE
 
 #: Of a process that ends in two minutes: compiling well, and collecting garbage on several threads, costs more than it saves.
 QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
@@ -64,7 +65,7 @@ def elsewhere(chain: Chain, tmp_path_factory: pytest.TempPathFactory) -> Elsewhe
         [sys.executable, other_process.__file__, str(report), log, chain.lake.root, str(place)],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE,
         env=environment | {"TZ": "America/Los_Angeles", "PYTHONPATH": path},
         cwd=place,
     )

@@ -90,7 +90,9 @@ def score(spark: SparkSession, source: Lake, target: Lake) -> None:
     (to_score,) = source.require("features", AFTER)
     pinned = selection.pinned(source, source.require("selection", AFTER)[0])
     with Attempt(target, "predictions", [AFTER], stage="Test") as attempt:
-        attempt.commit(inference.build(spark, Parcels(), to_score, pinned, attempt, ANY_FILE_ROWS))
+        attempt.commit(
+            inference.build(partial(scoring.run, spark), Parcels(), to_score, pinned, attempt, ANY_FILE_ROWS)
+        )
 
 
 def _first(mark: Path) -> bool:

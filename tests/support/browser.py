@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.support.checkout import ROOT
+from tests.support.patience import PATIENCE
 
 #: The sandbox is off: it does not work for root or without user namespaces, and the pages are our own.
 _FLAGS = [
@@ -29,7 +30,6 @@ _FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND",
 ]
 DARK = "--blink-settings=preferredColorScheme=0"
-_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Browser:
                 [self.program, *_FLAGS, f"--user-data-dir={profile}", *flags, page.as_uri()],
                 capture_output=True,
                 text=True,
-                timeout=_SECONDS,
+                timeout=PATIENCE,
             )
         assert result.returncode == 0, result.stderr
         assert "CONSOLE" not in result.stderr, result.stderr
@@ -70,7 +70,7 @@ class Browser:
 def find() -> Browser:
     """The browser of the machine, or Debian's, which is installed first."""
     result = subprocess.run(
-        ["sh", str(ROOT / "scripts" / "chromium.sh")], capture_output=True, text=True, timeout=600, check=False
+        ["sh", str(ROOT / "scripts" / "chromium.sh")], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert result.returncode == 0, result.stderr
     return Browser(result.stdout.splitlines()[-1])

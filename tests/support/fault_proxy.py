@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tests.support.patience import PATIENCE
 from tests.support.s3 import Server
 
 #: Headers of one connection, not of the message.
@@ -119,7 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         super().setup()
-        self._upstream_connection = http.client.HTTPConnection(self.upstream, timeout=60)
+        self._upstream_connection = http.client.HTTPConnection(self.upstream, timeout=PATIENCE)
 
     def finish(self) -> None:
         self._upstream_connection.close()

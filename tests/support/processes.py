@@ -15,6 +15,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from tests.support.checkout import ROOT
+from tests.support.patience import PATIENCE
 from tests.support.starter import starter
 
 #: Variables that a developer's shell may hold, and that would change what the commands do.
@@ -53,7 +54,7 @@ class Commands:
         return self.run([sys.executable, "-c", source, *map(str, arguments)], **more)  # type: ignore[arg-type]  # as run() has them
 
     def run(
-        self, command: list[str], config: str = "", env: Mapping[str, str] | None = None, timeout: float = 60.0
+        self, command: list[str], config: str = "", env: Mapping[str, str] | None = None, timeout: float = PATIENCE
     ) -> Result:
         """Wait for a command. ``config`` is the text of the user's own file, given by LUIGI_CONFIG_PATH."""
         environment = self.environment(config, env)
@@ -65,7 +66,7 @@ class Commands:
             )
         return Result(done.returncode, done.stdout, done.stderr)
 
-    def luigi_killed_when(self, reached: Callable[[], bool], *arguments: object, timeout: float = 60.0) -> None:
+    def luigi_killed_when(self, reached: Callable[[], bool], *arguments: object, timeout: float = PATIENCE) -> None:
         """Start ``luigi``, and SIGKILL it as soon as ``reached``. Raises AssertionError where it ends before."""
         command = [str(Path(sysconfig.get_path("scripts"), "luigi")), *map(str, arguments)]
         with subprocess.Popen(

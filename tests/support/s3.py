@@ -18,12 +18,12 @@ import boto3
 from botocore.config import Config
 
 from tests.support.checkout import ROOT
+from tests.support.patience import PATIENCE
 
 #: The keys are marked, so that a search for them in logs and pages finds nothing by chance.
 ACCESS_KEY, SECRET_KEY = "DAYSTONETESTKEY", "daystone-test-secret-8c1f"
 #: Variables that a developer's shell may hold, and that would lead to another S3.
 _NOT_PASSED_ON = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_DEFAULT_REGION")
-_START_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def _running(command: list[str], port: int, log: Path, environment: Mapping[str,
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env=os.environ | dict(environment))
     try:
-        deadline = time.monotonic() + _START_SECONDS
+        deadline = time.monotonic() + PATIENCE
         while not listens(port):
             assert process.poll() is None, f"{command[0]} ended: {log.read_text()}"
             assert time.monotonic() < deadline, f"{command[0]} does not listen: {log.read_text()}"

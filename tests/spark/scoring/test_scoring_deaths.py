@@ -21,10 +21,10 @@ from spark_lib.session import java
 from tests.spark import dying_tasks
 from tests.spark.lakes import AFTER, CASE, Chain, rows_of
 from tests.support.checkout import ROOT
+from tests.support.patience import PATIENCE
 from tests.support.s3 import free_port, listens
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs 127.0.0.2, which other systems have not")
-_START_SECONDS = 60
 
 
 @contextmanager
@@ -34,7 +34,7 @@ def cluster(home: Path) -> Iterator[str]:
     master = f"spark://127.0.0.1:{port}"
     with ExitStack() as running:
         running.enter_context(_daemon(home, "master.Master", "127.0.0.1", "--port", str(port)))
-        deadline = monotonic() + _START_SECONDS
+        deadline = monotonic() + PATIENCE
         while not listens(port):
             assert monotonic() < deadline, (home / "master.Master-127.0.0.1.log").read_text()
             sleep(0.05)
@@ -75,7 +75,7 @@ def scratch(chain: Chain, tmp_path_factory: pytest.TempPathFactory) -> Path:
             [sys.executable, dying_tasks.__file__, master, str(home / "log"), chain.lake.root, str(home)],
             capture_output=True,
             text=True,
-            timeout=400,
+            timeout=PATIENCE,
             env=environment_of_spark() | {"SPARK_LOCAL_IP": "127.0.0.1"},
             cwd=home,
         )

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.patience import PATIENCE
+
 #: Whether the JVM of a session has the archive mapped into its memory, and what a job finds.
 ASKED = """
 import sys
@@ -71,7 +73,7 @@ def ran(cache: Path, *arguments: str, **more: str) -> subprocess.CompletedProces
         [sys.executable, *arguments],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE,
         env={**environment, "XDG_CACHE_HOME": str(cache), **more},
         check=False,
     )

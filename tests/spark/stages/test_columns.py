@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from spark_lib.lake import Attempt, Dialect, Lake, Partition, Rows
 from spark_lib.lake.tables import read_arrow
 from spark_lib.models.card import parse
 from spark_lib.models.training_set import NATURAL
+from spark_lib.scoring import partitions as scoring
 from spark_lib.stages import balancing, features, inference, selection, serving, training
 from spark_lib.use_case import Feature, Feed, Label, UseCase
 from spark_lib.use_case.keys import names
@@ -137,7 +139,7 @@ def built(
     model = publish(lake, "model", DAY, lambda url: training.build(spark, case, balanced, settings, url, silent))
     chosen = selection.pinned(lake, publish(lake, "selection", AFTER, lambda url: selection.build(model, [model])))
     with Attempt(lake, "predictions", [DAY], stage="Test") as attempt:
-        attempt.commit(inference.build(spark, case, window[-1], chosen, attempt, ANY_FILE_ROWS))
+        attempt.commit(inference.build(partial(scoring.run, spark), case, window[-1], chosen, attempt, ANY_FILE_ROWS))
     return Built(lake, window, balanced, model)
 
 

@@ -7,6 +7,7 @@ import pickle
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,10 @@ from sklearn.preprocessing import StandardScaler
 
 from spark_lib.errors import BadData, DamagedPartition, DaystoneError, ModelError
 from spark_lib.lake import Attempt, Lake, Partition, Rows, tables
+from spark_lib.lake.manifest import File
 from spark_lib.models import calibration, model
 from spark_lib.models.card import Card, ModelFile, parse
-from spark_lib.scoring import engine
+from spark_lib.scoring import engine, processes
 from spark_lib.scoring import partitions as scoring
 from spark_lib.stages import balancing, champion, features, inference, selection, training
 from spark_lib.stages.selection import Pinned
@@ -66,7 +68,7 @@ def score(
     spark: SparkSession, lake: Lake, to_score: Partition, model: Pinned, file_rows: int = ANY_FILE_ROWS
 ) -> Partition:
     with Attempt(lake, "predictions", [to_score.date], stage="Test") as attempt:
-        attempt.commit(inference.build(spark, Parcels(), to_score, model, attempt, file_rows))
+        attempt.commit(inference.build(partial(scoring.run, spark), Parcels(), to_score, model, attempt, file_rows))
     return lake.require("predictions", to_score.date)[0]
 
 
@@ -140,6 +142,27 @@ def test_many_rows_are_scored_by_a_forest_with_the_same_scores(
 
     assert by_forest.manifest.metrics["engine"] == "forest"
     assert rows_of(by_forest) == rows_of(predictions)
+
+
+def test_processes_of_the_driver_write_what_sparks_workers_write(
+    spark: SparkSession, chain: Chain, predictions: Partition, tmp_path: Path
+) -> None:
+    lake = Lake(str(tmp_path), CASE)
+    with Attempt(lake, "predictions", [chain.to_score.date], stage="Test") as attempt:
+        small = partial(processes.run, spark.sparkContext.defaultParallelism)
+        attempt.commit(inference.build(small, Parcels(), chain.to_score, chain.pinned, attempt, 100))
+
+    found = lake.require("predictions", chain.to_score.date)[0]
+
+    assert rows_of(found) == rows_of(predictions)
+    for part in ("metrics", "schema", "sections"):
+        assert getattr(found.manifest, part) == getattr(predictions.manifest, part)
+    assert [size_of(file) for file in found.manifest.files] == [size_of(file) for file in predictions.manifest.files]
+
+
+def size_of(file: File) -> tuple[str, int]:
+    """The number of a file's task, and its bytes. The rest of its name is drawn."""
+    return file.path.rpartition("/")[2][:10], file.size
 
 
 def test_twenty_trees_that_are_all_certain_train_are_compared_and_score_their_day(
@@ -257,7 +280,9 @@ def test_a_key_that_is_also_the_entity_is_written_once(spark: SparkSession, chai
 
     lake = Lake(str(tmp_path), CASE)
     with Attempt(lake, "predictions", [AFTER], stage="Test") as attempt:
-        written = inference.build(spark, Alone(), chain.to_score, chain.pinned, attempt, ANY_FILE_ROWS)
+        written = inference.build(
+            partial(scoring.run, spark), Alone(), chain.to_score, chain.pinned, attempt, ANY_FILE_ROWS
+        )
     assert [name for name, _ in written.schema] == ["parcel", "sent", "score", "model_date", "model_digest"]
 
 
@@ -301,7 +326,7 @@ def refusal(spark: SparkSession, lake: Lake, to_score: Partition, model: Pinned)
     stands = publish(lake, "predictions", to_score.date, one)
     attempt = Attempt(lake, "predictions", [to_score.date], stage="Test", rebuild=True)
     with pytest.raises(DaystoneError) as caught, attempt:
-        attempt.commit(inference.build(spark, Parcels(), to_score, model, attempt, ANY_FILE_ROWS))
+        attempt.commit(inference.build(partial(scoring.run, spark), Parcels(), to_score, model, attempt, ANY_FILE_ROWS))
     (after,) = lake.require("predictions", to_score.date)
     assert after.manifest == stands.manifest
     assert after.verify() == ([], 0)
@@ -519,7 +544,7 @@ def test_bytes_that_are_not_the_pinned_ones_score_nothing(
     spark: SparkSession, chain: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The digest is checked before anything is parsed or sent to a worker."""
-    for module, name in ((inference, "check_safe"), (engine, "of"), (scoring, "run")):
+    for module, name in ((inference, "check_safe"), (engine, "of"), (scoring, "attempted")):
         monkeypatch.setattr(module, name, None)
     error = refusal(spark, Lake(str(tmp_path), CASE), chain.to_score, replace(chain.pinned, model=b"others"))
     assert (type(error), str(error)) == (

@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from spark_lib.models import matrix
 from spark_lib.models.card import parse
 from spark_lib.models.model import load, score
 from spark_lib.problems import multiclass
+from spark_lib.scoring import partitions as scoring
 from spark_lib.stages import balancing, champion, inference, selection, training
 from spark_lib.use_case import ClassLabel, Feature, Feed, NumberLabel, UseCase
 from tests.spark.lakes import AFTER, BEFORE, DAY, SETTINGS, feed, land, noon, publish, silent, table
@@ -183,7 +185,11 @@ def built(spark: SparkSession, root: Path, case: UseCase, settings: Mapping[str,
     pins = publish(lake, "selection", AFTER, lambda url: selection.build(model, [model]))
     to_score = features_of(lake, AFTER, dishes(AFTER))
     with Attempt(lake, "predictions", [AFTER], stage="Test") as attempt:
-        attempt.commit(inference.build(spark, case, to_score, selection.pinned(lake, pins), attempt, ANY_FILE_ROWS))
+        attempt.commit(
+            inference.build(
+                partial(scoring.run, spark), case, to_score, selection.pinned(lake, pins), attempt, ANY_FILE_ROWS
+            )
+        )
     return Built(lake, balanced, model, lake.require("predictions", AFTER)[0])
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from pyspark.sql import SparkSession
 
 from spark_lib import use_case
 from spark_lib.lake import Attempt, Lake, Partition, RawDays, RawFeed, Rows, tables
+from spark_lib.scoring import partitions as scoring
 from spark_lib.stages import balancing, features, inference, selection, serving, training
 from spark_lib.use_case import Feature, Feed, Label, UseCase
 from tests.spark.lakes import AFTER, ANY_FILE_ROWS, BEFORE, DAY, SETTINGS, SPLIT, land, publish, silent
@@ -160,7 +162,9 @@ def test_columns_of_any_name_are_trained_on_and_scored(spark: SparkSession, buil
     chosen = publish(lake, "selection", AFTER, lambda url: selection.build(model, [model]))
     with Attempt(lake, "predictions", [DAY], stage="Test") as attempt:
         pinned = selection.pinned(lake, chosen)
-        attempt.commit(inference.build(spark, case, built.window[-1], pinned, attempt, ANY_FILE_ROWS))
+        attempt.commit(
+            inference.build(partial(scoring.run, spark), case, built.window[-1], pinned, attempt, ANY_FILE_ROWS)
+        )
 
     assert model.manifest.metrics["verdict"]["approved"]
     (predictions,) = lake.require("predictions", DAY)

@@ -12,6 +12,7 @@ import pytest
 
 from spark_lib.errors import BadData
 from spark_lib.lake import Attempt, Lake, Manifest, Rows, days
+from tests.support.patience import PATIENCE
 from tests.unit.lakes import (
     DAY,
     NEXT_DAY,
@@ -136,7 +137,7 @@ def _stop_after(root: str, puts: int, ready: Connection) -> None:
             if key.endswith("_SUCCESS"):
                 if not self.left:
                     ready.send("now")
-                    threading.Event().wait(60)
+                    threading.Event().wait(PATIENCE)
                 self.left -= 1
             self.store.create(key, body)
 

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from spark_lib.errors import BadData, LakeError, PublishError
 from spark_lib.lake import Documents, Input, Lake, RawFeed, Rows, Schema, footers, resolved
 from spark_lib.lake.stores.store import Conflict, Unanswered
+from tests.support.patience import PATIENCE
 from tests.unit.lakes import (
     DAY,
     NEXT_DAY,
@@ -191,7 +192,7 @@ def test_of_racing_processes_one_publishes_and_all_name_it(lake: Lake) -> None:
 def _race(root: str, number: int, barrier: Barrier, result: Connection) -> None:
     with open_attempt(Lake(root, "credit_risk")) as attempt:
         rows = write(attempt, [number])
-        barrier.wait(60)
+        barrier.wait(PATIENCE)
         result.send((attempt.run, attempt.commit(rows)[DAY].run))
 
 
@@ -513,7 +514,7 @@ def _stop_at_the_put(root: str, moment: str, ready: Connection) -> None:
                 if moment == "after the put":
                     self.store.create(key, body)
                 ready.send("now")
-                threading.Event().wait(60)
+                threading.Event().wait(PATIENCE)
             self.store.create(key, body)
 
     lake = Lake(root, "credit_risk")

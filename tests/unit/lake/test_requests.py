@@ -12,6 +12,7 @@ from spark_lib.lake import Manifest, RawFeed, days
 from spark_lib.lake.manifest import File
 from tests.support import s3
 from tests.support.fault_proxy import FaultProxy, fault_proxy
+from tests.support.patience import PATIENCE
 from tests.support.processes import Commands, Result
 
 pytestmark = pytest.mark.processes
@@ -65,7 +66,7 @@ def test_a_year_is_one_listing_a_dataset_and_feed_and_with_warm_manifests_no_oth
 def ask(proxy: FaultProxy, bucket: str, home: Path) -> tuple[Result, dict[str, int]]:
     proxy.counted.clear()
     config = f"[lake]\nroot = s3://{bucket}/lake\ncache = {home}/cache\n[pipeline]\nfirst_date = 2026-01-01\n"
-    done = Commands(home).python(ASK, config=config, env=proxy.server.environment, timeout=300)
+    done = Commands(home).python(ASK, config=config, env=proxy.server.environment, timeout=PATIENCE)
     assert done.code == 0, done.stderr
     return done, dict(proxy.counted)
 

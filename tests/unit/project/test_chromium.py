@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.checkout import ROOT
+from tests.support.patience import PATIENCE
 
 SCRIPT = ROOT / "scripts" / "chromium.sh"
 
@@ -26,7 +27,7 @@ def add(programs: Path, name: str, script: str) -> None:
 
 def find(programs: Path) -> tuple[int, str, str]:
     result = subprocess.run(
-        ["/bin/sh", str(SCRIPT)], env={"PATH": str(programs)}, capture_output=True, text=True, timeout=60
+        ["/bin/sh", str(SCRIPT)], env={"PATH": str(programs)}, capture_output=True, text=True, timeout=PATIENCE
     )
     return result.returncode, result.stdout.strip(), result.stderr
 

@@ -20,6 +20,7 @@ import pytest
 
 import spark_lib
 from tests.support.checkout import ROOT, copy
+from tests.support.patience import PATIENCE
 
 pytestmark = pytest.mark.processes
 
@@ -81,7 +82,7 @@ def build(directory: Path, kind: str, into: Path, backend: str) -> Path:
 
 def run(command: list[str], directory: Path, **environment: str) -> None:
     result = subprocess.run(
-        command, cwd=directory, env=os.environ | environment, capture_output=True, text=True, timeout=300
+        command, cwd=directory, env=os.environ | environment, capture_output=True, text=True, timeout=PATIENCE
     )
     assert result.returncode == 0, result.stdout + result.stderr
 

@@ -16,6 +16,7 @@ import pytest
 
 from spark_lib.use_case import loading
 from tests.support.checkout import ROOT
+from tests.support.patience import PATIENCE
 
 COMMAND_LINE = ROOT / "run.py"
 ABOVE_DATA = [COMMAND_LINE, *sorted((ROOT / "tasks").rglob("*.py"))]
@@ -41,7 +42,7 @@ def test_no_column_is_named_above_spark_lib(module: Path) -> None:
 def test_an_import_brings_no_heavy_library(module: str) -> None:
     source = f"import sys, {module}; print(*sorted(set({HEAVY}) & set(sys.modules)))"
 
-    result = subprocess.run([sys.executable, "-c", source], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    result = subprocess.run([sys.executable, "-c", source], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
 
     assert (result.returncode, result.stdout.strip()) == (0, ""), result.stderr
 
@@ -50,7 +51,7 @@ def test_an_import_brings_no_heavy_library(module: str) -> None:
 def test_a_use_case_is_written_with_imports_from_the_top_that_bring_no_heavy_library(names: str) -> None:
     source = f"import sys; from spark_lib import {names}; print(*sorted(set({HEAVY}) & set(sys.modules)))"
 
-    result = subprocess.run([sys.executable, "-c", source], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    result = subprocess.run([sys.executable, "-c", source], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
 
     assert (result.returncode, result.stdout.strip()) == (0, ""), result.stderr
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests import mutants
+from tests.support.patience import PATIENCE
 
 SEEN = mutants.MUTANTS[0]
 
@@ -30,13 +31,13 @@ def test_a_safeguard_that_is_not_there_is_an_error() -> None:
 
 def test_two_mutants_are_tried_at_once_each_on_a_copy_of_its_own_and_said_in_their_order(tmp_path: Path) -> None:
     copies = mutants._Copies(tmp_path)
-    at_once, second_is_done = threading.Barrier(2, timeout=60), threading.Event()
+    at_once, second_is_done = threading.Barrier(2, timeout=PATIENCE), threading.Event()
 
     def tried(copy: Path, number: int) -> tuple[Path, int]:
         if number < 2:
             at_once.wait()
         if number == 0:
-            second_is_done.wait(60)
+            second_is_done.wait(PATIENCE)
         if number == 1:
             second_is_done.set()
         return copy, number

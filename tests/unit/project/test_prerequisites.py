@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.checkout import ROOT
+from tests.support.patience import PATIENCE
 
 SCRIPT = ROOT / "scripts" / "prerequisites.sh"
 PYTHON_INSTALL = (
@@ -55,7 +56,7 @@ class Machine:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
         )
 
 

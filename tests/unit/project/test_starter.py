@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.checkout import ROOT
+from tests.support.patience import PATIENCE
 from tests.support.starter import READ_AT_START, starter
 
 pytestmark = pytest.mark.processes
@@ -47,10 +48,16 @@ def environment(directory: Path) -> dict[str, str]:
 def test_its_output_its_code_and_what_it_sees_are_those_of_a_process_of_its_own(script: Path, how: str) -> None:
     command, given = [sys.executable, str(script), how], environment(script.parent)
     alone = subprocess.run(
-        command, cwd=script.parent, env=given, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
+        command,
+        cwd=script.parent,
+        env=given,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
     )
 
-    forked = starter().run(command, script.parent, given, timeout=60)
+    forked = starter().run(command, script.parent, given, timeout=PATIENCE)
 
     assert starter().runs(command, given)
     assert (forked.returncode, forked.stdout) == (alone.returncode, alone.stdout)

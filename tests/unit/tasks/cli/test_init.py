@@ -18,6 +18,7 @@ from spark_lib.errors import BadData, ConfigurationError
 from spark_lib.use_case import UseCase, load
 from tasks.cli import init
 from tasks.cli.main import main
+from tests.support.patience import PATIENCE
 
 CSV = """id,customer_id,applied_on,amount,city,zip code,note,churned
 1,C1,2026-02-01,1.5,Rome,00123,a,0
@@ -53,7 +54,7 @@ def roles(case: UseCase) -> tuple[Any, ...]:
 
 def of_ruff(*arguments: str) -> Sequence[object]:
     ruff = subprocess.run(
-        [sys.executable, "-m", "ruff", *arguments, "drafts"], capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "ruff", *arguments, "drafts"], capture_output=True, text=True, timeout=PATIENCE
     )
     return ruff.returncode, ruff.stdout
 

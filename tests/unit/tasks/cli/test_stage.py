@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from spark_lib.session import interrupts
+from tests.support.patience import PATIENCE
 from tests.support.processes import Commands, Result
 from tests.support.s3 import free_port, listens
 from tests.unit.verbs import SHORT, STUBBED, Verbs, last_line
@@ -298,5 +299,5 @@ def _run_with_features(daystone: Verbs, body: str) -> subprocess.CompletedProces
         env=Commands(daystone.home).environment(env=daystone.environment),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )

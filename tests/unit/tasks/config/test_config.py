@@ -226,6 +226,7 @@ def test_luigis_own_command_line_overrides_each_value(tmp_path: Path) -> None:
         "driver_memory": "1g",
         "shuffle_partitions": "2",
         "quick_start": "False",
+        "scores_from_mb": "8",
         "ship_code": "False",
         "conf": '{"a": "b"}',
     }
@@ -529,6 +530,7 @@ def test_a_name_or_value_that_cannot_work_is_refused_with_what_was_meant(
         ("lake", "max_records_per_file", 0, "of at least 1"),
         ("lake", "max_attempt_hours", 0.0, "above 0"),
         ("spark", "shuffle_partitions", 0, "of at least 1"),
+        ("spark", "scores_from_mb", -1, "of at least 0"),
         ("raw.events", "min_rows", -1, "of at least 0"),
     ],
 )

@@ -1,0 +1,122 @@
+"""Scores a small partition in processes of the driver's own: no JVM is started, and nothing is waited for that one needs.
+
+The processes do what Spark's Python workers do, by the same function, into files of the same kind. They load a model in
+the driver's place, because a pickle runs code when it is loaded. They stay for the next day, and end with the driver:
+each reads its work from a pipe that only the driver can write to.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from spark_lib.errors import DaystoneError
+from spark_lib.lake.manifest import File
+from spark_lib.scoring.partitions import Done, Job, Slice, attempted, shared
+
+
+def run(count: int, job: Job, files: Sequence[File], prefix: str) -> Done:
+    """Score all rows of a partition's files in at most ``count`` processes, and return what they did together. Raises
+    what one of them raised, and DaystoneError where one was ended from outside."""
+    together = Done(job.predictions.distribution())
+    shares = shared(files, prefix, count)
+    try:
+        workers = _started(len(shares))
+        for task, (worker, share) in enumerate(zip(workers, shares, strict=True)):
+            worker.ask((job, share, task))
+        answers = [worker.answer() for worker in workers]
+    except (EOFError, BrokenPipeError) as error:
+        end()
+        raise DaystoneError(
+            f"scoring of {prefix}",
+            "processes of the driver that go on to their end",
+            "one that was ended from outside, as the system does where memory is short",
+            "run again; with [spark] scores_from_mb = 0 Spark scores such a day; nothing was published",
+        ) from error
+    except BaseException:  # Ctrl-C, for example: what they answer later would be taken for answers to other questions
+        end()
+        raise
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+        together.merge(answer)
+    return together
+
+
+@dataclass(frozen=True)
+class _Worker:
+    process: subprocess.Popen[bytes]
+
+    def ask(self, question: tuple[Job, Sequence[Slice], int]) -> None:
+        assert self.process.stdin is not None  # it is a pipe
+        pickle.dump(question, self.process.stdin)
+        self.process.stdin.flush()
+
+    def answer(self) -> Any:
+        assert self.process.stdout is not None  # it is a pipe
+        return pickle.load(self.process.stdout)  # noqa: S301  (from a process of our own)
+
+
+#: The processes that wait for work, by the process that started them: a fork has none of its own at first.
+_workers: dict[int, list[_Worker]] = {}
+
+
+def _started(count: int) -> list[_Worker]:
+    """So many processes, which wait for work."""
+    there = _workers.setdefault(os.getpid(), [])
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+    while len(there) < count:
+        there.append(
+            _Worker(
+                subprocess.Popen(
+                    [sys.executable, "-c", f"from {__name__} import work; work()"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    env=environment,
+                )
+            )
+        )
+    return there[:count]
+
+
+@atexit.register
+def end() -> None:
+    """End the processes of this one. They publish nothing, so what they were doing is lost and does no harm."""
+    for worker in _workers.pop(os.getpid(), []):
+        worker.process.kill()
+        worker.process.communicate()
+
+
+def work() -> None:
+    """Answer questions until there can be no more: what a process does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of a terminal's processes; the driver ends these
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
+    while True:
+        try:
+            question = pickle.load(sys.stdin.buffer)  # noqa: S301  (from the driver)
+        except EOFError:
+            return
+        pickle.dump(_answer(*question), answers)
+        answers.flush()
+
+
+def _answer(job: Job, share: Sequence[Slice], task: int) -> Done | DaystoneError:
+    try:
+        return attempted(job, share, task)
+    except Exception as error:
+        # Whatever it is, the driver may not be able to load it.
+        last = traceback.format_exception_only(error)[-1].strip()
+        unexpected = DaystoneError(
+            "a process that scores", "no exception", last, "read the traceback in the log of the run"
+        )
+        unexpected.add_note(traceback.format_exc())
+        return unexpected
