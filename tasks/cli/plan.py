@@ -41,7 +41,7 @@ def command(first: date, last: date, stage: type[Stage] | None, why: bool, as_js
     by earlier days.
 
     A new model may be rejected, so that what waits for it is not built: that may be built. What is published stays, also
-    where it is stale. Nothing is started and nothing is written.
+    where it is stale, unless [lake] on_stale = rebuild. Nothing is started and nothing is written.
 
     \b
     Example:

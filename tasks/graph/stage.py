@@ -424,14 +424,14 @@ class Stage(Dated):
 
 
 class Awaited(luigi.DynamicRequirements):
-    """Requirements that take a damaged partition for incomplete. It is then scheduled and reports its own error,
-    instead of failing the task that asks.
+    """Requirements that take a damaged partition, or a stale one that is an error, for incomplete. It is then scheduled
+    and reports its own error, instead of failing the task that asks.
     """
 
     def complete(self, complete_fn: Callable[[luigi.Task], bool] | None = None) -> bool:
         try:
             return bool(super().complete(complete_fn))
-        except DamagedPartition:
+        except (DamagedPartition, StalePartition):
             return False
 
 

@@ -19,6 +19,7 @@ from spark_lib.lake.stores.local import LocalStore
 from spark_lib.lake.stores.store import Entry
 from tasks.graph.staleness import RAW, Candidates
 from tasks.planning.chain import CHAIN
+from tests.support.processes import Commands
 from tests.unit.stubs.stublake import (
     FIRST_TRAINING,
     LOANS,
@@ -29,6 +30,7 @@ from tests.unit.stubs.stublake import (
     make_features_differ,
     prepare,
 )
+from tests.unit.verbs import Verbs, last_line
 
 DAY = date(2026, 1, 14)
 LATE = date(2026, 1, 13)  # after the training window, and in the history of DAY's features
@@ -247,6 +249,29 @@ def test_under_fail_a_range_builds_the_other_days(lake: StubLake, monkeypatch: p
     assert f"FeatureEngineering {DAY}" not in built.ran
 
 
+def test_under_fail_a_range_whose_only_open_day_is_stale_names_it(
+    lake: StubLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    land_again(lake)
+    under(lake, monkeypatch, "fail")
+    span = {"of": tasks.FeatureEngineering, "start": DAY, "stop": date(2026, 1, 15), "of_params": {}}
+
+    built = build(RangeDaily(**span))
+
+    assert {reason.partition(":")[0] for reason in built.refused} == {"features of 2026-01-14"}
+
+
+def test_under_fail_a_stale_candidate_reports_itself_and_the_selection_is_not_made(
+    lake: StubLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    under(lake, monkeypatch, "fail", "[training]\ntrees = 3\n")
+
+    built = build(tasks.ModelSelection(date=date(2026, 1, 15)))
+
+    assert {reason.partition(":")[0] for reason in built.refused} == {"model of 2026-01-12"}
+    assert list(lake.published("selection")) == [DAY]
+
+
 # Two processes
 
 
@@ -293,6 +318,29 @@ def another_process() -> tasks.FeatureEngineering:
     """The same task, as another process makes it."""
     Register.clear_instance_cache()
     return tasks.FeatureEngineering(date=DAY)
+
+
+@pytest.mark.processes
+def test_both_commands_rebuild_or_fail_as_they_are_told(lake: StubLake, tmp_path: Path) -> None:
+    land_again(lake)
+    asked = ("--module", "tests.unit.stubs.quick", "BatchInference", "--date", DAY, "--pipeline-use-case", LOANS)
+    before = lake.written()
+
+    failed = Commands(tmp_path).luigi(*asked, "--lake-on-stale", "fail")
+    refused = Verbs(tmp_path).stubbed("run", "--date", DAY, "--use-case", LOANS, "--set", "lake.on_stale=fail")
+    untouched = lake.written()
+    rebuilt = Commands(tmp_path).luigi(*asked, "--lake-on-stale", "rebuild")
+    again = Verbs(tmp_path).stubbed("run", "--date", DAY, "--use-case", LOANS, "--set", "lake.on_stale=rebuild")
+
+    assert (failed.code, refused.code, untouched) == (35, 42, before)
+    assert failed.last_error.startswith(
+        "BatchInference of 2026-01-14: features of 2026-01-14: wanted a partition that "
+    )
+    assert last_line(refused).startswith(
+        "Error: features of 2026-01-14: wanted a partition that would be built the same now"
+    )
+    assert (rebuilt.code, "stale" in rebuilt.stderr, len(lake.runs("features"))) == (0, False, len(WINDOW) + 2)
+    assert (again.code, again.stdout) == (0, f"nothing to do: predictions of {DAY} is complete\n")
 
 
 # Values
