@@ -14,10 +14,8 @@ from spark_lib.errors import DaystoneError, NotConfirmed
 from tasks.config.on_stale import OnStale
 from tasks.graph.stage import Stage
 from tasks.graph.staleness import Day, State, States
-from tasks.planning import standing
 from tasks.planning.chain import CHAIN
 from tasks.planning.commands import options
-from tasks.planning.plan import Builds
 
 _SETTLED: list[None] = []  # one for each block that has asked already
 
@@ -69,6 +67,10 @@ def _rebuilt(stages: Sequence[Stage]) -> dict[Day, States]:
     first = stages[0]
     if all(first.settings.on_stale.of(stage.dataset) is not OnStale.REBUILD for stage in CHAIN):
         return {}
+    # These are imported here, because most runs rebuild nothing.
+    from tasks.planning import standing
+    from tasks.planning.plan import Builds
+
     spans: dict[str, tuple[date, date]] = {}
     for stage in stages:
         begin, end = spans.get(stage.dataset, (stage.date, stage.date))
