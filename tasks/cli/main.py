@@ -22,7 +22,7 @@ from tasks.cli import exits, render
 from tasks.cli import run as runner
 from tasks.cli.options import Day, Days, StageOrDataset, of_a_lake
 from tasks.config import check, resolve
-from tasks.planning import changed
+from tasks.planning import consent, stale
 from tasks.planning.commands import to_rebuild
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 ALSO_SHOWN = 5
 #: The verbs whose modules declare their own options, as ``command``.
-OF_THEIR_OWN = ("lineage", "plan", "why")
+OF_THEIR_OWN = ("clean", "lineage", "plan", "why")
 
 
 class Verbs(click.Group):
@@ -124,12 +124,13 @@ def run_stage(stage: type[Stage], day: date) -> None:
     task = runner.make(stage, day)
     if task.complete():
         click.echo(f"nothing to do: {stage.dataset} of {day} is complete")
-        say_changed()
+        say_stale()
         return
+    consent.ask([task])
     click.echo(f"log: {resolve.log_file()}", err=True)
-    with render.run() as watcher:
+    with render.run() as watcher, consent.settled():
         outcome = runner.run(task, watcher)
-    say_changed()
+    say_stale()
     raise_if_failed(outcome)
     say_built(outcome)
 
@@ -151,8 +152,10 @@ def rebuild(stage: type[Stage], day: date) -> None:
     from tasks.cli import rebuild as rebuilding
 
     task = runner.make(stage, day)
+    task.force = True
+    consent.ask([task])
     click.echo(f"log: {resolve.log_file()}", err=True)
-    with render.run() as watcher:
+    with render.run() as watcher, consent.settled():
         rebuilt = rebuilding.rebuild(task, watcher)
     raise_if_failed(rebuilt.outcome)
     say_built(rebuilt.outcome)
@@ -162,8 +165,8 @@ def rebuild(stage: type[Stage], day: date) -> None:
         click.echo(f"built from an older run: {dataset} of {other}; to follow: {to_rebuild(task, dataset, other)}")
 
 
-def say_changed() -> None:
-    if words := changed.note():
+def say_stale() -> None:
+    if words := stale.note():
         click.echo(f"note: {words}", err=True)
 
 
@@ -386,8 +389,8 @@ def status(first: date | None, last: date | None, verify: bool, as_json: bool, h
     console = render.terminal()
     console.print(f"{found.use_case} in {found.lake}", soft_wrap=True, markup=False, highlight=False)
     console.print(render.table_of(found, console))
-    for dataset, stale in found.stale().items():
-        click.echo(f"stale: {dataset} of {some(stale)} (daystone why {dataset} --date {stale[0]})")
+    for dataset, days in found.stale().items():
+        click.echo(f"stale: {dataset} of {some(days)} (daystone why {dataset} --date {days[0]})")
     for line in found.rejections:
         console.print(line, soft_wrap=True, markup=False, highlight=False)
     for error in found.damaged:

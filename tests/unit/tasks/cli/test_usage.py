@@ -21,7 +21,9 @@ def daystone(tmp_path: Path) -> Verbs:
     return Verbs(tmp_path)
 
 
-@pytest.mark.parametrize("verb", ["run", "sample", "land", "status", "files", "doctor", "check", "plan", "why"])
+@pytest.mark.parametrize(
+    "verb", ["run", "sample", "land", "status", "files", "doctor", "check", "plan", "why", "clean"]
+)
 def test_the_help_of_a_verb_shows_an_example(daystone: Verbs, verb: str) -> None:
     result = daystone(verb, "--help")
 
