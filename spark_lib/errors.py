@@ -108,6 +108,18 @@ class JavaMissing(DaystoneError):
     exit_code = 40
 
 
+class StalePartition(DaystoneError):
+    """A published partition is stale, and ``[lake] on_stale = fail``."""
+
+    exit_code = 42
+
+
+class NotConfirmed(DaystoneError):
+    """What would be rebuilt or removed has to be confirmed, and was not."""
+
+    exit_code = 43
+
+
 def later_format(where: str, what: str, known: int, found: int) -> LakeError:
     """The refusal of a document whose format is later than the one that this version knows."""
     return LakeError(where, f"{what} of format {known}", f"format {found}", "read it with the Daystone that wrote it")

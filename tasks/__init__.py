@@ -25,7 +25,7 @@ from tasks.features import FeatureEngineering  # noqa: E402  (after our defaults
 from tasks.graph import log, ranges  # noqa: E402  (after our defaults)
 from tasks.graph.stage import Stage  # noqa: E402  (after our defaults)
 from tasks.inference import BatchInference  # noqa: E402  (after our defaults)
-from tasks.planning import changed  # noqa: E402  (after our defaults)
+from tasks.planning import runs  # noqa: E402  (after our defaults)
 from tasks.raw import RawPartition  # noqa: E402  (after our defaults)
 from tasks.selection import ModelSelection  # noqa: E402  (after our defaults)
 from tasks.serving import ServingFeatures  # noqa: E402  (after our defaults)
@@ -33,7 +33,7 @@ from tasks.training import Training  # noqa: E402  (after our defaults)
 
 ranges.install()
 log.install()
-changed.install()
+runs.install()
 
 __all__ = [
     "Backfill",

@@ -28,6 +28,7 @@ class Balancing(Stage):
     dataset = "balanced"
     RESULT = 1
     libraries = ("pyspark",)
+    built_from = (FeatureEngineering,)
     settings_used = (
         "window_days",
         "label_delay_days",
@@ -67,6 +68,8 @@ class Balancing(Stage):
         return [*features, *awaited, *(self.clone(RawPartition, feed=feed) for feed in landing)]
 
     def run(self) -> None:
+        if self.needs_no_build():
+            return
         if self.begins_too_early:
             raise nothing_to_train_on(f"training set of {self.date}", self.settings)
         features = self.partitions.require("features", *self.window)

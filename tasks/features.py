@@ -77,6 +77,8 @@ class FeatureEngineering(Stage):
         return previous(self.date, 1)
 
     def run(self) -> None:
+        if self.needs_no_build():
+            return
         raw = self.history(self.last_outcomes)
         with self.attempt(inputs=[days for days in raw.values() if days.days]) as attempt:
             from spark_lib.stages import features

@@ -23,6 +23,7 @@ class BatchInference(Stage):
     dataset = "predictions"
     RESULT = 1
     libraries = ("pyarrow", "onnxruntime")
+    built_from = (FeatureEngineering, ModelSelection)
 
     @classmethod
     def needs(cls, day: date, settings: Settings) -> list[Need | Candidates]:
@@ -32,6 +33,8 @@ class BatchInference(Stage):
         return [self.clone(FeatureEngineering), self.clone(ModelSelection)]
 
     def run(self) -> None:
+        if self.needs_no_build():
+            return
         (features,) = self.partitions.require("features", self.date)
         (selection,) = self.partitions.require("selection", self.date)
         with self.attempt(inputs=[features.input, selection.input]) as attempt:

@@ -37,6 +37,7 @@ class ModelSelection(Stage):
     dataset = "selection"
     RESULT = 1
     libraries = ("numpy", "onnxruntime")
+    built_from = (Training, Balancing)
     #: A new model does not rewrite which one scored the days before it.
     as_of = ("model", "balanced")
     keeps = "model"
@@ -113,6 +114,8 @@ class ModelSelection(Stage):
         return True
 
     def run(self) -> Iterator[luigi.DynamicRequirements]:
+        if self.needs_no_build():
+            return
         compared = _is_compared(self.settings)
         considered: list[Partition] = []
         for day in self.candidates():

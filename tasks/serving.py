@@ -38,6 +38,8 @@ class ServingFeatures(Stage):
         return [self.clone(RawPartition, feed=feed) for feed in self.feeds_read]
 
     def run(self) -> None:
+        if self.needs_no_build():
+            return
         raw = self.history(self.date)
         with self.attempt(inputs=[days for days in raw.values() if days.days]) as attempt:
             from spark_lib.stages import serving

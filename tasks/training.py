@@ -31,6 +31,7 @@ class Training(Stage):
     dataset = "model"
     RESULT = 2
     libraries = ("pyspark", "numpy", "onnx", "onnxmltools", "onnxruntime")
+    built_from = (Balancing,)
     settings_used = (
         "trees",
         "depth",
@@ -75,6 +76,8 @@ class Training(Stage):
         return required
 
     def run(self) -> Iterator[luigi.DynamicRequirements]:
+        if self.needs_no_build():
+            return
         (balanced,) = self.partitions.require("balanced", self.date)
         before: list[Partition] = []
         if self.needs_the_training_before(balanced):

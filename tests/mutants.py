@@ -52,6 +52,7 @@ _RECORDS = "spark_lib/frames/delimited/records.py"
 _VALUES = "spark_lib/frames/delimited/values.py"
 _READER = "spark_lib/frames/delimited/reader.py"
 _LANDING = "spark_lib/lake/feeds/landing.py"
+_CLEAN = "spark_lib/lake/clean.py"
 
 MUTANTS = (
     Mutant(
@@ -151,6 +152,13 @@ MUTANTS = (
         "self._sent.add(day)",
         "pass",
         "lake/test_publish.py::test_an_unsettled_put_is_an_error_and_its_files_stay[local]",
+    ),
+    Mutant(
+        "a day is cleaned without taking its manifest away first",
+        _CLEAN,
+        'lake.store.remove_objects([f"{directory.prefix}/{manifests.NAME}"])',
+        "pass",
+        "lake/test_clean.py::test_a_removal_that_stops_anywhere_leaves_a_day_that_is_not_there[local-2]",
     ),
     Mutant(
         "footers are not compared with what was observed",

@@ -122,7 +122,7 @@ class Lake:
         of the partition."""
         found: dict[date, Partition | DamagedPartition] = {}
         entries = self.store.list(f"{self.use_case}/{dataset}", f"date={first}", f"date={last}")
-        for day, listed in _by_day(entries, f"{self.use_case}/{dataset}/"):
+        for day, listed in entries_by_day(entries, f"{self.use_case}/{dataset}/"):
             partition = self._partition(dataset, day, listed)
             if partition is not None:
                 found[day] = partition
@@ -139,7 +139,7 @@ class Lake:
 
     def newest(self, dataset: str) -> date | None:
         """The last day of a dataset that has a manifest."""
-        listed = _by_day(self.store.list(f"{self.use_case}/{dataset}"), f"{self.use_case}/{dataset}/")
+        listed = entries_by_day(self.store.list(f"{self.use_case}/{dataset}"), f"{self.use_case}/{dataset}/")
         published = (day for day, keys in listed if f"{self.prefix(dataset, day)}/{manifests.NAME}" in keys)
         return max(published, default=None)
 
@@ -284,7 +284,8 @@ def _difference(file: File, there: Entry | None) -> tuple[str, str] | None:
 _DAY = re.compile(r"date=(\d{4}-\d\d-\d\d)/", re.ASCII)
 
 
-def _by_day(entries: Iterable[Entry], prefix: str) -> Iterator[tuple[date, dict[str, Entry]]]:
+def entries_by_day(entries: Iterable[Entry], prefix: str) -> Iterator[tuple[date, dict[str, Entry]]]:
+    """Listed objects by the day of the directory below ``prefix`` that they lie in, and by their keys."""
     dated = ((match, entry) for entry in entries if (match := _DAY.match(entry.key, len(prefix))))
     for day, group in itertools.groupby(dated, key=lambda pair: pair[0].group(1)):
         with suppress(ValueError):  # date=2026-99-99 is not ours

@@ -19,9 +19,10 @@ from tasks.cli import render
 from tasks.cli import run as runner
 from tasks.cli.options import Day, StageOrDataset, of_a_lake, of_a_wait
 from tasks.config import resolve
+from tasks.graph import words
 from tasks.graph.staleness import Cell, State
 from tasks.graph.staleness import Day as Partition
-from tasks.planning import jobs, plan, words
+from tasks.planning import consent, jobs, plan
 from tasks.planning.chain import CHAIN
 from tasks.planning.jobs import Order
 
@@ -79,9 +80,10 @@ def command(
     if not found.remains:
         click.echo(f"nothing to do: {there(found, first, last)}")
         return
+    consent.ask([task])
     click.echo(f"log: {resolve.log_file()}", err=True)
     try:
-        with render.run() as watcher:
+        with render.run() as watcher, consent.settled():
             errors = run(task, watcher)
     finally:  # also where somebody has stopped it
         for line in (*table(task.builder), *not_built(task.builder)):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 from spark_lib.errors import ConfigurationError
 from spark_lib.lake import gc
 from tasks.cli import render
 from tasks.cli.place import Place
+from tasks.planning import kept
 from tasks.planning.chain import CHAIN
 
 
@@ -41,7 +42,7 @@ def look(place: Place, older_than_hours: float | None) -> Found:
             f"{hours:g}",
             "give a higher age",
         )
-    keep = set(_rested_on(place))
+    keep = set(kept.runs(place.partitions))
     found = gc.find_probes(place.partitions, hours * 3600)
     for stage in CHAIN:
         found += gc.find(place.partitions, stage.dataset, hours * 3600, keep)
@@ -62,14 +63,3 @@ def line(place: Place, garbage: gc.Garbage) -> str:
     parts += [render.count(len(garbage.uploads), "unfinished upload")] if garbage.uploads else []
     where = place.partitions.store.url(garbage.key)
     return f"{garbage.why.value} since {since:%Y-%m-%d %H:%M} UTC, {', '.join(parts)}: {where}"
-
-
-def _rested_on(place: Place) -> Iterator[gc.Kept]:
-    """The runs that published days of other datasets were made from and keep: of a selection, the run that it pins and
-    all others that it considered."""
-    lake = place.partitions
-    for stage in (stage for stage in CHAIN if stage.keeps):
-        for partition in lake.require_whole(lake.find(stage.dataset, date.min, date.max)).values():
-            for given in partition.manifest.inputs:
-                if given.name == stage.keeps:
-                    yield from ((given.name, given.first, run) for run in given.ids)

@@ -11,8 +11,9 @@ import click
 
 from tasks.cli.options import Day, StageOrDataset, of_a_lake
 from tasks.cli.place import configured
+from tasks.graph import words
 from tasks.inference import BatchInference
-from tasks.planning import lineage, words
+from tasks.planning import lineage
 from tasks.planning.lineage import Ancestor, Lineage, Span
 from tasks.planning.plan import bytes_of
 

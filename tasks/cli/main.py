@@ -23,7 +23,7 @@ from tasks.cli import exits, render
 from tasks.cli import run as runner
 from tasks.cli.options import Day, Days, StageOrDataset, of_a_lake, of_a_wait
 from tasks.config import check, resolve
-from tasks.planning import changed
+from tasks.planning import consent, stale
 from tasks.planning.commands import to_rebuild
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 ALSO_SHOWN = 5
 #: The verbs whose modules declare their own options, as ``command``.
-OF_THEIR_OWN = ("backfill", "lineage", "plan", "why")
+OF_THEIR_OWN = ("backfill", "clean", "lineage", "plan", "why")
 
 
 class Verbs(click.Group):
@@ -127,14 +127,15 @@ def run_stage(stage: type[Stage], day: date, wait: float) -> None:
     task = runner.make(stage, day)
     if task.complete():
         click.echo(f"nothing to do: {stage.dataset} of {day} is complete")
-        say_changed()
+        say_stale()
         return
+    consent.ask([task])
     click.echo(f"log: {resolve.log_file()}", err=True)
-    with render.run() as watcher:
+    with render.run() as watcher, consent.settled():
         outcome = runner.run(task, watcher)
     if wait:
         outcome = runner.run_once_landed(outcome, Patience(wait, lambda words: click.echo(words, err=True)), render.run)
-    say_changed()
+    say_stale()
     raise_if_failed(outcome)
     say_built(outcome)
 
@@ -156,8 +157,10 @@ def rebuild(stage: type[Stage], day: date) -> None:
     from tasks.cli import rebuild as rebuilding
 
     task = runner.make(stage, day)
+    task.force = True
+    consent.ask([task])
     click.echo(f"log: {resolve.log_file()}", err=True)
-    with render.run() as watcher:
+    with render.run() as watcher, consent.settled():
         rebuilt = rebuilding.rebuild(task, watcher)
     raise_if_failed(rebuilt.outcome)
     say_built(rebuilt.outcome)
@@ -167,8 +170,8 @@ def rebuild(stage: type[Stage], day: date) -> None:
         click.echo(f"built from an older run: {dataset} of {other}; to follow: {to_rebuild(task, dataset, other)}")
 
 
-def say_changed() -> None:
-    if words := changed.note():
+def say_stale() -> None:
+    if words := stale.note():
         click.echo(f"note: {words}", err=True)
 
 
@@ -391,8 +394,8 @@ def status(first: date | None, last: date | None, verify: bool, as_json: bool, h
     console = render.terminal()
     console.print(f"{found.use_case} in {found.lake}", soft_wrap=True, markup=False, highlight=False)
     console.print(render.table_of(found, console))
-    for dataset, stale in found.stale().items():
-        click.echo(f"stale: {dataset} of {some(stale)} (daystone why {dataset} --date {stale[0]})")
+    for dataset, days in found.stale().items():
+        click.echo(f"stale: {dataset} of {some(days)} (daystone why {dataset} --date {days[0]})")
     for line in found.rejections:
         console.print(line, soft_wrap=True, markup=False, highlight=False)
     for error in found.damaged:

@@ -14,9 +14,10 @@ import click
 from tasks.cli import render
 from tasks.cli.options import Day, StageOrDataset, of_a_lake
 from tasks.cli.place import configured
+from tasks.graph import words
 from tasks.graph.staleness import Cell
 from tasks.graph.staleness import Day as Partition
-from tasks.planning import plan, standing, words
+from tasks.planning import plan, standing
 from tasks.planning.chain import CHAIN
 from tasks.planning.plan import Build, Estimate, Plan
 
@@ -40,7 +41,7 @@ def command(first: date, last: date, stage: type[Stage] | None, why: bool, as_js
     by earlier days.
 
     A new model may be rejected, so that what waits for it is not built: that may be built. What is published stays, also
-    where it is stale. Nothing is started and nothing is written.
+    where it is stale, unless [lake] on_stale = rebuild. Nothing is started and nothing is written.
 
     \b
     Example:

@@ -29,6 +29,7 @@ from tasks.config import resolve
 from tasks.config.shown import without_password
 from tasks.graph.log import logger
 from tasks.graph.stage import PROGRESS, REFUSED, Stage
+from tasks.planning import consent
 
 _ANSWER_SECONDS = 10
 __all__ = [
@@ -98,17 +99,20 @@ def make(stage: type[Stage], day: date) -> Stage:
 
 
 def run(stage: Stage, watcher: Watcher) -> Outcome:
-    """Build what is missing of a stage. Raises DamagedPartition for one that is there and not whole.
+    """Build what is missing of a stage. Raises DamagedPartition for one that is there and not whole, and NotConfirmed
+    where many stale partitions would be rebuilt and nobody says yes.
 
     Of a complete stage only the manifest and the sizes of the files are looked at.
     """
     if stage.complete():
         return Outcome(stage, [])
+    consent.ask([stage])
     began = time.monotonic()
     with chatter_in(resolve.log_file()), _Seen(watcher).listening() as seen:
         find_scheduler()
         try:
-            result = luigi.build([stage], detailed_summary=True)
+            with consent.settled():
+                result = luigi.build([stage], detailed_summary=True)
         except RPCError as error:
             raise unreachable(f"{error}: {error.sub_exception}") from error
         reason = None if _is_whole(stage) else next(iter(seen.errors), None) or _unexplained(stage, result)
@@ -215,7 +219,8 @@ class _Seen:
 
     def _on_success(self, task: luigi.Task) -> None:
         if isinstance(task, Stage):
-            self.built.append(task)
+            if not task.built_nothing:
+                self.built.append(task)
             seconds = time.monotonic() - self._began[task.task_id]
             self._watcher.built(task, self._message.get(task.task_id, ""), seconds)
 

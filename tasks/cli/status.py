@@ -14,11 +14,12 @@ from spark_lib.errors import ConfigurationError, DamagedPartition
 from spark_lib.lake import Partition, days
 from spark_lib.lake.feeds import landed
 from tasks.cli.place import Place
+from tasks.graph import words
 from tasks.graph.stage import Stage
 from tasks.graph.staleness import RAW, Day, Landed, States
 from tasks.graph.staleness import Cell as Judged
 from tasks.graph.staleness import State as PartitionState
-from tasks.planning import standing, words
+from tasks.planning import standing
 from tasks.planning.chain import CHAIN
 
 DAYS_SHOWN = 14

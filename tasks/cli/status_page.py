@@ -17,7 +17,8 @@ from spark_lib.lake.lake import some
 from spark_lib.report.markup import Markup, joined, tag
 from spark_lib.report.page import page
 from tasks.cli.status import Cell, Report, State
-from tasks.planning import lineage, words
+from tasks.graph import words
+from tasks.planning import lineage
 from tasks.planning.lineage import Lineage, Span
 
 STYLE = Path(__file__).with_name("status.css")

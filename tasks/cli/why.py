@@ -12,8 +12,9 @@ import click
 from spark_lib.lake.lake import some
 from tasks.cli.options import Day, StageOrDataset, of_a_lake
 from tasks.cli.place import configured
+from tasks.graph import words
 from tasks.graph.staleness import PUBLISHED
-from tasks.planning import story, words
+from tasks.planning import story
 from tasks.planning.plan import bytes_of
 from tasks.planning.story import Story
 

@@ -74,6 +74,7 @@ def values(
     rules.at_least("lake", "max_records_per_file", lake.max_records_per_file, 1)
     hours = lake.max_attempt_hours
     rules.between("lake", "max_attempt_hours", hours, hours > 0, "above 0")
+    rules.at_least("lake", "ask_above", lake.ask_above, 0)
     rules.at_least("spark", "scores_from_mb", spark.scores_from_mb, 0)
     if spark.shuffle_partitions is not None:
         rules.at_least("spark", "shuffle_partitions", spark.shuffle_partitions, 1)

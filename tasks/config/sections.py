@@ -35,6 +35,16 @@ class lake(luigi.Config):
     max_attempt_hours = luigi.FloatParameter(
         default=24.0, description="hours after which an attempt may no longer publish; default: 24"
     )
+    on_stale = luigi.Parameter(
+        default="warn",
+        description="what a run does about a published partition that would be built from something else now: keep, warn,"
+        " rebuild or fail, for some datasets another, as in rebuild, predictions: keep; default: warn",
+    )
+    ask_above = luigi.IntParameter(
+        default=50,
+        description="number of stale partitions above which a run asks before it rebuilds them, and fails where nobody can"
+        " be asked; default: 50",
+    )
 
 
 class pipeline(luigi.Config):

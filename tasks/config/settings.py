@@ -17,7 +17,8 @@ from spark_lib.lake.stores.s3_client import Connection
 from spark_lib.lake.stores.s3_settings import Said
 from spark_lib.problems import Problem
 from spark_lib.use_case import UseCase, directory
-from tasks.config import check, resolve
+from tasks.config import check, on_stale, resolve
+from tasks.config.on_stale import Policies
 from tasks.config.resolve import Section
 from tasks.config.sections import decision, lake, pipeline, raw, spark, training
 
@@ -33,6 +34,11 @@ class Settings:
     @cached_property
     def lake(self) -> lake:
         return self._section(lake)
+
+    @cached_property
+    def on_stale(self) -> Policies:
+        """What a run does about stale partitions. Raises ConfigurationError."""
+        return on_stale.parse(self.lake.on_stale, lambda: self.said_by("lake", "on_stale"))
 
     @cached_property
     def pipeline(self) -> pipeline:
@@ -134,6 +140,7 @@ class Settings:
         """Resolve and check everything. Raises ConfigurationError for the first value that cannot work."""
         check.names(self._name, self.case)
         check.values(self.problem, self.training, self.lake, self.spark, self.said_by)
+        _ = self.on_stale  # raises for a word that is no policy
         check.decision(self.problem, self.decision, self.said_by)
         check.texts(self.case, self.training.balancing, self.said_by)
         check.first_date(self.first_date, self.said_by)

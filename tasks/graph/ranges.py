@@ -1,4 +1,4 @@
-"""Makes Luigi's RangeDaily work on our stages, so that one damaged day does not stop a whole range."""
+"""Makes Luigi's RangeDaily work on our stages, so that one damaged or stale day does not stop a whole range."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import luigi
 from luigi.tools.range import RangeDailyBase
 
-from spark_lib.errors import ConfigurationError, DamagedPartition
+from spark_lib.errors import ConfigurationError, DamagedPartition, StalePartition
 from tasks.config import check, luigi_settings, resolve
 from tasks.graph.parameters import DayParameter, refusal_as_exit_code
 
@@ -15,7 +15,7 @@ from tasks.graph.parameters import DayParameter, refusal_as_exit_code
 def install() -> None:
     """Wrap ``complete`` of Luigi's daily ranges once, and check the configuration before it makes one.
 
-    A damaged day raises in its own ``complete()``. Where the range asks it, the range would fail and build nothing. So
+    A damaged day, or a stale one under ``on_stale = fail``, raises in its own ``complete()``. Where the range asks it, the range would fail and build nothing. So
     the range takes the day for incomplete: once the day is scheduled, it reports its own error, and the other days run.
 
     An open end is refused. Our defaults take away Luigi's limit in days, so such a range would have a hundred years.
@@ -42,7 +42,7 @@ def install() -> None:
                 )
         try:
             return bool(complete(self))
-        except DamagedPartition:
+        except (DamagedPartition, StalePartition):
             return False
 
     get_values = RangeDailyBase.get_param_values.__func__  # type: ignore[attr-defined]  # of a class method

@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import luigi
 from luigi.retcodes import retcode
 
-from spark_lib.errors import BadData, ConfigurationError, DamagedPartition, DaystoneError
-from spark_lib.lake import Attempt, Documents, Input, Lake, Manifest, Partition, RawDays, Resolved, Rows
+from spark_lib.errors import BadData, ConfigurationError, DamagedPartition, DaystoneError, StalePartition
+from spark_lib.lake import Attempt, Documents, Input, Lake, Manifest, Partition, RawDays, RawFeed, Resolved, Rows
 from spark_lib.session import interrupts
 from spark_lib.use_case import UseCase, loading
 from tasks.config import check, luigi_settings, resolve
+from tasks.config.on_stale import OnStale
 from tasks.config.settings import Settings
-from tasks.graph import cadence, met, refused, sessions
+from tasks.graph import behind, cadence, met, refused, sessions, words
 from tasks.graph.log import say_why
 from tasks.graph.parameters import DayParameter, LakeParameter, UseCaseParameter, refusal_as_exit_code
-from tasks.graph.staleness import RAW, Candidates, Need, Pinned, Today
+from tasks.graph.staleness import RAW, Candidates, Day, Landed, Need, Pinned, State, States, Today
 from tasks.graph.targets import PartitionTarget
 
 if TYPE_CHECKING:
@@ -98,7 +99,10 @@ class Stage(Dated):
     """Builds one day of ``dataset``.
 
     Subclasses say what they require. Their ``run()`` opens an attempt, calls one function of the module of the same
-    noun in ``spark_lib.stages``, and publishes. A stage is complete when its partition is published and whole.
+    noun in ``spark_lib.stages``, and publishes. A stage is complete when its partition is published and whole, and
+    ``[lake] on_stale`` has nothing against it.
+
+    Where ``needs_no_build()`` is True, ``run()`` ends at once.
     """
 
     #: The name of the dataset that the stage writes.
@@ -109,6 +113,8 @@ class Stage(Dated):
     settings_used: ClassVar[Sequence[str]] = ()
     #: The libraries that the result is computed with, as far as manifests record their versions.
     libraries: ClassVar[Sequence[str]] = ()
+    #: The stages that a day is built from.
+    built_from: ClassVar[tuple[type[Stage], ...]] = ()
     #: The datasets that are read as they were on the day. Another run of them makes no published day stale.
     as_of: ClassVar[Sequence[str]] = ()
     #: Whether no stage asks for this one, so that only a person does.
@@ -117,6 +123,8 @@ class Stage(Dated):
     keeps: ClassVar[str] = ""
     #: Build although the day is complete, and swap the manifest for the new run's (``daystone rebuild``).
     force = False
+    #: Whether a ``run()`` of this process had nothing to build.
+    built_nothing = False
 
     @classmethod
     def is_due(cls, day: date, settings: Settings) -> bool:
@@ -162,10 +170,89 @@ class Stage(Dated):
         return []
 
     def complete(self) -> bool:
-        there = not self.force and super().complete()
-        if there:
-            met.complete(self, [self.date])
-        return there
+        """Whether the day is published and whole. Under ``[lake] on_stale = rebuild`` it must not be stale either, nor
+        anything that it was built from. Under ``fail`` a stale one raises StalePartition.
+        """
+        if self.force or not super().complete():
+            return False
+        if self.on_stale.acts:
+            with self.refusal_said():
+                states = self._states([self.date], behind.seen)
+                unfit = states.unfit(self._day)
+                if unfit is not None:
+                    self._refuse_stale(unfit, states)
+                    return False
+        met.complete(self, [self.date])
+        return True
+
+    def deps(self) -> list[luigi.Task]:
+        """What ``requires()`` says, and what a published day was built from that is to be rebuilt before it."""
+        found = super().deps()
+        if not self.on_stale.acts or self.force:
+            return found
+        with self.refusal_said():
+            states = self._states([self.date], behind.seen)
+            if states.standing.manifest(self.dataset, self.date) and states.of(self._day).state is not State.STALE:
+                kinds = {kind.dataset: kind for kind in self.built_from}
+                for given in states.built_from(self._day):
+                    if given.name in kinds and states.unfit(given):
+                        found.append(self.clone(kinds[given.name], date=given.date))
+        return found
+
+    def needs_no_build(self) -> bool:
+        """Whether a day that was not complete, because something was stale, is not stale any more: another process has
+        built it meanwhile, or what it was built from came out equal. It is looked at afresh.
+
+        Raises StalePartition where the day is stale and ``[lake] on_stale = fail``.
+        """
+        if self.force or not self.on_stale.acts:
+            return False
+        states = self._states([self.date], behind.look_at)
+        if states.standing.manifest(self.dataset, self.date) is None:
+            return False
+        if states.of(self._day).state is State.STALE:
+            self._refuse_stale(self._day, states)
+            return False
+        behind.forget()
+        self.built_nothing = True
+        self.progress(100, f"{self.dataset}: not stale any more, nothing was built")
+        return True
+
+    @property
+    def on_stale(self) -> OnStale:
+        """What a run does about a stale day of this dataset."""
+        return self.settings.on_stale.of(self.dataset)
+
+    @property
+    def _day(self) -> Day:
+        return Day(self.dataset, self.date)
+
+    def _states(self, wanted: Iterable[date], listed: Callable[[RawFeed, date, date], Landed]) -> States:
+        """The states of days of this dataset that are published, and of what they were built from."""
+        return behind.look(self.partitions.find, self.feeds, self.lineage(), {self.dataset: wanted}, listed)
+
+    def _refuse_stale(self, stale: Day, states: States) -> None:
+        """Raise StalePartition for a stale partition whose policy is to fail."""
+        if self.settings.on_stale.of(stale.name) is OnStale.FAIL:
+            raise StalePartition(
+                str(stale),
+                "a partition that would be built the same now, as [lake] on_stale = fail asks for",
+                f"a stale one: {'; '.join(words.of_reasons(states.of(stale).reasons))}",
+                f"build it again (daystone rebuild {stale.name} --date {stale.date}), or set [lake] on_stale to keep, warn "
+                "or rebuild",
+            )
+
+    @property
+    def feeds(self) -> dict[str, RawFeed]:
+        """Every raw feed of the use case."""
+        return {feed: self.settings.feed(self.lake, feed) for feed in self.case.feeds}
+
+    def lineage(self) -> list[Today]:
+        """What this stage, and all that it is built from, would build with today, in the order of the chain."""
+        of = (self.settings, self.lake, type(self))
+        if of not in _LINEAGES:
+            _LINEAGES[of] = [self.clone(kind).today() for kind in _in_order(type(self))]
+        return _LINEAGES[of]
 
     @property
     def priority(self) -> int:  # type: ignore[override]  # Luigi asks tasks, and never sets it
@@ -182,14 +269,23 @@ class Stage(Dated):
 
     @classmethod
     def bulk_complete(cls, parameter_tuples: Iterable[date]) -> list[date]:
-        """The complete days among many, by one listing. A damaged day is left out; its own ``complete()`` raises."""
+        """The complete days among many, by one listing, and by one more for each dataset and feed that they were built
+        from where ``[lake] on_stale`` asks whether they are stale. A damaged day is left out; its own ``complete()``
+        raises.
+        """
         days = list(parameter_tuples)
         if not days:
             return []
         stage = cls(date=days[0])  # not always a class: Luigi's ranges bind parameters to it first
-        found = stage.partitions.find(stage.dataset, min(days), max(days))
+        return stage.complete_among(stage.partitions.find(stage.dataset, min(days), max(days)), days)
+
+    def complete_among(self, found: Mapping[date, Partition | DamagedPartition], days: Iterable[date]) -> list[date]:
+        """The days of this dataset that are complete, of those that were ``found``."""
         complete = [day for day in days if isinstance(found.get(day), Partition)]
-        met.complete(stage, complete)
+        if self.on_stale.acts and complete:
+            states = self._states(complete, behind.seen)
+            complete = [day for day in complete if states.unfit(Day(self.dataset, day)) is None]
+        met.complete(self, complete)
         return complete
 
     @cached_property
@@ -217,7 +313,7 @@ class Stage(Dated):
             settings=self.recorded_settings(),
             code=code(self.case, self.RESULT),
             versions=versions(),
-            rebuild=self.force,
+            rebuild=self.force or self.on_stale is OnStale.REBUILD,
             max_hours=self.settings.lake.max_attempt_hours,
         )
 
@@ -256,6 +352,7 @@ class Stage(Dated):
             pinned=kind.pinned,
             is_damaged_behind=lambda partition: bool(kind.damage_behind(self.partitions, partition)),
             as_of=frozenset(self.as_of),
+            on_stale=self.on_stale,
         )
 
     @property
@@ -274,6 +371,7 @@ class Stage(Dated):
         with interrupts.held():
             stands = attempt.commit({self.date: written})[self.date]
         self.force = False
+        behind.forget()
         self.progress(100, self.summary(stands))
         return stands
 
@@ -359,14 +457,14 @@ def explained(where: str, exception: BaseException) -> DaystoneError:
 
 
 class Awaited(luigi.DynamicRequirements):
-    """Requirements that take a damaged partition for incomplete. It is then scheduled and reports its own error,
-    instead of failing the task that asks.
+    """Requirements that take a damaged partition, or a stale one that is an error, for incomplete. It is then scheduled
+    and reports its own error, instead of failing the task that asks.
     """
 
     def complete(self, complete_fn: Callable[[luigi.Task], bool] | None = None) -> bool:
         try:
             return bool(super().complete(complete_fn))
-        except DamagedPartition:
+        except (DamagedPartition, StalePartition):
             return False
 
 
@@ -386,12 +484,21 @@ def previous(day: date, days: int) -> date:
 #: The settings of each use case, once they have been checked: all tasks of a run share them.
 _CHECKED: dict[str, Settings] = {}
 _CHECKED_SERVERS: set[tuple[str, str]] = set()
+#: What each stage in a lake, and all that it is built from, would build with by some settings.
+_LINEAGES: dict[tuple[Settings, str, type[Stage]], list[Today]] = {}
 
 
 def forget_checked() -> None:
     """Forget the settings that were checked, because the configuration may change before the next run of the process."""
     _CHECKED.clear()
     _CHECKED_SERVERS.clear()
+    _LINEAGES.clear()
+
+
+def _in_order(kind: type[Stage]) -> list[type[Stage]]:
+    """A stage and all that it is built from, each behind what it is built from itself."""
+    found = [earlier for other in kind.built_from for earlier in _in_order(other)]
+    return list(dict.fromkeys([*found, kind]))
 
 
 def _checked(name: str) -> Settings:

@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import Any
 
 from spark_lib.lake import Input, Manifest, Partition, are_comparable
+from tasks.config.on_stale import OnStale
 
 _ONE_DAY = timedelta(days=1)
 #: Names of inputs that are raw days begin so.
@@ -171,6 +172,8 @@ class Today:
     is_damaged_behind: Callable[[Partition], bool] = lambda partition: False
     #: Inputs that were taken as they were on the day: another run of them makes nothing stale.
     as_of: frozenset[str] = frozenset()
+    #: What a run does about a published day that is stale.
+    on_stale: OnStale = OnStale.WARN
 
     @cached_property
     def recorded(self) -> Mapping[str, Any]:
@@ -189,6 +192,11 @@ class Landed:
     newest: date | None
     #: Bytes of the files of each day from ``first`` on; empty where nobody has asked.
     sizes: tuple[int, ...] = ()
+
+    @property
+    def last(self) -> date:
+        """The last day that was looked at."""
+        return self.first + timedelta(days=len(self.ids) - 1)
 
     @cached_property
     def absent(self) -> list[date]:
@@ -239,6 +247,7 @@ class States:
         self.stages = {stage.dataset: stage for stage in stages}
         self.standing = standing
         self._cells: dict[Day, Cell] = {}
+        self._unfit: dict[Day, Day | None] = {}
 
     def cell(self, dataset: str, day: date) -> Cell | None:
         """The state of a day of a dataset; None where it is not there and the chain does not ask for it."""
@@ -251,6 +260,10 @@ class States:
         if partition not in self._cells:
             self._cells[partition] = self._found(partition)
         return self._cells[partition]
+
+    def if_absent(self, partition: Day) -> Cell:
+        """The state that a partition would be in if it were not there."""
+        return self._absent(self.stages[partition.name], partition.date)
 
     def _found(self, partition: Day) -> Cell:
         stage = self.stages[partition.name]
@@ -314,6 +327,34 @@ class States:
         """The partitions on whose rows the candidates that are there, and serve, are certainly compared."""
         serving = [day for day in need.days if self.serves(Day(need.name, day))]
         return [Day(need.rows, day) for day in serving[:-1]] if need.rows and need.every else []
+
+    def unfit(self, partition: Day) -> Day | None:
+        """The stale partition because of which a published one is not complete: itself, or one that it was built from.
+        None where it is complete, as it is under a policy that keeps what is stale.
+        """
+        if partition not in self._unfit:
+            self._unfit[partition] = self._found_unfit(partition)
+        return self._unfit[partition]
+
+    def _found_unfit(self, partition: Day) -> Day | None:
+        is_there = self.standing.manifest(partition.name, partition.date) is not None
+        if not is_there or not self.stages[partition.name].on_stale.acts:
+            return None
+        if self.of(partition).state is State.STALE:
+            return partition
+        return next(filter(None, map(self.unfit, self.built_from(partition))), None)
+
+    def built_from(self, partition: Day, as_of: bool = False) -> Iterator[Day]:
+        """The published partitions that a published one was built from; with ``as_of`` also those whose other runs make
+        it not stale."""
+        stage = self.stages[partition.name]
+        manifest = self.standing.manifest(partition.name, partition.date)
+        for given in manifest.inputs if manifest else ():
+            if given.name in self.stages and (as_of or given.name not in stage.as_of):
+                for place in range(len(given.ids)):
+                    day = given.first + timedelta(days=place)
+                    if self.standing.manifest(given.name, day):
+                        yield Day(given.name, day)
 
     def is_blocked(self, partition: Day) -> bool:
         """Whether a partition is neither there and whole nor can be built."""

@@ -1,9 +1,9 @@
 """Says what a run over a range of days would build, before anything runs: what certainly will be built, what may be, and
 what it takes.
 
-What is published stays as it is, also where it is stale. A new model may be rejected; then what waits for it is not
-built, or an older training is asked for, too. So what is built is all that ``will`` says, and nothing but what ``will``
-or ``may`` says.
+What is published stays as it is, also where it is stale, unless ``[lake] on_stale = rebuild``. Then an input that comes
+out equal may leave nothing to build. A new model may be rejected; then what waits for it is not built, or an older
+training is asked for, too. So what is built is all that ``will`` says, and nothing but what ``will`` or ``may`` says.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from datetime import date
 
 from spark_lib.errors import ConfigurationError
 from spark_lib.lake import Manifest, days
-from tasks.graph.staleness import PUBLISHED, RAW, Candidates, Cell, Day, Need, State, States
+from tasks.config.on_stale import OnStale
+from tasks.graph.staleness import PUBLISHED, RAW, Candidates, Cell, Day, InputChanged, Need, State, States
 
 
 class Build(enum.Enum):
@@ -76,10 +77,11 @@ def check_range(verb: str, first: date, last: date) -> None:
 
 class Builds:
     """What is built where ``roots`` are asked for, as Luigi and the stages ask for it: what a partition needs first,
-    and also where the partition itself is then blocked."""
+    and also where the partition itself is then blocked. ``forced`` ones are built although they are there."""
 
-    def __init__(self, states: States, roots: Iterable[Day]) -> None:
+    def __init__(self, states: States, roots: Iterable[Day], forced: Iterable[Day] = ()) -> None:
         self._states = states
+        self._forced = frozenset(forced)
         self._reached: dict[Day, bool] = {}  # whether it is certainly asked for
         self._certain: dict[Day, bool] = {}
         for root in roots:
@@ -88,28 +90,43 @@ class Builds:
     def found(self) -> Iterator[tuple[Day, Build]]:
         """Each partition that will or may be built, in the order of days."""
         for day, certain in sorted(self._reached.items(), key=lambda item: (item[0].date, item[0].name)):
-            if self._states.of(day).state is State.MISSING:
-                yield day, Build.WILL if certain and self._is_certain(day) else Build.MAY
+            if self._is_pending(day):
+                will = certain and self._is_certain(day) and self._stays_stale(day)
+                yield day, Build.WILL if will else Build.MAY
 
     def asked(self) -> list[Day]:
-        """The missing partitions that are certainly asked for. One that waits for a model may not be built in the end."""
-        return sorted(
-            day for day, certain in self._reached.items() if certain and self._states.of(day).state is State.MISSING
-        )
+        """The partitions that are to be built and are certainly asked for. One that waits for a model may not be built in
+        the end, nor one that is stale by an input which comes out equal."""
+        return sorted(day for day, certain in self._reached.items() if certain and self._is_pending(day))
 
     def _reach(self, partition: Day, certain: bool) -> None:
-        cell = self._states.of(partition)
-        if cell.state in PUBLISHED or cell.state is State.DAMAGED:
+        if self._is_done(partition):
             return
         if partition in self._reached and self._reached[partition] >= certain:
             return
         self._reached[partition] = certain
+        is_there = self._states.of(partition).state in PUBLISHED
+        is_chosen = self._is_pending(partition)
         for need in self._states.stages[partition.name].needs(partition.date):
             if isinstance(need, Candidates):
-                self._walk(need, certain, cell.state is State.MISSING)
+                self._walk(need, certain and self._stays_stale(partition), is_chosen)
             elif not need.name.startswith(RAW):
                 for day in days(need.first, need.last):
                     self._reach(Day(need.name, day), certain and not need.may)
+        for given in self._states.built_from(partition) if is_there else ():
+            self._reach(given, certain=False)
+
+    def _is_done(self, partition: Day) -> bool:
+        """Whether a partition is complete, or an error before anything is asked of it."""
+        state = self._states.of(partition).state
+        if partition in self._forced:
+            return False
+        if state is State.DAMAGED:
+            return True
+        if state not in PUBLISHED:
+            return False
+        unfit = self._states.unfit(partition)
+        return unfit is None or self._states.stages[unfit.name].on_stale is OnStale.FAIL
 
     def _walk(self, need: Candidates, certain: bool, is_chosen: bool) -> None:
         """Ask for candidates as a selection does, newest first, up to one that stops the walk."""
@@ -117,11 +134,11 @@ class Builds:
         for day in need.days:
             candidate = Day(need.name, day)
             self._reach(candidate, certain and (need.every or not pending))
-            if self._states.is_blocked(candidate):
+            if self._is_blocked(candidate):
                 if need.every or not pending:
                     return
                 break
-            if self._states.serves(candidate) and not need.every:
+            if self._serves(candidate) and not need.every:
                 break
             pending = pending or self._is_pending(candidate)
         if need.rows and need.every and is_chosen:
@@ -129,21 +146,50 @@ class Builds:
 
     def _compare(self, need: Candidates, certain: bool) -> None:
         """Ask for the rows that candidates which are there are compared on; those to be built bring theirs."""
-        compared = self._states.compared_on(need)
+        are_known = not any(self._is_rebuilt(Day(need.name, day)) for day in need.days)
+        compared = self._states.compared_on(need) if are_known else []
         for place, day in enumerate(need.days):
             rows = Day(need.rows, day)
             if rows in compared:
                 self._reach(rows, certain)
-            elif self._states.serves(Day(need.name, day)) and any(
-                self._is_pending(Day(need.name, older)) for older in need.days[place + 1 :]
+            elif not are_known or (
+                self._states.serves(Day(need.name, day))
+                and any(self._is_pending(Day(need.name, older)) for older in need.days[place + 1 :])
             ):
                 self._reach(rows, certain=False)
 
-    def _is_pending(self, candidate: Day) -> bool:
-        return self._states.of(candidate).state is State.MISSING
+    def _is_pending(self, partition: Day) -> bool:
+        """Whether a partition is to be built: it is missing, or there and asked for again."""
+        return self._states.of(partition).state is State.MISSING or self._is_rebuilt(partition)
+
+    def _is_rebuilt(self, partition: Day) -> bool:
+        """Whether a partition that is there is not complete, and can be built."""
+        if self._states.of(partition).state not in PUBLISHED or self._is_done(partition):
+            return False
+        return self._states.if_absent(partition).state is State.MISSING
+
+    def _is_blocked(self, partition: Day) -> bool:
+        """Whether a partition is neither complete nor can be built."""
+        if self._states.of(partition).state not in PUBLISHED:
+            return self._states.is_blocked(partition)
+        return self._states.unfit(partition) is not None and not self._is_rebuilt(partition)
+
+    def _serves(self, candidate: Day) -> bool:
+        return self._states.serves(candidate) and self._states.unfit(candidate) is None
+
+    def _stays_stale(self, partition: Day) -> bool:
+        """Whether a partition is built whatever comes of its inputs. One that is stale by an input alone, which is itself
+        built again, is left where the input comes out as it once was; one that is not stale is built only where an
+        input comes out otherwise."""
+        if partition in self._forced or self._states.of(partition).state not in PUBLISHED:
+            return True
+        return any(
+            not isinstance(reason, InputChanged) or reason.day.name.startswith(RAW) or self._is_done(reason.day)
+            for reason in self._states.of(partition).reasons
+        )
 
     def _is_certain(self, partition: Day) -> bool:
-        """Whether a missing partition is built, whatever comes of the models that it waits for."""
+        """Whether a partition is built, whatever comes of the models that it waits for."""
         if partition not in self._certain:
             needs = self._states.stages[partition.name].needs(partition.date)
             self._certain[partition] = all(map(self._is_met, needs))
@@ -151,11 +197,17 @@ class Builds:
 
     def _is_met(self, need: Need | Candidates) -> bool:
         if isinstance(need, Candidates):
-            return any(self._states.serves(Day(need.name, day)) for day in need.days)
+            return any(self._serves(Day(need.name, day)) for day in need.days)
         if need.may or need.name.startswith(RAW):
             return True
-        needed = (Day(need.name, day) for day in days(need.first, need.last))
-        return all(self._states.of(day).state in PUBLISHED or self._is_certain(day) for day in needed)
+        return all(map(self._will_be_there, (Day(need.name, day) for day in days(need.first, need.last))))
+
+    def _will_be_there(self, partition: Day) -> bool:
+        if self._states.of(partition).state not in PUBLISHED:
+            return self._is_certain(partition)
+        if self._states.unfit(partition) is None:
+            return True
+        return self._is_rebuilt(partition) and self._is_certain(partition)
 
 
 def _estimate(states: States, builds: Mapping[Day, Build], kind: Build) -> Estimate:

@@ -11,8 +11,8 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from spark_lib.lake import Partition, days
-from spark_lib.lake.feeds import landed
-from tasks.graph.staleness import RAW, Candidates, Landed, Need, Pinned, Standing, States, Today
+from tasks.graph.behind import Span, look_at, span_of, widen
+from tasks.graph.staleness import RAW, Candidates, Pinned, Standing, States, Today
 from tasks.planning.chain import CHAIN
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from spark_lib.lake import Lake, Manifest, RawFeed
     from tasks.graph.stage import Stage
 
-Span = tuple[date, date]
 Found = dict[str, dict[date, "Partition | DamagedPartition"]]
 
 
@@ -59,16 +58,16 @@ def look_closely(
             manifest = there.get(day)
             for read in manifest.inputs if manifest else ():
                 if read.name not in stage.as_of:
-                    _widen(wanted, read.name, read.first, read.last)
+                    widen(wanted, read.name, read.first, read.last)
             partition = found.get(day)
             if isinstance(partition, Partition) and (pinned := stage.pinned(partition.manifest)):
-                _widen(wanted, pinned.day.name, pinned.day.date, pinned.day.date)
+                widen(wanted, pinned.day.name, pinned.day.date, pinned.day.date)
                 pinning.append((stage, partition, pinned))
             if day in there or stage.is_due(day):
                 for need in stage.needs(day):
-                    _widen(wanted, need.name, *_span(need))
+                    widen(wanted, need.name, *span_of(need))
                     if isinstance(need, Candidates) and need.rows and need.days:
-                        _widen(wanted, need.rows, *_span(need))
+                        widen(wanted, need.rows, *span_of(need))
     for stage, partition, pinned in pinning:
         stands = published[pinned.day.name].get(pinned.day.date)
         # What is published and whole needs no look. Only of another run, or of a damaged one, are the files read.
@@ -80,25 +79,3 @@ def look_closely(
         if f"{RAW}{name}" in wanted
     }
     return States(stages, Standing(published, standing)), all_found
-
-
-def look_at(feed: RawFeed, first: date, last: date) -> Landed:
-    """What has landed of a feed on ``[first, last]``, by one listing, or by two where the last day has not landed."""
-    there = feed.landed(first, last)
-    newest = last if last in there else landed.newest(feed, last) or max(there, default=None)
-    ids = tuple(feed.identity(there[day]) if day in there else "" for day in days(first, last))
-    sizes = tuple(there[day].size if day in there else 0 for day in days(first, last))
-    return Landed(first, ids, newest, sizes)
-
-
-def _span(need: Need | Candidates) -> Span:
-    if isinstance(need, Need):
-        return need.first, need.last
-    return (min(need.days), max(need.days)) if need.days else (date.max, date.min)
-
-
-def _widen(wanted: dict[str, Span], name: str, first: date, last: date) -> None:
-    """Let the days of ``wanted`` reach over ``[first, last]`` too, which may be empty."""
-    if first <= last:
-        begin, end = wanted.get(name, (first, last))
-        wanted[name] = min(begin, first), max(end, last)

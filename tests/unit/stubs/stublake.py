@@ -15,8 +15,9 @@ import luigi
 import pytest
 from luigi.configuration import LuigiConfigParser
 
+import spark_lib.stages.features
 from spark_lib.errors import DaystoneError
-from spark_lib.lake import days
+from spark_lib.lake import Documents, RawDays, days
 from tasks.config import defaults
 from tasks.graph import stage as stages
 from tests.unit.stubs import chain
@@ -170,3 +171,12 @@ def prepare(monkeypatch: pytest.MonkeyPatch, root: Path, settings: str = "", use
     chain.install(monkeypatch.setattr)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # nobody cuts the power here, and it is most of the time
     return StubLake(root, use_case)
+
+
+def make_features_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the features of a day depend on the files that had landed."""
+
+    def written(spark: None, case: object, raw: dict[str, RawDays], url: str, file_rows: int) -> Documents:
+        return Documents({"rows.txt": repr([days.files for days in raw.values()]).encode()})
+
+    monkeypatch.setattr(spark_lib.stages.features, "build", written)

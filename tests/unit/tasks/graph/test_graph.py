@@ -15,7 +15,7 @@ from luigi.worker import Worker
 import tasks
 from spark_lib.lake import days
 from spark_lib.use_case import Feature
-from tasks.planning import changed
+from tasks.planning import runs
 from tests.unit.stubs.cases import Loans
 from tests.unit.stubs.stublake import CONTESTED, FIRST_TRAINING, WINDOW, Built, StubLake, build, prepare
 
@@ -368,7 +368,7 @@ def test_rows_that_were_balanced_by_other_settings_are_trained_on_with_one_warni
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    monkeypatch.setattr(changed.logger, "warning", said.append)
+    monkeypatch.setattr(runs.logger, "warning", said.append)
     lake = prepare(monkeypatch, tmp_path / "lake")
     lake.land(DAY)
     build(tasks.Balancing(date=FIRST_TRAINING))
@@ -378,8 +378,8 @@ def test_rows_that_were_balanced_by_other_settings_are_trained_on_with_one_warni
 
     assert "training: 1,200 rows, area under ROC 0.71" in built.said
     assert said == [
-        "1 partition was made by other settings than today's, which have no effect on it: balanced of 2026-01-12 (balancing "
-        "undersample, now smote). To make them anew: daystone rebuild balanced --date 2026-01-12; daystone rebuild model "
+        "1 partition is stale and stays as it is: balanced of 2026-01-12 (settings: balancing "
+        "undersample, now smote). To build them again: daystone rebuild balanced --date 2026-01-12; daystone rebuild model "
         "--date 2026-01-12"
     ]
 

@@ -13,7 +13,7 @@ import tasks
 from spark_lib.lake import days
 from tasks.cli import status
 from tasks.cli.place import configured
-from tasks.planning import changed
+from tasks.planning import stale
 from tests.unit.stubs.stublake import StubLake, build, prepare
 
 KNOWN, CORRECTED, REMEMBERED = (f"tests.unit.stubs.cases:{name}" for name in ("Known", "Corrected", "Remembered"))
@@ -193,9 +193,9 @@ def test_partitions_of_other_settings_are_named_where_outcomes_land_with_the_row
     prepare(monkeypatch, lake.root, "[training]\nseed = 3\n", KNOWN)
     build(tasks.Training(date=DAY))
 
-    assert changed.note().startswith(
-        "2 partitions were made by other settings than today's, which have no effect on them: balanced of 2026-01-12 "
-        "(seed 0, now 3); model of 2026-01-12 (seed 0, now 3). To make them anew: daystone rebuild balanced "
+    assert stale.note().startswith(
+        "2 partitions are stale and stay as they are: balanced of 2026-01-12 "
+        "(settings: seed 0, now 3); model of 2026-01-12 (settings: seed 0, now 3). To build them again: daystone rebuild balanced "
     )
 
 

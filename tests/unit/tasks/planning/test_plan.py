@@ -20,7 +20,7 @@ from tasks.graph.staleness import Day
 from tasks.planning import plan, standing
 from tasks.planning.chain import CHAIN
 from tasks.planning.plan import Build
-from tests.unit.stubs.stublake import CONTESTED, LOANS, StubLake, build, prepare
+from tests.unit.stubs.stublake import CONTESTED, LOANS, StubLake, build, configure, make_features_differ, prepare
 from tests.unit.verbs import SHORT, Verbs, last_line
 
 FIRST, LAST = date(2026, 1, 1), date(2026, 1, 27)
@@ -69,6 +69,55 @@ def test_what_a_plan_says_will_be_built_is_built_and_nothing_but_what_it_says_ma
     will = {day for day, kind in planned.builds.items() if kind is Build.WILL}
     assert will <= built, sorted(will - built)
     assert built <= planned.builds.keys(), sorted(built - planned.builds.keys())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "seed", [pytest.param(seed, marks=[] if seed < FEW else pytest.mark.full) for seed in range(100)]
+)
+def test_what_a_plan_says_of_stale_partitions_that_are_rebuilt_holds_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    random = Random(seed)
+    lake = prepare(monkeypatch, tmp_path / "lake", use_case=random.choice([LOANS, CONTESTED]))
+    drawn(random, lake)
+    change(random, monkeypatch, lake)
+    first, last = sorted(random.choices(days(date(2026, 1, 10), LAST), k=2))
+    asked = random.choice([["predictions"], ["model"], ["balanced"], list(DATASETS)])
+    planned = made(asked, first, last)
+    before = runs(lake)
+
+    Register.clear_instance_cache()
+    asked_for = [DATASETS[dataset](date=day) for dataset, cells in planned.cells.items() for day in cells]
+    wanted = [stage for stage in asked_for if stage.on_demand or stage.is_due(stage.date, stage.settings)]
+    build(*random.sample(wanted, len(wanted)))
+
+    built = {day for day, run in runs(lake).items() if before.get(day) != run}
+    will = {day for day, kind in planned.builds.items() if kind is Build.WILL}
+    assert will <= built, sorted(will - built)
+    assert built <= planned.builds.keys(), sorted(built - planned.builds.keys())
+
+
+def change(random: Random, monkeypatch: pytest.MonkeyPatch, lake: StubLake) -> None:
+    """Let raw days land again, change settings, and let all stages rebuild what is stale, or all but some."""
+    if random.random() < 0.5:
+        make_features_differ(monkeypatch)
+    for day in random.sample(days(FIRST, LAST), random.randint(0, 2)):
+        if lake.flag("events", day).exists():
+            lake.flag("events", day).with_name("part-0").write_text("again")
+    others = "".join(
+        f", {dataset}: {random.choice(['keep', 'warn', 'fail'])}" for dataset in DATASETS if random.random() < 0.1
+    )
+    training = random.choice(["", "trees = 3\n", "balancing = smote\n", "champion_margin = 0.03\n", "seed = 3\n"])
+    configure(
+        monkeypatch,
+        f"[lake]\nroot = {lake.root}\non_stale = rebuild{others}\nask_above = 1000\n"
+        f"[pipeline]\nuse_case = {lake.use_case}\n[training]\n{training}",
+    )
+
+
+def runs(lake: StubLake) -> dict[Day, str]:
+    return {Day(dataset, day): run for dataset in DATASETS for day, run in lake.published(dataset).items()}
 
 
 def drawn(random: Random, lake: StubLake) -> None:

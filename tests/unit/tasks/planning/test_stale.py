@@ -18,7 +18,7 @@ import tasks
 from spark_lib.errors import ConfigurationError
 from spark_lib.lake.stores.local import LocalStore
 from spark_lib.lake.stores.store import Entry
-from tasks.planning import changed
+from tasks.planning import runs, stale
 from tests.support.processes import Commands
 from tests.unit.stubs.stublake import CONTESTED, FIRST_TRAINING, StubLake, build, prepare
 from tests.unit.verbs import SHORT, Verbs
@@ -26,8 +26,8 @@ from tests.unit.verbs import SHORT, Verbs
 DAY = date(2026, 1, 20)  # whose candidates are of the 12th and the 19th
 CHANGED = "[training]\ntrees = 3\n"
 MODELS = (
-    "2 partitions were made by other settings than today's, which have no effect on them: model of 2026-01-12, 2026-01-19 "
-    "(trees 20, now 3). To make them anew: daystone rebuild model --date 2026-01-12 (then 2026-01-19); "
+    "2 partitions are stale and stay as they are: model of 2026-01-12, 2026-01-19 "
+    "(settings: trees 20, now 3). To build them again: daystone rebuild model --date 2026-01-12 (then 2026-01-19); "
     "daystone rebuild selection --date 2026-01-20; daystone rebuild predictions --date 2026-01-20"
 )
 
@@ -36,7 +36,7 @@ MODELS = (
 def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What runs have warned of at their end."""
     found: list[str] = []
-    monkeypatch.setattr(changed.logger, "warning", found.append)
+    monkeypatch.setattr(runs.logger, "warning", found.append)
     return found
 
 
@@ -76,8 +76,8 @@ def test_a_run_that_builds_a_day_says_it_of_what_it_found_and_not_of_what_it_bui
     build(tasks.BatchInference(date=date(2026, 1, 27)))
 
     (line,) = said
-    assert line.startswith("2 partitions were made by other settings than today's, ")
-    assert "model of 2026-01-12, 2026-01-19 (trees 20, now 3). " in line
+    assert line.startswith("2 partitions are stale and stay as they are: ")
+    assert "model of 2026-01-12, 2026-01-19 (settings: trees 20, now 3). " in line
 
 
 def test_a_run_that_fails_says_it_too(lake: StubLake, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,8 +94,8 @@ def test_a_run_that_fails_says_it_too(lake: StubLake, said: list[str], monkeypat
 
     assert built.refused[0].startswith("model for 2026-01-20: wanted an approved training; ")
     assert said == [
-        "2 partitions were made by other settings than today's, which have no effect on them: model of 2026-01-12, 2026-01-19 "
-        "(min_area_under_roc 0.6, now 0.4). To make them anew: daystone rebuild model --date 2026-01-12 (then 2026-01-19)"
+        "2 partitions are stale and stay as they are: model of 2026-01-12, 2026-01-19 "
+        "(settings: min_area_under_roc 0.6, now 0.4). To build them again: daystone rebuild model --date 2026-01-12 (then 2026-01-19)"
     ]
 
 
@@ -107,9 +107,9 @@ def test_kinds_are_told_apart_and_commands_begin_with_what_others_are_built_from
     build(tasks.BatchInference(date=DAY))
 
     assert said == [
-        "5 partitions were made by other settings than today's, which have no effect on them: balanced of 2026-01-12, 2026-01-19 "
-        "(balancing undersample, now smote); model of 2026-01-12, 2026-01-19 (trees 20, now 3, depth 5, now 7); selection of "
-        "2026-01-20 (champion_margin 0.02, now 0.5). To make them anew: daystone rebuild balanced --date 2026-01-12 (then "
+        "5 partitions are stale and stay as they are: balanced of 2026-01-12, 2026-01-19 "
+        "(settings: balancing undersample, now smote); model of 2026-01-12, 2026-01-19 (settings: trees 20, now 3; "
+        "settings: depth 5, now 7); selection of 2026-01-20 (settings: champion_margin 0.02, now 0.5). To build them again: daystone rebuild balanced --date 2026-01-12 (then "
         "2026-01-19); daystone rebuild model --date 2026-01-12 (then 2026-01-19); daystone rebuild selection --date 2026-01-20; "
         "daystone rebuild predictions --date 2026-01-20"
     ]
@@ -125,7 +125,7 @@ def test_what_todays_settings_would_not_build_is_in_no_command(
     build(tasks.BatchInference(date=DAY))
 
     assert [line.partition(". ")[2] for line in said] == [
-        "To make them anew: daystone rebuild balanced --date 2026-01-19; daystone rebuild model --date 2026-01-19; daystone "
+        "To build them again: daystone rebuild balanced --date 2026-01-19; daystone rebuild model --date 2026-01-19; daystone "
         "rebuild selection --date 2026-01-20; daystone rebuild predictions --date 2026-01-20",
         "Today's settings ask for none of them, so there is nothing to rebuild",
     ]
@@ -170,7 +170,8 @@ def test_a_damaged_manifest_upstream_fails_no_complete_run_and_hides_no_other_da
     built = build(tasks.BatchInference(date=DAY), tasks.Training(date=FIRST_TRAINING))
 
     assert built.refused == []
-    assert [line.partition(". ")[0].partition(": ")[2] for line in said] == ["model of 2026-01-12 (trees 20, now 3)"]
+    named = [line.partition(". ")[0].partition(": ")[2] for line in said]
+    assert named == ["model of 2026-01-12 (settings: trees 20, now 3)"]
 
 
 def test_a_manifest_of_another_format_is_left_to_those_who_read_it(
@@ -208,7 +209,7 @@ def test_a_range_of_complete_days_says_it_once_and_lists_each_dataset_once(
         1,
         1,
         1,
-        0,
+        1,
     ]
 
 
@@ -232,7 +233,7 @@ def test_the_next_run_of_a_process_takes_settings_that_were_changed_for_a_task_o
     get_config().set("training", "trees", "20")
 
     assert said == [MODELS]
-    assert changed.note() == ""
+    assert stale.note() == ""
 
 
 def test_the_next_run_of_a_process_counts_the_stages_of_its_own_that_need_a_refused_file(lake: StubLake) -> None:
@@ -255,7 +256,22 @@ def test_a_complete_day_costs_a_few_listings(lake: StubLake, monkeypatch: pytest
 
     build(tasks.BatchInference(date=DAY))
 
-    assert sorted(listings) == ["balanced", "model", "predictions", "predictions", "selection"]
+    of_the_feed = ""
+    assert sorted(listings) == [
+        of_the_feed,
+        *("balanced", "features", "model", "predictions", "predictions", "selection"),
+    ]
+
+
+def test_a_complete_day_costs_its_own_listing_alone_where_what_is_stale_is_kept(
+    lake: StubLake, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(lake, monkeypatch, f"{CHANGED}[lake.{lake.name}]\non_stale = keep\n")
+    listings = listed(monkeypatch)
+
+    build(tasks.BatchInference(date=DAY))
+
+    assert (listings, said) == (["predictions"], [])
 
 
 def listed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -303,8 +319,8 @@ def test_luigis_command_warns_once_and_repeats_what_its_command_line_said(tmp_pa
     assert "made by other settings" not in first.stderr
     repeated = f"--lake-root {tmp_path}/lake --use-case {lake.use_case} --set training.trees=3"
     assert [line for line in result.stderr.splitlines() if line.startswith("WARNING: ")] == [
-        "WARNING: 1 partition was made by other settings than today's, which have no effect on it: model of 2026-01-12 (trees 20, "
-        f"now 3). To make them anew: daystone rebuild model --date 2026-01-12 {repeated}; daystone rebuild selection --date "
+        "WARNING: 1 partition is stale and stays as it is: model of 2026-01-12 (settings: trees 20, "
+        f"now 3). To build them again: daystone rebuild model --date 2026-01-12 {repeated}; daystone rebuild selection --date "
         f"2026-01-14 {repeated}; daystone rebuild predictions --date 2026-01-14 {repeated}"
     ]
 
@@ -323,8 +339,8 @@ def test_daystone_says_it_where_nothing_is_to_do_and_its_commands_work_in_their_
 
     assert result.stdout == "nothing to do: predictions of 2026-01-13 is complete\n"
     assert result.stderr.startswith(
-        "note: 1 partition was made by other settings than today's, which have no effect on it: balanced of 2026-01-12 "
-        "(balancing undersample, now smote). To make them anew: daystone rebuild balanced --date 2026-01-12 --lake-root "
+        "note: 1 partition is stale and stays as it is: balanced of 2026-01-12 "
+        "(settings: balancing undersample, now smote). To build them again: daystone rebuild balanced --date 2026-01-12 --lake-root "
     )
     options = f"--lake-root {daystone.root} --set training.window_days=7 --set training.label_delay_days=2 --set training.balancing=smote"
     assert sorted(commands[0][2].split(" --")) == sorted(options.split(" --"))

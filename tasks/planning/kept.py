@@ -1,0 +1,26 @@
+"""The runs that published days of other datasets were made from and keep, whatever is published in their place."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+from tasks.graph.staleness import Day
+from tasks.planning.chain import CHAIN
+
+if TYPE_CHECKING:
+    from spark_lib.lake import Lake
+    from spark_lib.lake.gc import Kept
+
+
+def runs(lake: Lake) -> dict[Kept, list[Day]]:
+    """Each run that is kept, with the days that were made from it, oldest first: of a selection, the run that it pins and
+    all others that it considered. Raises DamagedPartition where it cannot be known."""
+    found: dict[Kept, list[Day]] = {}
+    for stage in (stage for stage in CHAIN if stage.keeps):
+        for day, partition in lake.require_whole(lake.find(stage.dataset, date.min, date.max)).items():
+            for given in partition.manifest.inputs:
+                if given.name == stage.keeps:
+                    for run in given.ids:
+                        found.setdefault((given.name, given.first, run), []).append(Day(stage.dataset, day))
+    return found
