@@ -31,6 +31,8 @@ from tasks.planning.jobs import Job
 from tests.unit.stubs.stublake import CONTESTED, LOANS, TOGETHER, StubLake, build, configure, prepare
 from tests.unit.tasks.planning.test_plan import drawn
 
+pytestmark = pytest.mark.slow
+
 FIRST, LAST = date(2026, 1, 1), date(2026, 1, 27)
 STAGES = {stage.dataset: stage for stage in CHAIN}
 FEW = 4
@@ -86,7 +88,6 @@ def selected(lake: StubLake, day: date) -> dict[str, Any]:
     return metrics | {"challenges": challenges}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "seed", [pytest.param(seed, marks=[] if seed < FEW else pytest.mark.full) for seed in range(100)]
 )
