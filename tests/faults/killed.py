@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
-from tests.faults.jobs import luigi, many
+from tests.faults.jobs import backfill, luigi, many
 from tests.faults.matrix import Case
 from tests.faults.world import World
 
@@ -41,6 +41,8 @@ def cases() -> Iterator[Case]:
         yield Case(
             f"many-days-killed-{store}", "many-day job killed at a random moment", store, many_at_random, seeds=3
         )
+        name = f"backfill-killed-{store}"
+        yield Case(name, "backfill killed at a random moment", store, backfill_at_random, seeds=10)
     for name in REQUESTS:
         for deed in ("delay", "drop before", "drop after"):
             called = f"killed-at-{name}-{deed.replace(' ', '-')}-s3"
@@ -65,6 +67,15 @@ def many_at_random(world: World, draw: Random) -> None:
     world.wait(world.marked, run)
     time.sleep(draw.uniform(0, 0.8))
     world.kill(run)
+
+
+def backfill_at_random(world: World, draw: Random) -> None:
+    """At the first to the last of its days, while it writes or publishes. Then once more on its way back."""
+    for order in ("oldest", "newest"):
+        run = world.start(backfill(order), FAULTS_PAUSE="0.01")
+        world.wait(lambda run=run: world.marked(f"*.{run.process.pid}"), run)
+        time.sleep(draw.uniform(0, 0.6))
+        world.kill(run)
 
 
 def at_request(name: str, deed: str) -> Callable[[World, Random], None]:
