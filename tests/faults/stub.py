@@ -2,6 +2,7 @@
 
     luigi --module tests.faults.stub Report --date 2026-01-05          Report -> Sums -> Seeds of the day and the day before
     python -m tests.faults.stub 2026-01-01 2026-01-06 ROOT             one attempt at many days
+    python -m tests.faults.stub clean 2026-01-05 ROOT                  removes a day of Sums
 
 What the environment asks for: FAULTS_PAUSE seconds between two files; FAULTS_MARKS is a directory where each step
 leaves a file; at the step FAULTS_MEET a process waits there for a second one, at FAULTS_WAIT until it is told to go on; no
@@ -15,15 +16,15 @@ import resource
 import secrets
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
 import tasks
 from spark_lib.errors import DaystoneError, LakeError
-from spark_lib.lake import Attempt, Documents, Lake, Manifest, Partition, Rows, days, resolved
+from spark_lib.lake import Attempt, Documents, Lake, Manifest, Partition, Rows, clean, days, resolved
 from spark_lib.lake.stores.store import Conflict, Unanswered
-from tests.unit.lakes import SCHEMA, parquet
+from tests.unit.lakes import SCHEMA, Wrapped, parquet
 
 CASE = "tests.unit.stubs.cases:Loans"
 PARTS = 3
@@ -141,5 +142,28 @@ def command(root: str, first: str, last: str) -> None:
         sys.exit(refused.exit_code)
 
 
+class StepByStep(Wrapped):
+    """Removes one object after the other, the last one first: no store promises an order."""
+
+    def remove(self, prefix: str) -> None:
+        self.remove_objects(entry.key for entry in reversed(list(self.store.list(prefix))))
+
+    def remove_objects(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self.store.remove_objects([key])
+            step(f"clean-{key.rpartition('/')[2]}")
+
+
+def cleaned(root: str, day: str) -> None:
+    """Remove a day of Sums."""
+    lake = Lake(root, CASE.replace(":", "."))
+    lake.__dict__["store"] = StepByStep(lake.store)
+    for directory in clean.find(lake, "sums", date.fromisoformat(day), date.fromisoformat(day)).values():
+        clean.remove(lake, directory)
+
+
 if __name__ == "__main__":
-    command(sys.argv[3], *sys.argv[1:3])
+    if sys.argv[1] == "clean":
+        cleaned(sys.argv[3], sys.argv[2])
+    else:
+        command(sys.argv[3], *sys.argv[1:3])
