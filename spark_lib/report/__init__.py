@@ -10,7 +10,6 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from spark_lib import problems
@@ -20,11 +19,11 @@ from spark_lib.problems.problem import Problem
 from spark_lib.report import charts, classes, numbers, scores
 from spark_lib.report.charts import percent, whole_percent
 from spark_lib.report.markup import Markup, joined, tag
+from spark_lib.report.page import page
 from spark_lib.report.segments import segments
 from spark_lib.report.tables import NAME, NUMBER, TEXT, Column, figures, number, section, table
 from spark_lib.use_case import Feature
 
-STYLE = Path(__file__).with_name("report.css")
 MOST_FEATURES, MOST_CLASSES = 25, 15
 #: Where the sections of a report about scores are made, by their names.
 _PARTS: dict[str, Callable[..., dict[str, Callable[[], Markup]]]] = {
@@ -98,20 +97,7 @@ def render(
         _rows(problem, card.rows),
         _made_of(card, inputs),
     ]
-    return _page(title, joined(*parts))
-
-
-def _page(title: str, body: Markup) -> str:
-    # The policy lets a browser neither fetch nor run anything, whatever the page holds.
-    policy = "default-src 'none'; style-src 'unsafe-inline'"
-    head = joined(
-        Markup('<meta charset="utf-8">'),
-        Markup(f'<meta http-equiv="Content-Security-Policy" content="{policy}">'),
-        Markup('<meta name="viewport" content="width=device-width, initial-scale=1">'),
-        tag("title", title),
-        tag("style", Markup(STYLE.read_text(encoding="utf-8"))),
-    )
-    return f"<!DOCTYPE html>\n{tag('html', tag('head', head), tag('body', tag('main', body)), lang='en')}\n"
+    return page(title, joined(*parts))
 
 
 def _verdict(title: str, verdict: Verdict) -> Markup:

@@ -10,6 +10,7 @@ import json
 import shlex
 import traceback
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -343,8 +344,14 @@ def say_landed(found: Landing) -> None:
     "--verify", is_flag=True, help="Read every file of these days, and hold its content against its checksum."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON, with the reasons of what is stale.")
+@click.option(
+    "--html",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write it as a page, with the lineage of each day and links to reports of models.",
+)
 @of_a_lake
-def status(first: date | None, last: date | None, verify: bool, as_json: bool) -> None:
+def status(first: date | None, last: date | None, verify: bool, as_json: bool, html: Path | None) -> None:
     """Show a calendar of days by feeds and datasets: what has landed, and what is published, stale, missing, waiting for
     raw days, blocked, damaged or not due.
 
@@ -359,7 +366,13 @@ def status(first: date | None, last: date | None, verify: bool, as_json: bool) -
     from tasks.cli.sample import USE_CASE
     from tasks.cli.status import report
 
-    found = report(configured(), first, last, verify)
+    place = configured()
+    found = report(place, first, last, verify)
+    if html is not None:
+        from tasks.cli import status_page
+
+        status_page.write(found, place.partitions, html)
+        click.echo(f"written: {html}", err=True)
     if as_json:
         click.echo(json.dumps(found.document(), indent=1))
         found.raise_if_damaged()

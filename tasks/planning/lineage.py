@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from typing import TYPE_CHECKING
 
 from spark_lib.lake import Input, Manifest, Partition
 from tasks.graph.staleness import RAW, Day
 
 if TYPE_CHECKING:
+    from spark_lib.errors import DamagedPartition
     from spark_lib.lake import Lake
+
+    #: What finds the published days of a dataset from a first to a last one, as ``Lake.find`` does.
+    Find = Callable[[str, date, date], Mapping[date, Partition | DamagedPartition]]
 
 
 @dataclass(frozen=True)
@@ -64,22 +69,38 @@ def trace(lake: Lake, dataset: str, day: date) -> Lineage:
     """The lineage of a published day. Raises NotPublished where it is missing, and DamagedPartition where it is
     damaged."""
     (partition,) = lake.require(dataset, day)
+    return _trace(partition, dataset, day, lake.find)
+
+
+def traces(lake: Lake, dataset: str, first: date, last: date) -> dict[date, Lineage]:
+    """The lineage of each day of ``[first, last]`` that is published and whole. What several of them were built from is
+    looked up once."""
+    find = cache(lake.find)
+    there = lake.find(dataset, first, last)
+    return {
+        day: _trace(partition, dataset, day, find)
+        for day, partition in there.items()
+        if isinstance(partition, Partition)
+    }
+
+
+def _trace(partition: Partition, dataset: str, day: date, find: Find) -> Lineage:
     found = [Ancestor(Day(dataset, day), partition.manifest.run, partition.manifest)]
     known = {(found[0].day, found[0].run)}
     for each in found:  # it grows meanwhile
         for given in each.manifest.inputs if each.manifest else ():
             if given.name.startswith(RAW):
                 continue
-            for ancestor in _read(lake, given):
+            for ancestor in _read(find, given):
                 if (ancestor.day, ancestor.run) not in known:
                     known.add((ancestor.day, ancestor.run))
                     found.append(ancestor)
     return Lineage(tuple(found))
 
 
-def _read(lake: Lake, given: Input) -> Iterator[Ancestor]:
+def _read(find: Find, given: Input) -> Iterator[Ancestor]:
     """The days of an input, as they stand."""
-    there = lake.find(given.name, given.first, given.last)
+    there = find(given.name, given.first, given.last)
     for place, run in enumerate(given.ids):
         day = date.fromordinal(given.first.toordinal() + place)
         stands = there.get(day)

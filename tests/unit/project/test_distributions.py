@@ -26,7 +26,10 @@ pytestmark = pytest.mark.processes
 
 PACKAGES = ("spark_lib", "tasks")
 #: What the packages read or carry that is not Python.
-DATA = {"spark_lib/session/log4j2.properties", "spark_lib/py.typed", "spark_lib/report/report.css", "tasks/py.typed"}
+DATA = {
+    *("spark_lib/session/log4j2.properties", "spark_lib/report/report.css", "tasks/cli/status.css"),
+    *("spark_lib/py.typed", "tasks/py.typed"),
+}
 #: What a user of the source distribution needs beside the packages.
 DOCUMENTS = {"CHANGELOG.md", "LICENSE", "README.md", "constraints.txt", "config/luigi.cfg", "docs/operations.md"}
 SETUPTOOLS = 77  # as pyproject.toml says

@@ -74,7 +74,9 @@ def _model(
     if not verdict["approved"]:
         return Documents({CARD: card}, figures)
     model = f"model of {balanced.date}".encode()
-    return Documents({CARD: card, MODEL: model}, figures | {"model_digest": digest(model)})
+    return Documents(
+        {CARD: card, MODEL: model, "report.html": b"<p>report\n"}, figures | {"model_digest": digest(model)}
+    )
 
 
 def _compared(spark: Any, case: Any, lake: Any, new: Partition, old: Partition, *rows: Any) -> Challenge:
