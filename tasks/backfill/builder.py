@@ -19,9 +19,10 @@ import luigi
 from luigi.task import flatten
 from luigi.task_register import Register
 
-from spark_lib.errors import BadData, DamagedPartition, DaystoneError, NotPublished
+from spark_lib.errors import BadData, DamagedPartition, DaystoneError, NotPublished, StalePartition
 from spark_lib.lake import Partition, RawFeed, days
 from tasks.backfill.waiting import Patience
+from tasks.config.on_stale import OnStale
 from tasks.graph import sessions
 from tasks.graph.log import logger
 from tasks.graph.stage import PROGRESS, Stage
@@ -130,12 +131,18 @@ class Builder:
         self.states = states = self._look_at(dict.fromkeys(self._asked.datasets, span))
         asked = [Day(dataset, day) for dataset in self._asked.datasets for day in days(*span)]
         self.report = Report([day for day in asked if states.stages[day.name].is_due(day.date)])
-        self.report.there = [day for day in self.report.asked if states.of(day).state in PUBLISHED]
+        self.report.there = [day for day in self.report.asked if self._is_fit(day)]
         return self.report
 
+    def _is_fit(self, day: Day) -> bool:
+        """Whether a partition is there, and nothing of it is to be built again."""
+        return self.states.of(day).state in PUBLISHED and self.states.unfit(day) is None
+
     def stale(self) -> list[Day]:
-        """What is there and would be built from something else now. It stays as it is."""
-        return [day for day in self.report.there if self.states.of(day).state is State.STALE]
+        """What is there and would be built from something else now. It stays as it is, and ``[lake] on_stale`` asks that
+        this is said."""
+        found = (day for day in self.report.there if self.states.of(day).state is State.STALE)
+        return [day for day in found if self.states.stages[day.name].on_stale is not OnStale.KEEP]
 
     def is_complete(self) -> bool:
         """Whether all that is asked for is there now. The report stays as it is."""
@@ -144,6 +151,12 @@ class Builder:
             return not self.look().remains
         finally:
             self.report = before
+
+    def stages_asked(self) -> list[Stage]:
+        """The stages that are asked for and not there as they are to be; none where nothing that is stale is rebuilt."""
+        if all(self._any.settings.on_stale.of(stage.dataset) is not OnStale.REBUILD for stage in CHAIN):
+            return []
+        return [self._stage(day.name, day.date) for day in self.look().remains]
 
     def jobs(self) -> list[Job]:
         """The jobs that build what ``look`` has found to be missing, in their order."""
@@ -214,11 +227,16 @@ class Builder:
         """Build what is still missing of a job, and go on where a day of it fails."""
         wanted = [day for day in job.days if not self._is_given_up(Day(job.dataset, day), states)]
         if wanted[1:]:
-            found = self._any.partitions.find(job.dataset, wanted[0], wanted[-1])
-            self.report.there += [Day(job.dataset, day) for day in wanted if isinstance(found.get(day), Partition)]
-            built = self._run_together([self._stage(job.dataset, day) for day in wanted if day not in found])
-            # What is damaged fails alone, with its own error, as does what could not be built together.
-            wanted = [day for day in wanted if not isinstance(found.get(day), Partition) and day not in built]
+            first = self._stage(job.dataset, wanted[0])
+            found = first.partitions.find(job.dataset, wanted[0], wanted[-1])
+            complete = first.complete_among(found, wanted)
+            self.report.there += [Day(job.dataset, day) for day in complete]
+            wanted = [day for day in wanted if day not in complete]
+            # What is damaged, or stale where that is an error, fails alone, with its own error.
+            is_rebuilt = first.on_stale is OnStale.REBUILD
+            together = [day for day in wanted if day not in found or (is_rebuilt and isinstance(found[day], Partition))]
+            built = self._run_together([self._stage(job.dataset, day) for day in together])
+            wanted = [day for day in wanted if day not in built]
         for day in wanted:
             self._run_one(self._stage(job.dataset, day))
 
@@ -267,6 +285,10 @@ class Builder:
             if stage.complete():
                 self.report.there.append(partition)
                 return
+            if stage.on_stale.acts:  # what it was built from is built again before it
+                for needed in stage.deps():
+                    if isinstance(needed, Stage):
+                        self._supply(needed)
             stage.trigger_event(luigi.Event.START, stage)
             self._drive(stage)
         except _Behind as behind:
@@ -293,17 +315,17 @@ class Builder:
             if stage.complete():
                 return
             states = self._look_at({stage.dataset: (stage.date, stage.date)})
-            if states.of(partition).state is State.MISSING:
-                self._build(states, [partition])
+            self._build(states, [partition])
             if self._is_lost(partition) or not stage.complete():
                 self.report.cells.setdefault(partition, states.of(partition))
                 raise _Behind(partition)
-        except DamagedPartition as error:
+        except (DamagedPartition, StalePartition) as error:
             self._fail(stage, error)
             raise _Behind(partition) from error
 
     def _succeed(self, stage: Stage, seconds: float) -> None:
-        self.report.built.append(Day(stage.dataset, stage.date))
+        kind = self.report.there if stage.built_nothing else self.report.built
+        kind.append(Day(stage.dataset, stage.date))
         stage.trigger_event(luigi.Event.PROCESSING_TIME, stage, seconds)
         stage.trigger_event(luigi.Event.SUCCESS, stage)
         self._watcher.built(stage, self._said.pop(stage.task_id, ""), seconds)
@@ -318,8 +340,19 @@ class Builder:
     def note_what_cannot_be_built(self) -> None:
         """Note the states of those that remain and cannot be built as the lake is."""
         for day in self.report.remains:
-            if self.states.is_blocked(day):
+            refused = self.states.unfit(day)
+            if refused and self.states.stages[refused.name].on_stale is OnStale.FAIL:
+                self.report.failed[day] = self._refusal(day)
+            elif self.states.is_blocked(day):
                 self.report.cells[day] = self.states.of(day)
+
+    def _refusal(self, day: Day) -> DaystoneError:
+        """Why a stale partition is an error, in the words of its stage."""
+        try:
+            self._stage(day.name, day.date).complete()
+        except DaystoneError as error:
+            return error
+        return StalePartition(str(day), "a partition that is not stale", "one that was", "run again")
 
     def root(self, partition: Day) -> tuple[Day, Cell | None]:
         """What stands in the way of a partition: itself or one that it needs, with its state. None where that one was

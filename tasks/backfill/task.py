@@ -122,6 +122,10 @@ class Backfill(luigi.Task):
         if errors:
             raise errors[0]
 
+    def stages_asked(self) -> list[Stage]:
+        """The stages whose stale days this may rebuild."""
+        return self.builder.stages_asked()
+
     def on_failure(self, exception: BaseException) -> str:
         """The explanation that Luigi passes on: one line where the error is ours, else the traceback."""
         explanation = str(exception) if isinstance(exception, DaystoneError) else super().on_failure(exception)

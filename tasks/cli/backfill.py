@@ -18,12 +18,11 @@ from tasks.backfill.builder import Builder, Report
 from tasks.cli import render
 from tasks.cli import run as runner
 from tasks.cli.options import Day, StageOrDataset, of_a_lake, of_a_wait
-from tasks.cli.place import configured
 from tasks.config import resolve
 from tasks.graph import words
 from tasks.graph.staleness import Cell, State
 from tasks.graph.staleness import Day as Partition
-from tasks.planning import jobs, plan
+from tasks.planning import consent, jobs, plan
 from tasks.planning.chain import CHAIN
 from tasks.planning.jobs import Order
 
@@ -81,9 +80,10 @@ def command(
     if not found.remains:
         click.echo(f"nothing to do: {there(found, first, last)}")
         return
+    consent.ask([task])
     click.echo(f"log: {resolve.log_file()}", err=True)
     try:
-        with render.run() as watcher:
+        with render.run() as watcher, consent.settled():
             errors = run(task, watcher)
     finally:  # also where somebody has stopped it
         for line in (*table(task.builder), *not_built(task.builder)):
@@ -96,7 +96,6 @@ def made(
 ) -> Backfill:
     """The task of the days ``[first, last]``. Raises ConfigurationError for a range that is none, or is before history."""
     plan.check_range("backfill", first, last)
-    configured()
     return Backfill(
         start=first,
         stop=last + date.resolution,

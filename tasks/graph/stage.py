@@ -277,12 +277,15 @@ class Stage(Dated):
         if not days:
             return []
         stage = cls(date=days[0])  # not always a class: Luigi's ranges bind parameters to it first
-        found = stage.partitions.find(stage.dataset, min(days), max(days))
+        return stage.complete_among(stage.partitions.find(stage.dataset, min(days), max(days)), days)
+
+    def complete_among(self, found: Mapping[date, Partition | DamagedPartition], days: Iterable[date]) -> list[date]:
+        """The days of this dataset that are complete, of those that were ``found``."""
         complete = [day for day in days if isinstance(found.get(day), Partition)]
-        if stage.on_stale.acts and complete:
-            states = stage._states(complete, behind.seen)
-            complete = [day for day in complete if states.unfit(Day(stage.dataset, day)) is None]
-        met.complete(stage, complete)
+        if self.on_stale.acts and complete:
+            states = self._states(complete, behind.seen)
+            complete = [day for day in complete if states.unfit(Day(self.dataset, day)) is None]
+        met.complete(self, complete)
         return complete
 
     @cached_property

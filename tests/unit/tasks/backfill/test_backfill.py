@@ -20,7 +20,7 @@ from click.testing import CliRunner, Result
 from luigi.task_register import Register
 
 import tasks
-from spark_lib.errors import ConfigurationError
+from spark_lib.errors import ConfigurationError, NotConfirmed, StalePartition
 from spark_lib.lake import Attempt, Lake, Partition, days
 from tasks.backfill import waiting
 from tasks.backfill.builder import Asked, Builder, Unwatched
@@ -28,7 +28,7 @@ from tasks.cli import main
 from tasks.graph.staleness import States
 from tasks.planning.chain import CHAIN
 from tasks.planning.jobs import Job
-from tests.unit.stubs.stublake import CONTESTED, LOANS, TOGETHER, StubLake, build, prepare
+from tests.unit.stubs.stublake import CONTESTED, LOANS, TOGETHER, StubLake, build, configure, prepare
 from tests.unit.tasks.planning.test_plan import drawn
 
 FIRST, LAST = date(2026, 1, 1), date(2026, 1, 27)
@@ -182,6 +182,84 @@ def test_what_is_stale_stays_and_is_named(lake: StubLake, tmp_path: Path, monkey
         "note: 1 partition of these days would be built from something else now, and stay: daystone plan --from 2026-01-12 "
         "--to 2026-01-12 --why\n"
     )
+
+
+def under(lake: StubLake, monkeypatch: pytest.MonkeyPatch, policy: str, settings: str = "", above: int = 100) -> None:
+    """The same lake with a policy for what is stale."""
+    configure(
+        monkeypatch,
+        f"[lake]\nroot = {lake.root}\non_stale = {policy}\nask_above = {above}\n[pipeline]\nuse_case = {lake.use_case}\n"
+        f"{settings}",
+    )
+
+
+def land_again(lake: StubLake, day: date) -> None:
+    lake.flag("events", day).with_name("rows").write_text("other")
+
+
+def test_stale_days_are_rebuilt_together_where_the_policy_says_so_and_what_needs_them_after(
+    joint: StubLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joint.land(date(2026, 1, 14))
+    assert backfill("2026-01-12", "2026-01-13").exit_code == 0
+    before = {dataset: joint.published(dataset) for dataset in STAGES}
+    land_again(joint, date(2026, 1, 8))
+
+    under(joint, monkeypatch, "rebuild")
+    result = backfill("2026-01-12", "2026-01-14")
+
+    assert result.exit_code == 0, result.output
+    features = joint.published("features")
+    rebuilt = {day.day for day, run in features.items() if run != before["features"].get(day)}
+    assert rebuilt == {8, 9, 12, 13, 14}
+    assert len({features[day] for day in days(date(2026, 1, 8), date(2026, 1, 9))}) == 1
+    assert backfill("2026-01-12", "2026-01-14").output.startswith("nothing to do: ")
+    for dataset in ("balanced", "model", "predictions"):
+        for day, run in before[dataset].items():
+            again = {given["name"]: given["ids"][-1] for given in joint.manifest(dataset, day)["inputs"]}
+            assert again.get("features", features[max(d for d in features if d <= day)]) in features.values(), (
+                dataset,
+                run,
+            )
+
+
+def test_a_stale_day_is_an_error_where_the_policy_says_so_and_the_others_are_built(
+    joint: StubLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joint.land(date(2026, 1, 10))
+    backfill("2026-01-08", "2026-01-08", "--stage", "features")
+    before = joint.published("features")
+    land_again(joint, date(2026, 1, 8))
+
+    under(joint, monkeypatch, "fail")
+    result = backfill("2026-01-07", "2026-01-10", "--stage", "features")
+
+    assert result.exit_code == StalePartition.exit_code
+    assert table(result) == {"features": [4, 0, 3, 1, 0, 0, 0]}
+    assert joint.published("features")[date(2026, 1, 8)] == before[date(2026, 1, 8)]
+    assert lines(result)[-1].startswith(
+        "Error: features of 2026-01-08: wanted a partition that would be built the same now"
+    )
+
+
+def test_a_backfill_that_would_rebuild_many_stale_days_asks_first(
+    joint: StubLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joint.land(date(2026, 1, 5))
+    backfill("2026-01-01", "2026-01-05", "--stage", "features")
+    before = joint.written()
+    land_again(joint, date(2026, 1, 1))
+
+    under(joint, monkeypatch, "rebuild", above=3)
+    result = backfill("2026-01-01", "2026-01-05", "--stage", "features")
+
+    assert result.exit_code == NotConfirmed.exit_code
+    assert (
+        "Error: a run that would rebuild 5 stale partitions: wanted at most 3 ([lake] ask_above)" in lines(result)[-1]
+    )
+    assert {path for path in joint.written() if path not in before} == {
+        str(joint.flag("events", date(2026, 1, 1)).with_name("rows"))
+    }
 
 
 def test_a_dry_run_shows_the_jobs_and_builds_nothing(lake: StubLake) -> None:
