@@ -396,6 +396,8 @@ def reasons_of(stage: Today, day: date, manifest: Manifest, standing: Standing) 
 
 def _settings(stage: Today, manifest: Manifest) -> Iterator[SettingChanged]:
     then = manifest.settings
+    if not isinstance(then, Mapping):
+        return  # whoever has written it
     for name, now in stage.recorded.items():
         if name in then and (was := json.loads(json.dumps(then[name]))) != now:
             yield SettingChanged(name, was, now)

@@ -45,6 +45,11 @@ def luigi(stage: str = "Report", day: date = DAY) -> Job:
     )
 
 
+def clean(day: date = DAY) -> Job:
+    """Removes a day of Sums, which a run builds again."""
+    return Job((sys.executable, "-m", "tests.faults.stub", "clean", str(day)), ())
+
+
 def many(first: int = 0, last: int = len(MANY) - 1) -> Job:
     """One attempt at many days."""
     asked = MANY[first : last + 1]

@@ -3,6 +3,7 @@
     luigi --module tests.faults.stub Report --date 2026-01-05          Report -> Sums -> Seeds of the day and the day before
     python -m tests.faults.stub 2026-01-01 2026-01-06 ROOT             one attempt at many days
     python -m tests.faults.stub 2026-01-04 2026-01-08 newest ROOT      a backfill of Report
+    python -m tests.faults.stub clean 2026-01-05 ROOT                  removes a day of Sums
 
 What the environment asks for: FAULTS_PAUSE seconds between two files; FAULTS_MARKS is a directory where each step
 leaves a file; at the step FAULTS_MEET a process waits there for a second one, at FAULTS_WAIT until it is told to go on; no
@@ -16,20 +17,20 @@ import resource
 import secrets
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
 import tasks
 from spark_lib.errors import DaystoneError, LakeError
-from spark_lib.lake import Attempt, Documents, Lake, Manifest, Partition, Rows, days, resolved
+from spark_lib.lake import Attempt, Documents, Lake, Manifest, Partition, Rows, clean, days, resolved
 from spark_lib.lake.stores.store import Conflict, Unanswered
 from spark_lib.use_case import UseCase
 from tasks.backfill import builder
 from tasks.config.settings import Settings
 from tasks.graph.staleness import Need
 from tasks.planning import standing
-from tests.unit.lakes import SCHEMA, parquet
+from tests.unit.lakes import SCHEMA, Wrapped, parquet
 
 CASE = "tests.unit.stubs.cases:Loans"
 PARTS = 3
@@ -202,6 +203,31 @@ def command(root: str, first: str, last: str) -> None:
         sys.exit(refused.exit_code)
 
 
+class StepByStep(Wrapped):
+    """Removes one object after the other, the last one first: no store promises an order."""
+
+    def remove(self, prefix: str) -> None:
+        self.remove_objects(entry.key for entry in reversed(list(self.store.list(prefix))))
+
+    def remove_objects(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self.store.remove_objects([key])
+            step(f"clean-{key.rpartition('/')[2]}")
+
+
+def cleaned(root: str, day: str) -> None:
+    """Remove a day of Sums."""
+    lake = Lake(root, CASE.replace(":", "."))
+    lake.__dict__["store"] = StepByStep(lake.store)
+    for directory in clean.find(lake, "sums", date.fromisoformat(day), date.fromisoformat(day)).values():
+        clean.remove(lake, directory)
+
+
 if __name__ == "__main__":
     *given, lake_root = sys.argv[1:]
-    (backfill if given[2:] else command)(lake_root, *given)
+    if given[0] == "clean":
+        cleaned(lake_root, given[1])
+    elif given[2:]:
+        backfill(lake_root, *given)
+    else:
+        command(lake_root, *given)
