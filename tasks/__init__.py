@@ -19,6 +19,7 @@ from tasks.config import defaults  # this imports Luigi, which reads its files a
 defaults.install()
 
 # Luigi reads its configuration when its classes are used, so what uses them is imported after our defaults.
+from tasks.backfill import Backfill  # noqa: E402  (after our defaults)
 from tasks.balancing import Balancing  # noqa: E402  (after our defaults)
 from tasks.features import FeatureEngineering  # noqa: E402  (after our defaults)
 from tasks.graph import log, ranges  # noqa: E402  (after our defaults)
@@ -35,6 +36,7 @@ log.install()
 runs.install()
 
 __all__ = [
+    "Backfill",
     "Balancing",
     "BatchInference",
     "FeatureEngineering",

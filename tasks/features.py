@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
+from spark_lib.lake import Input
+from spark_lib.session import interrupts
+from spark_lib.use_case import UseCase
 from tasks.config.settings import Settings
 from tasks.graph.stage import Stage, history_needed, previous
 from tasks.graph.staleness import Candidates, Need
@@ -28,6 +32,32 @@ class FeatureEngineering(Stage):
     @classmethod
     def needs(cls, day: date, settings: Settings) -> list[Need | Candidates]:
         return history_needed(settings, day, previous(day, 1))
+
+    @classmethod
+    def is_built_together(cls, case: UseCase) -> bool:
+        return case.has_engineer_days
+
+    @classmethod
+    def run_together(cls, stages: Sequence[FeatureEngineering]) -> Iterator[FeatureEngineering]:
+        newest = stages[-1]
+        raw = newest.history(newest.last_outcomes)
+        read = {feed: days.input for feed, days in raw.items() if days.days}
+        inputs = {stage.date: stage.read_until(read) for stage in stages}
+        sources = [raw[feed] for feed in read]
+        with newest.attempt_at(inputs, sources) as attempt:
+            from spark_lib.stages import features
+
+            written = features.build_days(newest.spark(raw.values()), newest.case, raw, attempt, newest.file_rows)
+            with interrupts.held():
+                for stage in stages:
+                    stage.publish(attempt, written[stage.date])
+                    yield stage
+
+    def read_until(self, read: Mapping[str, Input]) -> list[Input]:
+        """Of what was read by feed what this day alone would read."""
+        past = self.case.past_outcome_feeds
+        ends = {feed: self.last_outcomes if feed in past else self.date for feed in read}
+        return [given.until(ends[feed]) for feed, given in read.items() if given.first <= ends[feed]]
 
     @property
     def feeds_read(self) -> list[str]:

@@ -54,36 +54,51 @@ class SuperLender(UseCase):
         Previous loans are the customer's with an earlier ``approved_time``; average and days are null where there are
         none, age where the birth date is not known.
         """
+        return features_of(day, previous_loans(day, history["applications"], ["loan_id"]), ["loan_id"])
+
+    def engineer_days(self, days: DataFrame, history: Mapping[str, DataFrame]) -> DataFrame:
+        """The same for loans of many days: previous loans have landed by the day on which the loan itself did."""
         from pyspark.sql import functions as F
 
-        approved_on = F.to_date("approved_time")
-        return day.join(previous_loans(day, history["applications"]), on="loan_id", how="left").select(
-            "loan_id",
-            F.coalesce("nb_previous_loans", F.lit(0)).alias("nb_previous_loans"),
-            "avg_amount_loans_previous",
-            F.date_diff(approved_on, F.to_date("previous_time")).alias("days_since_previous_loan"),
-            age(F.col("birth_date"), approved_on).alias("age"),
-            "loan_amount",
-            "term_days",
-        )
+        known = F.col("earlier_landed") <= F.col("landed")
+        previous = previous_loans(days, history["applications"], ["landed", "loan_id"], known)
+        return features_of(days, previous, ["landed", "loan_id"])
 
 
-def previous_loans(day: DataFrame, applications: DataFrame) -> DataFrame:
-    """The loans of ``day`` that have previous ones: how many, their average amount and the time of the latest."""
+def features_of(loans: DataFrame, previous: DataFrame, key: list[str]) -> DataFrame:
+    """The features of ``loans``, which have this ``key``."""
     from pyspark.sql import functions as F
 
-    # Renamed, since `day` is a part of `applications`: a join must not mistake one for the other.
+    approved_on = F.to_date("approved_time")
+    return loans.join(previous, on=key, how="left").select(
+        *key,
+        F.coalesce("nb_previous_loans", F.lit(0)).alias("nb_previous_loans"),
+        "avg_amount_loans_previous",
+        F.date_diff(approved_on, F.to_date("previous_time")).alias("days_since_previous_loan"),
+        age(F.col("birth_date"), approved_on).alias("age"),
+        "loan_amount",
+        "term_days",
+    )
+
+
+def previous_loans(loans: DataFrame, applications: DataFrame, key: list[str], *more: Column) -> DataFrame:
+    """Those of ``loans`` that have previous ones: how many, their average amount and the time of the latest. ``more``
+    are conditions that a previous loan has to meet."""
+    from pyspark.sql import functions as F
+
+    # Renamed, since `loans` is a part of `applications`: a join must not mistake one for the other.
     earlier = applications.select(
         F.col("customer_id").alias("earlier_customer_id"),
         F.col("approved_time").alias("earlier_time"),
         F.col("loan_amount").alias("earlier_amount"),
+        F.col("landed").alias("earlier_landed"),
     )
     same_customer = F.col("earlier_customer_id") == F.col("customer_id")
     strictly_earlier = F.col("earlier_time") < F.col("approved_time")
     return (
-        day.select("loan_id", "customer_id", "approved_time")
-        .join(earlier, on=same_customer & strictly_earlier, how="inner")
-        .groupBy("loan_id")
+        loans.select(*key, "customer_id", "approved_time")
+        .join(earlier, on=[same_customer, strictly_earlier, *more], how="inner")
+        .groupBy(*key)
         .agg(
             F.count(F.lit(1)).alias("nb_previous_loans"),
             # Amounts are whole numbers: their sum is exact in any order.

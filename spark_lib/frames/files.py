@@ -4,8 +4,9 @@ counted."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 #: The names under which a job observes the two sums of its rows' hashes.
 _HALVES = ("hashes_low", "hashes_high")
+#: The day of a row that is read back. No column of a use case begins with an underscore and is written.
+_DAY = "_day_of_the_row"
 
 
 def read_parquet(spark: SparkSession, files: Sequence[str], schema: str | StructType, **dates: Column) -> DataFrame:
@@ -44,18 +47,66 @@ def write_parquet(
     ``observed``.
     """
     from pyspark.sql import Observation
-    from pyspark.sql import functions as F
 
     observation = Observation()
     written = [column for column in frame.columns if column not in drop]
-    counted = frame.observe(observation, F.count(F.lit(1)).alias("rows"), *_sums_of_hashes(written), *observed).drop(
-        *drop
-    )
+    counted = frame.observe(observation, *_digested(written), *observed).drop(*drop)
     counted.write.option("maxRecordsPerFile", file_rows).parquet(spark_path(url))
     found = dict(observation.get)
+    return found | {"digest": _digest(found)}
+
+
+def write_partitioned(
+    frame: DataFrame,
+    url: str,
+    file_rows: int,
+    by: Sequence[str],
+    observed: Sequence[Column] = (),
+    drop: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Write all rows below ``url``, each into the directory of its values of ``by``, without the columns in ``drop``.
+
+    Returns what the job observed: ``rows``, and each aliased aggregate of ``observed``.
+    """
+    from pyspark.sql import Observation
+    from pyspark.sql import functions as F
+
+    observation = Observation()
+    counted = frame.observe(observation, F.count(F.lit(1)).alias("rows"), *observed).drop(*drop)
+    # On S3 every job writes below the dataset's own directory, in which other runs lie.
+    writer = counted.write.mode("append").option("maxRecordsPerFile", file_rows).partitionBy(*by)
+    writer.parquet(spark_path(url))
+    return dict(observation.get)
+
+
+def digests_of_days(
+    spark: SparkSession, directories: Mapping[date, str], schema: Sequence[tuple[str, str]]
+) -> dict[date, str]:
+    """The digest of the rows that a job has written into the directory of each day: what ``write_parquet`` returns for
+    the same rows. A day without rows has no directory."""
+    from pyspark.sql import functions as F
+
+    columns = [name for name, _ in schema]
+    ddl = ", ".join(f"`{name}` {kind}" for name, kind in schema)
+    day = F.to_date(F.regexp_extract("_metadata.file_path", r".*/date=(\d{4}-\d\d-\d\d)/", 1))
+    paths = [spark_path(url) for url in directories.values()]
+    rows = spark.read.schema(ddl).parquet(*paths).select("*", day.alias(_DAY)) if paths else None
+    found = rows.groupBy(_DAY).agg(*_digested(columns)).collect() if rows is not None else []
+    return {row[_DAY]: _digest(row.asDict()) for row in found}
+
+
+def _digested(columns: Sequence[str]) -> list[Column]:
+    """What a digest is made of: the number of rows, and sums of their hashes."""
+    from pyspark.sql import functions as F
+
+    return [F.count(F.lit(1)).alias("rows"), *_sums_of_hashes(columns)]
+
+
+def _digest(found: dict[str, Any]) -> str:
+    """The digest, whose parts are taken out of ``found``; the number of rows stays."""
     low, high = (found.pop(half) for half in _HALVES)
     known = low is not None or not found["rows"]
-    return found | {"digest": f"{found['rows']}-{low or 0:x}-{high or 0:x}" if known else ""}
+    return f"{found['rows']}-{low or 0:x}-{high or 0:x}" if known else ""
 
 
 def _sums_of_hashes(columns: Sequence[str]) -> list[Column]:

@@ -33,6 +33,8 @@ logger = logging.getLogger("daystone.lake")
 
 _SETTLE_SECONDS = 60.0
 _LONGEST_PAUSE_SECONDS = 5.0
+#: What many days have in common is verified again where this time has passed since the last look.
+_SOURCES_SECONDS = 5.0
 #: Files whose footers are read together. On S3 a footer costs one request, or two where it is longer than 64 KB.
 _FILES_AT_ONCE = 8
 _PROBED: set[str] = set()
@@ -75,6 +77,10 @@ class Resolved(Protocol):
 class Attempt:
     """One attempt at ``days`` of ``dataset``. It has the run id, and finds out whose run was published.
 
+    ``inputs`` are those of every day, or of each day its own. What ``sources`` says is verified besides, right before
+    the puts of a commit: an attempt at many days names there what its days have in common, which is then verified for
+    all of them together, and not once for each.
+
     With ``rebuild`` the new manifest takes the place of the one that is there now. Without it the first publisher wins.
     Raises LakeError when opened on a place that cannot hold a lake.
     """
@@ -86,7 +92,8 @@ class Attempt:
         days: Sequence[date],
         *,
         stage: str,
-        inputs: Sequence[Input | Resolved] = (),
+        inputs: Sequence[Input | Resolved] | Mapping[date, Sequence[Input | Resolved]] = (),
+        sources: Sequence[Resolved] = (),
         settings: Mapping[str, Any] | None = None,
         code: Mapping[str, str] | None = None,
         versions: Mapping[str, str] | None = None,
@@ -98,7 +105,10 @@ class Attempt:
         self.days = tuple(days)
         self.run = secrets.token_hex(8)
         self._stage = stage
-        self._inputs = tuple(inputs)
+        of_day = inputs if isinstance(inputs, Mapping) else dict.fromkeys(self.days, inputs)
+        self._inputs = {day: tuple(of_day[day]) for day in self.days}
+        self._sources = tuple(sources)
+        self._sources_verified = -_SOURCES_SECONDS  # when they were
         self._settings = dict(settings or {})
         self._code = dict(code or {})
         self._versions = dict(versions or {})
@@ -126,16 +136,23 @@ class Attempt:
         return f"{self.lake.prefix(self.dataset, day)}/run={self.run}"
 
     def commit(self, written: Written | Mapping[date, Written]) -> dict[date, Manifest]:
-        """Publish what was written, a day at a time, and return the manifest that now stands for each day.
+        """Publish what was written, a day at a time, and return the manifest that now stands for each day. Of many days
+        a part may be given, and others later, or never: what was written for those is removed in the end.
 
         Where another attempt was faster, that is its manifest, and what this one wrote is discarded. Raises BadData
         where files and observed rows differ, or where a raw input has changed meanwhile. Raises PublishError where a
         put stayed unsettled.
         """
         by_day = written if isinstance(written, Mapping) else {self.days[0]: written}
-        if sorted(by_day) != sorted(self.days):
+        if not by_day.keys() <= set(self.days):
             raise ValueError(f"attempt at {self.days} got results for {sorted(by_day)}")
-        return {day: self._commit_day(day, by_day[day]) for day in self.days}
+        return {day: self._commit_day(day, by_day[day]) for day in self.days if day in by_day}
+
+    def written(self, day: date) -> str:
+        """The url of the directory into which a job of many days writes the rows of a day."""
+        if self._staging and self._staging.leftovers:  # the files are moved to where they stay when they are published
+            return f"{self._staging.url}/date={day}"
+        return self._store.url(self.prefix(day))
 
     def _commit_day(self, day: date, written: Written) -> Manifest:
         if self._staging:
@@ -157,9 +174,10 @@ class Attempt:
             schema=written.schema if isinstance(written, Rows) else (),
             settings=self._settings,
             code=self._code,
-            inputs=tuple(i if isinstance(i, Input) else i.input for i in self._inputs),
+            inputs=tuple(i if isinstance(i, Input) else i.input for i in self._inputs[day]),
             versions=self._versions,
-            seconds=round(time.monotonic() - self._began, 3),
+            # Each of many days has its share, so that the seconds of several days add up.
+            seconds=round((time.monotonic() - self._began) / len(self.days), 3),
             metrics=dict(written.metrics),
             digest=_digest(written),
         )
@@ -223,7 +241,11 @@ class Attempt:
                 f"{(time.monotonic() - self._began) / 3600:.1f} hours",
                 "run the stage again, or raise [lake] max_attempt_hours",
             )
-        for given in self._inputs:
+        if time.monotonic() - self._sources_verified >= _SOURCES_SECONDS:
+            for source in self._sources:
+                source.verify()
+            self._sources_verified = time.monotonic()
+        for given in self._inputs[day]:
             if not isinstance(given, Input):
                 given.verify()
         if self._expected[day] is not None:
@@ -240,8 +262,8 @@ class Attempt:
     def _check_inputs_stand(self, day: date) -> None:
         """Check that newer runs of the inputs were not published meanwhile. A rebuild must not replace what may have
         been built from newer inputs than its own."""
-        for given in self._inputs:
-            if not isinstance(given, Input):
+        for given in self._inputs[day]:
+            if not isinstance(given, Input) or given.name.startswith("raw/"):  # raw days are verified by themselves
                 continue
             there = self.lake.find(given.name, given.first, given.last)
             for input_day, run in zip(days(given.first, given.last), given.ids, strict=False):

@@ -7,7 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import date
 from typing import Any
 
@@ -50,6 +50,11 @@ class Input:
     last: date
     ids: tuple[str, ...]
     digests: tuple[str, ...] = ()
+
+    def until(self, last: date) -> Input:
+        """The days up to ``last``, which is one of them."""
+        count = (last - self.first).days + 1
+        return replace(self, last=last, ids=self.ids[:count], digests=self.digests[:count])
 
 
 @dataclass(frozen=True)

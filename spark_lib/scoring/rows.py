@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spark_lib.models import matrix
+from spark_lib.session import leftovers
 from spark_lib.use_case import Feature
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def scored_by(
     Nothing is calibrated. Of 2 ``classes`` it is a double, the positive class's probability; of more it is an array of
     doubles, the probabilities in the order of the labels; of a number (0) it is a double.
     """
-    shipped = rows.sparkSession.sparkContext.broadcast(model)
+    shipped = leftovers.broadcast(rows.sparkSession, model)
 
     def scores(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -25,3 +26,37 @@ def kept() -> Iterator[None]:
         yield
     finally:
         signal.signal = original
+
+
+class _Held:
+    """A handler of SIGINT that notes the first and lets the second stop the process."""
+
+    def __init__(self) -> None:
+        self.came = False
+
+    def __call__(self, number: int, frame: Any) -> None:
+        if self.came:
+            raise KeyboardInterrupt
+        self.came = True
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Let Ctrl-C wait for the end of the block, so that what is being published is published. A second one does not
+    wait."""
+    before = signal.getsignal(signal.SIGINT)
+    if (
+        before is signal.SIG_IGN
+        or isinstance(before, _Held)
+        or threading.current_thread() is not threading.main_thread()
+    ):
+        yield
+        return
+    holding = _Held()
+    signal.signal(signal.SIGINT, holding)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if holding.came:
+            raise KeyboardInterrupt

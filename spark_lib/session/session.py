@@ -73,6 +73,13 @@ def session(
     return _started[1]
 
 
+def started() -> SparkSession | None:
+    """The session of this process, where one runs."""
+    if _started is None or _started[0] != os.getpid() or _started[1].sparkContext._jsc is None:
+        return None
+    return _started[1]
+
+
 def _start(
     master: str, driver_memory: str, shuffle_partitions: int, conf: Mapping[str, str], log_file: str, quick: str
 ) -> SparkSession:
@@ -101,6 +108,11 @@ def _start(
         "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
         # Every file is given by name, so no Spark job has to look for files.
         "spark.sql.sources.parallelPartitionDiscovery.threshold": "10000",
+        # What Spark's page shows of jobs that have ended. A backfill has thousands, and each is kept in memory.
+        "spark.ui.retainedJobs": "200",
+        "spark.ui.retainedStages": "200",
+        "spark.ui.retainedTasks": "2000",
+        "spark.sql.ui.retainedExecutions": "100",
         # The rows that scoring moves at a time: enough to pay, and few enough to stay in a cache.
         "spark.sql.execution.arrow.maxRecordsPerBatch": "65536",
     }

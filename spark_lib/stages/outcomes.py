@@ -5,6 +5,7 @@ What an outcome means as a label, a number, is left to the caller.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
@@ -67,9 +68,11 @@ def checked(spark: SparkSession, case: UseCase, days: RawDays) -> DataFrame:
     return landed
 
 
-def past(spark: SparkSession, case: UseCase, days: RawDays, before: date) -> DataFrame:
-    """The outcomes of ``days`` that landed before a day. The newest day of them is checked. Days from ``before`` on are
-    not read at all.
+def past(
+    spark: SparkSession, case: UseCase, days: RawDays, before: date, also_before: Collection[date] = ()
+) -> DataFrame:
+    """The outcomes of ``days`` that landed before a day. The newest day of them is checked, as is the newest before each
+    of ``also_before``, which are earlier days. Days from ``before`` on are not read at all.
 
     Of the scored feed, the outcomes are the key, the label's column where it is not null, and ``landed``. Of another
     feed they are its rows.
@@ -79,13 +82,20 @@ def past(spark: SparkSession, case: UseCase, days: RawDays, before: date) -> Dat
     earlier = replace(days, days=tuple(day for day in days.days if day.date < before))
     feed, column = case.feeds[days.feed.name], case.label.column
     landed = raw_feeds.read(spark, earlier, feed)
+    newest = _newest_before(earlier, {before, *also_before})
     if days.feed.name != case.rows:
-        if earlier.days:
-            checked(spark, case, earlier.newest)
+        if newest.days:
+            checked(spark, case, newest)
         return landed
-    if earlier.days:  # its rows were checked when their own features were built
-        check_allowed(case, earlier, raw_feeds.read(spark, earlier.newest, feed))
+    if newest.days:  # its rows were checked when their own features were built
+        check_allowed(case, newest, raw_feeds.read(spark, newest, feed))
     return landed.select(*names(case.key), quoted(column), "landed").where(F.col(quoted(column)).isNotNull())
+
+
+def _newest_before(days: RawDays, ends: Collection[date]) -> RawDays:
+    """The newest of the days before each of ``ends``."""
+    newest = {max((day.date for day in days.days if day.date < end), default=None) for end in ends}
+    return replace(days, days=tuple(day for day in days.days if day.date in newest))
 
 
 def _latest(case: UseCase, landed: DataFrame, feed: str) -> DataFrame:

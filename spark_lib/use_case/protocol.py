@@ -133,6 +133,29 @@ class UseCase(ABC):
         """
         return day.select(*names(self.key), *self.features)
 
+    def engineer_days(self, days: DataFrame, history: Mapping[str, DataFrame]) -> DataFrame:
+        """The features of many days at once: exactly one row for each ``landed`` and key of ``days``, with ``landed``,
+        the key and ``features``, and no more columns. For each day it has to give what ``engineer`` gives for that day
+        alone.
+
+        ``days`` holds rows of the scored feed with the date on which each ``landed``; the key is unique within a day
+        alone. ``history`` has the feeds that ``engineer`` gets, up to the last of the days. So rows are there that landed
+        after the day of a row: every join has to compare ``landed``. A row of ``days`` may see rows of ``history`` that
+        landed up to its day, and outcomes that landed before it.
+
+        Write it where many days are to be built by one job (``daystone backfill``). Where it is left out, or a subclass
+        writes ``engineer`` anew without it, each day is built alone. The default is that of ``engineer``.
+        """
+        return days.select("landed", *names(self.key), *self.features)
+
+    @property
+    def has_engineer_days(self) -> bool:
+        """Whether days can be engineered together: ``engineer_days`` is written where ``engineer`` is, or below it, and
+        no column has a name by which files of many days are laid out."""
+        written = next(kind for kind in type(self).__mro__ if "engineer" in vars(kind) or "engineer_days" in vars(kind))
+        columns = {name.lower() for name in (*self.identity, *self.features)}
+        return "engineer_days" in vars(written) and not columns & _OF_A_LAYOUT
+
     def estimator(self, settings: Mapping[str, Any]) -> Estimator[Any]:
         """The unfitted classifier, or the regressor of a number. One of Spark ML works on a vector column ``features`` and a double column ``label``.
         One of scikit-learn, alone or at the end of a pipeline, is fitted on the driver, and scores where the rows are.
@@ -196,6 +219,8 @@ class UseCase(ABC):
         return [feed for feed in self.outcome_feeds if self.feeds[feed].history and feed != self.rows]
 
 
+#: The names of the directories into which a job of many days writes.
+_OF_A_LAYOUT = frozenset({"date", "run"})
 #: The columns that scoring adds, besides what the label says, to key, entity and event time.
 BY_MODEL = ("model_date", "model_digest")
 

@@ -18,9 +18,10 @@ import click
 from spark_lib.errors import DaystoneError, did_you_mean
 from spark_lib.lake.lake import some
 from spark_lib.use_case import loading
+from tasks.backfill.waiting import Patience
 from tasks.cli import exits, render
 from tasks.cli import run as runner
-from tasks.cli.options import Day, Days, StageOrDataset, of_a_lake
+from tasks.cli.options import Day, Days, StageOrDataset, of_a_lake, of_a_wait
 from tasks.config import check, resolve
 from tasks.planning import consent, stale
 from tasks.planning.commands import to_rebuild
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 ALSO_SHOWN = 5
 #: The verbs whose modules declare their own options, as ``command``.
-OF_THEIR_OWN = ("clean", "lineage", "plan", "why")
+OF_THEIR_OWN = ("backfill", "clean", "lineage", "plan", "why")
 
 
 class Verbs(click.Group):
@@ -109,8 +110,9 @@ def main() -> None:
 @main.command("run", short_help="Build what is missing of a day.")
 @click.argument("stage", type=StageOrDataset(), default="BatchInference", metavar="[STAGE]")
 @click.option("--date", "day", type=Day(), required=True, metavar="DAY", help="The landing day, UTC.")
+@of_a_wait
 @of_a_lake
-def run_stage(stage: type[Stage], day: date) -> None:
+def run_stage(stage: type[Stage], day: date, wait: float) -> None:
     """Build STAGE of a day, and what is missing of its inputs.
 
     STAGE is a stage or the dataset that it writes: FeatureEngineering (features), ServingFeatures (serving), Balancing
@@ -120,6 +122,7 @@ def run_stage(stage: type[Stage], day: date) -> None:
     Example:
       daystone run --date 2026-03-01 --lake-root lake
       daystone run features --date 2026-03-01 --set spark.master=local[2]
+      daystone run --date 2026-03-01 --wait 4h
     """
     task = runner.make(stage, day)
     if task.complete():
@@ -130,6 +133,8 @@ def run_stage(stage: type[Stage], day: date) -> None:
     click.echo(f"log: {resolve.log_file()}", err=True)
     with render.run() as watcher, consent.settled():
         outcome = runner.run(task, watcher)
+    if wait:
+        outcome = runner.run_once_landed(outcome, Patience(wait, lambda words: click.echo(words, err=True)), render.run)
     say_stale()
     raise_if_failed(outcome)
     say_built(outcome)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from spark_lib.errors import did_you_mean
+from tasks.backfill.waiting import seconds_of
 from tasks.config import check, resolve
 from tasks.config.shown import without_password
 from tasks.planning.chain import CHAIN
@@ -44,6 +45,32 @@ class Days(Day):
         if not dots:
             self.fail(f"wanted two days like 2026-01-01..2026-03-31; found {value!r}", param, ctx)
         return super().convert(first, param, ctx), super().convert(last, param, ctx)
+
+
+class Wait(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only: click 8.1 will do
+    """How long to wait for raw days, in seconds, written like ``4h``, ``90m`` or ``30s``."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        seconds = seconds_of(str(value))
+        if seconds is None:
+            self.fail(f"wanted a time like 4h, 90m or 30s; found {value!r}", param, ctx)
+        return seconds
+
+
+def of_a_wait(verb: Verb) -> Verb:
+    """The option of verbs that can wait for raw days."""
+    return click.option(
+        "--wait",
+        type=Wait(),
+        default=0.0,
+        show_default="not at all",
+        metavar="TIME",
+        help="Wait so long for raw days that are late, as in 4h, 90m or 30s.",
+    )(verb)
 
 
 class StageOrDataset(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only: click 8.1 will do

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import re
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,9 @@ from luigi.parameter import UnconsumedParameterWarning
 from luigi.rpc import RPCError
 
 from spark_lib import __version__ as VERSION
-from spark_lib.errors import BadData, DaystoneError
+from spark_lib.errors import DaystoneError, WaitingForData
+from tasks.backfill.builder import Asked, Builder, is_same, message_of
+from tasks.backfill.waiting import Patience
 from tasks.cli.exits import NotRun, RunByAnother, SchedulerUnreachable
 from tasks.config import resolve
 from tasks.config.shown import without_password
@@ -40,7 +41,10 @@ __all__ = [
     "make",
     "message_of",
     "run",
+    "run_once_landed",
     "scheduler_url",
+    "unexplained",
+    "unreachable",
 ]
 
 # run.py prints an error that comes before a run has its log file. Without a handler, Python would print it again.
@@ -110,14 +114,29 @@ def run(stage: Stage, watcher: Watcher) -> Outcome:
             with consent.settled():
                 result = luigi.build([stage], detailed_summary=True)
         except RPCError as error:
-            raise _unreachable(f"{error}: {error.sub_exception}") from error
+            raise unreachable(f"{error}: {error.sub_exception}") from error
         reason = None if _is_whole(stage) else next(iter(seen.errors), None) or _unexplained(stage, result)
     return Outcome(stage, seen.built, time.monotonic() - began, reason, [e for e in seen.errors if e is not reason])
 
 
-def message_of(summary: str) -> str:
-    """A stage's words without the name of its dataset, which is shown beside them."""
-    return re.sub(r"^\w+: ", "", summary)
+def run_once_landed(
+    outcome: Outcome, patience: Patience, watched: Callable[[], AbstractContextManager[Watcher]]
+) -> Outcome:
+    """Go on with a run that ended because raw days are late, as soon as they have landed. What it returns when the time
+    is over is the last outcome."""
+    stage = outcome.stage
+    builder = Builder(Asked(stage.date, stage.date, type(stage)))
+    while isinstance(outcome.error, WaitingForData):
+        builder.look()
+        awaited = builder.awaited()
+        if awaited and not patience.until_landed(awaited):
+            return outcome
+        with watched() as watcher:
+            after = run(stage, watcher)
+        outcome = replace(after, built=[*outcome.built, *after.built], seconds=outcome.seconds + after.seconds)
+        if not awaited:  # it had landed before the look, so that one more run is all that there is to do
+            return outcome
+    return outcome
 
 
 @contextmanager
@@ -206,7 +225,7 @@ class _Seen:
             self._watcher.built(task, self._message.get(task.task_id, ""), seconds)
 
     def _on_refused(self, task: luigi.Task, error: DaystoneError) -> None:
-        same = [place for place, other in enumerate(self.errors) if _is_same(other, error)]
+        same = [place for place, other in enumerate(self.errors) if is_same(other, error)]
         if same:
             self.errors[same[0]] = error  # the later one counts the stages that were refused
         else:
@@ -224,13 +243,6 @@ class _Seen:
         self._on_refused(task, error)
 
 
-def _is_same(one: DaystoneError, other: DaystoneError) -> bool:
-    """Whether two errors are one reason: the same words, or the same raw file."""
-    if isinstance(one, BadData) and isinstance(other, BadData) and one.file:
-        return one.file == other.file
-    return str(one) == str(other)
-
-
 def _is_whole(stage: Stage) -> bool:
     try:
         return stage.complete()
@@ -244,15 +256,25 @@ def _unexplained(stage: Stage, result: LuigiRunResult) -> DaystoneError:
     if stage.force and stage.partitions.published_run(stage.dataset, stage.date):
         next_step = "look at the task on luigid's page, then rebuild again"
         return NotRun(where, "a new run", "the old one: nobody was given the task", next_step)
+    return unexplained(where, result)
+
+
+def unexplained(where: str, result: LuigiRunResult) -> DaystoneError:
+    """The error for what was asked for and is not there although nothing was refused."""
     elsewhere = _summary_dict(result.worker)["run_by_other_worker"]
     if elsewhere:
-        names = ", ".join(sorted(f"{task.task_family} of {task.date}" for task in elsewhere))
+        names = ", ".join(sorted(f"{task.task_family} of {_days_of(task)}" for task in elsewhere))
         return RunByAnother(
             where, "to build it here", f"another process building {names}", "run again when that one has ended"
         )
     if result.status.name == "NOT_RUN":
         return NotRun(where, "a turn from the scheduler", "none", "look at the task on luigid's page, then run again")
     return DaystoneError(where, "a published partition", f"none: Luigi says {result.status.value[1]}", "read the log")
+
+
+def _days_of(task: Any) -> str:
+    """The day of a stage, or those of a backfill."""
+    return str(task.date) if hasattr(task, "date") else f"{task.start} to {task.stop - date.resolution}"
 
 
 def scheduler_url() -> str:
@@ -275,10 +297,10 @@ def find_scheduler() -> None:
     except HTTPError as error:
         logger.info("luigid at %s answers %s", url, error)  # somebody is there: Luigi's own calls decide
     except (URLError, OSError, ValueError) as error:
-        raise _unreachable(f"{url}: {getattr(error, 'reason', error)}") from error
+        raise unreachable(f"{url}: {getattr(error, 'reason', error)}") from error
 
 
-def _unreachable(found: str) -> SchedulerUnreachable:
+def unreachable(found: str) -> SchedulerUnreachable:
     return SchedulerUnreachable(
         "luigid",
         "an answer",

@@ -85,7 +85,8 @@ def look_at(feed: RawFeed, first: date, last: date) -> Landed:
     there = feed.landed(first, last)
     newest = last if last in there else landed.newest(feed, last) or max(there, default=None)
     ids = tuple(feed.identity(there[day]) if day in there else "" for day in days(first, last))
-    return Landed(first, ids, newest)
+    sizes = tuple(there[day].size if day in there else 0 for day in days(first, last))
+    return Landed(first, ids, newest, sizes)
 
 
 def seen(feed: RawFeed, first: date, last: date) -> Landed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,9 @@ if TYPE_CHECKING:
     from spark_lib.session.sizes import Sized
 
 
-def start(settings: Settings, root: str, reads: Iterable[Sized] = ()) -> SparkSession:
+def start(settings: Settings, root: str, reads: Iterable[Sized] = (), what: str = "") -> SparkSession:
     """The process's session for a lake, started on first use. Its numbers of partitions are set to what is read, and its
-    executors have the code of the use case.
+    executors have the code of the use case. Spark's page shows ``what`` the jobs that follow are for.
 
     Raises ConfigurationError, JavaMissing.
     """
@@ -38,4 +39,17 @@ def start(settings: Settings, root: str, reads: Iterable[Sized] = ()) -> SparkSe
     if values.ship_code:
         shipping.ship(started, type(settings.case).__module__)
     sizes.fit(started, reads, conf)
+    started.sparkContext.setJobDescription(what)
     return started
+
+
+def tidy() -> None:
+    """Take away what finished jobs have left in the process's session. Nothing happens where none was started."""
+    if "pyspark" not in sys.modules:
+        return
+    from spark_lib.session import leftovers
+    from spark_lib.session.session import started
+
+    running = started()
+    if running is not None:
+        leftovers.remove(running)

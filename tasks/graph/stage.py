@@ -14,6 +14,7 @@ from luigi.retcodes import retcode
 
 from spark_lib.errors import BadData, ConfigurationError, DamagedPartition, DaystoneError, StalePartition
 from spark_lib.lake import Attempt, Documents, Input, Lake, Manifest, Partition, RawDays, RawFeed, Resolved, Rows
+from spark_lib.session import interrupts
 from spark_lib.use_case import UseCase, loading
 from tasks.config import check, luigi_settings, resolve
 from tasks.config.on_stale import OnStale
@@ -136,6 +137,17 @@ class Stage(Dated):
         it without making a task of each day, for the states of a whole lake. By default nothing.
         """
         return ()
+
+    @classmethod
+    def is_built_together(cls, case: UseCase) -> bool:
+        """Whether one job may build many days of a use case; by default each day is a job of its own."""
+        return False
+
+    @classmethod
+    def run_together(cls, stages: Sequence[Any]) -> Iterator[Stage]:
+        """Build many days, oldest first, by one job, and yield each once it is published. For stages that
+        ``is_built_together``."""
+        raise NotImplementedError
 
     @classmethod
     def describe(cls, manifest: Manifest) -> Description:
@@ -265,12 +277,15 @@ class Stage(Dated):
         if not days:
             return []
         stage = cls(date=days[0])  # not always a class: Luigi's ranges bind parameters to it first
-        found = stage.partitions.find(stage.dataset, min(days), max(days))
+        return stage.complete_among(stage.partitions.find(stage.dataset, min(days), max(days)), days)
+
+    def complete_among(self, found: Mapping[date, Partition | DamagedPartition], days: Iterable[date]) -> list[date]:
+        """The days of this dataset that are complete, of those that were ``found``."""
         complete = [day for day in days if isinstance(found.get(day), Partition)]
-        if stage.on_stale.acts and complete:
-            states = stage._states(complete, behind.seen)
-            complete = [day for day in complete if states.unfit(Day(stage.dataset, day)) is None]
-        met.complete(stage, complete)
+        if self.on_stale.acts and complete:
+            states = self._states(complete, behind.seen)
+            complete = [day for day in complete if states.unfit(Day(self.dataset, day)) is None]
+        met.complete(self, complete)
         return complete
 
     @cached_property
@@ -279,14 +294,22 @@ class Stage(Dated):
 
     def attempt(self, inputs: Iterable[Input | Resolved]) -> Attempt:
         """Open an attempt at this day, recording what its result depends on."""
+        return self.attempt_at({self.date: tuple(inputs)})
+
+    def attempt_at(
+        self, inputs: Mapping[date, Sequence[Input | Resolved]], sources: Sequence[Resolved] = ()
+    ) -> Attempt:
+        """Open an attempt at the days of ``inputs``, each of which is recorded with its own. ``sources`` are verified for
+        all of them together."""
         from spark_lib.use_case.fingerprint import code, versions
 
         return Attempt(
             self.partitions,
             self.dataset,
-            [self.date],
+            list(inputs),
             stage=self.task_family,
-            inputs=tuple(inputs),
+            inputs=inputs,
+            sources=sources,
             settings=self.recorded_settings(),
             code=code(self.case, self.RESULT),
             versions=versions(),
@@ -343,9 +366,10 @@ class Stage(Dated):
         return ()
 
     def publish(self, attempt: Attempt, written: Rows | Documents) -> Manifest:
-        """Commit, report in words what is now published, and return its manifest."""
+        """Commit this day of an attempt, report in words what is now published, and return its manifest."""
         self.progress(90, "publishing")
-        stands = attempt.commit(written)[self.date]
+        with interrupts.held():
+            stands = attempt.commit({self.date: written})[self.date]
         self.force = False
         behind.forget()
         self.progress(100, self.summary(stands))
@@ -367,7 +391,7 @@ class Stage(Dated):
         """The process's session, started on first use, with partitions for what this stage reads. Raises
         JavaMissing."""
         self.progress(5, "starting Spark")
-        started = sessions.start(self.settings, self.lake, reads)
+        started = sessions.start(self.settings, self.lake, reads, f"{self.dataset} of {self.date}")
         if self.set_tracking_url is not None and started.sparkContext.uiWebUrl:
             self.set_tracking_url(started.sparkContext.uiWebUrl)
         self.progress(10, "Spark is up")
@@ -409,18 +433,27 @@ class Stage(Dated):
         explanation = super().on_failure(exception)
         if isinstance(exception, BadData):
             refused.remember(exception, self._read)
-        if not isinstance(exception, DaystoneError):
-            first_line = str(exception).strip().partition("\n")[0].rstrip(".")
-            exception = DaystoneError(
-                f"run of {self.task_family} of {self.date}",
-                "no exception",
-                f"{type(exception).__name__}: {first_line}",
-                "read the traceback in the log of the run",
-            )
-        else:
+        if isinstance(exception, DaystoneError):
             explanation = str(exception)
-        self.refuse(exception, retcode().task_failed)
+        self.refuse(self.explained(exception), retcode().task_failed)
         return str(explanation)
+
+    def explained(self, exception: BaseException) -> DaystoneError:
+        """An exception of a run as an error of ours."""
+        return explained(f"run of {self.task_family} of {self.date}", exception)
+
+
+def explained(where: str, exception: BaseException) -> DaystoneError:
+    """An exception as an error of ours, which says what to do next."""
+    if isinstance(exception, DaystoneError):
+        return exception
+    first_line = str(exception).strip().partition("\n")[0].rstrip(".")
+    return DaystoneError(
+        where,
+        "no exception",
+        f"{type(exception).__name__}: {first_line}",
+        "read the traceback in the log of the run",
+    )
 
 
 class Awaited(luigi.DynamicRequirements):

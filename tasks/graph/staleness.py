@@ -190,6 +190,8 @@ class Landed:
     first: date
     ids: tuple[str, ...]
     newest: date | None
+    #: Bytes of the files of each day from ``first`` on; empty where nobody has asked.
+    sizes: tuple[int, ...] = ()
 
     @property
     def last(self) -> date:
@@ -212,6 +214,11 @@ class Landed:
     def state(self, day: date) -> State:
         """The state of a day that has not landed."""
         return State.HOLE if self.newest is not None and day < self.newest else State.WAITING
+
+    def size(self, day: date) -> int:
+        """Bytes of the files of a day, as far as they are known."""
+        place = (day - self.first).days
+        return self.sizes[place] if 0 <= place < len(self.sizes) else 0
 
     def of(self, first: date, last: date) -> tuple[str, ...]:
         """The identities of ``[first, last]``."""
@@ -353,6 +360,12 @@ class States:
         """Whether a partition is neither there and whole nor can be built."""
         return self.of(partition).state not in PUBLISHED | BUILDABLE
 
+    def raw_bytes(self, partition: Day) -> int:
+        """Bytes that land on the day of a partition, of the feeds that it is built from itself."""
+        needs = self.stages[partition.name].needs(partition.date)
+        feeds = {need.name for need in needs if need.name.startswith(RAW)}
+        return sum(self.standing.landed[feed].size(partition.date) for feed in feeds)
+
     def serves(self, candidate: Day) -> bool:
         """Whether a candidate is there, and not rejected."""
         manifest = self.standing.manifest(candidate.name, candidate.date)
@@ -383,6 +396,8 @@ def reasons_of(stage: Today, day: date, manifest: Manifest, standing: Standing) 
 
 def _settings(stage: Today, manifest: Manifest) -> Iterator[SettingChanged]:
     then = manifest.settings
+    if not isinstance(then, Mapping):
+        return  # whoever has written it
     for name, now in stage.recorded.items():
         if name in then and (was := json.loads(json.dumps(then[name]))) != now:
             yield SettingChanged(name, was, now)

@@ -50,6 +50,8 @@ def _stages(wanted: Iterable[luigi.Task]) -> Iterator[Stage]:
         if isinstance(task, Stage):
             if type(task) in CHAIN:
                 yield task
+        elif hasattr(task, "stages_asked"):  # a backfill, whose stages are no tasks of its own
+            yield from task.stages_asked()
         elif not isinstance(task, RangeDailyBase) or (task.start and task.stop and task.start < task.stop):
             yield from _stages(luigi.task.flatten(task.requires()))
 

@@ -94,6 +94,11 @@ class Builds:
                 will = certain and self._is_certain(day) and self._stays_stale(day)
                 yield day, Build.WILL if will else Build.MAY
 
+    def asked(self) -> list[Day]:
+        """The partitions that are to be built and are certainly asked for. One that waits for a model may not be built in
+        the end, nor one that is stale by an input which comes out equal."""
+        return sorted(day for day, certain in self._reached.items() if certain and self._is_pending(day))
+
     def _reach(self, partition: Day, certain: bool) -> None:
         if self._is_done(partition):
             return

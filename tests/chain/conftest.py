@@ -53,3 +53,12 @@ def on_disk(tmp_path_factory: pytest.TempPathFactory) -> Chain:
     place = {"TZ": "Pacific/Kiritimati", "PYTHONPATH": f"{LATER}:{ROOT}:{USE_CASES}"}
     chain.succeeds("Everything", "--date", MONDAY, module="everything", env=place)
     return chain
+
+
+@pytest.fixture
+def on_s3(on_disk: Chain, versitygw: s3.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Chain:
+    """The same raw days in a bucket, and nothing else."""
+    versitygw.reach(monkeypatch)
+    bucket = versitygw.new_bucket()
+    versitygw.upload(on_disk.root / "credit_risk" / "raw", bucket, "lake/credit_risk/raw")
+    return Chain(tmp_path, tmp_path / "scratch", url=f"s3://{bucket}/lake", own=FEW_DAYS)

@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
-
-from tests.chain.chains import FEW_DAYS, MONDAY, Chain
+from tests.chain.chains import MONDAY, Chain
 from tests.chain.observed import Observed
-from tests.support import s3
 
 #: Scores, too, are made by executors.
 CLUSTER = ["--spark-master", "local-cluster[2,1,1024]", "--spark-scores-from-mb", "0"]
-
-
-@pytest.fixture
-def on_s3(on_disk: Chain, versitygw: s3.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Chain:
-    """The same raw days in a bucket, and nothing else."""
-    versitygw.reach(monkeypatch)
-    bucket = versitygw.new_bucket()
-    versitygw.upload(on_disk.root / "credit_risk" / "raw", bucket, "lake/credit_risk/raw")
-    return Chain(tmp_path, tmp_path / "scratch", url=f"s3://{bucket}/lake", own=FEW_DAYS)
 
 
 def test_the_same_is_built_as_on_disk_and_a_second_run_starts_no_jvm(on_disk: Chain, observed: Observed) -> None:

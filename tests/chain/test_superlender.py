@@ -121,6 +121,26 @@ def test_running_the_week_again_starts_no_jvm(week):
     assert week.sessions() == before
 
 
+def test_a_backfill_of_the_week_has_in_every_stage_what_the_days_alone_have(week, data, tmp_path):
+    backfilled = landed(data, tmp_path)
+    build(backfilled, *backfill("BatchInference", *WEEK), *ONE_MODEL)
+
+    assert backfilled.published().keys() == week.published().keys()
+    for dataset, day in week.published():
+        says = Chain.card if dataset == "model" else lambda chain, day, dataset=dataset: chain.contents(dataset, day)
+        assert says(backfilled, day) == says(week, day), (dataset, day)
+
+
+@pytest.mark.full
+def test_a_backfill_of_the_features_of_every_day_has_the_rows_of_each_day_alone(whole, data, tmp_path):
+    backfilled = landed(data, tmp_path)
+    build(backfilled, *backfill("FeatureEngineering", FIRST_DAY, LAST_DAY))
+
+    alone, together = (chain.lake.require("features", FIRST_DAY, LAST_DAY) for chain in (whole, backfilled))
+    assert len(together) == (LAST_DAY - FIRST_DAY).days + 1
+    assert [day.manifest.digest for day in together] == [day.manifest.digest for day in alone]
+
+
 @pytest.mark.full
 def test_the_features_of_every_day_equal_an_independent_computation_row_by_row(whole, loans):
     assert compare_features(whole, loans, FIRST_DAY, LAST_DAY) == 22_551
@@ -148,6 +168,11 @@ def landed(data: Path, home: Path) -> Chain:
 def every(stage: str, first: date, last: date) -> tuple[object, ...]:
     """Luigi's range of a stage from ``first`` to ``last``, both included."""
     return "RangeDaily", "--of", stage, "--start", first, "--stop", last + timedelta(days=1)
+
+
+def backfill(stage: str, first: date, last: date) -> tuple[object, ...]:
+    """A backfill of a stage from ``first`` to ``last``, both included."""
+    return "Backfill", "--of", stage, "--start", first, "--stop", last + timedelta(days=1)
 
 
 def build(chain: Chain, *arguments: object) -> None:

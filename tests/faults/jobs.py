@@ -15,6 +15,7 @@ from tests.faults.reader import Key
 
 DAY = date(2026, 1, 5)
 MANY = days(date(2026, 1, 1), date(2026, 1, 8))
+BACKFILLED = days(date(2026, 1, 4), date(2026, 1, 8))
 LUIGI_CASE = stub.CASE.replace(":", ".")
 
 #: Luigi's codes for a task that failed, and for one whose completeness could not be found out.
@@ -44,10 +45,26 @@ def luigi(stage: str = "Report", day: date = DAY) -> Job:
     )
 
 
+def clean(day: date = DAY) -> Job:
+    """Removes a day of Sums, which a run builds again."""
+    return Job((sys.executable, "-m", "tests.faults.stub", "clean", str(day)), ())
+
+
 def many(first: int = 0, last: int = len(MANY) - 1) -> Job:
     """One attempt at many days."""
     asked = MANY[first : last + 1]
     return Job(
         (sys.executable, "-m", "tests.faults.stub", str(asked[0]), str(asked[-1])),
         tuple(("many", "many", day) for day in asked),
+    )
+
+
+def backfill(order: str = "oldest") -> Job:
+    """A backfill of the reports of some days, and of all that they need."""
+    first, *_, last = BACKFILLED
+    needed = [("report", day) for day in BACKFILLED] + [("sums", day) for day in BACKFILLED]
+    needed += [("seeds", day) for day in days(first - timedelta(days=1), last)]
+    return Job(
+        (sys.executable, "-m", "tests.faults.stub", str(first), str(last), order),
+        tuple((LUIGI_CASE, dataset, day) for dataset, day in needed),
     )

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
-from tests.faults.jobs import luigi, many
+from tests.faults.jobs import DAY, LUIGI_CASE, backfill, clean, luigi, many
 from tests.faults.matrix import Case
-from tests.faults.world import World
+from tests.faults.world import World, damage_of
 
 #: Requests by kind and key; ``skip`` picks one of so many of them.
 REQUESTS = {
@@ -41,6 +41,9 @@ def cases() -> Iterator[Case]:
         yield Case(
             f"many-days-killed-{store}", "many-day job killed at a random moment", store, many_at_random, seeds=3
         )
+        name = f"backfill-killed-{store}"
+        yield Case(name, "backfill killed at a random moment", store, backfill_at_random, seeds=10)
+        yield Case(f"clean-killed-{store}", "clean killed at a random moment", store, clean_at_random, seeds=3)
     for name in REQUESTS:
         for deed in ("delay", "drop before", "drop after"):
             called = f"killed-at-{name}-{deed.replace(' ', '-')}-s3"
@@ -65,6 +68,28 @@ def many_at_random(world: World, draw: Random) -> None:
     world.wait(world.marked, run)
     time.sleep(draw.uniform(0, 0.8))
     world.kill(run)
+
+
+def backfill_at_random(world: World, draw: Random) -> None:
+    """At the first to the last of its days, while it writes or publishes. Then once more on its way back."""
+    for order in ("oldest", "newest"):
+        run = world.start(backfill(order), FAULTS_PAUSE="0.01")
+        world.wait(lambda run=run: world.marked(f"*.{run.process.pid}"), run)
+        time.sleep(draw.uniform(0, 0.6))
+        world.kill(run)
+
+
+def clean_at_random(world: World, draw: Random) -> None:
+    """A day that is removed is whole or not there, wherever that ends; nobody reads it meanwhile."""
+    world.finish(world.start(luigi()))
+    steps = draw.randint(1, 4)
+    with world.reader.paused(removed=(LUIGI_CASE, "sums", DAY)):
+        run = world.start(clean(), FAULTS_PAUSE="0.05")
+        world.wait(lambda: len(world.marked("clean-*")) >= steps, run)
+        world.kill(run)
+    if damage_of(world, (LUIGI_CASE, "sums", DAY)):
+        world.violations.append(f"a day was left half removed after {steps} objects")
+    world.finish(world.start(luigi("Sums")))
 
 
 def at_request(name: str, deed: str) -> Callable[[World, Random], None]:

@@ -2,6 +2,8 @@
 
     luigi --module tests.faults.stub Report --date 2026-01-05          Report -> Sums -> Seeds of the day and the day before
     python -m tests.faults.stub 2026-01-01 2026-01-06 ROOT             one attempt at many days
+    python -m tests.faults.stub 2026-01-04 2026-01-08 newest ROOT      a backfill of Report
+    python -m tests.faults.stub clean 2026-01-05 ROOT                  removes a day of Sums
 
 What the environment asks for: FAULTS_PAUSE seconds between two files; FAULTS_MARKS is a directory where each step
 leaves a file; at the step FAULTS_MEET a process waits there for a second one, at FAULTS_WAIT until it is told to go on; no
@@ -15,15 +17,20 @@ import resource
 import secrets
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
 import tasks
 from spark_lib.errors import DaystoneError, LakeError
-from spark_lib.lake import Attempt, Documents, Lake, Manifest, Partition, Rows, days, resolved
+from spark_lib.lake import Attempt, Documents, Lake, Manifest, Partition, Rows, clean, days, resolved
 from spark_lib.lake.stores.store import Conflict, Unanswered
-from tests.unit.lakes import SCHEMA, parquet
+from spark_lib.use_case import UseCase
+from tasks.backfill import builder
+from tasks.config.settings import Settings
+from tasks.graph.staleness import Need
+from tasks.planning import standing
+from tests.unit.lakes import SCHEMA, Wrapped, parquet
 
 CASE = "tests.unit.stubs.cases:Loans"
 PARTS = 3
@@ -83,10 +90,26 @@ def ids_of(partition: Partition) -> list[int]:
 
 
 class Seeds(tasks.Stage):
-    """Rows that depend on nothing but the day."""
+    """Rows that depend on nothing but the day. A backfill builds many days by one attempt."""
 
     dataset = "seeds"
     RESULT = 1
+
+    @classmethod
+    def is_due(cls, day: date, settings: Settings) -> bool:
+        return True
+
+    @classmethod
+    def is_built_together(cls, case: UseCase) -> bool:
+        return True
+
+    @classmethod
+    def run_together(cls, stages: Sequence[Seeds]) -> Iterator[Seeds]:
+        with stages[0].attempt_at({stage.date: () for stage in stages}) as attempt:
+            written = {stage.date: write(attempt, seeds(stage.date), stage.date) for stage in stages}
+            for stage in stages:
+                stage.publish(attempt, written[stage.date])
+                yield stage
 
     def run(self) -> None:
         with self.attempt(inputs=()) as attempt:
@@ -98,6 +121,14 @@ class Sums(tasks.Stage):
 
     dataset = "sums"
     RESULT = 1
+
+    @classmethod
+    def is_due(cls, day: date, settings: Settings) -> bool:
+        return True
+
+    @classmethod
+    def needs(cls, day: date, settings: Settings) -> list[Need]:
+        return [Need("seeds", day - timedelta(days=1), day)]
 
     def requires(self) -> list[Seeds]:
         return [self.clone(Seeds, date=day) for day in days(self.date - timedelta(days=1), self.date)]
@@ -115,6 +146,14 @@ class Report(tasks.Stage):
     dataset = "report"
     RESULT = 1
 
+    @classmethod
+    def is_due(cls, day: date, settings: Settings) -> bool:
+        return True
+
+    @classmethod
+    def needs(cls, day: date, settings: Settings) -> list[Need]:
+        return [Need("sums", day, day)]
+
     def requires(self) -> Sums:
         return self.clone(Sums)
 
@@ -130,6 +169,29 @@ class Report(tasks.Stage):
         return f"report of {self.date}"
 
 
+def backfill(root: str, first: str, last: str, order: str) -> None:
+    """A backfill of reports and of all that they need; a refusal is its exit code."""
+    builder.CHAIN = standing.CHAIN = (Seeds, Sums, Report)
+    builder._STAGES = {stage.dataset: stage for stage in builder.CHAIN}
+    asked = builder.Asked(
+        date.fromisoformat(first),
+        date.fromisoformat(last),
+        Report,
+        builder.Order(order),
+        builder.Cut(3),
+        {"use_case": CASE, "lake": root},
+    )
+    try:
+        backfilling = builder.Builder(asked)
+        backfilling.look()
+        backfilling.run()
+        for reason in backfilling.reasons():
+            raise reason
+    except DaystoneError as refused:
+        sys.stderr.write(f"ERROR: {refused}\n")
+        sys.exit(refused.exit_code)
+
+
 def command(root: str, first: str, last: str) -> None:
     """One attempt at many days, each third of them without rows; a refusal is its exit code."""
     lake = Lake(root, "many")
@@ -141,5 +203,31 @@ def command(root: str, first: str, last: str) -> None:
         sys.exit(refused.exit_code)
 
 
+class StepByStep(Wrapped):
+    """Removes one object after the other, the last one first: no store promises an order."""
+
+    def remove(self, prefix: str) -> None:
+        self.remove_objects(entry.key for entry in reversed(list(self.store.list(prefix))))
+
+    def remove_objects(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self.store.remove_objects([key])
+            step(f"clean-{key.rpartition('/')[2]}")
+
+
+def cleaned(root: str, day: str) -> None:
+    """Remove a day of Sums."""
+    lake = Lake(root, CASE.replace(":", "."))
+    lake.__dict__["store"] = StepByStep(lake.store)
+    for directory in clean.find(lake, "sums", date.fromisoformat(day), date.fromisoformat(day)).values():
+        clean.remove(lake, directory)
+
+
 if __name__ == "__main__":
-    command(sys.argv[3], *sys.argv[1:3])
+    *given, lake_root = sys.argv[1:]
+    if given[0] == "clean":
+        cleaned(lake_root, given[1])
+    elif given[2:]:
+        backfill(lake_root, *given)
+    else:
+        command(lake_root, *given)

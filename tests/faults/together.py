@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from random import Random
 
-from tests.faults.jobs import DAY, REFUSED, Job, luigi, many
+from tests.faults.jobs import DAY, REFUSED, Job, backfill, luigi, many
 from tests.faults.matrix import Case, NotFired
 from tests.faults.world import Started, World
 
@@ -31,6 +31,8 @@ def cases() -> Iterator[Case]:
         yield Case(
             f"two-many-days-one-killed-{store}", "two many-day jobs, one killed", store, many_one_killed, seeds=2
         )
+        name = f"two-backfills-{store}"
+        yield Case(name, "two backfills of the same days, from both ends", store, two_backfills, seeds=2)
     for request in REQUESTS:
         for deed in DEEDS:
             name = f"two-many-days-{request}-{deed}-s3"
@@ -53,6 +55,15 @@ def one_killed(world: World, draw: Random) -> None:
     pair = [world.start(luigi(), FAULTS_MEET=point, FAULTS_PAUSE="0.01") for _ in range(2)]
     kill_when_met(world, draw, pair, point)
     world.finish(pair[1])
+
+
+def two_backfills(world: World, draw: Random) -> None:
+    """Both have written the seeds of a day before either publishes them."""
+    point = "seeds-2026-01-05-commit"
+    pair = [world.start(backfill(order), FAULTS_MEET=point) for order in ("oldest", "newest")]
+    for one in pair:
+        world.finish(one)
+    met(world, point)
 
 
 def overlapping(draw: Random) -> list[Job]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from spark_lib.errors import DaystoneError
 from spark_lib.lake import Lake, Partition
 from tests.faults import stub
-from tests.faults.jobs import KILLED, Job, luigi, many
+from tests.faults.jobs import KILLED, Job, backfill, luigi, many
 from tests.faults.matrix import Case, NotFired
 from tests.faults.reader import Contents, Key, Reader, contents
 from tests.support.fault_proxy import FaultProxy, fault_proxy
@@ -230,7 +230,7 @@ def undisturbed(home: Path) -> dict[Key, Contents]:
     """What every job of the stub publishes when nothing happens."""
     world = _open(home, str(home / "lake"), {})
     found: dict[Key, Contents] = {}
-    for job in (luigi(), many()):
+    for job in (luigi(), many(), backfill()):
         started = world.start(job)
         if started.process.wait(_LONGEST):
             raise AssertionError(f"the undisturbed run failed:\n{started.stderr}")

@@ -36,8 +36,18 @@ def ties_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """``<=`` for ``<``: what happens a microsecond before the next instant is at this one."""
     strict = credit_risk.previous_loans
 
-    def loose(day: DataFrame, applications: DataFrame) -> DataFrame:
-        return strict(day.withColumn("loan_time", F.col("loan_time") + F.expr("INTERVAL 1 MICROSECOND")), applications)
+    def loose(loans: DataFrame, *more: Any) -> DataFrame:
+        return strict(loans.withColumn("loan_time", F.col("loan_time") + F.expr("INTERVAL 1 MICROSECOND")), *more)
+
+    monkeypatch.setattr(credit_risk, "previous_loans", loose)
+
+
+def what_lands_later_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loans of many days are engineered as if all of them had landed on one."""
+    strict = credit_risk.previous_loans
+
+    def loose(loans: DataFrame, applications: DataFrame, key: list[str], *conditions: Column) -> DataFrame:
+        return strict(loans, applications, key)
 
     monkeypatch.setattr(credit_risk, "previous_loans", loose)
 

@@ -16,6 +16,7 @@ FILES = {
         "tests/chain/test_run.py",
     ),
     "lakes of 26 days": (
+        "tests/chain/test_backfill.py",
         "tests/chain/test_determinism.py",
         "tests/chain/test_luigid.py",
         "tests/chain/test_policy.py",

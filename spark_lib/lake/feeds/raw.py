@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import string
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -61,6 +61,10 @@ class RawDays:
     def newest(self) -> RawDays:
         """The last day alone."""
         return RawDays(self.feed, self.days[-1:])
+
+    def of(self, wanted: Collection[date]) -> RawDays:
+        """Those of the days that are ``wanted``."""
+        return RawDays(self.feed, tuple(day for day in self.days if day.date in wanted))
 
     @property
     def input(self) -> Input:

@@ -9,8 +9,8 @@ import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -52,6 +52,7 @@ class Trial:
     def __init__(self, spark: SparkSession, case: UseCase, first_rows: Mapping[str, FirstRows]) -> None:
         self._spark = spark
         self._case = case
+        self._first_rows = first_rows
         self._tables = tables_of(case, first_rows)
         self._found: Features = {}
         self._collected: list[str] = []
@@ -67,6 +68,8 @@ class Trial:
             yield self.repeats
         if self._repeats:
             yield self.looks_back_alone
+            if self._case.has_engineer_days:
+                yield self.gives_many_days_what_each_has
 
     def returns(self) -> str:
         """One row for each key, with the declared columns, and without Spark's functions of the time."""
@@ -129,6 +132,46 @@ class Trial:
             )
         return "no feature changes when rows of later events are added"
 
+    def gives_many_days_what_each_has(self) -> str:
+        """``engineer_days`` gives for each day what ``engineer`` gives for it alone, also where rows land late."""
+        first_rows = with_late_rows(self._case, self._first_rows)
+        days = sorted(set(first_rows[self._case.rows].table["landed"].to_pylist()))
+        alone = {
+            (day, key): row
+            for day in days
+            for key, row in self._engineered(tables_of(self._case, first_rows, day)).items()
+        }
+        together = self._engineered_together(tables_of(self._case, first_rows))
+        if found := difference(self._case, alone, together, lambda of: f"{of[1]!r} of {of[0]}"):
+            raise UseCaseError(
+                f"engineer_days of {type(self._case).__name__}",
+                "for each day what engineer gives for that day alone",
+                found,
+                "compare 'landed' in every join: a row may see rows that landed up to its day, and outcomes that landed "
+                "before it",
+            )
+        return f"engineer_days gives for each of {len(days)} days what engineer gives for it alone"
+
+    def _engineered_together(self, tables: Tables) -> Features:
+        """The features of all days by ``engineer_days``, by day and key."""
+        case = self._case
+        days = self._frame(tables.history[case.rows], tables.parts)
+        history = {name: self._frame(rows, tables.parts) for name, rows in tables.history.items()}
+        with of_their_code(case, "engineer_days", "a DataFrame of features"):
+            returned = features.engineered(case, days, history, together=True)
+            features.check_columns(case, returned, together=True)
+            features.check_asks_no_clock(case, returned, "engineer_days")
+            rows = returned.toArrow().to_pylist()
+        found = {
+            (row[features.LANDED], keys.value(row, case.key)): tuple(row[feature] for feature in case.features)
+            for row in rows
+        }
+        of_days = tables.history[case.rows].select([features.LANDED, *keys.names(case.key)]).to_pylist()
+        asked = {(row[features.LANDED], keys.value(row, case.key)) for row in of_days}
+        lost, foreign = len(asked - found.keys()), len(found.keys() - asked)
+        features.check_one_row_each(case, len(asked), lost, len(rows) - len(found), foreign, "engineer_days")
+        return found
+
     @property
     def _moment(self) -> str:
         """The column that says when a row's features are known."""
@@ -172,22 +215,27 @@ class Trial:
 
     def _difference(self, other: Features) -> str:
         """In words the first feature in which the found rows differ from others; empty where none does."""
-        for place, feature in enumerate(self._case.features):
-            differ = [key for key, row in self._found.items() if not _alike(row[place], other[key][place])]
-            if differ:
-                one, then = self._found[differ[0]][place], other[differ[0]][place]
-                of_rows = f"{len(differ):,} of {len(self._found):,} rows"
-                return f"{feature!r} of {differ[0]!r} as {one!r} and then as {then!r}, another in {of_rows}"
-        return ""
+        return difference(self._case, self._found, other)
 
     def _fault(self, wanted: str, found: str, next_step: str) -> UseCaseError:
         return UseCaseError(f"engineer of {type(self._case).__name__}", wanted, found, next_step)
 
 
-def tables_of(case: UseCase, first_rows: Mapping[str, FirstRows]) -> Tables:
-    """The newest day that has rows, and its history, as the stage of features would have them."""
-    rows = first_rows[case.rows].table
-    day = pc.max(rows["landed"])
+def difference(case: UseCase, one: Features, other: Features, name: Callable[[Any], str] = repr) -> str:
+    """In words the first feature in which rows differ from others of the same keys; empty where none does."""
+    for place, feature in enumerate(case.features):
+        differ = [key for key, row in one.items() if not _alike(row[place], other[key][place])]
+        if differ:
+            first, then = one[differ[0]][place], other[differ[0]][place]
+            of_rows = f"{len(differ):,} of {len(one):,} rows"
+            return f"{feature!r} of {name(differ[0])} as {first!r} and then as {then!r}, another in {of_rows}"
+    return ""
+
+
+def tables_of(case: UseCase, first_rows: Mapping[str, FirstRows], of: date | None = None) -> Tables:
+    """A day, by default the newest that has rows, and its history, as the stage of features would have them."""
+    day = pa.scalar(of) if of else pc.max(first_rows[case.rows].table["landed"])
+    rows = _until(first_rows[case.rows].table, day)
     hidden = [case.label.column] if case.label_lands_with_rows else []
     shown = rows.drop_columns(hidden)
     history = {feed: _until(first_rows[feed].table, day) for feed in case.feature_feeds if feed != case.rows}
@@ -220,6 +268,26 @@ def with_later_events(case: UseCase, event_time: str, tables: Tables) -> Tables 
     of_history = pa.Table.from_pylist(copies, schema=rows.schema)
     history = dict(tables.history) | {case.rows: pa.concat_tables([rows, of_history])}
     return Tables(pa.concat_tables([day, of_day]), history)
+
+
+def with_late_rows(case: UseCase, first_rows: Mapping[str, FirstRows]) -> Mapping[str, FirstRows]:
+    """Add to the newest day a copy of each row of the days before it, under another key, whose event is earlier than
+    those of all rows: it lands late. Without an event time, or another key that can be made, the rows are left as they
+    are."""
+    rows = first_rows[case.rows].table
+    newest = pc.max(rows["landed"])
+    before = rows.filter(pc.less(rows["landed"], newest))
+    key = keys.names(case.key)[0]
+    others = _other_keys(rows[key], before.num_rows) if before.num_rows else None
+    if case.event_time is None or others is None:
+        return first_rows
+    early = pc.min(rows[case.event_time]).as_py() - timedelta(days=1)
+    late = [
+        row | {key: other, case.event_time: early, "landed": newest.as_py()}
+        for row, other in zip(before.to_pylist(), others, strict=True)
+    ]
+    table = pa.concat_tables([rows, pa.Table.from_pylist(late, schema=rows.schema)])
+    return dict(first_rows) | {case.rows: replace(first_rows[case.rows], table=table)}
 
 
 def _until(rows: pa.Table, day: pa.Scalar) -> pa.Table:

@@ -49,36 +49,51 @@ class CreditRisk(UseCase):
         of the same instant do not count for each other. The average is null where there are no previous loans. Age and
         years on the job are null where the date is null or later than the loan.
         """
+        previous = previous_loans(day, history["applications"], ["loan_id"])
+        return features_of(day, previous, ["loan_id"])
+
+    def engineer_days(self, days: DataFrame, history: Mapping[str, DataFrame]) -> DataFrame:
+        """The same for loans of many days: previous loans have landed by the day on which the loan itself did."""
         from pyspark.sql import functions as F
 
-        previous = previous_loans(day, history["applications"])
-        loan_date = utc_date(F.col("loan_time"))
-        return day.join(previous, on="loan_id", how="left").select(
-            F.col("loan_id"),
-            F.coalesce(F.col("nb_previous_loans"), F.lit(0)).cast("bigint").alias("nb_previous_loans"),
-            F.col("avg_amount_loans_previous"),
-            completed_years(F.col("birth_date"), loan_date).alias("age"),
-            completed_years(F.col("job_start_date"), loan_date).alias("years_on_the_job"),
-            F.col("flag_own_car"),
-        )
+        known = F.col("earlier_landed") <= F.col("landed")
+        previous = previous_loans(days, history["applications"], ["landed", "loan_id"], known)
+        return features_of(days, previous, ["landed", "loan_id"])
 
 
-def previous_loans(day: DataFrame, applications: DataFrame) -> DataFrame:
-    """``loan_id, nb_previous_loans, avg_amount_loans_previous`` of those loans of ``day`` that have previous loans."""
+def features_of(loans: DataFrame, previous: DataFrame, key: list[str]) -> DataFrame:
+    """The features of ``loans``, which have this ``key``, with those of them that have ``previous`` loans."""
     from pyspark.sql import functions as F
 
-    # Every column is renamed: `day` may be a part of `applications`, and a join must not mistake one for the other.
+    loan_date = utc_date(F.col("loan_time"))
+    return loans.join(previous, on=key, how="left").select(
+        *key,
+        F.coalesce(F.col("nb_previous_loans"), F.lit(0)).cast("bigint").alias("nb_previous_loans"),
+        F.col("avg_amount_loans_previous"),
+        completed_years(F.col("birth_date"), loan_date).alias("age"),
+        completed_years(F.col("job_start_date"), loan_date).alias("years_on_the_job"),
+        F.col("flag_own_car"),
+    )
+
+
+def previous_loans(loans: DataFrame, applications: DataFrame, key: list[str], *more: Column) -> DataFrame:
+    """The ``key``, ``nb_previous_loans`` and ``avg_amount_loans_previous`` of those ``loans`` that have previous ones,
+    for which ``more`` conditions hold."""
+    from pyspark.sql import functions as F
+
+    # Every column is renamed: `loans` may be a part of `applications`, and a join must not mistake one for the other.
     earlier = applications.select(
         F.col("customer_id").alias("earlier_customer_id"),
         F.col("loan_time").alias("earlier_loan_time"),
         exact_amount(F.col("loan_amount")).alias("earlier_amount"),
+        F.col("landed").alias("earlier_landed"),
     )
     same_customer = F.col("earlier_customer_id") == F.col("customer_id")
     strictly_earlier = F.col("earlier_loan_time") < F.col("loan_time")
     return (
-        day.select("loan_id", "customer_id", "loan_time")
-        .join(earlier, on=same_customer & strictly_earlier, how="inner")
-        .groupBy("loan_id")
+        loans.select(*key, "customer_id", "loan_time")
+        .join(earlier, on=[same_customer, strictly_earlier, *more], how="inner")
+        .groupBy(*key)
         .agg(
             F.count(F.lit(1)).alias("nb_previous_loans"),
             exact_average(F.col("earlier_amount")).alias("avg_amount_loans_previous"),

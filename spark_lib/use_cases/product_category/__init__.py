@@ -61,6 +61,12 @@ class ProductCategory(UseCase):
 
         return day.select("id_produto", F.col("nome").alias("titulo"), "descricao")
 
+    def engineer_days(self, days: DataFrame, history: Mapping[str, DataFrame]) -> DataFrame:
+        """The same for products of many days."""
+        from pyspark.sql import functions as F
+
+        return days.select("landed", "id_produto", F.col("nome").alias("titulo"), "descricao")
+
     def estimator(self, settings: Mapping[str, Any]) -> Any:
         """A logistic regression on the words of each text, weighted by TF-IDF.
 

@@ -14,6 +14,7 @@ from tests.support import s3
 from tests.support.fault_proxy import FaultProxy, fault_proxy
 from tests.support.patience import PATIENCE
 from tests.support.processes import Commands, Result
+from tests.unit.stubs.planted import APPROVED
 
 pytestmark = pytest.mark.processes
 
@@ -33,13 +34,22 @@ found |= {name: len(feed.landed(year[0], year[-1])) for name, feed in configured
 print(found)
 sys.exit("pyspark" in sys.modules or "numpy" in sys.modules)
 """
+#: A verb, and the heavy libraries that it has loaded.
+VERB = """
+import sys, run
+try:
+    run.main(sys.argv[1:])
+except SystemExit as end:
+    print(sorted({"pyspark", "numpy", "pandas", "pyarrow", "onnxruntime", "sklearn"} & set(sys.modules)))
+    sys.exit(end.code)
+"""
 
 
 def fill(server: s3.Server, bucket: str) -> None:
     """A year of every dataset and feed, written behind the lake's back."""
     run = "0" * 16
     empty = File(f"run={run}/part-0.parquet", 0, "sha256:not looked at", rows=0)
-    body = Manifest(run, "Test", (empty,), schema=(("id", "bigint"),)).to_json()
+    body = Manifest(run, "Test", (empty,), schema=(("id", "bigint"),), metrics=APPROVED).to_json()
     directories = [f"lake/credit_risk/{dataset}/date={day}" for dataset in DATASETS for day in YEAR]
     server.fill(bucket, (f"{directory}/{empty.path}" for directory in directories))
     server.fill(bucket, (f"lake/credit_risk/raw/{feed}/date={day}/_SUCCESS" for feed in FEEDS for day in YEAR))
@@ -49,11 +59,17 @@ def fill(server: s3.Server, bucket: str) -> None:
         list(pool.map(lambda key: client.put_object(Bucket=bucket, Key=key, Body=body), keys))
 
 
-def test_a_year_is_one_listing_a_dataset_and_feed_and_with_warm_manifests_no_other_request(
-    versitygw: s3.Server, tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def bucket(versitygw: s3.Server) -> str:
+    """A bucket with a lake of a year."""
     bucket = versitygw.new_bucket()
     fill(versitygw, bucket)
+    return bucket
+
+
+def test_a_year_is_one_listing_a_dataset_and_feed_and_with_warm_manifests_no_other_request(
+    versitygw: s3.Server, bucket: str, tmp_path: Path
+) -> None:
     with fault_proxy(versitygw) as proxy:
         cold, cold_requests = ask(proxy, bucket, tmp_path)
         warm, warm_requests = ask(proxy, bucket, tmp_path)
@@ -67,6 +83,29 @@ def ask(proxy: FaultProxy, bucket: str, home: Path) -> tuple[Result, dict[str, i
     proxy.counted.clear()
     config = f"[lake]\nroot = s3://{bucket}/lake\ncache = {home}/cache\n[pipeline]\nfirst_date = 2026-01-01\n"
     done = Commands(home).python(ASK, config=config, env=proxy.server.environment, timeout=PATIENCE)
+    assert done.code == 0, done.stderr
+    return done, dict(proxy.counted)
+
+
+def test_a_backfill_of_a_year_that_is_there_lists_each_dataset_and_feed_once_and_loads_nothing_heavy(
+    versitygw: s3.Server, bucket: str, tmp_path: Path
+) -> None:
+    with fault_proxy(versitygw) as proxy:
+        backfill(proxy, bucket, tmp_path)
+        warm, requests = backfill(proxy, bucket, tmp_path)
+
+    assert warm.stdout == (
+        "nothing to do: 365 days of features, 45 days of balanced, 45 days of model, 312 days of selection, 312 days of "
+        "predictions are complete\n[]\n"
+    )
+    assert requests == {"LIST": 5 + len(FEEDS)}
+
+
+def backfill(proxy: FaultProxy, bucket: str, home: Path) -> tuple[Result, dict[str, int]]:
+    proxy.counted.clear()
+    config = f"[lake]\nroot = s3://{bucket}/lake\ncache = {home}/cache\n"
+    year = ("--from", YEAR[0], "--to", YEAR[-1])
+    done = Commands(home).python(VERB, "backfill", *year, config=config, env=proxy.server.environment, timeout=PATIENCE)
     assert done.code == 0, done.stderr
     return done, dict(proxy.counted)
 

@@ -35,6 +35,13 @@ class Loans(UseCase):
         raise NotImplementedError
 
 
+class Together(Loans):
+    """Features of many days can be built by one job."""
+
+    def engineer_days(self, days: DataFrame, history: Mapping[str, DataFrame]) -> DataFrame:
+        raise NotImplementedError
+
+
 class Contested(Loans):
     """A new model has to hold its own against the one before it."""
 

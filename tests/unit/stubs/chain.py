@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ import spark_lib.stages.training
 import tasks
 from spark_lib import problems
 from spark_lib.errors import BadData
-from spark_lib.lake import Documents, Partition
+from spark_lib.lake import Attempt, Documents, Partition
 from spark_lib.models.calibration import NONE
 from spark_lib.models.card import CARD, MODEL, Card
 from spark_lib.models.model import digest
@@ -37,6 +38,7 @@ def install(replace: Callable[[object, str, object], object] = setattr) -> None:
     """Put the small bodies in place of those that need Spark."""
     replace(tasks.Stage, "spark", lambda stage, reads=(): None)
     replace(spark_lib.stages.features, "build", _features)
+    replace(spark_lib.stages.features, "build_days", _features_of_days)
     replace(spark_lib.stages.serving, "build", _features)
     replace(spark_lib.stages.balancing, "build", _balanced)
     replace(spark_lib.stages.training, "build", _model)
@@ -51,6 +53,13 @@ def _features(spark: None, case: Any, raw: Any, url: str, file_rows: int) -> Doc
     return Documents(
         {"rows.txt": "".join(f"{feed} {days.last.date}\n" for feed, days in raw.items() if days.days).encode()}
     )
+
+
+def _features_of_days(spark: None, case: Any, raw: Any, attempt: Attempt, file_rows: int) -> dict[date, Documents]:
+    def until(day: date) -> Any:
+        return {feed: days.of([each.date for each in days.days if each.date <= day]) for feed, days in raw.items()}
+
+    return {day: _features(spark, case, until(day), "", file_rows) for day in attempt.days}
 
 
 def _balanced(spark: None, case: Any, salt: str, features: Any, outcomes: Any, settings: Any, *url: Any) -> Documents:

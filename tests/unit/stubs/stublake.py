@@ -24,6 +24,7 @@ from tests.unit.stubs import chain
 
 LOANS = "tests.unit.stubs.cases:Loans"
 CARDS = "tests.unit.stubs.cases:Cards"
+TOGETHER = "tests.unit.stubs.cases:Together"
 CONTESTED = "tests.unit.stubs.cases:Contested"
 
 #: Of LOANS: the first Monday whose window of 7 days, 2 days back, lies within the data, and that window.

@@ -237,6 +237,8 @@ def test_luigis_own_command_line_overrides_each_value(tmp_path: Path) -> None:
         "trust_unconditional_puts": "True",
         "max_records_per_file": "1000",
         "max_attempt_hours": "1.5",
+        "on_stale": "rebuild, predictions: keep",
+        "ask_above": "7",
         "cache": "/elsewhere/cache",
     }
     spark = {

@@ -211,6 +211,7 @@ def test_a_damaged_day_is_an_error_and_not_rebuilt(lake: StubLake, monkeypatch: 
 # Ranges
 
 
+@pytest.mark.slow
 def test_a_range_rebuilds_its_stale_days_and_no_others(lake: StubLake, monkeypatch: pytest.MonkeyPatch) -> None:
     span = {"of": tasks.FeatureEngineering, "start": WINDOW[0], "stop": date(2026, 1, 15), "of_params": {}}
     under(lake, monkeypatch, "warn")

@@ -73,6 +73,7 @@ def test_without_a_terminal_a_range_fails_with_what_it_would_rebuild_and_builds_
     assert lake.written() == before
 
 
+@pytest.mark.slow
 def test_so_many_as_are_allowed_are_rebuilt_without_a_question(lake: StubLake, monkeypatch: pytest.MonkeyPatch) -> None:
     under(lake, monkeypatch, 4)
 
@@ -84,6 +85,7 @@ def test_so_many_as_are_allowed_are_rebuilt_without_a_question(lake: StubLake, m
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", ["y\n", "YES\n"])
 def test_on_a_terminal_a_yes_rebuilds(lake: StubLake, monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
     under(lake, monkeypatch, 3)

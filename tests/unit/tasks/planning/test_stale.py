@@ -174,6 +174,43 @@ def test_a_damaged_manifest_upstream_fails_no_complete_run_and_hides_no_other_da
     assert named == ["model of 2026-01-12 (settings: trees 20, now 3)"]
 
 
+def test_settings_that_nobody_can_read_are_no_reason(
+    lake: StubLake, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for day in (date(2026, 1, 12), date(2026, 1, 19)):
+        rewrite(lake, "model", day, lambda document: document.update(settings=["trees"]))
+    change(lake, monkeypatch)
+
+    built = build(tasks.BatchInference(date=DAY))
+
+    assert (built.ran, said) == ([], [])
+
+
+def test_a_raw_day_that_landed_again_is_named_with_the_commands_for_all_that_was_built_from_it(
+    lake: StubLake, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.flag("events", date(2026, 1, 18)).with_name("part-0").write_text("again")
+    change(lake, monkeypatch, "")
+
+    build(tasks.BatchInference(date=DAY))
+
+    (line,) = said
+    assert re.fullmatch(
+        r"1 partition is stale and stays as it is: features of 2026-01-20 \(input: raw/events of 2026-01-18: \w+, now "
+        r"content:\w{8}\)\. To build them again: daystone rebuild features --date 2026-01-20; daystone rebuild predictions "
+        r"--date 2026-01-20",
+        line,
+    ), line
+
+
+def test_a_dataset_that_is_kept_is_not_named(lake: StubLake, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    change(lake, monkeypatch, f"{CHANGED}balancing = smote\n[lake.{lake.name}]\non_stale = warn, balanced: keep\n")
+
+    build(tasks.BatchInference(date=DAY))
+
+    assert said == [MODELS]
+
+
 def test_a_manifest_of_another_format_is_left_to_those_who_read_it(
     lake: StubLake, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
