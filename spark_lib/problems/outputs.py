@@ -8,7 +8,6 @@ depends on the rows alone: the same rows give the same figures on any number of 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,9 @@ if TYPE_CHECKING:
 
 #: The most rows that are brought to the driver. Of more rows, so many are drawn by a hash of the key.
 MOST_ROWS = 1_000_000
+#: The largest share of an error by which models are said to differ. Of a model without any error it would be infinite,
+#: which no manifest can hold.
+MOST_SHARE = 1_000.0
 
 #: Named sums [g, ...] by group, or in all [...].
 Sums = Mapping[str, np.ndarray]
@@ -124,8 +126,8 @@ def compared_by_error(
     def share(sums: Sums) -> float:
         one, other = (of_mean(float(sums[name])) for name in (ONE, OTHER))
         if other:
-            return one / other - 1
-        return math.inf if one else 0.0
+            return min(one / other - 1, MOST_SHARE)
+        return MOST_SHARE if one else 0.0
 
     sums = dict(zip((ONE, OTHER), errors, strict=True))
     drawn = [share(sample) for sample in resampled(sums, settings["bootstrap_replicates"], settings["seed"])]

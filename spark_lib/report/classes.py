@@ -45,7 +45,7 @@ def confusion(found: Outputs, names: list[str]) -> Markup:
     left = len(names) - len(shown)
     note = "Natural validation rows by their class, and by the class that the model gives the greatest probability."
     if left > 0:
-        note += f" {left:,} smaller classes are left out."
+        note += f" {left:,} smaller {'class is' if left == 1 else 'classes are'} left out."
     return section("What is taken for what", tag("p", note, class_="note"), table(columns, rows, wide=True))
 
 

@@ -43,7 +43,7 @@ def of_values(values: pa.RecordBatch, kinds: Mapping[str, Kind], dialect: Dialec
         if wrong is None:
             wrong = _first_changed(texts, column, kind)
         if wrong is not None:
-            raise NotWritten(wrong, name, column[wrong].as_py())
+            raise NotWritten(wrong, name, _shown(column, wrong))
         found.append(texts)
     return pa.RecordBatch.from_arrays(found, names=list(kinds))
 
@@ -74,6 +74,16 @@ def _needs_quotes(dialect: Dialect) -> str:
     """A pattern (RE2) of the texts that would be read as something else without quotes: as more than one value or
     record, as null, or as the mark at the beginning of a file."""
     return rf'[{re.escape(dialect.delimiter)}"\r\n]|\A\x{{FEFF}}|\A{re.escape(dialect.null_text)}\z'
+
+
+def _shown(values: pa.Array, place: int) -> Any:
+    """A value for a message: Arrow's text of a day or a time in a year that Python does not have."""
+    import pyarrow as pa
+
+    try:
+        return values[place].as_py()
+    except (OverflowError, ValueError):
+        return values.slice(place, 1).cast(pa.string())[0].as_py()
 
 
 def _first_undecodable(texts: pa.Array, encoding: str) -> int | None:
@@ -119,7 +129,7 @@ def _texts(values: pa.Array, dialect: Dialect) -> pa.Array:
         return pa.array([_decimal(value, dialect.decimal_mark) for value in values.to_pylist()], pa.string())
     if pa.types.is_date(kind):
         pattern = dialect.date_pattern or _ISO_DATE
-        return pa.array([value and _patterned(value, pattern) for value in values.to_pylist()], pa.string())
+        return pa.array([_day(value, pattern) for value in values], pa.string())
     if pa.types.is_timestamp(kind):
         return pa.array([_time(value, dialect) for value in values], pa.string())
     return values.cast(pa.string())
@@ -127,6 +137,14 @@ def _texts(values: pa.Array, dialect: Dialect) -> pa.Array:
 
 def _decimal(value: Decimal | None, mark: str) -> str | None:
     return None if value is None else f"{value:f}".replace(".", mark)
+
+
+def _day(value: pa.Date32Scalar, pattern: str) -> str | None:
+    try:
+        found: date | None = value.as_py()
+    except (OverflowError, ValueError):  # no year from 1 to 9999
+        return ""
+    return None if found is None else _patterned(found, pattern)
 
 
 def _time(value: pa.TimestampScalar, dialect: Dialect) -> str | None:

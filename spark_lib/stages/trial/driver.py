@@ -38,14 +38,10 @@ def watched(case: UseCase) -> Iterator[list[str]]:
         return watcher
 
     originals = {name: getattr(DataFrame, name) for name in METHODS}
-    own = {name for name in METHODS if name in vars(DataFrame)}
     for name, original in originals.items():
         setattr(DataFrame, name, watching(name, original))
     try:
         yield calls
     finally:
         for name, original in originals.items():
-            if name in own:
-                setattr(DataFrame, name, original)
-            else:
-                delattr(DataFrame, name)
+            setattr(DataFrame, name, original)

@@ -145,6 +145,43 @@ def test_a_column_that_is_absent_or_no_number_is_refused(rows: pa.RecordBatch, f
     )
 
 
+@pytest.mark.parametrize(
+    ("rows", "found"),
+    [
+        (arrow(y=pa.array(["soup"])), "no such column"),
+        (arrow(kind=pa.array([1])), "int64"),
+        (arrow(kind=pa.array([1]).dictionary_encode()), "dictionary<values=int64, indices=int32, ordered=0>"),
+    ],
+)
+def test_a_category_that_is_absent_or_no_text_is_refused(rows: pa.RecordBatch, found: str) -> None:
+    with pytest.raises(BadData) as caught:
+        matrix.from_arrow(rows, {"kind": Feature("STRING", categories=("soup", "stew"))})
+    assert str(caught.value) == (
+        f"the model's matrix: wanted texts in the column kind; found {found}. "
+        "Next: compare the features of the model's card with those of the day, and rebuild the older of the two"
+    )
+
+
+def test_a_category_of_which_training_has_not_told_its_texts_is_refused() -> None:
+    with pytest.raises(BadData) as caught:
+        matrix.from_arrow(arrow(kind=pa.array(["soup"])), {"kind": Feature("STRING")})
+    assert str(caught.value) == (
+        "the model's matrix: wanted the categories of kind, as training learns them; found none. "
+        "Next: score with the features of a model's card"
+    )
+
+
+def test_infinities_and_nan_without_a_fill_are_counted_in_the_columns_of_numbers_alone() -> None:
+    rows = arrow(
+        kind=pa.array(["a", "b", "c"]),
+        x=pa.array([1e300, NAN, 1.0]),
+        y=pa.array([NAN, 1.0, None]),
+        z=pa.array([1, 2, 3]),
+    )
+    features = {"kind": Feature("STRING", categories=()), "x": Feature("DOUBLE"), "y": Feature("DOUBLE", fill=0)}
+    assert matrix.not_finite(rows, features | {"z": Feature("INT")}) == {"x": 2}
+
+
 def test_what_workers_import_brings_no_pyspark() -> None:
     check = "import sys, spark_lib.models.matrix, spark_lib.models.model; sys.exit('pyspark' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,7 @@ from spark_lib.models import calibration, model
 from spark_lib.models.card import Card, ModelFile, parse
 from spark_lib.scoring import engine, processes
 from spark_lib.scoring import partitions as scoring
+from spark_lib.scoring.forest import Forest
 from spark_lib.stages import balancing, champion, features, inference, selection, training
 from spark_lib.stages.selection import Pinned
 from spark_lib.use_case import Feature
@@ -142,6 +143,36 @@ def test_many_rows_are_scored_by_a_forest_with_the_same_scores(
 
     assert by_forest.manifest.metrics["engine"] == "forest"
     assert rows_of(by_forest) == rows_of(predictions)
+
+
+def test_where_no_forest_can_be_compiled_the_scores_are_the_same_and_the_reason_is_told(
+    chain: Chain,
+    predictions: Partition,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(engine, "LEAST_ROWS", 500)
+    monkeypatch.setattr(Forest, "why_not_compiled", lambda _: "ImportError: No module named 'numba'")
+    lake = Lake(str(tmp_path), CASE)
+    with Attempt(lake, "predictions", [chain.to_score.date], stage="Test") as attempt:
+
+        def here(job: scoring.Job, files: Sequence[File], prefix: str) -> scoring.Done:
+            (share,) = scoring.shared(files, prefix, 1)
+            return scoring.scored(job, share, 0)
+
+        attempt.commit(inference.build(here, Parcels(), chain.to_score, chain.pinned, attempt, ANY_FILE_ROWS))
+
+    found = lake.require("predictions", chain.to_score.date)[0]
+    assert rows_of(found) == rows_of(predictions)
+    assert {name: found.manifest.metrics[name] for name in ("engine", "no_forest")} == {
+        "engine": "onnxruntime",
+        "no_forest": "ImportError: No module named 'numba'",
+    }
+    assert caplog.messages == [
+        "scored by onnxruntime, several times slower than by a forest that numba compiles where Spark's Python runs: "
+        "ImportError: No module named 'numba'"
+    ]
 
 
 def test_processes_of_the_driver_write_what_sparks_workers_write(
@@ -304,6 +335,27 @@ def test_a_day_without_files_is_empty_all_the_way_to_predictions(
         partition = score(spark, lake, made, chain.pinned)
         assert (partition.manifest.rows(), [name for name, _ in partition.manifest.schema]) == (0, COLUMNS)
     assert tables.read_arrow(lake, "predictions", DAY, AFTER).column_names == [*COLUMNS, "date"]
+
+
+def test_a_day_of_which_not_every_row_was_scored_is_refused(spark: SparkSession, chain: Chain, tmp_path: Path) -> None:
+    *others, last = chain.to_score.manifest.files
+    lake = Lake(str(tmp_path), CASE)
+    attempt = Attempt(lake, "predictions", [chain.to_score.date], stage="Test")
+    with pytest.raises(BadData) as caught, attempt:
+        inference.build(
+            lambda job, _, prefix: scoring.run(spark, job, others, prefix),
+            Parcels(),
+            chain.to_score,
+            chain.pinned,
+            attempt,
+            ANY_FILE_ROWS,
+        )
+
+    assert str(caught.value) == (
+        f"predictions of {chain.to_score.date}: wanted a score for each of 500 rows; found {500 - (last.rows or 0)}. "
+        "Next: run the stage again; nothing was published"
+    )
+    assert lake.find("predictions", chain.to_score.date, chain.to_score.date) == {}
 
 
 def test_features_without_a_file_have_no_scores(spark: SparkSession, chain: Chain, tmp_path: Path) -> None:

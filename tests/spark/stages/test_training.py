@@ -26,7 +26,7 @@ from spark_lib.models.card import parse
 from spark_lib.models.export import trees
 from spark_lib.models.model import load, score
 from spark_lib.models.training_set import SIDES
-from spark_lib.problems import metrics
+from spark_lib.problems import metrics, problem
 from spark_lib.problems.binary import GROUPED_ROWS, Binary
 from spark_lib.stages import balancing, segments, training
 from tests.spark.conftest import Elsewhere
@@ -195,6 +195,17 @@ def test_out_of_time_judges_on_the_last_days_a_model_of_the_days_before(
     ends = [rows.agg(F.max("landed")).first()[0] for rows in fitted]
     assert ends == [days[-1], days[len(days) * 4 // 5 - 1]]
     assert found["area_under_roc"] == card["metrics"]["area_under_roc"]
+
+
+def test_rows_of_too_few_entities_judge_nothing_out_of_time(
+    spark: SparkSession, chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(problem, "LEAST_GROUPS", problem.GROUPS + 1)
+
+    found = training.out_of_time(spark, chain.case, chain.balanced, SETTINGS)
+
+    assert set(found) == {"days", "rows", "positives", "reason"}
+    assert re.fullmatch(r"too few entities: they make \d+ of 200 groups, an interval takes 201", found["reason"])
 
 
 # -- areas

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from sklearn.neighbors import KNeighborsClassifier
 
-from spark_lib.errors import BadData, UseCaseError
+from spark_lib.errors import BadData, HoleInHistory, UseCaseError
 from spark_lib.stages import trial
-from spark_lib.stages.trial import Tried, clock, engineering, sample
+from spark_lib.stages.trial import Tried, clock, driver, engineering, sample
+from spark_lib.stages.trial.blame import of_their_code
 from spark_lib.use_case import UseCase
 from tests.spark.lakes import (
     BEFORE,
@@ -91,6 +93,14 @@ class Misspelt(Parcels):
 class Raising(Parcels):
     def engineer(self, day: DataFrame, history: Mapping[str, DataFrame]) -> DataFrame:
         raise KeyError("clients")
+
+
+class Returning(Parcels):
+    def __init__(self, returned: Any) -> None:
+        self.returned = returned
+
+    def engineer(self, day: DataFrame, history: Mapping[str, DataFrame]) -> DataFrame:
+        return self.returned
 
 
 def at(case: type[UseCase]) -> str:
@@ -273,8 +283,12 @@ def first_rows(spark: SparkSession, lake: Path) -> Mapping[str, sample.FirstRows
             "engineer of Engineered: wanted features that depend on what has landed alone; found a function of the moment "
             "of the run, as current_date() or now() is. Next: count from 'sent'; nothing was published",
         ),
+        (
+            Returning([]),
+            "engineer of Returning: wanted a DataFrame of features; found a list. Next: return one",
+        ),
     ],
-    ids=["raises", "loses a row", "numbers the rows", "the clock of Spark"],
+    ids=["raises", "loses a row", "numbers the rows", "the clock of Spark", "returns no DataFrame"],
 )
 def test_an_engineer_that_breaks_its_side_is_told_so(
     spark: SparkSession, first_rows: Mapping[str, sample.FirstRows], case: UseCase, fault: str
@@ -287,6 +301,108 @@ def test_an_engineer_that_breaks_its_side_is_told_so(
             found.append(str(error))
 
     assert [re.sub(r"(as|in) [\d.]+", r"\1 X", one) for one in found] == [fault]
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda rows: rows.where("parcel"), r"AnalysisException: \[DATATYPE_MISMATCH\.FILTER_NOT_BOOLEAN\] "),
+        (lambda rows: rows.select(F.expr("no_such(weight)")), r"AnalysisException: \[UNRESOLVED_ROUTINE\] "),
+    ],
+    ids=["type", "function"],
+)
+def test_what_spark_refuses_besides_names_of_columns_is_told_in_its_words(
+    spark: SparkSession,
+    first_rows: Mapping[str, sample.FirstRows],
+    change: Callable[[DataFrame], DataFrame],
+    found: str,
+) -> None:
+    with pytest.raises(UseCaseError) as caught:
+        engineering.Trial(spark, Engineered(change), first_rows).returns()
+
+    assert re.fullmatch(
+        rf"engineer of Engineered: wanted a DataFrame of features; found {found}.*, at {re.escape(__file__)}, line \d+\. "
+        "Next: correct the use case",
+        str(caught.value),
+    )
+
+
+def test_an_error_of_ours_is_no_fault_of_the_use_cases_code() -> None:
+    ours = BadData("there", "this", "that", "do so")
+
+    with pytest.raises(BadData) as caught, of_their_code(Parcels(), "engineer", "a DataFrame of features"):
+        raise ours
+
+    assert caught.value is ours
+
+
+def test_a_method_that_calls_others_is_told_once_and_all_are_as_before_after_the_watch(spark: SparkSession) -> None:
+    rows = spark.range(3)
+    before = {name: getattr(type(rows), name) for name in driver.METHODS}
+
+    with driver.watched(Parcels()) as calls:
+        first, line = rows.first(), inspect.currentframe().f_lineno  # type: ignore[union-attr]  # there is a frame
+
+    assert first == (0,)
+    assert calls == [f"first() at {__file__}, line {line}"]
+    assert {name: getattr(type(rows), name) for name in driver.METHODS} == before
+
+
+@pytest.mark.parametrize(
+    ("taken", "others"),
+    [
+        (pa.array(["p9", "p10", "p2"]), ["p10-0", "p10-1", "p10-2"]),
+        (pa.array([7, -2], pa.int8()), [8, 9, 10]),
+        (pa.array([123], pa.int8()), [124, 125, 126]),
+        (pa.array([125], pa.int8()), None),
+        (pa.array([date(2026, 1, 1)]), None),
+    ],
+    ids=["texts", "numbers", "up to the largest", "past the largest", "days"],
+)
+def test_other_keys_are_made_of_texts_and_of_whole_numbers_that_fit_their_type(taken: pa.Array, others: Any) -> None:
+    assert engineering._other_keys(pa.chunked_array([taken]), 3) == others
+
+
+def test_rows_of_later_events_are_not_tried_where_no_further_key_can_be_made(
+    spark: SparkSession, first_rows: Mapping[str, sample.FirstRows]
+) -> None:
+    class ByTime(Parcels):
+        feeds = dict(Parcels.feeds) | {"parcels": replace(Parcels.feeds["parcels"], key="sent")}
+
+    assert engineering.Trial(spark, ByTime(), first_rows).looks_back_alone() == (
+        "not tried with rows of later events, as no further values of the key 'sent' can be made"
+    )
+
+
+def test_days_without_rows_are_good_and_leave_engineer_untried(spark: SparkSession, tmp_path: Path) -> None:
+    for day in (BEFORE, DAY):
+        land(feed(tmp_path), day, table(Parcels(), "parcels", []))
+        land(feed(tmp_path, "arrivals"), day, table(Parcels(), "arrivals", []))
+
+    found = tried(spark, tmp_path, Parcels())
+
+    assert [(one.what, one.text, one.error, one.skipped) for one in found if one.what != "estimator"] == [
+        ("raw parcels", f"no rows of {BEFORE} to {DAY}", None, False),
+        ("raw arrivals", f"no rows of {BEFORE} to {DAY}", None, False),
+        ("engineer", "not tried, as the newest days of parcels have no rows", None, True),
+    ]
+
+
+def test_a_hole_in_a_feed_is_its_error_and_the_other_feeds_are_looked_at(tmp_path: Path) -> None:
+    first = BEFORE - timedelta(days=1)
+    for day in (first, DAY):
+        land(feed(tmp_path), day)
+    for day in (first, BEFORE, DAY):
+        land(feed(tmp_path, "arrivals"), day)
+
+    days, errors = sample.listed(Parcels(), {name: feed(tmp_path, name) for name in Parcels.feeds}, first)
+
+    assert {name: [day.date for day in found.days] for name, found in days.items()} == {
+        "arrivals": [first, BEFORE, DAY]
+    }
+    assert {name: (type(error), error.found) for name, error in errors.items()} == {
+        "parcels": (HoleInHistory, f"no flag '_SUCCESS' on {BEFORE}, as in {feed(tmp_path).directory(BEFORE)}")
+    }
 
 
 def test_an_estimator_that_raises_is_named_with_its_line(spark: SparkSession) -> None:
@@ -312,11 +428,14 @@ def test_a_moved_clock_is_as_the_clock_in_all_but_the_time() -> None:
     with clock.moved("tests"):
         now, today, seconds = datetime.datetime.now(datetime.UTC), date.today(), time.time()  # noqa: DTZ011
         whole = datetime.datetime(2026, 3, 10, tzinfo=datetime.UTC)
+        naive = datetime.datetime.utcnow(), datetime.datetime.today()  # noqa: DTZ002, DTZ003  (as a use case might)
         kinds = isinstance(whole, datetime.datetime), isinstance(now.date(), date), issubclass(datetime.datetime, date)
 
     assert now - before[0] >= clock.BY
     assert seconds - before[1] >= clock.BY.total_seconds()
     assert today >= (before[0] + clock.BY).date() - datetime.timedelta(days=1)
+    utc, local = before[0].replace(tzinfo=None), before[0].astimezone().replace(tzinfo=None)
+    assert [moment - clock.BY >= then for moment, then in zip(naive, (utc, local), strict=True)] == [True, True]
     assert kinds == (True, True, True)
     assert datetime.datetime.now(datetime.UTC) - before[0] < clock.BY
     assert date is datetime.date

@@ -196,6 +196,17 @@ def test_a_second_landing_writes_nothing_and_says_which_days_have_its_rows(
     assert feed.landed(FIRST, LAST) == before
 
 
+def test_a_landed_day_whose_file_was_damaged_since_has_other_rows_and_is_left_alone(
+    feed: RawFeed, tmp_path: Path
+) -> None:
+    land(feed, ORDERS, [csv(tmp_path, *ROWS)], Spread(FIRST, FIRST, 0))
+    Path(feed.directory(FIRST), "landed.parquet").write_bytes(b"half of a file")
+    before = bytes_of(feed)
+
+    assert land(feed, ORDERS, [csv(tmp_path, *ROWS)], Spread(FIRST, FIRST, 0)) == [Landed(FIRST, 9, "other")]
+    assert bytes_of(feed) == before
+
+
 def test_a_flag_that_comes_while_days_are_written_stands(
     feed: RawFeed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -305,6 +316,16 @@ def test_parquet_lands_with_the_declared_types(feed: RawFeed, tmp_path: Path) ->
     assert pq.read_schema(file) == pa.schema(
         [("id", pa.int64()), ("name", pa.string()), ("share", pa.float64()), ("at", pa.timestamp("us", "UTC"))]
     )
+
+
+@pytest.mark.parametrize("kind", [pa.large_string(), pa.string_view()], ids=str)
+def test_texts_land_as_strings_whatever_arrow_calls_them(feed: RawFeed, tmp_path: Path, kind: pa.DataType) -> None:
+    table = pa.table({"id": pa.array([1]), "name": pa.array(["x"], kind)})
+
+    land(feed, Feed("id BIGINT, name STRING", key="id"), [parquet(tmp_path, table)], Spread(FIRST, FIRST, 0))
+
+    (file,) = feed.landed(FIRST, FIRST)[FIRST].files
+    assert pq.read_table(file) == pa.table({"id": [1], "name": ["x"]})
 
 
 def test_a_row_lands_on_the_same_day_from_csv_and_from_parquet(feed: RawFeed, tmp_path: Path) -> None:
@@ -580,6 +601,41 @@ def test_a_value_that_the_dialect_of_the_feed_cannot_say_is_refused(
     assert str(refusal(feed, [table])) == (
         f"raw feed orders: {table}, row 1, column {place}: wanted a value that can be written as the feed's CSV and read again "
         f"{found}. Next: correct the value, declare another dialect in [raw.orders], or land Parquet ([raw.orders] format)"
+    )
+
+
+def test_of_several_values_the_one_that_the_encoding_does_not_have_is_named(feed: RawFeed, tmp_path: Path) -> None:
+    feed = replace(feed, format="csv", dialect=Dialect(encoding="latin-1"))
+    table = parquet(tmp_path, pa.table({"id": [1, 2, 3], "name": ["é", None, "日本"]}))
+
+    refused = refusal(feed, [table], declared=Feed("id BIGINT, name STRING", key="id"))
+
+    assert str(refused).startswith(
+        f"raw feed orders: {table}, row 3, column 'name': wanted a value that can be written"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        ("shipped", pa.scalar(-719_163, pa.date32()), "(date); found 0000-12-31"),
+        ("shipped", pa.scalar(2_932_897, pa.date32()), "(date); found 10000-01-01"),
+        (
+            "ordered_at",
+            pa.scalar(253_402_300_800_000_000, pa.timestamp("us", "UTC")),
+            "(timestamp); found 10000-01-01 00:00:00.000000Z",
+        ),
+    ],
+    ids=["a day before", "a day after", "a time after"],
+)
+def test_a_day_or_a_time_outside_of_the_years_1_to_9999_has_no_place_in_csv(
+    feed: RawFeed, tmp_path: Path, name: str, value: pa.Scalar, found: str
+) -> None:
+    table = parquet(tmp_path, one_order(**{name: pa.array([value])}))
+
+    assert str(refusal(replace(feed, format="csv"), [table])) == (
+        f"raw feed orders: {table}, row 1, column {name!r}: wanted a value that can be written as the feed's CSV and read "
+        f"again {found}. Next: correct the value, declare another dialect in [raw.orders], or land Parquet ([raw.orders] format)"
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 from sklearn.metrics import confusion_matrix, precision_score, recall_score
 
 from spark_lib.models.calibration import NONE
+from spark_lib.models.training_set import SIDES, TrainingSet
 from spark_lib.problems import decision
 from spark_lib.problems.binary import Binary
 from spark_lib.problems.metrics import Scored, counted
@@ -136,3 +137,14 @@ def test_rows_that_judge_out_of_time_are_told_with_their_positives() -> None:
 
     assert told == {"rows": 1_200, "positives": 70}
     assert LATE.in_words(told) == "1,200 rows, 70 positive"
+
+
+def test_the_calibration_of_a_training_is_the_one_that_is_chosen() -> None:
+    settings = {"calibration": "platt", "balancing": "none"}
+    sides = {name: {"positive": 200, "negative": 300} for name in SIDES}
+    on, counts = rows(200, 300), TrainingSet(sides, balanced=sides["train"], weights=dict.fromkeys(sides["train"], 1.0))
+
+    back, _ = LATE.chosen(settings, on, counts)
+
+    assert back["kind"] == "platt"
+    assert LATE.fitted(settings, on, counts) == back

@@ -217,6 +217,24 @@ def test_a_model_that_is_clearly_worse_loses_by_a_share_of_the_log_loss() -> Non
     assert (same.difference, same.interval, same.loses) == (0.0, (0.0, 0.0), False)
 
 
+@pytest.mark.parametrize("errors_of_the_older", [[0.0] * 20, [1e-300] + [0.0] * 19])
+def test_a_model_with_errors_loses_to_one_with_none_or_hardly_any_by_a_share_that_a_manifest_can_hold(
+    errors_of_the_older: list[float],
+) -> None:
+    errors = [np.ones(20), np.array(errors_of_the_older)]
+
+    found = outputs.compared_by_error("RMSE", errors, math.sqrt, SETTINGS, "itself")
+
+    assert (found.difference, found.interval, found.loses) == (1_000.0, (1_000.0, 1_000.0), True)
+    assert found.words == "RMSE +100000.00% against itself (+100000.00% to +100000.00%), champion_margin 0.05"
+
+
+def test_of_two_models_without_any_error_none_loses() -> None:
+    found = outputs.compared_by_error("RMSE", [np.zeros(20)] * 2, math.sqrt, SETTINGS, "itself")
+
+    assert (found.difference, found.interval, found.loses) == (0.0, (0.0, 0.0), False)
+
+
 def labelled(*labels: int, groups: int = 200) -> Outputs:
     """Rows with these labels, of so many groups of entities."""
     number = len(labels)

@@ -16,7 +16,8 @@ from spark_lib import report
 from spark_lib.models.card import Card
 from spark_lib.problems import decision
 from spark_lib.problems.metrics import counted
-from spark_lib.report import charts, scores
+from spark_lib.problems.outputs import Outputs
+from spark_lib.report import charts, classes, scores
 from spark_lib.report.curves import Bin
 from spark_lib.report.tables import figures
 from tests.unit.reports import CONFIDENCE, IMPORTANCE, INPUTS, TITLE, Trained, inconclusive, trained
@@ -544,3 +545,22 @@ def test_segments_stand_by_column_below_all_rows(model: Trained) -> None:
     assert rows[4][:2] == ["12 smaller values together", "60"]
     assert [each.text for each in page.all("caption")][:2] == ["Segments of <region>", "Segments of new"]
     assert "b 0.4000, d 0.3000, c 0.2000" in page.text
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(15, ""), (16, " 1 smaller class is left out."), (18, " 3 smaller classes are left out.")]
+)
+def test_a_confusion_matrix_shows_the_largest_classes_and_says_how_many_it_leaves_out(number: int, said: str) -> None:
+    labels = np.repeat(np.arange(number), np.arange(1, number + 1))  # the last class is the largest
+    found = Outputs(np.eye(number)[labels], labels.astype(np.float64), np.zeros(len(labels), int))
+
+    section = read(str(classes.confusion(found, [f"class {place}" for place in range(number)])))
+
+    heading, *rows = [[cell.text for cell in row.children] for row in section.all("tr")]
+    largest = [f"class {place}" for place in range(number - 1, number - 16, -1)]
+    assert heading == ["Is, taken for", *largest, "Rows"]
+    assert [(row[0], row[-1]) for row in rows] == [(name, str(number - place)) for place, name in enumerate(largest)]
+    (note,) = section.all("p")
+    assert note.text == (
+        f"Natural validation rows by their class, and by the class that the model gives the greatest probability.{said}"
+    )

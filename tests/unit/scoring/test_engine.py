@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
+import inspect
 import itertools
+import re
+import zipfile
+import zipimport
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +22,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.ensemble import RandomForestClassifier
 
+from spark_lib import scoring
 from spark_lib.models import export, matrix, model
 from spark_lib.models.export import trees as exported_trees
 from spark_lib.scoring import engine, forest, forest_kernel
@@ -191,6 +197,37 @@ def test_leaves_that_add_too_many_numbers_are_left_to_onnx_runtime(monkeypatch: 
     assert str(unfit.value) == "3 trees of depth 4 for 5 sums each"
 
 
+def test_trees_with_too_many_leaves_are_left_to_onnx_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+    node = regressor(Trees(seed=11, trees=3, depth=4))
+    monkeypatch.setattr(forest, "MOST_LEAVES", 3 * 2**4)
+    assert forest_of(node).width == 1
+
+    monkeypatch.setattr(forest, "MOST_LEAVES", 3 * 2**4 - 1)
+    with pytest.raises(Unfit) as unfit:
+        forest_of(node)
+
+    assert str(unfit.value) == "3 trees of depth 4"
+
+
+def test_a_classifier_whose_leaves_vote_for_one_class_alone_is_left_to_onnx_runtime() -> None:
+    given = attributes(classifier(Trees(seed=11, trees=3, depth=3)))
+
+    with pytest.raises(Unfit) as unfit:
+        forest.of_node("TreeEnsembleClassifier", given | {"class_ids": [1] * len(given["class_ids"])}, doubles=False)
+
+    assert str(unfit.value) == "votes for 1 of 2 classes"
+
+
+@pytest.mark.parametrize("change", [{"post_transform": 1}, {"aggregate_function": 0}])
+def test_trees_of_operator_version_5_that_are_not_just_summed_are_left_to_onnx_runtime(change: dict[str, int]) -> None:
+    given = attributes(ensemble(Trees(seed=5, trees=3, depth=3)))
+
+    with pytest.raises(Unfit) as unfit:
+        forest.of_node("TreeEnsemble", given | change, doubles=False)
+
+    assert str(unfit.value) == "a transformation after the sum, or an aggregate that is none"
+
+
 def test_the_trees_of_operator_version_5_are_read_too() -> None:
     trees = Trees(seed=5, trees=9, depth=5)
     node = ensemble(trees)
@@ -313,6 +350,46 @@ def test_what_numba_kept_and_cannot_read_is_compiled_again(
 
     (anew,) = tmp_path.rglob(f"*.{suffix}")
     assert anew.stat().st_size > 40
+
+
+def test_the_loop_is_compiled_where_nothing_can_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nowhere: dict[str, Any] = {}
+    exec(inspect.getsource(marks), nowhere)  # numba keeps nothing of a function that is in no file
+    monkeypatch.setattr(forest_kernel, "add", nowhere["marks"])
+    monkeypatch.setattr(forest, "user_directory", lambda: tmp_path)
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "compiled"))
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "compiled"))
+
+    loop = forest._loop.__wrapped__("<f4")
+
+    found = np.zeros((1, 1), np.float32)
+    loop(found, np.zeros((1, 16), np.uint64), found, np.zeros((1, 1, 16), np.float32), found)
+    assert found.tolist() == [[1.0]]
+    assert list(tmp_path.rglob("*.nb?")) == []
+
+
+def test_the_loop_of_a_package_in_a_zip_file_is_compiled_from_one_copy_for_all_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Path(forest_kernel.__file__).read_text()
+    loops = []
+    for run in ("1", "2"):
+        archive = tmp_path / f"run {run}.zip"
+        with zipfile.ZipFile(archive, "w") as package:
+            package.writestr("forest_kernel.py", source)
+        finder = zipimport.zipimporter(str(archive))
+        spec = finder.find_spec("forest_kernel")
+        assert spec is not None
+        zipped = importlib.util.module_from_spec(spec)
+        finder.exec_module(zipped)
+        monkeypatch.setattr(scoring, "forest_kernel", zipped)
+        loops.append(forest._kernel(tmp_path / "compiled"))
+
+    (copy,) = (tmp_path / "compiled").iterdir()
+    assert re.fullmatch(r"kernel_[0-9a-f]{16}\.py", copy.name)
+    assert copy.read_text() == source
+    assert [loop.__code__.co_filename for loop in loops] == [str(copy)] * 2
+    assert [loop.__code__.co_code for loop in loops] == [forest_kernel.add.__code__.co_code] * 2
 
 
 def test_a_loop_that_python_would_run_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from spark_lib.errors import ConfigurationError
-from spark_lib.lake.stores import s3_client
+from spark_lib.lake.stores import s3_client, s3_settings
 from spark_lib.lake.stores.s3_settings import Said, Server
 from spark_lib.session import s3a
 from tests.support.aws_files import nothing_said, write
@@ -50,6 +50,7 @@ def _nothing_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[N
         ("http://münchen", f"'http://münchen', {NO_HOST}"),
         ("http://::1:9000", "'http://::1:9000', without a host"),
         ("http://[::g]:9000", f"'http://[::g]:9000', {NO_HOST}"),
+        ("http://[1::2::3]:9000", f"'http://[1::2::3]:9000', {NO_HOST}"),
     ],
 )
 def test_an_endpoint_that_is_no_url_of_a_server_is_refused(
@@ -116,6 +117,20 @@ def test_a_profiles_own_endpoint_is_heard(monkeypatch: pytest.MonkeyPatch, tmp_p
     write(tmp_path, "config", "[default]\nendpoint_url = http://own:1/\n")
 
     assert s3_client.server().endpoint == Said("http://own:1", "endpoint_url of the AWS profile 'default'")
+
+
+def test_a_section_of_services_that_says_nothing_more_of_s3_leaves_the_profiles_own_endpoint(tmp_path: Path) -> None:
+    write(tmp_path, "config", "[default]\nservices = l\nendpoint_url = http://own:1\n[services l]\ns3 = nothing\n")
+
+    assert s3_client.server().endpoint == Said("http://own:1", "endpoint_url of the AWS profile 'default'")
+
+
+def test_without_a_file_of_credentials_no_profile_has_any(tmp_path: Path) -> None:
+    before = s3_settings.profiles_with_credentials()
+
+    write(tmp_path, "credentials", "[landing]\naws_access_key_id = k\n")
+
+    assert (before, s3_settings.profiles_with_credentials()) == ([], ["landing"])
 
 
 def test_what_awss_tools_are_to_pass_over_is_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -265,6 +280,14 @@ def test_what_is_not_used_or_works_is_not_refused(environment: dict[str, str], m
         monkeypatch.setenv(name, value)
 
     s3_client.server()
+
+
+def test_a_directory_of_certificates_is_one_that_servers_are_checked_against(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path))
+
+    assert s3_client.server() == Server(Said(), Said("us-east-1"))
 
 
 @pytest.mark.parametrize("name", ["config", "credentials"])

@@ -143,6 +143,24 @@ def test_a_table_without_key_time_or_numbers_gets_placeholders_and_names_that_ar
     check_style()
 
 
+def test_columns_of_parquet_that_are_texts_by_another_name_or_have_no_value_are_strings() -> None:
+    case = drafted(
+        "of_other_texts",
+        {
+            "id": [1, 2, 3],
+            "city": pa.array(["a", "b", "a"], pa.large_string()),
+            "note": pa.nulls(3),
+            "landed": [1, 2, 3],
+        },
+    )
+
+    assert " ".join(case.feeds["loans"].schema.split()) == "id BIGINT, city STRING, note STRING"
+    assert list(case.features) == ["city"]
+    text = Path("drafts/of_other_texts.py").read_text()
+    assert "# Left out of loans: landed, as Daystone has a column of this name." in text
+    check_style()
+
+
 def test_a_table_without_dates_has_the_landing_day_as_its_time_and_a_label_whose_name_has_dots() -> None:
     case = drafted("of_clients", {"ID": [1, 2, 3], "AGE": [20, 30, 30], "default.next.month": [0, 1, 0]})
 

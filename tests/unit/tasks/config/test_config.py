@@ -16,7 +16,7 @@ import tasks
 from spark_lib.errors import ConfigurationError
 from spark_lib.lake import Dialect
 from spark_lib.lake.stores.s3_settings import Said
-from spark_lib.use_case import ClassLabel, Feed, loading
+from spark_lib.use_case import ClassLabel, Feature, Feed, loading
 from tasks.config import check, sections
 from tasks.config.settings import Settings
 from tests.support.messages import TRAINING_KEYS
@@ -171,6 +171,24 @@ flag = of-use-case
     assert (outcomes["path"], outcomes["min_rows"], outcomes["flag"]) == ("/shared/{feed}/{date:%Y-%m-%d}", 3, "shared")
     assert (events["path"], events["min_rows"], events["flag"]) == (outcomes["path"], 4, "of-use-case")
     assert (events["format"], outcomes["format"]) == ("parquet", "parquet")
+
+
+def test_smote_is_refused_where_features_are_texts_and_other_strategies_are_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    texts = {name: Feature("STRING", text=True) for name in ("title", "note")}
+    monkeypatch.setattr(cases.Loans, "features", dict(cases.Loans.features) | texts)
+    configure(monkeypatch, f"[lake]\nroot = /lake\n[training.{NAME}]\nbalancing = oversample\n")
+    settings().check()
+    configure(monkeypatch, f"[lake]\nroot = /lake\n[training.{NAME}]\nbalancing = smote\n")
+
+    with pytest.raises(ConfigurationError) as refused:
+        settings().check()
+
+    assert str(refused.value) == (
+        f"[training.{NAME}] balancing: wanted another strategy where a feature is a text (title, note): nothing lies between "
+        "two texts; found 'smote'. Next: choose undersample, oversample or class_weight"
+    )
 
 
 @pytest.mark.processes

@@ -9,7 +9,7 @@ import pytest
 
 from spark_lib.errors import ConfigurationError
 from spark_lib.use_case import loading
-from tasks.config import value_rules
+from tasks.config import check, value_rules
 from tasks.config.settings import Settings
 from tests.support.processes import Commands
 from tests.unit.stubs import cases
@@ -101,6 +101,20 @@ def test_everything_else_is_a_value(text: str) -> None:
 
 def test_a_text_for_null_may_begin_as_a_comment_does() -> None:
     assert value_rules.refusal("[raw.orders] null_text", "#N/A") is None
+
+
+def test_every_value_of_our_sections_that_is_badly_written_is_told_and_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    configure(
+        monkeypatch,
+        "[lake]\nroot = '/lake'\n[training]\ntrees = 20 # few\nseed = 7\n[mine]\nroot = '/not of daystone'\n",
+    )
+
+    assert [str(error) for error in check.refused_values()] == [
+        "[lake] root: " + NO_QUOTES.format(found="\"'/lake'\""),
+        "[training] trees: " + NO_COMMENT.format(found="'20 # few'"),
+    ]
 
 
 def test_a_password_of_a_url_is_not_shown() -> None:

@@ -55,6 +55,25 @@ def of(stages: Sequence[Today], events: Landed, outcomes: Landed, **published: d
 WHOLE = planted.landed(FIRST, LAST)
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "absent"),
+    [
+        (date(2025, 12, 31), FIRST, date(2025, 12, 31)),  # nobody has looked there
+        (FIRST, date(2026, 1, 4), None),
+        (FIRST, date(2026, 1, 9), date(2026, 1, 5)),
+        (date(2026, 1, 6), date(2026, 1, 9), date(2026, 1, 8)),
+        (date(2026, 1, 9), LAST, None),
+        (date(2026, 1, 9), date(2026, 1, 30), date(2026, 1, 23)),
+    ],
+)
+def test_the_first_day_that_has_not_landed_may_be_before_or_after_those_that_were_looked_at(
+    first: date, last: date, absent: date | None
+) -> None:
+    found = planted.landed(FIRST, LAST, without=[date(2026, 1, 5), date(2026, 1, 8)])
+
+    assert found.first_absent(first, last) == absent
+
+
 def test_nothing_is_built_and_everything_has_landed(stages: list[Today]) -> None:
     states = of(stages, WHOLE, WHOLE)
 
