@@ -62,7 +62,7 @@ class Unwatched:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a backfill is asked for: the days ``[first, last]`` of ``stage``, or of all stages that the chain asks for.
+    """What a backfill is asked for: the days ``[first, last]`` of ``stage``, or of all stages that the chain asks for by itself.
     ``place`` has the use case and the lake, where they are not those of the configuration."""
 
     first: date
@@ -74,7 +74,7 @@ class Asked:
 
     @property
     def datasets(self) -> list[str]:
-        return [self.stage.dataset] if self.stage else [stage.dataset for stage in CHAIN]
+        return [self.stage.dataset] if self.stage else [stage.dataset for stage in CHAIN if not stage.on_demand]
 
 
 @dataclass
