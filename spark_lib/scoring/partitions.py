@@ -12,7 +12,7 @@ import secrets
 import sys
 import zipimport
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import chain, islice, pairwise
@@ -136,16 +136,21 @@ def run(spark: SparkSession, job: Job, files: Sequence[File], prefix: str) -> Do
     cores = spark.sparkContext.defaultParallelism
     tasks = max(cores, -(-sum(file.size for file in files) // TASK_BYTES))
     shares = shared(files, prefix, tasks)
-    together = Done(job.predictions.distribution())
     if not shares:
-        return together
+        return together(job, [])
 
     handed_out = spark.sparkContext.parallelize(list(enumerate(shares)), len(shares))
-    for done in handed_out.map(lambda share: attempted(job, share[1], share[0])).collect():
-        if isinstance(done, DaystoneError):
-            raise done
-        together.merge(done)
-    return together
+    return together(job, handed_out.map(lambda share: attempted(job, share[1], share[0])).collect())
+
+
+def together(job: Job, answers: Iterable[Done | DaystoneError]) -> Done:
+    """What tasks did together. Raises the first error among their answers."""
+    found = Done(job.predictions.distribution())
+    for answer in answers:
+        if isinstance(answer, DaystoneError):
+            raise answer
+        found.merge(answer)
+    return found
 
 
 def attempted(job: Job, share: Sequence[Slice], task: int) -> Done | DaystoneError:

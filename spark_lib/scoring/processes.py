@@ -20,20 +20,19 @@ from typing import Any
 
 from spark_lib.errors import DaystoneError
 from spark_lib.lake.manifest import File
-from spark_lib.scoring.partitions import Done, Job, Slice, attempted, shared
+from spark_lib.scoring.partitions import Done, Job, Slice, attempted, shared, together
 
 
 def run(count: int, job: Job, files: Sequence[File], prefix: str) -> Done:
     """Score all rows of a partition's files in at most ``count`` processes, and return what they did together. Raises
     what one of them raised, and DaystoneError where one was ended from outside."""
-    together = Done(job.predictions.distribution())
     shares = shared(files, prefix, count)
     try:
         workers = _started(len(shares))
         for task, (worker, share) in enumerate(zip(workers, shares, strict=True)):
             worker.ask((job, share, task))
         answers = [worker.answer() for worker in workers]
-    except (EOFError, BrokenPipeError) as error:
+    except (EOFError, BrokenPipeError, pickle.UnpicklingError) as error:  # gone, or in the middle of its answer
         end()
         raise DaystoneError(
             f"scoring of {prefix}",
@@ -44,11 +43,7 @@ def run(count: int, job: Job, files: Sequence[File], prefix: str) -> Done:
     except BaseException:  # Ctrl-C, for example: what they answer later would be taken for answers to other questions
         end()
         raise
-    for answer in answers:
-        if isinstance(answer, BaseException):
-            raise answer
-        together.merge(answer)
-    return together
+    return together(job, answers)
 
 
 @dataclass(frozen=True)

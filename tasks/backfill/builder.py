@@ -6,7 +6,6 @@ never told to wait for a backfill. Whoever publishes a day first wins, and the o
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,20 +18,18 @@ import luigi
 from luigi.task import flatten
 from luigi.task_register import Register
 
-from spark_lib.errors import BadData, DamagedPartition, DaystoneError, NotPublished, StalePartition
+from spark_lib.errors import DamagedPartition, DaystoneError, NotPublished, StalePartition
 from spark_lib.lake import Partition, RawFeed, days
 from tasks.backfill.waiting import Patience
 from tasks.config.on_stale import OnStale
-from tasks.graph import sessions
+from tasks.graph import refused, sessions, words
 from tasks.graph.log import logger
 from tasks.graph.stage import PROGRESS, Stage
 from tasks.graph.staleness import PUBLISHED, RAW, Candidates, Cell, Day, Need, State, States
 from tasks.planning import jobs, standing
-from tasks.planning.chain import CHAIN
+from tasks.planning.chain import BY_DATASET, CHAIN
 from tasks.planning.jobs import Cut, Job, Order
 from tasks.planning.plan import Builds
-
-_STAGES = {stage.dataset: stage for stage in CHAIN}
 
 
 class Watcher(Protocol):
@@ -175,7 +172,7 @@ class Builder:
             Builds(states, roots).asked(),
             needs,
             self._asked.order,
-            together=[name for name, stage in _STAGES.items() if stage.is_built_together(self._any.case)],
+            together=[name for name, stage in BY_DATASET.items() if stage.is_built_together(self._any.case)],
             size=states.raw_bytes,
             cut=self._asked.cut,
         )
@@ -371,11 +368,7 @@ class Builder:
         from the beginning, in the order of the chain and of days."""
         found: list[DaystoneError] = []
         for error in self.report.failed.values():
-            same = [place for place, other in enumerate(found) if is_same(other, error)]
-            if same:
-                found[same[0]] = error  # the later one counts the stages that were refused
-            else:
-                found.append(error)
+            refused.note(found, error)
         seen: set[str] = set()
         for partition in self.report.cells:
             root, cell = self.root(partition)
@@ -411,31 +404,19 @@ class Builder:
         return standing.look(self._any.partitions, self.feeds, todays, spans)
 
     def _stage(self, dataset: str, day: date) -> Stage:
-        return _STAGES[dataset](date=day, **self._asked.place)
+        return BY_DATASET[dataset](date=day, **self._asked.place)
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
         def on_progress(stage: Stage, percent: int, message: str) -> None:
-            self._said[stage.task_id] = message_of(message)
-            self._watcher.progress(stage, percent, message_of(message))
+            self._said[stage.task_id] = words.message_of(message)
+            self._watcher.progress(stage, percent, words.message_of(message))
 
         luigi.Task.event_handler(PROGRESS)(on_progress)
         try:
             yield
         finally:
             luigi.Task.remove_event_handler(PROGRESS, on_progress)
-
-
-def is_same(one: DaystoneError, other: DaystoneError) -> bool:
-    """Whether two errors are one reason: the same words, or the same raw file."""
-    if isinstance(one, BadData) and isinstance(other, BadData) and one.file:
-        return one.file == other.file
-    return str(one) == str(other)
-
-
-def message_of(summary: str) -> str:
-    """A stage's words without the name of its dataset, which is shown beside them."""
-    return re.sub(r"^\w+: ", "", summary)
 
 
 class _Behind(Exception):

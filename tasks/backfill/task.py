@@ -7,21 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import luigi
 from luigi.retcodes import retcode
 
 from spark_lib.errors import ConfigurationError, DaystoneError, did_you_mean
-from tasks.backfill.builder import Asked, Builder, Watcher
 from tasks.backfill.waiting import Patience, seconds_of
 from tasks.config import resolve
 from tasks.graph.log import logger, say_why
 from tasks.graph.parameters import DayParameter, LakeParameter, UseCaseParameter, refusal_as_exit_code
 from tasks.graph.stage import Stage, explained
 from tasks.planning import jobs
-from tasks.planning.chain import CHAIN
+from tasks.planning.chain import BY_NAME, NAMES
 from tasks.planning.jobs import Cut, Order
+
+if TYPE_CHECKING:
+    from tasks.backfill.builder import Watcher
 
 
 class Backfill(luigi.Task):
@@ -85,6 +87,8 @@ class Backfill(luigi.Task):
                 raise ConfigurationError(
                     "Backfill", "--wait to be a time like 4h, 90m or 30s", repr(self.wait), "correct it"
                 )
+            from tasks.backfill.builder import Asked, Builder  # only a backfill needs the plan
+
             asked = Asked(
                 self.start,
                 self.stop - date.resolution,
@@ -143,10 +147,8 @@ class Backfill(luigi.Task):
 
 def stage_named(name: str) -> type[Stage]:
     """A stage by the name of its class or of its dataset. Raises ConfigurationError."""
-    known = {known: stage for stage in CHAIN for known in (stage.__name__, stage.dataset)}
-    if name not in known:
-        names = ", ".join(f"{stage.__name__} ({stage.dataset})" for stage in CHAIN)
+    if name not in BY_NAME:
         raise ConfigurationError(
-            "Backfill", f"--of to be one of {names}", f"{name!r}{did_you_mean(name, known)}", "correct it"
+            "Backfill", f"--of to be one of {NAMES}", f"{name!r}{did_you_mean(name, BY_NAME)}", "correct it"
         )
-    return known[name]
+    return BY_NAME[name]

@@ -29,7 +29,6 @@ from tasks.planning.jobs import Order
 if TYPE_CHECKING:
     from tasks.graph.stage import Stage
 
-ALSO_SHOWN = 5
 _ORDERS = click.Choice([order.value for order in Order])
 
 
@@ -214,8 +213,5 @@ def spans(found: Sequence[date]) -> str:
 def raise_first(errors: Sequence[DaystoneError]) -> None:
     if not errors:
         return
-    for error in errors[1 : ALSO_SHOWN + 1]:
-        click.echo(f"also: {' '.join(str(error).split())}", err=True)
-    if errors[ALSO_SHOWN + 1 :]:
-        click.echo(f"also: {render.count(len(errors) - ALSO_SHOWN - 1, 'error')} more, in the log", err=True)
+    render.say_also(errors[1:])
     raise errors[0]

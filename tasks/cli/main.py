@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from tasks.cli.land import Landing
     from tasks.graph.stage import Stage
 
-ALSO_SHOWN = 5
 #: The verbs whose modules declare their own options, as ``command``.
 OF_THEIR_OWN = ("backfill", "clean", "lineage", "plan", "why")
 
@@ -178,10 +177,7 @@ def say_stale() -> None:
 def raise_if_failed(outcome: runner.Outcome) -> None:
     if outcome.error is None:
         return
-    for error in outcome.further[:ALSO_SHOWN]:
-        click.echo(f"also: {' '.join(str(error).split())}", err=True)
-    if outcome.further[ALSO_SHOWN:]:
-        click.echo(f"also: {render.count(len(outcome.further) - ALSO_SHOWN, 'error')} more, in the log", err=True)
+    render.say_also(outcome.further)
     raise outcome.error
 
 

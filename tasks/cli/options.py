@@ -12,7 +12,7 @@ from spark_lib.errors import did_you_mean
 from tasks.backfill.waiting import seconds_of
 from tasks.config import check, resolve
 from tasks.config.shown import without_password
-from tasks.planning.chain import CHAIN
+from tasks.planning.chain import BY_NAME, NAMES
 
 if TYPE_CHECKING:
     from tasks.graph.stage import Stage
@@ -82,11 +82,9 @@ class StageOrDataset(click.ParamType):  # type: ignore[type-arg]  # generic in n
         if not isinstance(value, str):
             stage: type[Stage] = value
             return stage
-        known = {name: stage for stage in CHAIN for name in (stage.__name__, stage.dataset)}
-        if value not in known:
-            names = ", ".join(f"{stage.__name__} ({stage.dataset})" for stage in CHAIN)
-            self.fail(f"no stage or dataset {value!r}{did_you_mean(value, known)}; there are {names}", param, ctx)
-        return known[value]
+        if value not in BY_NAME:
+            self.fail(f"no stage or dataset {value!r}{did_you_mean(value, BY_NAME)}; there are {NAMES}", param, ctx)
+        return BY_NAME[value]
 
 
 def of_a_lake(verb: Verb) -> Verb:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING, Any
+
+import click
 
 from spark_lib.errors import DaystoneError
 from tasks.cli import run as runner
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from tasks.cli.status import Cell, Report
     from tasks.graph.stage import Stage
 
+ALSO_SHOWN = 5
 BAR_CELLS = 24
 _WHAT = len("predictions 123 of 365")
 _LEAST_TO_ESTIMATE = 2
@@ -30,6 +33,14 @@ CALENDAR = 80
 def count(number: int, noun: str) -> str:
     """``1 file``, ``1,200 files``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def say_also(errors: Sequence[DaystoneError]) -> None:
+    """Say the first of the errors that are not the reason of the exit code, a line each, and how many more there are."""
+    for error in errors[:ALSO_SHOWN]:
+        click.echo(f"also: {' '.join(str(error).split())}", err=True)
+    if errors[ALSO_SHOWN:]:
+        click.echo(f"also: {count(len(errors) - ALSO_SHOWN, 'error')} more, in the log", err=True)
 
 
 def terminal(err: bool = False) -> Console:

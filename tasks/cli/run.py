@@ -22,13 +22,14 @@ from luigi.rpc import RPCError
 
 from spark_lib import __version__ as VERSION
 from spark_lib.errors import DaystoneError, WaitingForData
-from tasks.backfill.builder import Asked, Builder, is_same, message_of
 from tasks.backfill.waiting import Patience
 from tasks.cli.exits import NotRun, RunByAnother, SchedulerUnreachable
 from tasks.config import resolve
 from tasks.config.shown import without_password
+from tasks.graph import refused
 from tasks.graph.log import logger
 from tasks.graph.stage import PROGRESS, REFUSED, Stage
+from tasks.graph.words import message_of
 from tasks.planning import consent
 
 _ANSWER_SECONDS = 10
@@ -124,6 +125,8 @@ def run_once_landed(
 ) -> Outcome:
     """Go on with a run that ended because raw days are late, as soon as they have landed. What it returns when the time
     is over is the last outcome."""
+    from tasks.backfill.builder import Asked, Builder  # most runs wait for nothing
+
     stage = outcome.stage
     builder = Builder(Asked(stage.date, stage.date, type(stage)))
     while isinstance(outcome.error, WaitingForData):
@@ -225,11 +228,7 @@ class _Seen:
             self._watcher.built(task, self._message.get(task.task_id, ""), seconds)
 
     def _on_refused(self, task: luigi.Task, error: DaystoneError) -> None:
-        same = [place for place, other in enumerate(self.errors) if is_same(other, error)]
-        if same:
-            self.errors[same[0]] = error  # the later one counts the stages that were refused
-        else:
-            self.errors.append(error)
+        if refused.note(self.errors, error):
             self._watcher.refused(task, error)
 
     def _on_broken(self, task: Any, error: BaseException) -> None:

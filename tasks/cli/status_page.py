@@ -9,17 +9,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 from spark_lib.errors import ConfigurationError
-from spark_lib.lake import Lake, Partition
+from spark_lib.lake import Lake
 from spark_lib.lake.lake import some
 from spark_lib.report.markup import Markup, joined, tag
 from spark_lib.report.page import page
 from tasks.cli.status import Cell, Report, State
 from tasks.graph import words
+from tasks.inference import BatchInference
 from tasks.planning import lineage
-from tasks.planning.lineage import Lineage, Span
+from tasks.planning.lineage import Ancestor, Lineage, Span
+from tasks.training import Training
 
 STYLE = Path(__file__).with_name("status.css")
 
@@ -28,8 +31,8 @@ def write(found: Report, lake: Lake, file: Path) -> None:
     """Write the page into a file, which is there whole or not at all. Raises ConfigurationError where it cannot be
     written."""
     days = list(found.cells)
-    lineages = lineage.traces(lake, "predictions", days[0], days[-1]) if days else {}
-    text = rendered(found, lineages, lambda day: _report(lake, day))
+    lineages = lineage.traces(lake, BatchInference.dataset, days[0], days[-1]) if days else {}
+    text = rendered(found, lineages, partial(_report, lake))
     beside = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         beside.write_text(text, encoding="utf-8")
@@ -41,21 +44,19 @@ def write(found: Report, lake: Lake, file: Path) -> None:
         ) from error
 
 
-def _report(lake: Lake, day: date) -> str:
+def _report(lake: Lake, model: Ancestor) -> str:
     """Where a browser finds the report of a training; empty where there is none."""
-    found = lake.find("model", day, day).get(day)
-    paths = (
-        [file.path for file in found.manifest.files if file.path.endswith("/report.html")]
-        if isinstance(found, Partition)
-        else []
-    )
-    url = lake.store.url(f"{lake.prefix('model', day)}/{paths[0]}") if paths else ""
-    return Path(url).absolute().as_uri() if url and "://" not in url else url
+    files = model.manifest.files if model.manifest else ()
+    for file in files:
+        if file.path.endswith("/report.html"):
+            url = lake.store.url(f"{lake.prefix(model.day.name, model.day.date)}/{file.path}")
+            return url if "://" in url else Path(url).absolute().as_uri()
+    return ""
 
 
-def rendered(found: Report, lineages: Mapping[date, Lineage], report_of: Callable[[date], str]) -> str:
+def rendered(found: Report, lineages: Mapping[date, Lineage], report_of: Callable[[Ancestor], str]) -> str:
     """The page as HTML. ``lineages`` are those of published predictions. ``report_of`` says where the report of a
-    training is, and is empty where there is none."""
+    model is, and is empty where there is none."""
     newest = max(found.cells, default=None)
     parts = [tag("h1", f"{found.use_case} in {found.lake}"), _calendar(found), *_remarks(found)]
     parts += [_day(found, day, lineages.get(day), report_of, day == newest) for day in found.cells]
@@ -86,7 +87,9 @@ def _remarks(found: Report) -> list[Markup]:
     return [*damaged, *(tag("p", f"{line}.", class_="note") for line in found.rejections)]
 
 
-def _day(found: Report, day: date, of_day: Lineage | None, report_of: Callable[[date], str], is_newest: bool) -> Markup:
+def _day(
+    found: Report, day: date, of_day: Lineage | None, report_of: Callable[[Ancestor], str], is_newest: bool
+) -> Markup:
     cells = found.cells[day]
     states = [
         tag("li", f"{name}: ", tag("span", _words(cell), class_=_class(cell)), _reasons(cell))
@@ -122,16 +125,21 @@ def _reasons(cell: Cell) -> Markup | None:
     return tag("ul", *(tag("li", reason) for reason in words.of_reasons(cell.judged.reasons)))
 
 
-def _branch(of_day: Lineage, report_of: Callable[[date], str]) -> Markup:
+def _branch(of_day: Lineage, report_of: Callable[[Ancestor], str]) -> Markup:
     """The partition and, below each, what it was built from. What stands there already is not told twice."""
     spans = dict(of_day.spans())
+    models = [each for each in of_day.ancestors if each.day.name == Training.dataset]
     told: set[Span] = set()
 
     def item(span: Span) -> Markup:
         again = span in told and bool(spans.get(span))
         told.add(span)
         below = [] if again else [item(source) for source in spans.get(span, [])]
-        report = report_of(span.first) if span.name == "model" else ""
+        report = (
+            next((report_of(model) for model in models if model.day.date == span.first), "")
+            if span.name == Training.dataset
+            else ""
+        )
         link = joined(" ", tag("a", "report", href=report)) if report else None
         return tag("li", str(span), " (see above)" if again else None, link, tag("ul", *below) if below else None)
 

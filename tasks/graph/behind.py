@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,8 @@ if TYPE_CHECKING:
 
 Span = tuple[date, date]
 Found = dict[date, "Partition | DamagedPartition"]
-#: What has landed of each feed, as the run that is on has listed it.
-_LISTED: dict[RawFeed, Landed] = {}
-_ON: list[object] = []  # the runs of Luigi's that are on
+#: What has landed of each feed, as the run that is on has listed it; None where no run is on.
+_LISTED: ContextVar[dict[RawFeed, Landed] | None] = ContextVar("listed", default=None)
 
 
 def look(
@@ -91,31 +91,31 @@ def look_at(feed: RawFeed, first: date, last: date) -> Landed:
 
 def seen(feed: RawFeed, first: date, last: date) -> Landed:
     """The same as ``look_at``; while a run is on, as it was when the run first looked at these days."""
-    if not _ON:
+    listed = _LISTED.get()
+    if listed is None:
         return look_at(feed, first, last)
-    known = _LISTED.get(feed)
+    known = listed.get(feed)
     if known is None or first < known.first or last > known.last:
         if known is not None:
             first, last = min(first, known.first), max(last, known.last)
-        known = _LISTED[feed] = look_at(feed, first, last)
+        known = listed[feed] = look_at(feed, first, last)
     return known
 
 
 @contextmanager
 def remembered() -> Iterator[None]:
     """A run, in which each feed is listed once, unless something is published."""
-    _ON.append(None)
-    forget()
+    before = _LISTED.set({})
     try:
         yield
     finally:
-        _ON.pop()
-        forget()
+        _LISTED.reset(before)
 
 
 def forget() -> None:
     """Forget what has landed, because something was published: it may have been built from newer raw days."""
-    _LISTED.clear()
+    if listed := _LISTED.get():
+        listed.clear()
 
 
 def span_of(need: Need | Candidates) -> Span:

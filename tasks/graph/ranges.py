@@ -15,8 +15,9 @@ from tasks.graph.parameters import DayParameter, refusal_as_exit_code
 def install() -> None:
     """Wrap ``complete`` of Luigi's daily ranges once, and check the configuration before it makes one.
 
-    A damaged day, or a stale one under ``on_stale = fail``, raises in its own ``complete()``. Where the range asks it, the range would fail and build nothing. So
-    the range takes the day for incomplete: once the day is scheduled, it reports its own error, and the other days run.
+    A damaged day, or a stale one under ``on_stale = fail``, raises in its own ``complete()``. Where the range asks it, the
+    range would fail and build nothing. So the range takes the day for incomplete: once the day is scheduled, it reports
+    its own error, and the other days run.
 
     An open end is refused. Our defaults take away Luigi's limit in days, so such a range would have a hundred years.
     """

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from spark_lib.errors import BadData
+from spark_lib.errors import BadData, DaystoneError
 from spark_lib.lake import RawDay, RawDays
 
 
@@ -43,3 +43,21 @@ def check(raw: RawDays) -> None:
             of = refusal.error
             found = f"{of.found} ({refusal.stages} stages of this run need the file)"
             raise BadData(of.where, of.wanted, found, of.next_step, of.file)
+
+
+def note(errors: list[DaystoneError], error: DaystoneError) -> bool:
+    """Add an error to those of a run, and return whether it is a new reason. One for the same reason takes the place of
+    the earlier one: it counts the stages that were refused."""
+    for place, other in enumerate(errors):
+        if _is_same(other, error):
+            errors[place] = error
+            return False
+    errors.append(error)
+    return True
+
+
+def _is_same(one: DaystoneError, other: DaystoneError) -> bool:
+    """Whether two errors are one reason: the same words, or the same raw file."""
+    if isinstance(one, BadData) and isinstance(other, BadData) and one.file:
+        return one.file == other.file
+    return str(one) == str(other)

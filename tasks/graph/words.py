@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
@@ -9,6 +10,11 @@ from typing import Any
 from tasks.graph.staleness import Cell, CodeChanged, Day, InputChanged, LibraryChanged, Reason, SettingChanged, State
 
 _IDENTITY_SHOWN = 8
+
+
+def message_of(summary: str) -> str:
+    """A stage's words without the name of its dataset, which is shown beside them."""
+    return re.sub(r"^\w+: ", "", summary)
 
 
 def of_cell(cell: Cell) -> str:

@@ -18,3 +18,9 @@ CHAIN: tuple[type[Stage], ...] = (
     ModelSelection,
     BatchInference,
 )
+#: The stages by the dataset that each writes.
+BY_DATASET = {stage.dataset: stage for stage in CHAIN}
+#: The stages by each name that a person may give: that of the class, and that of the dataset.
+BY_NAME = {name: stage for stage in CHAIN for name in (stage.__name__, stage.dataset)}
+#: The stages as a message lists them.
+NAMES = ", ".join(f"{stage.__name__} ({stage.dataset})" for stage in CHAIN)

@@ -16,10 +16,9 @@ from tasks.config.on_stale import OnStale
 from tasks.graph import behind, met, words
 from tasks.graph.stage import Stage
 from tasks.graph.staleness import Day, Landed, State, States, Today
-from tasks.planning.chain import CHAIN
+from tasks.planning.chain import BY_DATASET, CHAIN
 from tasks.planning.commands import to_rebuild
 
-_STAGES = {stage.dataset: stage for stage in CHAIN}
 _RANK = {stage.dataset: place for place, stage in enumerate(CHAIN)}
 _KINDS_SHOWN, _DAYS_SHOWN = 4, 3
 #: Days of a dataset that are stale for the same reasons, by dataset and reasons.
@@ -51,7 +50,7 @@ def _note(found: met.Met) -> str:
 
 def _lineage(stage: Stage, datasets: Iterable[str]) -> list[Today]:
     """What the stages of some datasets, and all that these are built from, would build with today, in order."""
-    kinds = {type(stage).dataset: type(stage)} | _STAGES
+    kinds = {type(stage).dataset: type(stage)} | BY_DATASET
     found: dict[str, Today] = {}
     for dataset in sorted(datasets, key=_rank):
         if dataset in kinds:
@@ -109,7 +108,7 @@ def _next(stage: Stage, states: States, reached: list[Day], stale: set[Day]) -> 
     commands = []
     for dataset in sorted({day.name for day in again}, key=_rank):
         is_due = states.stages[dataset].is_due
-        on_demand = dataset not in _STAGES or _STAGES[dataset].on_demand
+        on_demand = dataset not in BY_DATASET or BY_DATASET[dataset].on_demand
         days = sorted(day.date for day in again if day.name == dataset and (on_demand or is_due(day.date)))
         if days:
             others = f" (then {some(days[1:], _DAYS_SHOWN)})" if days[1:] else ""

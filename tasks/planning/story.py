@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from spark_lib.lake import Manifest, Partition
 from tasks.graph.staleness import Cell, Day, States
 from tasks.planning import standing
-from tasks.planning.chain import CHAIN
+from tasks.planning.chain import BY_DATASET, CHAIN
 
 if TYPE_CHECKING:
     from spark_lib.lake import Lake, RawFeed
@@ -50,11 +50,10 @@ def _explained(states: States, stage: type[Stage], manifest: Manifest) -> tuple[
     """What the stage says of a published day and, where that explains it, what the stages say of its inputs of one
     day."""
     said = list(stage.explain(manifest))
-    stages = {each.dataset: each for each in CHAIN}
     for given in manifest.inputs:
-        if given.first == given.last and given.name in stages and given.name not in stage.as_of:
+        if given.first == given.last and given.name in BY_DATASET and given.name not in stage.as_of:
             found = states.standing.manifest(given.name, given.first)
-            said += stages[given.name].explain(found) if found else ()
+            said += BY_DATASET[given.name].explain(found) if found else ()
     return tuple(said)
 
 
