@@ -18,6 +18,8 @@ from luigi.configuration import LuigiConfigParser
 import spark_lib.stages.features
 from spark_lib.errors import DaystoneError
 from spark_lib.lake import Documents, RawDays, days
+from spark_lib.lake.stores.local import LocalStore
+from spark_lib.lake.stores.store import Entry
 from tasks.config import defaults
 from tasks.graph import stage as stages
 from tests.unit.stubs import chain
@@ -180,3 +182,16 @@ def make_features_differ(monkeypatch: pytest.MonkeyPatch) -> None:
         return Documents({"rows.txt": repr([days.files for days in raw.values()]).encode()})
 
     monkeypatch.setattr(spark_lib.stages.features, "build", written)
+
+
+def listed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The datasets whose days the store is asked for, from now on; empty for a feed."""
+    asked: list[str] = []
+    real = LocalStore.list
+
+    def counted(store: LocalStore, prefix: str, first: str = "", last: str = "") -> Iterator[Entry]:
+        asked.append(prefix.rpartition("/")[2])
+        return real(store, prefix, first, last)
+
+    monkeypatch.setattr(LocalStore, "list", counted)
+    return asked

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -15,8 +14,6 @@ import spark_lib.stages.features
 import tasks
 from spark_lib.errors import ConfigurationError, StalePartition
 from spark_lib.lake import days
-from spark_lib.lake.stores.local import LocalStore
-from spark_lib.lake.stores.store import Entry
 from tasks.graph.staleness import RAW, Candidates
 from tasks.planning.chain import CHAIN
 from tests.support.processes import Commands
@@ -27,6 +24,7 @@ from tests.unit.stubs.stublake import (
     StubLake,
     build,
     configure,
+    listed,
     make_features_differ,
     prepare,
 )
@@ -393,16 +391,3 @@ def test_each_stage_names_all_that_it_needs(lake: StubLake, monkeypatch: pytest.
         assert {kind.dataset for kind in stage.built_from} == {
             name for name in needed | rows if not name.startswith(RAW)
         }
-
-
-def listed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The datasets whose days the store is asked for, from now on; empty for a feed."""
-    asked: list[str] = []
-    real = LocalStore.list
-
-    def counted(store: LocalStore, prefix: str, first: str = "", last: str = "") -> Iterator[Entry]:
-        asked.append(prefix.rpartition("/")[2])
-        return real(store, prefix, first, last)
-
-    monkeypatch.setattr(LocalStore, "list", counted)
-    return asked

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,9 @@ from luigi.tools.range import RangeDaily
 
 import tasks
 from spark_lib.errors import ConfigurationError
-from spark_lib.lake.stores.local import LocalStore
-from spark_lib.lake.stores.store import Entry
 from tasks.planning import runs, stale
 from tests.support.processes import Commands
-from tests.unit.stubs.stublake import CONTESTED, FIRST_TRAINING, StubLake, build, prepare
+from tests.unit.stubs.stublake import CONTESTED, FIRST_TRAINING, StubLake, build, listed, prepare
 from tests.unit.verbs import SHORT, Verbs
 
 DAY = date(2026, 1, 20)  # whose candidates are of the 12th and the 19th
@@ -309,19 +306,6 @@ def test_a_complete_day_costs_its_own_listing_alone_where_what_is_stale_is_kept(
     build(tasks.BatchInference(date=DAY))
 
     assert (listings, said) == (["predictions"], [])
-
-
-def listed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The datasets whose days the store is asked for, from now on."""
-    asked: list[str] = []
-    real = LocalStore.list
-
-    def counted(store: LocalStore, prefix: str, first: str = "", last: str = "") -> Iterator[Entry]:
-        asked.append(prefix.rpartition("/")[2])
-        return real(store, prefix, first, last)
-
-    monkeypatch.setattr(LocalStore, "list", counted)
-    return asked
 
 
 def rewrite(lake: StubLake, dataset: str, day: date, edit: Any) -> None:
