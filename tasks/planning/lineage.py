@@ -41,16 +41,17 @@ class Lineage:
         return self.ancestors[0]
 
     def spans(self) -> Iterator[tuple[Span, list[Span]]]:
-        """The partitions that were read together, as those of a training's window, and what each span was built
-        from."""
-        inputs = [given for each in self.ancestors if each.manifest for given in each.manifest.inputs]
-        spans = dict.fromkeys([Span(self.root.day.name, self.root.day.date, self.root.day.date), *map(_span, inputs)])
-        for span in spans:
+        """The partitions that were read together, as those of a training's window, and what each span was built from.
+        The partition itself comes first, and nothing is there that no other span was built from."""
+        spans = [Span(self.root.day.name, self.root.day.date, self.root.day.date)]
+        for span in spans:  # it grows meanwhile
             read: dict[Span, None] = {}
             for each in self.ancestors:
                 if each.day.name == span.name and span.first <= each.day.date <= span.last and each.manifest:
                     read |= dict.fromkeys(map(_span, each.manifest.inputs))
-            yield span, _widest(list(read))
+            found = _widest(list(read))
+            yield span, found
+            spans += [source for source in found if source not in spans]
 
 
 @dataclass(frozen=True, order=True)

@@ -57,6 +57,7 @@ def test_mermaid_draws_the_days_that_were_read_together_as_one_box(lake: StubLak
     boxes = dict(line.strip().rstrip('"]').split('["') for line in lines if "[" in line)
     arrows = {tuple(boxes[end] for end in line.strip().split(" --> ")) for line in lines if "-->" in line}
     assert lines[0] == "flowchart LR"
+    assert set(boxes.values()) == {end for arrow in arrows for end in arrow}, "a box that nothing leads to"
     assert arrows == {
         ("raw/events<br/>2026-01-01 to 2026-01-13<br/>13 days", "features<br/>2026-01-13"),
         ("raw/events<br/>2026-01-01 to 2026-01-09<br/>9 days", "features<br/>2026-01-03 to 2026-01-09<br/>7 days"),
