@@ -26,7 +26,7 @@ from tasks.backfill import waiting
 from tasks.backfill.builder import Asked, Builder, Unwatched
 from tasks.cli import main
 from tasks.graph.staleness import States
-from tasks.planning.chain import CHAIN
+from tasks.planning.chain import BY_DATASET
 from tasks.planning.jobs import Job
 from tests.unit.stubs.stublake import CONTESTED, LOANS, TOGETHER, StubLake, build, configure, prepare
 from tests.unit.tasks.planning.test_plan import drawn
@@ -34,7 +34,7 @@ from tests.unit.tasks.planning.test_plan import drawn
 pytestmark = pytest.mark.slow
 
 FIRST, LAST = date(2026, 1, 1), date(2026, 1, 27)
-STAGES = {stage.dataset: stage for stage in CHAIN}
+STAGES = BY_DATASET
 FEW = 4
 
 

@@ -18,14 +18,14 @@ from tasks.cli import main
 from tasks.cli.place import configured
 from tasks.graph.staleness import Day
 from tasks.planning import plan, standing
-from tasks.planning.chain import CHAIN
+from tasks.planning.chain import BY_DATASET, CHAIN
 from tasks.planning.plan import Build
 from tests.unit.stubs.stublake import CONTESTED, LOANS, StubLake, build, configure, make_features_differ, prepare
 from tests.unit.verbs import SHORT, Verbs, last_line
 
 FIRST, LAST = date(2026, 1, 1), date(2026, 1, 27)
 MONDAYS = [date(2026, 1, day) for day in (12, 19, 26)]
-DATASETS = {stage.dataset: stage for stage in CHAIN}
+DATASETS = BY_DATASET
 #: Lakes that each run of the tests draws; the others are for ``make test-full``.
 FEW = 6
 
