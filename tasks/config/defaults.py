@@ -19,6 +19,7 @@ from typing import Any
 from luigi import batch_notifier, notifications
 from luigi.cmdline_parser import CmdlineParser
 from luigi.configuration import LuigiConfigParser, get_config
+from luigi.task_register import Register
 
 from tasks.config import files as config_files
 
@@ -136,12 +137,19 @@ def _as_warning(record: logging.LogRecord) -> bool:
 def _take_whole_options_only() -> None:
     """Keep Luigi's parser from guessing an option by its first letters. A slip would pass unseen, and ``--lake`` would
     be ambiguous.
+
+    A parser is made once for the tasks that are known. Luigi reads the same command line three times and makes three
+    parsers each time, which is a sixth of a run with nothing to do.
     """
     build = CmdlineParser._build_parser
+    made: dict[object, ArgumentParser] = {}
 
     def without_guesses(*args: Any, **kwargs: Any) -> ArgumentParser:
-        parser: ArgumentParser = build(*args, **kwargs)
-        parser.allow_abbrev = False
-        return parser
+        known = tuple((task, name) for task, _, name, _ in Register.get_all_params())
+        asked = (args, tuple(sorted(kwargs.items())), known)
+        if asked not in made:
+            made[asked] = build(*args, **kwargs)
+            made[asked].allow_abbrev = False
+        return made[asked]
 
     CmdlineParser._build_parser = staticmethod(without_guesses)  # type: ignore[method-assign]  # no setting of Luigi does it
