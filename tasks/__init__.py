@@ -29,6 +29,7 @@ from tasks.planning import runs  # noqa: E402  (after our defaults)
 from tasks.raw import RawPartition  # noqa: E402  (after our defaults)
 from tasks.selection import ModelSelection  # noqa: E402  (after our defaults)
 from tasks.serving import ServingFeatures  # noqa: E402  (after our defaults)
+from tasks.snapshot import Snapshot  # noqa: E402  (after our defaults)
 from tasks.training import Training  # noqa: E402  (after our defaults)
 
 ranges.install()
@@ -43,6 +44,7 @@ __all__ = [
     "ModelSelection",
     "RawPartition",
     "ServingFeatures",
+    "Snapshot",
     "Stage",
     "Training",
 ]
