@@ -2,6 +2,7 @@
 ``spark_lib.stages`` says how.
 
     RawPartition -> FeatureEngineering -> Balancing -> Training -> ModelSelection -> BatchInference
+          |-> Snapshot -> FeatureEngineering, where [features] snapshot asks for it
           \\-> ServingFeatures
 
 Luigi finds them by ``luigi --module tasks BatchInference --date 2026-11-20``.
