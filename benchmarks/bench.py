@@ -1,5 +1,5 @@
 """The benchmarks. Whole processes, as a user starts them, are compared with what no user can do without, in turn in one
-run. After that come backfills (backfill.py), the costs of strict reading of CSV (csv_reading.py), of an export to ONNX
+run. After that come backfills (backfill.py), days with snapshots (snapshots.py), the costs of strict reading of CSV (csv_reading.py), of an export to ONNX
 (export.py) and of a publish on S3 (s3_publish.py), and a part of the benchmarks of scoring (scoring.py).
 
     make bench [KEEP=1]
@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import backfill, csv_reading, export, s3_publish, scoring
+from benchmarks import backfill, csv_reading, export, s3_publish, scoring, snapshots
 from benchmarks.result import Result, judge, options, parsed, record
 
 LUIGI = str(Path(sys.executable).with_name("luigi"))
@@ -72,6 +72,7 @@ def main() -> None:
     results += backfill.results()
     # S3 comes first: Spark's JVM lives as long as this process, and finds only the jars that it was started with.
     results += s3_publish.results()
+    results += snapshots.results()
     results += csv_reading.results()
     results += export.results()
     results += scoring.lean_results()

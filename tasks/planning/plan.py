@@ -68,7 +68,8 @@ def make(states: States, asked: Sequence[str], first: date, last: date) -> Plan:
         Day(dataset, day) for dataset, found in cells.items() for day in found if states.stages[dataset].is_due(day)
     ]
     builds = dict(Builds(states, roots).found())
-    return Plan(first, last, cells, builds, *(_estimate(states, builds, kind) for kind in Build))
+    will, may = (_estimate(states, builds, kind) for kind in (Build.WILL, Build.MAY))
+    return Plan(first, last, cells, builds, will, may)
 
 
 def of_history(settings: Settings) -> str:
