@@ -122,13 +122,15 @@ class Builds:
         self._reached[partition] = certain
         is_there = self._states.of(partition).state in PUBLISHED
         is_chosen = self._is_pending(partition)
+        in_place_of_raw = self._states.stages[partition.name].stands_for_raw
         for need in self._states.stages[partition.name].needs(partition.date):
             if isinstance(need, Candidates):
                 self._walk(need, certain and self._stays_stale(partition), is_chosen)
             elif not need.name.startswith(RAW):
+                # A training asks for no features from a day on that has not landed, and so for no snapshot of theirs.
+                is_sure = is_chosen or need.name not in in_place_of_raw
                 for day in days(need.first, need.last):
-                    self._reach(Day(need.name, day), certain and not need.may)
-        in_place_of_raw = self._states.stages[partition.name].stands_for_raw
+                    self._reach(Day(need.name, day), certain and not need.may and is_sure)
         for given in self._states.built_from(partition) if is_there else ():
             if given.name not in in_place_of_raw:  # such a one is needed only to build what is asked for
                 self._reach(given, certain=False)

@@ -74,7 +74,8 @@ def _snapshot(spark: None, case: Any, raw: Any, before: Partition | None, url: s
 
 
 def _features_from(spark: None, case: Any, raw: Any, snapshot: Partition, url: str, file_rows: int) -> Documents:
-    return _features(spark, case, raw, url, file_rows)
+    written: Documents = spark_lib.stages.features.build(spark, case, raw, url, file_rows)  # type: ignore[assignment,arg-type]
+    return written
 
 
 def _balanced(spark: None, case: Any, salt: str, features: Any, outcomes: Any, settings: Any, *url: Any) -> Documents:
