@@ -9,13 +9,12 @@ other sizes the figures are printed and not written.
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
 from pathlib import Path
@@ -25,11 +24,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from benchmarks.commands import environment, seconds
 from benchmarks.result import Result, judge, judged, options, parsed, record, words
 from benchmarks.sides import held
 from spark_lib.lake import RawFeed, days
 
-ROOT = str(Path(__file__).resolve().parent.parent)
 FIRST = date(2025, 1, 1)
 DAYS, ROWS, SMALL_ROWS = 365, 100_000, 20
 LARGE_DAYS, LUIGI_DAYS, FEW_DAYS = 30, 20, 30
@@ -82,12 +81,12 @@ def results(count: int = DAYS, rows: int = ROWS, pairs: int = 1) -> list[Result]
         found = [
             judge(
                 f"a backfill of {count} small days of features / one of them alone, cold",
-                [(run(backfill(small, FIRST, last)), run(one_day(small, last))) for _ in range(pairs)],
+                [(seconds(backfill(small, FIRST, last)), seconds(one_day(small, last))) for _ in range(pairs)],
                 6.0,
             ),
             judge(
                 f"a backfill of {count} small days / a process of Luigi for each, by {min(count, LUIGI_DAYS)} of them",
-                [(run(backfill(small, FIRST, last)), day_by_day(small, count, last)) for _ in range(pairs)],
+                [(seconds(backfill(small, FIRST, last)), day_by_day(small, count, last)) for _ in range(pairs)],
                 1 / 30,
             ),
             memory(small, count),
@@ -96,7 +95,7 @@ def results(count: int = DAYS, rows: int = ROWS, pairs: int = 1) -> list[Result]
         found.append(
             judge(
                 f"a backfill of {LARGE_DAYS} days of {rows:,} rows / one hand-written Spark job",
-                [(run(backfill(large, FIRST, last)), by_hand(large)) for _ in range(pairs)],
+                [(seconds(backfill(large, FIRST, last)), by_hand(large)) for _ in range(pairs)],
                 1.15,
             )
         )
@@ -135,16 +134,16 @@ def land(root: str, count: int, rows: int, customers: int) -> date:
     return last
 
 
-def backfill(root: str, first: date, last: date) -> Callable[[], Sequence[str]]:
-    return lambda: _verb(root, "backfill", "--from", first, "--to", last, "--stage", "features")
+def backfill(root: str, first: date, last: date) -> list[str]:
+    return _verb(root, "backfill", "--from", first, "--to", last, "--stage", "features")
 
 
-def one_day(root: str, day: date) -> Callable[[], Sequence[str]]:
-    return lambda: _verb(root, "run", "features", "--date", day)
+def one_day(root: str, day: date) -> list[str]:
+    return _verb(root, "run", "features", "--date", day)
 
 
 def _verb(root: str, *arguments: object) -> list[str]:
-    """A verb on a lake of which raw days are left alone."""
+    """A verb on a lake of which raw days are left alone: what was built of them is removed now."""
     shutil.rmtree(f"{root}/credit_risk/features", ignore_errors=True)
     first = ("--set", f"pipeline.first_date={FIRST}")
     return [sys.executable, "-m", "run", *map(str, arguments), "--lake-root", root, *first]
@@ -154,19 +153,19 @@ def day_by_day(root: str, count: int, last: date) -> float:
     """The seconds that a process of Luigi for each day would take, by the last days, which have the longest history."""
     shutil.rmtree(f"{root}/credit_risk/features", ignore_errors=True)
     luigi = str(Path(sys.executable).with_name("luigi"))
-    seconds = 0.0
+    taken = 0.0
     asked = days(max(FIRST, last - timedelta(days=LUIGI_DAYS - 1)), last)
     for day in asked:
         command = [luigi, "--module", "tasks", "FeatureEngineering", "--date", str(day), "--lake-root", root]
-        seconds += run(lambda command=command: [*command, "--pipeline-first-date", str(FIRST)])
-    return seconds * count / len(asked)
+        taken += seconds([*command, "--pipeline-first-date", str(FIRST)])
+    return taken * count / len(asked)
 
 
 def by_hand(root: str) -> float:
     target = f"{root}/by hand"
     shutil.rmtree(target, ignore_errors=True)
     source = f"{root}/credit_risk/raw/applications"
-    return run(lambda: [sys.executable, "-c", BY_HAND, source, target])
+    return seconds([sys.executable, "-c", BY_HAND, source, target])
 
 
 def rows_of(directory: str) -> int:
@@ -184,35 +183,16 @@ def memory(root: str, count: int) -> Result:
     return result
 
 
-def peak(command: Callable[[], Sequence[str]]) -> float:
+def peak(command: Sequence[str]) -> float:
     """The greatest number of megabytes that a process and its JVM hold."""
     most = 0.0
-    with subprocess.Popen(
-        command(), env=_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
+    with subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while process.poll() is None:
             most = max(most, held(process.pid).driver)
             time.sleep(LOOK)
     if process.returncode:
         sys.exit(f"exit {process.returncode}: {process.args!r}")
     return most
-
-
-def run(command: Callable[[], Sequence[str]]) -> float:
-    """Run a whole process, and return its seconds. Where it fails, its output ends the benchmark."""
-    prepared = command()
-    began = time.perf_counter()
-    done = subprocess.run(
-        prepared, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    seconds = time.perf_counter() - began
-    if done.returncode:
-        sys.exit(f"{done.stdout}\nexit {done.returncode}: {' '.join(prepared)}")
-    return seconds
-
-
-def _environment() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": ROOT}
 
 
 if __name__ == "__main__":

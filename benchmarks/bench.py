@@ -15,18 +15,16 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks import backfill, csv_reading, export, s3_publish, scoring, snapshots
+from benchmarks.commands import seconds
 from benchmarks.result import Result, judge, options, parsed, record
 
 LUIGI = str(Path(sys.executable).with_name("luigi"))
-ROOT = str(Path(__file__).resolve().parent.parent)
 DAY = "2026-03-01"
 ROWS_PER_DAY = 500
 
@@ -45,7 +43,7 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory(prefix="daystone-bench-") as directory:
         lake = os.path.join(directory, "lake")
-        run([sys.executable, "-m", "run", "sample", "--lake-root", lake, "--rows-per-day", str(ROWS_PER_DAY)])
+        seconds([sys.executable, "-m", "run", "sample", "--lake-root", lake, "--rows-per-day", str(ROWS_PER_DAY)])
         results = [
             compare("the first day ever, cold, with its training window / bare session", 1, chain(lake), BARE_SPARK),
             compare("a run with nothing to do / import luigi", 10, chain(lake), BARE_LUIGI, goal=2.0),
@@ -108,21 +106,10 @@ def compare(
     taken: list[tuple[float, float]] = []
     for _ in range(pairs):
         before()
-        seconds = run(ours)
+        took = seconds(ours)
         before_other()
-        taken.append((seconds, run(other)))
+        taken.append((took, seconds(other)))
     return judge(name, taken, goal)
-
-
-def run(command: Sequence[str]) -> float:
-    """Run a whole process, and return its seconds. Where it fails, its output ends the benchmark."""
-    environment = os.environ | {"PYTHONPATH": ROOT}
-    began = time.perf_counter()
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    seconds = time.perf_counter() - began
-    if done.returncode:
-        sys.exit(f"{done.stdout}\nexit {done.returncode}: {' '.join(command)}")
-    return seconds
 
 
 if __name__ == "__main__":

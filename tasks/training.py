@@ -30,7 +30,7 @@ class Training(Stage):
 
     dataset = "model"
     RESULT = 2
-    libraries = ("pyspark", "numpy", "onnx", "onnxmltools", "onnxruntime")
+    libraries = ("pyspark", "numpy", "scikit-learn", "onnx", "onnxmltools", "onnxruntime")
     built_from = (Balancing,)
     settings_used = (
         "trees",

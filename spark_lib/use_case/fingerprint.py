@@ -20,7 +20,7 @@ from spark_lib._version import __version__
 from spark_lib.use_case.loading import SHIPPED
 from spark_lib.use_case.protocol import UseCase
 
-_RECORDED = ("pyspark", "pyarrow", "numpy", "onnx", "onnxmltools", "onnxruntime")
+_RECORDED = ("pyspark", "pyarrow", "numpy", "scikit-learn", "onnx", "onnxmltools", "onnxruntime")
 
 
 def code(case: UseCase, result: int) -> dict[str, str]:

@@ -232,4 +232,5 @@ def test_versions_name_python_and_what_computes() -> None:
 
     assert found["python"].startswith("3.")
     assert found["daystone"] == spark_lib.__version__
-    assert set(found) <= {"daystone", "python", "pyspark", "pyarrow", "numpy", "onnx", "onnxmltools", "onnxruntime"}
+    libraries = {"pyspark", "pyarrow", "numpy", "scikit-learn", "onnx", "onnxmltools", "onnxruntime"}
+    assert set(found) <= {"daystone", "python", *libraries}

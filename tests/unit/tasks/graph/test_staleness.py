@@ -35,7 +35,7 @@ FIRST, LAST = date(2026, 1, 1), date(2026, 1, 20)
 LANDED_AGAIN = date(2026, 1, 5)
 DATASETS = ("features", "balanced", "model", "selection", "predictions")
 VERSIONS = {"daystone": "1.0", "python": "3.11.2"} | dict.fromkeys(
-    ("pyspark", "pyarrow", "numpy", "onnx", "onnxmltools", "onnxruntime"), "4.1.2"
+    ("pyspark", "pyarrow", "numpy", "scikit-learn", "onnx", "onnxmltools", "onnxruntime"), "4.1.2"
 )
 
 
@@ -218,6 +218,7 @@ CHANGES: dict[str, Callable[[Planted], object]] = {
     "an upgrade of Python": lambda planted: planted.upgrade(python="3.13.0"),
     "a bugfix release of a library": lambda planted: planted.upgrade(pyspark="4.1.9", numpy="4.1.9"),
     "a feature release of PySpark": lambda planted: planted.upgrade(pyspark="4.2.0"),
+    "a feature release of scikit-learn": lambda planted: planted.upgrade(**{"scikit-learn": "4.2.0"}),
     "a feature release of ONNX Runtime": lambda planted: planted.upgrade(onnxruntime="4.2.0"),
     "features are built again and come out equal": lambda planted: planted.rebuild(tasks.FeatureEngineering, LAST),
     "features are built again and come out otherwise": Planted.rebuild_features_otherwise,
