@@ -61,7 +61,7 @@ def made(first: date, last: date, stage: type[Stage] | None) -> Plan:
     """The plan for a stage, or for all that the chain asks for. Raises ConfigurationError for a range that is none."""
     plan.check_range("plan", first, last)
     place = configured()
-    asked = [stage.dataset] if stage else [each.dataset for each in CHAIN]
+    asked = [stage.dataset] if stage else [each.dataset for each in CHAIN if each.is_used(place.settings)]
     spans = dict.fromkeys(asked, (first, last))
     states = standing.look(place.partitions, place.feeds, standing.todays(last, [stage] if stage else []), spans)
     return replace(plan.make(states, asked, first, last), note=plan.of_history(place.settings))
