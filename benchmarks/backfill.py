@@ -52,7 +52,7 @@ earlier = loans.select(
 )
 known = (F.col("by") == F.col("customer_id")) & (F.col("at") < F.col("loan_time")) & (F.col("there") <= F.col("date"))
 previous = loans.join(earlier, known).groupBy("date", "loan_id").agg(
-    F.count("*").alias("nb_previous_loans"), exact_average(F.col("amount")).alias("avg_amount_loans_previous")
+    F.count("*").alias("nb_previous_loans"), exact_average(F.sum("amount"), F.count("amount")).alias("avg_amount_loans_previous")
 )
 loan_date = utc_date(F.col("loan_time"))
 rows = loans.join(previous, ["date", "loan_id"], "left").select(

@@ -83,6 +83,9 @@ once.
 _ABOVE = {
     "lake": "Where partitions are, and how they are written. [operations.md](operations.md) says more of a lake on S3.",
     "pipeline": 'Which use case is built, and from which day on. README, "Your own data", says how to write one.',
+    "features": """\
+How features read history. [snapshots.md](snapshots.md) says what a use case writes for it. No row depends on it, so that a
+change makes nothing stale.""",
     "training": """\
 How training sets and models are made, and when a model is approved. [balancing.md](balancing.md) measures the
 strategies of balancing, and [design.md](design.md) explains splits, calibration and gates. The column "label" names the

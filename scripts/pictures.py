@@ -25,7 +25,7 @@ from types import SimpleNamespace
 import numpy as np
 
 import tasks
-from tasks.config.sections import training
+from tasks.config.sections import features, training
 from tasks.graph.stage import Dated, Stage
 from tasks.planning.chain import CHAIN
 from tests.support import browser
@@ -121,17 +121,17 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
 def chain() -> str:
     """The stages in their order as SVG, each with its dataset and its days, and an arrow from whatever it is built from.
 
-    The stages that no day of the chain asks for stand below the others.
+    The stages that no day of the chain asks for by default stand below the others.
     """
     row: list[type[Dated]] = [tasks.RawPartition, *(stage for stage in CHAIN if days_due(stage))]
     aside = [stage for stage in CHAIN if not days_due(stage)]
     at = {task: (_left(number), _TOP) for number, task in enumerate(row)}
-    at |= {task: (_left(number), _TOP + _HEIGHT + _BELOW) for number, task in enumerate(aside, start=1)}
+    at |= {task: (_left(1), _TOP + number * (_HEIGHT + _BELOW)) for number, task in enumerate(aside, start=1)}
     width = _left(len(row)) - _GAP + _MARGIN
-    height = _TOP + _HEIGHT + _BELOW + _HEIGHT + _MARGIN
+    height = _TOP + len(aside) * (_HEIGHT + _BELOW) + _HEIGHT + _MARGIN
     edges = [_edge(at[source], at[task]) for task in at for source in sources(task)]
     words = " ► ".join(task.__name__ for task in row)
-    legend = _left(len(aside) + 1), _TOP + _HEIGHT + _BELOW + _HEIGHT // 2
+    legend = _left(2), _TOP + _HEIGHT + _BELOW + _HEIGHT // 2
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
@@ -160,9 +160,14 @@ def sources(task: type[Dated]) -> Iterator[type[Dated]]:
 
 def days_due(stage: type[Stage]) -> int:
     """The number of days, in four weeks after the first model, on which the chain asks for a stage by default."""
-    settings = SimpleNamespace(first_date=date(2026, 1, 1), training=SimpleNamespace(**dict(_defaults())))
     days = [date(2027, 1, 1) + timedelta(days=number) for number in range(28)]
-    return sum(stage.is_due(day, settings) for day in days)
+    return sum(stage.is_due(day, _settings()) for day in days)
+
+
+def _settings() -> SimpleNamespace:
+    """The settings by which a stage is due, as they are by default."""
+    kept = SimpleNamespace(snapshot=features.snapshot._default)
+    return SimpleNamespace(first_date=date(2026, 1, 1), features=kept, training=SimpleNamespace(**dict(_defaults())))
 
 
 def _defaults() -> Iterator[tuple[str, object]]:
@@ -172,7 +177,8 @@ def _defaults() -> Iterator[tuple[str, object]]:
 
 def _box(task: type[Dated], x: int, y: int) -> Iterator[str]:
     if issubclass(task, Stage):
-        data, days = task.dataset, _EVERY[days_due(task)]
+        data = task.dataset
+        days = _EVERY[days_due(task)] if task.is_used(_settings()) else "where it is set"
         kind = "stage" if days_due(task) else "aside"
     else:
         data, days, kind = "raw", "landed by others", "raw"
@@ -183,10 +189,13 @@ def _box(task: type[Dated], x: int, y: int) -> Iterator[str]:
 
 
 def _edge(source: tuple[int, int], target: tuple[int, int]) -> str:
-    """An arrow: straight to the next box of a row, above the boxes to one further on, down and right to one below."""
+    """An arrow: straight to the next box of a row and to the box above, above the boxes to one further on, down
+    and right to one below."""
     (from_x, from_y), (to_x, to_y) = source, target
     steps = (to_x - from_x) // (_BOX + _GAP)
-    if to_y > from_y:
+    if to_x == from_x:
+        way = f"M{from_x + _BOX // 2} {from_y} V{to_y + _HEIGHT}"
+    elif to_y > from_y:
         middle, level = from_x + _BOX // 2, to_y + _HEIGHT // 2
         way = f"M{middle} {from_y + _HEIGHT} V{level - 8} Q{middle} {level} {middle + 8} {level} H{to_x}"
     elif steps == 1:

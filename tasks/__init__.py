@@ -2,6 +2,7 @@
 ``spark_lib.stages`` says how.
 
     RawPartition -> FeatureEngineering -> Balancing -> Training -> ModelSelection -> BatchInference
+          |-> Snapshot -> FeatureEngineering, where [features] snapshot asks for it
           \\-> ServingFeatures
 
 Luigi finds them by ``luigi --module tasks BatchInference --date 2026-11-20``.
@@ -29,6 +30,7 @@ from tasks.planning import runs  # noqa: E402  (after our defaults)
 from tasks.raw import RawPartition  # noqa: E402  (after our defaults)
 from tasks.selection import ModelSelection  # noqa: E402  (after our defaults)
 from tasks.serving import ServingFeatures  # noqa: E402  (after our defaults)
+from tasks.snapshot import Snapshot  # noqa: E402  (after our defaults)
 from tasks.training import Training  # noqa: E402  (after our defaults)
 
 ranges.install()
@@ -43,6 +45,7 @@ __all__ = [
     "ModelSelection",
     "RawPartition",
     "ServingFeatures",
+    "Snapshot",
     "Stage",
     "Training",
 ]

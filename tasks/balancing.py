@@ -101,7 +101,8 @@ class Balancing(Stage):
         """The raw days, oldest first, that have not landed and whose features are not there either."""
         there = self.partitions.find("features", *self.window)
         missing = (stage for stage in features if stage.date not in there)
-        awaited = [raw for stage in missing for raw in stage.requires() if not raw.complete()]
+        raw = (each for stage in missing for each in stage.requires() if isinstance(each, RawPartition))
+        awaited = [each for each in raw if not each.complete()]
         return sorted(awaited, key=lambda raw: raw.date)
 
     @property

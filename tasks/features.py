@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
-from spark_lib.lake import Input
+from spark_lib.lake import Input, resolved
 from spark_lib.session import interrupts
 from spark_lib.use_case import UseCase
 from tasks.config.settings import Settings
 from tasks.graph.stage import Stage, history_needed, previous
 from tasks.graph.staleness import Candidates, Need
 from tasks.raw import RawPartition
+from tasks.snapshot import Snapshot, newest_to_read
 
 
 class FeatureEngineering(Stage):
@@ -24,6 +25,8 @@ class FeatureEngineering(Stage):
     dataset = "features"
     RESULT = 1
     libraries = ("pyspark",)
+    built_from = (Snapshot,)
+    stands_for_raw = (Snapshot.dataset,)
 
     @classmethod
     def is_due(cls, day: date, settings: Settings) -> bool:
@@ -31,7 +34,9 @@ class FeatureEngineering(Stage):
 
     @classmethod
     def needs(cls, day: date, settings: Settings) -> list[Need | Candidates]:
-        return history_needed(settings, day, previous(day, 1))
+        snapshot = Snapshot.before(day, settings)
+        stood_for = [Need(Snapshot.dataset, snapshot, snapshot)] if snapshot else []
+        return [*history_needed(settings, day, previous(day, 1)), *stood_for]
 
     @classmethod
     def is_built_together(cls, case: UseCase) -> bool:
@@ -63,9 +68,13 @@ class FeatureEngineering(Stage):
     def feeds_read(self) -> list[str]:
         return [*self.case.feature_feeds, *self.case.past_outcome_feeds]
 
-    def requires(self) -> list[RawPartition]:
+    def requires(self) -> list[RawPartition | Snapshot]:
         self.refuse_earlier_days()
-        landed = [self.clone(RawPartition, feed=feed) for feed in self.case.feature_feeds]
+        landed: list[RawPartition | Snapshot] = [
+            self.clone(RawPartition, feed=feed) for feed in self.case.feature_feeds
+        ]
+        if snapshot := Snapshot.before(self.date, self.settings):
+            landed.append(self.clone(Snapshot, date=snapshot))
         if self.last_outcomes < self.settings.first_date:
             return landed
         past = self.case.past_outcome_feeds
@@ -80,9 +89,18 @@ class FeatureEngineering(Stage):
         if self.needs_no_build():
             return
         raw = self.history(self.last_outcomes)
-        with self.attempt(inputs=[days for days in raw.values() if days.days]) as attempt:
-            from spark_lib.stages import features
+        inputs = [days for days in raw.values() if days.days]
+        snapshot = newest_to_read(self, raw) if Snapshot.is_used(self.settings) else None
+        if snapshot is None:
+            with self.attempt(inputs) as attempt:
+                from spark_lib.stages import features
 
-            self.publish(
-                attempt, features.build(self.spark(raw.values()), self.case, raw, attempt.destination, self.file_rows)
-            )
+                spark = self.spark(raw.values())
+                self.publish(attempt, features.build(spark, self.case, raw, attempt.destination, self.file_rows))
+            return
+        with self.attempt([*inputs, *resolved([snapshot])]) as attempt:
+            from spark_lib.stages.snapshot import build_features
+
+            spark = self.spark([snapshot, *(days.after(snapshot.date) for days in raw.values())])
+            written = build_features(spark, self.case, raw, snapshot, attempt.destination, self.file_rows)
+            self.publish(attempt, written)

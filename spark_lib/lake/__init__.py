@@ -4,11 +4,12 @@ from spark_lib.lake.attempt import Attempt, Documents, Resolved, Rows, resolved
 from spark_lib.lake.feeds.dialect import Dialect
 from spark_lib.lake.feeds.raw import DEFAULT_PATH, RawDay, RawDays, RawFeed, are_comparable
 from spark_lib.lake.lake import Lake, Partition, days, read_document
-from spark_lib.lake.manifest import Input, Manifest, Schema
+from spark_lib.lake.manifest import ROWS_FROM_RAW, Input, Manifest, Schema
 from spark_lib.lake.stores.store import is_s3, normalise_root
 
 __all__ = [
     "DEFAULT_PATH",
+    "ROWS_FROM_RAW",
     "Attempt",
     "Dialect",
     "Documents",

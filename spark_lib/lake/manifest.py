@@ -39,6 +39,10 @@ class File:
     footer: str = ""
 
 
+#: The figure of a manifest that says how many of its rows were computed from all raw days, and not from a snapshot.
+ROWS_FROM_RAW = "rows_from_raw"
+
+
 @dataclass(frozen=True)
 class Input:
     """What a run was built from: a dataset or a feed over days, and the identity of each day. That is a run id of the

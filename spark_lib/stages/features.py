@@ -3,7 +3,8 @@ them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,7 @@ def build(spark: SparkSession, case: UseCase, raw: Mapping[str, RawDays], url: s
     of the day.
     """
     history, day, rows = read_landed(spark, case, raw)
-    return write_engineered(case, day, rows, history, url, file_rows)
+    return write_engineered(case, day, rows, engineered(case, day, history), url, file_rows)
 
 
 @unreadable_files_named()
@@ -99,7 +100,7 @@ def read_landed_days(
     past = {feed: outcomes.past(spark, case, raw[feed], last, days) for feed in case.past_outcome_feeds}
     if case.label_lands_with_rows and case.feeds[case.rows].history:
         past[case.rows_outcomes] = outcomes.past(spark, case, raw[case.rows], last, days)
-    hidden = {case.rows: case.label.column} if case.label_lands_with_rows else {}
+    hidden = hidden_columns(case)
     seen = [feed for feed in raw if feed not in past]
     rows: dict[date, int] = {}
     for feed in seen:
@@ -113,10 +114,15 @@ def read_landed_days(
 
 
 def read_landed(
-    spark: SparkSession, case: UseCase, raw: Mapping[str, RawDays], outcomes_before: date | None = None
+    spark: SparkSession,
+    case: UseCase,
+    raw: Mapping[str, RawDays],
+    outcomes_before: date | None = None,
+    after: date | None = None,
 ) -> tuple[dict[str, DataFrame], DataFrame, int]:
     """All landed rows by feed (with the day on which each ``landed``), the newest day's rows to be scored, and their
-    number. The label's column of the scored feed is not read.
+    number. The label's column of the scored feed is not read. With ``after`` the landed rows are those of later days
+    alone.
 
     The rows to be scored have ``landed`` only where no column is the event time, for which it stands then.
 
@@ -127,10 +133,10 @@ def read_landed(
     built.
     """
     before = outcomes_before or raw[case.rows].last.date
-    past = {feed: outcomes.past(spark, case, raw[feed], before) for feed in case.past_outcome_feeds}
+    past = {feed: outcomes.past(spark, case, raw[feed], before, after=after) for feed in case.past_outcome_feeds}
     if case.label_lands_with_rows and case.feeds[case.rows].history:
-        past[case.rows_outcomes] = outcomes.past(spark, case, raw[case.rows], before)
-    hidden = {case.rows: case.label.column} if case.label_lands_with_rows else {}
+        past[case.rows_outcomes] = outcomes.past(spark, case, raw[case.rows], before, after=after)
+    hidden = hidden_columns(case)
     seen = [feed for feed in raw if feed not in past]
     for feed in seen:
         newest = raw_feeds.read(spark, raw[feed].newest, case.feeds[feed], hidden.get(feed))
@@ -139,22 +145,24 @@ def read_landed(
         if feed == case.rows:
             day = newest if case.event_time is None else newest.drop("landed")
             rows = counted[raw[feed].last.date]
-    history = {feed: raw_feeds.read(spark, raw[feed], case.feeds[feed], hidden.get(feed)) for feed in seen}
+    history = {feed: raw_feeds.read(spark, raw[feed].after(after), case.feeds[feed], hidden.get(feed)) for feed in seen}
     return history | past, day, rows
 
 
-def write_engineered(
-    case: UseCase, day: DataFrame, rows: int, history: Mapping[str, DataFrame], url: str, file_rows: int
-) -> Rows:
-    """Engineer the features of ``day``, and write them with key, entity and event time. ``day`` has ``rows`` rows, each
-    key once.
+def hidden_columns(case: UseCase) -> dict[str, str]:
+    """The column of each feed that ``engineer`` does not see: the label's, of the scored feed."""
+    return {case.rows: case.label.column} if case.label_lands_with_rows else {}
+
+
+def write_engineered(case: UseCase, day: DataFrame, rows: int, returned: DataFrame, url: str, file_rows: int) -> Rows:
+    """Write the features that were ``returned`` for ``day``, with key, entity and event time. ``day`` has ``rows`` rows,
+    each key once.
 
     A full outer join brings together the rows asked for and the rows returned. So the write can count rows that are
     lost, foreign or doubled.
     """
     from pyspark.sql import functions as F
 
-    returned = engineered(case, day, history)
     check_columns(case, returned)
     check_asks_no_clock(case, returned)
     asked = day.select(*case.identity, F.lit(True).alias(_ASKED))
@@ -171,20 +179,27 @@ def write_engineered(
 
 def engineered(case: UseCase, day: DataFrame, history: Mapping[str, DataFrame], together: bool = False) -> DataFrame:
     """What ``engineer`` returns, or for many days ``together`` what ``engineer_days`` returns. Raises UseCaseError where it asks for the label's column of the scored feed."""
+    with label_withheld(case):
+        return case.engineer_days(day, history) if together else case.engineer(day, history)
+
+
+@contextmanager
+def label_withheld(case: UseCase, method: str = "engineer") -> Iterator[None]:
+    """Raise UseCaseError where a method of the use case asks for the label's column of the scored feed."""
     from pyspark.errors import AnalysisException
 
     try:
-        return case.engineer_days(day, history) if together else case.engineer(day, history)
+        yield
     except AnalysisException as error:
         asked = (error.getMessageParameters() or {}).get("objectName", "").replace("`", "").rpartition(".")[2]
         column = case.label.column
         if not case.label_lands_with_rows or asked.lower() != column.lower():
             raise
         raise UseCaseError(
-            f"engineer of {type(case).__name__}",
+            f"{method} of {type(case).__name__}",
             f"features of what is known before the outcome, which is the column {column!r} of feed {case.rows!r}",
             f"{asked!r} among the columns that it asks for",
-            "correct engineer; declare the feed with history=True to look back on outcomes of earlier days",
+            f"correct {method}; declare the feed with history=True to look back on outcomes of earlier days",
         ) from error
 
 
@@ -201,20 +216,20 @@ def check_one_row_each(
         )
 
 
-def check_columns(case: UseCase, returned: DataFrame, together: bool = False) -> None:
+def check_columns(case: UseCase, returned: DataFrame, together: bool = False, method: str = "engineer") -> None:
     """Raise UseCaseError unless ``engineer`` returned the key and the features, each of its declared type, and
     ``engineer_days`` the day on which a row landed besides."""
     declared = ", ".join(f"`{name}` {feature.type}" for name, feature in case.features.items())
     landed = columns_of(case.feeds[case.rows].schema)
     wanted = {column: landed[column] for column in names(case.key)} | columns_of(declared)
     wanted |= {LANDED: "date"} if together else {}
-    method = "engineer_days" if together else "engineer"
+    method = "engineer_days" if together else method
     found = {field.name: field.dataType.simpleString() for field in returned.schema.fields}
     if found != wanted:
         raise UseCaseError(
             f"{method} of {type(case).__name__}",
-            f"the columns {_ddl(wanted)}",
-            _ddl(found),
+            f"the columns {ddl_of(wanted)}",
+            ddl_of(found),
             f"correct {method} or `features`",
         )
 
@@ -234,5 +249,6 @@ def check_asks_no_clock(case: UseCase, returned: DataFrame, method: str = "engin
         )
 
 
-def _ddl(columns: Mapping[str, str]) -> str:
+def ddl_of(columns: Mapping[str, str]) -> str:
+    """Columns and their types, as messages show them."""
     return ", ".join(f"{name} {kind}" for name, kind in sorted(columns.items()))

@@ -69,19 +69,24 @@ def checked(spark: SparkSession, case: UseCase, days: RawDays) -> DataFrame:
 
 
 def past(
-    spark: SparkSession, case: UseCase, days: RawDays, before: date, also_before: Collection[date] = ()
+    spark: SparkSession,
+    case: UseCase,
+    days: RawDays,
+    before: date,
+    also_before: Collection[date] = (),
+    after: date | None = None,
 ) -> DataFrame:
     """The outcomes of ``days`` that landed before a day. The newest day of them is checked, as is the newest before each
     of ``also_before``, which are earlier days. Days from ``before`` on are not read at all.
 
+    With ``after`` those alone are returned that landed later than that day.
+
     Of the scored feed, the outcomes are the key, the label's column where it is not null, and ``landed``. Of another
     feed they are its rows.
     """
-    from pyspark.sql import functions as F
-
     earlier = replace(days, days=tuple(day for day in days.days if day.date < before))
-    feed, column = case.feeds[days.feed.name], case.label.column
-    landed = raw_feeds.read(spark, earlier, feed)
+    feed = case.feeds[days.feed.name]
+    landed = raw_feeds.read(spark, earlier.after(after), feed)
     newest = _newest_before(earlier, {before, *also_before})
     if days.feed.name != case.rows:
         if newest.days:
@@ -89,7 +94,14 @@ def past(
         return landed
     if newest.days:  # its rows were checked when their own features were built
         check_allowed(case, newest, raw_feeds.read(spark, newest, feed))
-    return landed.select(*names(case.key), quoted(column), "landed").where(F.col(quoted(column)).isNotNull())
+    return told(case, landed)
+
+
+def told(case: UseCase, landed: DataFrame) -> DataFrame:
+    """The outcomes among ``landed`` rows of the scored feed: key, the label's column where it is not null, and
+    ``landed``."""
+    column = quoted(case.label.column)
+    return landed.select(*names(case.key), column, "landed").where(f"{column} is not null")
 
 
 def _newest_before(days: RawDays, ends: Collection[date]) -> RawDays:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from spark_lib.frames.files import columns_of, unreadable_files_named
 from spark_lib.lake import RawDays, Rows
-from spark_lib.stages.features import read_landed, write_engineered
+from spark_lib.stages.features import engineered, read_landed, write_engineered
 from spark_lib.use_case.keys import names
 
 if TYPE_CHECKING:
@@ -40,4 +40,4 @@ def build(spark: SparkSession, case: UseCase, raw: Mapping[str, RawDays], url: s
     if case.event_time is not None:
         latest = latest.drop("landed")
     latest = latest.withColumn(time_of_row, F.lit(midnight).cast(kind))
-    return write_engineered(case, latest, latest.count(), history, url, file_rows)
+    return write_engineered(case, latest, latest.count(), engineered(case, latest, history), url, file_rows)

@@ -16,7 +16,7 @@ from spark_lib.errors import did_you_mean
 from spark_lib.use_case import ddl
 from spark_lib.use_case.keys import names
 from spark_lib.use_case.labels import LABELS, are_several, shown
-from spark_lib.use_case.protocol import BY_MODEL, Feature, Feed, UseCase, refuse
+from spark_lib.use_case.protocol import BY_MODEL, NEWEST, Feature, Feed, UseCase, refuse
 
 #: The types that a float32 matrix can be made of.
 NUMERIC = ("boolean", "tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
@@ -26,6 +26,15 @@ ON_RAW_ROWS = ("landed", "_metadata", "_rank")
 #: The types of columns that identify a row. Scores can be stored beside columns of these types.
 _PLAIN = (*NUMERIC, "string", "date", "timestamp", "timestamp_ntz", "binary")
 _INSTANTS = ("timestamp", "timestamp_ntz", "date")
+#: The methods that a use case may write, and the arguments that they are called with.
+_METHODS = {
+    "engineer": ("day", "history"),
+    "engineer_from_state": ("day", "state", "recent"),
+    "update_state": ("state", "recent"),
+    "estimator": ("settings",),
+}
+#: Those of them that only work together.
+_OF_A_STATE = ("engineer_from_state", "update_state")
 
 
 def made(name: str, kind: type[UseCase]) -> UseCase:
@@ -53,10 +62,9 @@ class _Declarations:
     def check(self) -> None:
         for attribute in ("feeds", "rows", "label", "features"):
             self._need(hasattr(self._case, attribute), f"an attribute {attribute!r}", "none")
-        for method in ("engineer", "estimator"):
+        for method, arguments in _METHODS.items():
             given = getattr(self._case, method)
             self._need(callable(given), f"a method `{method}`", shown(given))
-            arguments = {"engineer": ("day", "history"), "estimator": ("settings",)}[method]
             try:
                 inspect.signature(given).bind(*arguments)
             except TypeError as error:
@@ -70,8 +78,17 @@ class _Declarations:
         self._check_label_key()
         self._check_outcomes()
         self._check_settings()
+        self._check_state()
         if type(self._case).engineer is UseCase.engineer:
             self._check_landed_features()
+
+    def _check_state(self) -> None:
+        kind = type(self._case)
+        written = [name for name in _OF_A_STATE if getattr(kind, name) is not getattr(UseCase, name)]
+        self._need(len(written) != 1, f"both {' and '.join(_OF_A_STATE)}, or neither", f"{' '.join(written)} alone")
+        if written:
+            taken = NEWEST in names(self._case.entity_or_key)
+            self._need(not taken, f"no entity in a column {NEWEST!r}, which a state has for its event time", "one")
 
     def _need(self, good: bool, wanted: str, found: str) -> None:
         if not good:

@@ -148,13 +148,56 @@ class UseCase(ABC):
         """
         return days.select("landed", *names(self.key), *self.features)
 
+    def update_state(self, state: DataFrame | None, recent: Mapping[str, DataFrame]) -> DataFrame:
+        """The state of all entities after ``recent`` rows: one row for each entity, with the columns of ``entity`` (of
+        the key, where it is left out), those that ``engineer_from_state`` needs, and ``newest``, which is the greatest
+        event time of all rows that count in the state of the entity. Without an ``event_time`` there is no ``newest``.
+
+        ``state`` is what this method returned before, or None at first. ``recent`` maps the feeds that ``engineer`` gets
+        to the rows that have landed since, with ``landed``; outcomes are among them up to the last day of the others.
+
+        No column of the state is a double or a float, because a sum of doubles depends on the order of the rows. Sum up
+        integers or decimals.
+
+        Write it, together with ``engineer_from_state``, where a day is not to read all days before it (``[features]
+        snapshot``). Where a subclass writes ``engineer`` anew without them, it reads them.
+        """
+        raise NotImplementedError
+
+    def engineer_from_state(
+        self, day: DataFrame, state: DataFrame | None, recent: Mapping[str, DataFrame]
+    ) -> DataFrame:
+        """The features of ``day`` from the ``state`` of all entities and the ``recent`` rows that have landed since, up
+        to and including that day. It has to give what ``engineer`` gives for all rows that have landed.
+
+        The event time of each row of ``day`` is later than ``newest`` in the state of its entity: all of that state is
+        earlier than the row. Other rows of the day are left to ``engineer``. Among ``recent`` rows look at those whose
+        event time is strictly earlier than the row's own, as in ``engineer``.
+
+        Where it takes None for the ``state`` of no rows, ``engineer`` can be ``return self.engineer_from_state(day, None,
+        history)``, so that features are written once.
+        """
+        raise NotImplementedError
+
     @property
     def has_engineer_days(self) -> bool:
         """Whether days can be engineered together: ``engineer_days`` is written where ``engineer`` is, or below it, and
         no column has a name by which files of many days are laid out."""
-        written = next(kind for kind in type(self).__mro__ if "engineer" in vars(kind) or "engineer_days" in vars(kind))
         columns = {name.lower() for name in (*self.identity, *self.features)}
-        return "engineer_days" in vars(written) and not columns & _OF_A_LAYOUT
+        written = self._written_last("engineer", "engineer_days", "engineer_from_state")
+        return "engineer_days" in written and not columns & _OF_A_LAYOUT
+
+    @property
+    def has_state(self) -> bool:
+        """Whether features can be made from a state: ``update_state`` and ``engineer_from_state`` are written where
+        ``engineer`` is, or below it."""
+        written = self._written_last("engineer", "engineer_from_state", "update_state")
+        is_left_out = type(self).update_state is UseCase.update_state
+        return not is_left_out and {"engineer_from_state", "update_state"} <= written
+
+    def _written_last(self, *methods: str) -> set[str]:
+        """Those of ``methods`` that are written in the nearest class of this one which has any of them."""
+        return next(found for kind in type(self).__mro__ if (found := {*methods} & {*vars(kind)}))
 
     def estimator(self, settings: Mapping[str, Any]) -> Estimator[Any]:
         """The unfitted classifier, or the regressor of a number. One of Spark ML works on a vector column ``features`` and a double column ``label``.
@@ -219,6 +262,8 @@ class UseCase(ABC):
         return [feed for feed in self.outcome_feeds if self.feeds[feed].history and feed != self.rows]
 
 
+#: The column of a state with the greatest event time that it holds of an entity.
+NEWEST = "newest"
 #: The names of the directories into which a job of many days writes.
 _OF_A_LAYOUT = frozenset({"date", "run"})
 #: The columns that scoring adds, besides what the label says, to key, entity and event time.

@@ -22,6 +22,7 @@ from spark_lib.errors import DamagedPartition, DaystoneError, NotPublished, Stal
 from spark_lib.lake import Partition, RawFeed, days
 from tasks.backfill.waiting import Patience
 from tasks.config.on_stale import OnStale
+from tasks.config.settings import Settings
 from tasks.graph import refused, sessions, words
 from tasks.graph.log import logger
 from tasks.graph.stage import PROGRESS, Stage
@@ -69,9 +70,9 @@ class Asked:
     cut: Cut = field(default_factory=Cut)
     place: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def datasets(self) -> list[str]:
-        return [self.stage.dataset] if self.stage else [stage.dataset for stage in CHAIN if not stage.on_demand]
+    def datasets(self, settings: Settings) -> list[str]:
+        by_itself = (stage.dataset for stage in CHAIN if not stage.on_demand and stage.is_used(settings))
+        return [self.stage.dataset] if self.stage else [*by_itself]
 
 
 @dataclass
@@ -125,8 +126,9 @@ class Builder:
     def look(self) -> Report:
         """Look at the lake, and note what is asked for of it and what of that is there."""
         span = (self._asked.first, self._asked.last)
-        self.states = states = self._look_at(dict.fromkeys(self._asked.datasets, span))
-        asked = [Day(dataset, day) for dataset in self._asked.datasets for day in days(*span)]
+        datasets = self._asked.datasets(self._any.settings)
+        self.states = states = self._look_at(dict.fromkeys(datasets, span))
+        asked = [Day(dataset, day) for dataset in datasets for day in days(*span)]
         self.report = Report([day for day in asked if states.stages[day.name].is_due(day.date)])
         self.report.there = [day for day in self.report.asked if self._is_fit(day)]
         return self.report

@@ -114,8 +114,9 @@ def main() -> None:
 def run_stage(stage: type[Stage], day: date, wait: float) -> None:
     """Build STAGE of a day, and what is missing of its inputs.
 
-    STAGE is a stage or the dataset that it writes: FeatureEngineering (features), ServingFeatures (serving), Balancing
-    (balanced), Training (model), ModelSelection (selection), BatchInference (predictions, the default).
+    STAGE is a stage or the dataset that it writes: Snapshot (snapshots), FeatureEngineering (features), ServingFeatures
+    (serving), Balancing (balanced), Training (model), ModelSelection (selection), BatchInference (predictions, the
+    default).
 
     \b
     Example:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from itertools import groupby
 from operator import itemgetter
@@ -60,10 +61,10 @@ def made(first: date, last: date, stage: type[Stage] | None) -> Plan:
     """The plan for a stage, or for all that the chain asks for. Raises ConfigurationError for a range that is none."""
     plan.check_range("plan", first, last)
     place = configured()
-    asked = [stage.dataset] if stage else [each.dataset for each in CHAIN]
+    asked = [stage.dataset] if stage else [each.dataset for each in CHAIN if each.is_used(place.settings)]
     spans = dict.fromkeys(asked, (first, last))
     states = standing.look(place.partitions, place.feeds, standing.todays(last, [stage] if stage else []), spans)
-    return plan.make(states, asked, first, last)
+    return replace(plan.make(states, asked, first, last), note=plan.of_history(place.settings))
 
 
 def lines(found: Plan, why: bool) -> Iterator[str]:
@@ -76,6 +77,8 @@ def lines(found: Plan, why: bool) -> Iterator[str]:
         yield from _of_dataset(found, stage.dataset, why)
     for kind, estimate in ((Build.WILL, found.will), (Build.MAY, found.may)):
         yield f"{_SAYS[kind]}: {takes(estimate)}"
+    if found.note:
+        yield f"note: {found.note}"
 
 
 def _of_dataset(found: Plan, dataset: str, why: bool) -> Iterator[str]:
@@ -124,4 +127,5 @@ def document(found: Plan) -> dict[str, Any]:
         }
         for kind, estimate in ((Build.WILL, found.will), (Build.MAY, found.may))
     }
-    return {"from": str(found.first), "to": str(found.last), "cells": cells, **builds, "estimate": estimates}
+    note = {"note": found.note} if found.note else {}
+    return {"from": str(found.first), "to": str(found.last), "cells": cells, **builds, "estimate": estimates, **note}

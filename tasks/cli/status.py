@@ -114,7 +114,8 @@ def report(place: Place, first: date | None, last: date | None, verify: bool = F
     """
     if last is None:
         last = newest(place)
-    datasets = [stage.dataset for stage in CHAIN]
+    chain = [stage for stage in CHAIN if stage.is_used(place.settings)]
+    datasets = [stage.dataset for stage in chain]
     if last is None:
         return Report(place.partitions.root, place.use_case, list(place.feeds), datasets, {}, [], [])
     if first is None:
@@ -135,7 +136,7 @@ def report(place: Place, first: date | None, last: date | None, verify: bool = F
     damaged: list[DamagedPartition] = []
     rejections: list[str] = []
     verified = unverifiable = 0
-    for stage in CHAIN:
+    for stage in chain:
         of_stage = {day: partition for day, partition in found[stage.dataset].items() if day in cells}
         for day, partition in of_stage.items():
             wrong: list[DamagedPartition] = []
@@ -161,7 +162,8 @@ def report(place: Place, first: date | None, last: date | None, verify: bool = F
 
 def newest(place: Place) -> date | None:
     """The last day of the lake that has a partition or has landed."""
-    found = [day for stage in CHAIN if (day := place.partitions.newest(stage.dataset))]
+    used = (stage for stage in CHAIN if stage.is_used(place.settings))
+    found = [day for stage in used if (day := place.partitions.newest(stage.dataset))]
     after = max(found, default=None)
     found += [day for feed in place.feeds.values() if (day := landed.newest(feed, after))]
     return max(found, default=None)

@@ -20,7 +20,7 @@ from spark_lib.problems.options import CONSTANT_COLUMNS, SPLITS
 from spark_lib.problems.problem import Problem
 from spark_lib.use_case import Feed, UseCase, ddl, load, shipped
 from tasks.config import defaults, files, resolve, sections, shown, value_rules
-from tasks.config.sections import CADENCES, SECTIONS, SHARED, raw
+from tasks.config.sections import CADENCES, NO_SNAPSHOTS, SECTIONS, SHARED, raw
 
 #: The option or the setting that has set a value, by section and key.
 SaidBy = Callable[[str, str], str]
@@ -108,6 +108,11 @@ def values(
             "false",
             "set it to true, or this gate to 0",
         )
+
+
+def snapshot(cadence: str, said_by: SaidBy) -> None:
+    """Raise ConfigurationError for a cadence of snapshots that is none."""
+    _Rules(said_by).one_of("features", "snapshot", cadence, (NO_SNAPSHOTS, *CADENCES))
 
 
 def decision(problem: Problem, values: sections.decision, said_by: SaidBy) -> None:

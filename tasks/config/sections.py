@@ -13,6 +13,8 @@ from spark_lib.lake import DEFAULT_PATH
 from spark_lib.problems.options import BALANCING, CALIBRATION, CONSTANT_COLUMNS
 
 CADENCES = ("daily", "weekly", "monthly")
+#: The word for no cadence of snapshots.
+NO_SNAPSHOTS = "none"
 
 
 class lake(luigi.Config):
@@ -54,6 +56,14 @@ class pipeline(luigi.Config):
     first_date: date | None = luigi.DateParameter(
         default=None,  # type: ignore[arg-type]  # Luigi takes None as a default, though its types do not
         description="first day that has landed, on which history begins; default: the use case's",
+    )
+
+
+class features(luigi.Config):
+    snapshot = luigi.Parameter(
+        default=NO_SNAPSHOTS,
+        description="how often the state of a use case that declares update_state is kept, so that a day reads the raw days"
+        " since and not all: none (the default), " + ", ".join(CADENCES),
     )
 
 
@@ -261,5 +271,5 @@ class log(luigi.Config):
 #: Keys that are read before the use case is known, so that no section of one use case can set them.
 SHARED = {("lake", "root"), ("pipeline", "use_case"), ("log", "directory")}
 SECTIONS: dict[str, type[luigi.Config]] = {
-    section.__name__: section for section in (lake, pipeline, training, decision, raw, spark, log)
+    section.__name__: section for section in (lake, pipeline, features, training, decision, raw, spark, log)
 }

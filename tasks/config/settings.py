@@ -20,7 +20,7 @@ from spark_lib.use_case import UseCase, directory
 from tasks.config import check, on_stale, resolve
 from tasks.config.on_stale import Policies
 from tasks.config.resolve import Section
-from tasks.config.sections import decision, lake, pipeline, raw, spark, training
+from tasks.config.sections import decision, features, lake, pipeline, raw, spark, training
 
 
 class Settings:
@@ -43,6 +43,10 @@ class Settings:
     @cached_property
     def pipeline(self) -> pipeline:
         return self._section(pipeline)
+
+    @cached_property
+    def features(self) -> features:
+        return self._section(features)
 
     @cached_property
     def training(self) -> training:
@@ -141,6 +145,7 @@ class Settings:
         check.names(self._name, self.case)
         check.values(self.problem, self.training, self.lake, self.spark, self.said_by)
         _ = self.on_stale  # raises for a word that is no policy
+        check.snapshot(self.features.snapshot, self.said_by)
         check.decision(self.problem, self.decision, self.said_by)
         check.texts(self.case, self.training.balancing, self.said_by)
         check.first_date(self.first_date, self.said_by)

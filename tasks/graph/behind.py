@@ -49,6 +49,9 @@ def look(
         wholly = asked.get(stage.dataset, set())
         if not (either := wholly | lightly.get(stage.dataset, set())):
             continue
+        if stage.dataset in stage.stands_for_raw:
+            wholly |= set(days(earliest(stage, max(either)), max(either)))
+            either |= wholly
         there = published[stage.dataset] = _published(find, stage.dataset, either)
         for day, manifest in there.items():
             if manifest is None:
@@ -116,6 +119,11 @@ def forget() -> None:
     """Forget what has landed, because something was published: it may have been built from newer raw days."""
     if listed := _LISTED.get():
         listed.clear()
+
+
+def earliest(stage: Today, day: date) -> date:
+    """The first day on which history begins for a day of a stage, which is built from earlier days of its own."""
+    return min((need.first for need in stage.needs(day) if isinstance(need, Need)), default=day)
 
 
 def span_of(need: Need | Candidates) -> Span:

@@ -117,6 +117,8 @@ class Stage(Dated):
     built_from: ClassVar[tuple[type[Stage], ...]] = ()
     #: The datasets that are read as they were on the day. Another run of them makes no published day stale.
     as_of: ClassVar[Sequence[str]] = ()
+    #: The datasets whose partitions are read in place of raw days, which the manifest names, too.
+    stands_for_raw: ClassVar[Sequence[str]] = ()
     #: Whether no stage asks for this one, so that only a person does.
     on_demand: ClassVar[bool] = False
     #: The dataset of whose runs a published day keeps those that it was built from: gc never removes them.
@@ -125,6 +127,11 @@ class Stage(Dated):
     force = False
     #: Whether a ``run()`` of this process had nothing to build.
     built_nothing = False
+
+    @classmethod
+    def is_used(cls, settings: Settings) -> bool:
+        """Whether the configuration has this stage in the chain; by default it has."""
+        return True
 
     @classmethod
     def is_due(cls, day: date, settings: Settings) -> bool:
@@ -352,6 +359,7 @@ class Stage(Dated):
             pinned=kind.pinned,
             is_damaged_behind=lambda partition: bool(kind.damage_behind(self.partitions, partition)),
             as_of=frozenset(self.as_of),
+            stands_for_raw=frozenset(self.stands_for_raw),
             on_stale=self.on_stale,
         )
 

@@ -15,7 +15,7 @@ from datetime import date, timedelta
 from functools import cached_property
 from typing import Any
 
-from spark_lib.lake import Input, Manifest, Partition, are_comparable
+from spark_lib.lake import ROWS_FROM_RAW, Input, Manifest, Partition, are_comparable
 from tasks.config.on_stale import OnStale
 
 _ONE_DAY = timedelta(days=1)
@@ -172,6 +172,8 @@ class Today:
     is_damaged_behind: Callable[[Partition], bool] = lambda partition: False
     #: Inputs that were taken as they were on the day: another run of them makes nothing stale.
     as_of: frozenset[str] = frozenset()
+    #: Inputs that were read in place of raw days, which the manifest names, too.
+    stands_for_raw: frozenset[str] = frozenset()
     #: What a run does about a published day that is stale.
     on_stale: OnStale = OnStale.WARN
 
@@ -273,9 +275,17 @@ class States:
         manifest = published[partition.date]
         if manifest is None:
             return Cell(State.DAMAGED)
-        if reasons := tuple(reasons_of(stage, partition.date, manifest, self.standing)):
+        if reasons := tuple(reasons_of(stage, partition.date, manifest, self.standing, self._is_fresh)):
             return Cell(State.STALE, reasons)
         return Cell(State.REJECTED if stage.rejection(manifest) else State.DONE)
+
+    def _is_fresh(self, partition: Day) -> bool:
+        """Whether a partition is there, and would be built the same now."""
+        # A snapshot is built from the one before it: the oldest comes first, so that a long line of them is no recursion.
+        for day in sorted(self.standing.published.get(partition.name, {})):
+            if day <= partition.date and self.standing.manifest(partition.name, day):
+                self.of(Day(partition.name, day))
+        return self.of(partition).state is State.DONE
 
     def _absent(self, stage: Today, day: date) -> Cell:
         needs = stage.needs(day)
@@ -337,12 +347,15 @@ class States:
         return self._unfit[partition]
 
     def _found_unfit(self, partition: Day) -> Day | None:
+        stage = self.stages[partition.name]
         is_there = self.standing.manifest(partition.name, partition.date) is not None
-        if not is_there or not self.stages[partition.name].on_stale.acts:
+        if not is_there or not stage.on_stale.acts:
             return None
         if self.of(partition).state is State.STALE:
             return partition
-        return next(filter(None, map(self.unfit, self.built_from(partition))), None)
+        # A snapshot that is stale is not read, and what was built from it is stale by the same raw day.
+        others = (given for given in self.built_from(partition) if given.name not in stage.stands_for_raw)
+        return next(filter(None, map(self.unfit, others)), None)
 
     def built_from(self, partition: Day, as_of: bool = False) -> Iterator[Day]:
         """The published partitions that a published one was built from; with ``as_of`` also those whose other runs make
@@ -377,19 +390,30 @@ class States:
         return manifest is not None and bool(self.stages[candidate.name].rejection(manifest))
 
 
-def reasons_of(stage: Today, day: date, manifest: Manifest, standing: Standing) -> Iterator[Reason]:
+def reasons_of(
+    stage: Today,
+    day: date,
+    manifest: Manifest,
+    standing: Standing,
+    is_fresh: Callable[[Day], bool] = lambda partition: False,
+) -> Iterator[Reason]:
     """Why a published day is stale: settings, code, libraries, then inputs. None where it is not.
 
     What the manifest does not record is never a reason, nor is an input that is no longer there: what was built from it
-    stays what it is.
+    stays what it is. A raw day that was landed again is no reason where a snapshot stands for it that was built from the
+    new files and came out equal; ``is_fresh`` says of a partition that it would be built the same now.
     """
     settings = list(_settings(stage, manifest))
     yield from settings
     yield from _code(stage, manifest)
     yield from _libraries(stage, manifest)
-    for given in manifest.inputs:
-        if given.name not in stage.as_of:
-            yield from _changed(given, standing)
+    changed = [
+        reason for given in manifest.inputs if given.name not in stage.as_of for reason in _changed(given, standing)
+    ]
+    if any(reason.day.name.startswith(RAW) for reason in changed):
+        until = _stood_for(stage, manifest, standing, is_fresh)
+        changed = [reason for reason in changed if not (reason.day.name.startswith(RAW) and reason.day.date <= until)]
+    yield from changed
     if not settings:  # other settings may ask for other days, which says the same once more
         yield from _read_now_too(stage.needs(day), manifest.inputs, standing)
 
@@ -421,6 +445,19 @@ def _libraries(stage: Today, manifest: Manifest) -> Iterator[LibraryChanged]:
 
 def _feature_release(version: str) -> list[str]:
     return version.split(".")[:_FEATURE_RELEASE]
+
+
+def _stood_for(stage: Today, manifest: Manifest, standing: Standing, is_fresh: Callable[[Day], bool]) -> date:
+    """The last raw day that was not read, because a snapshot stands for it which is fresh and has the same rows."""
+    if manifest.metrics.get(ROWS_FROM_RAW):
+        return date.min  # all raw days were read
+    stands = (
+        given.last
+        for given in manifest.inputs
+        if given.name in stage.stands_for_raw and standing.manifest(given.name, given.last)
+        if not any(_changed(given, standing)) and is_fresh(Day(given.name, given.last))
+    )
+    return max(stands, default=date.min)
 
 
 def _changed(given: Input, standing: Standing) -> Iterator[InputChanged]:

@@ -8,9 +8,11 @@ from tasks.graph.stage import Stage
 from tasks.inference import BatchInference
 from tasks.selection import ModelSelection
 from tasks.serving import ServingFeatures
+from tasks.snapshot import Snapshot
 from tasks.training import Training
 
 CHAIN: tuple[type[Stage], ...] = (
+    Snapshot,
     FeatureEngineering,
     ServingFeatures,
     Balancing,

@@ -12,7 +12,7 @@ from spark_lib.lake import Partition, clean, days
 from spark_lib.lake.lake import some
 from tasks.graph.staleness import Cell, Day, Standing, States
 from tasks.planning import kept, standing
-from tasks.planning.chain import CHAIN
+from tasks.planning.chain import BY_DATASET, CHAIN
 
 if TYPE_CHECKING:
     from spark_lib.lake import Lake, Manifest, RawFeed
@@ -72,7 +72,7 @@ def look(
     runs = [each.run for each in rests]
     directories = sorted(
         (each for each in found.values() if each.without(runs)),
-        key=lambda each: (-order.index(each.dataset), each.date),
+        key=lambda each: (-order.index(each.dataset), each.date.toordinal() * (-1 if _is_chained(each.dataset) else 1)),
     )
     staying = () if downstream else tuple(sorted(users, key=lambda day: (order.index(day.name), day.date)))
     end = max([last, *(day.date for day in users)])
@@ -83,14 +83,19 @@ def look(
 
 def _users(lake: Lake, stage: type[Stage], removed: set[date]) -> set[Day]:
     """The published days that were built from days of a stage, directly or not."""
-    gone = {stage.dataset: removed}
-    for later in CHAIN[CHAIN.index(stage) + 1 :] if removed else ():
-        gone[later.dataset] = {
-            day
-            for day, partition in lake.find(later.dataset, min(removed), date.max).items()
-            if isinstance(partition, Partition) and _was_built_from(partition.manifest, gone)
-        }
-    return {Day(name, day) for name, found in gone.items() if name != stage.dataset for day in found}
+    gone = {stage.dataset: set(removed)}
+    for later in CHAIN[CHAIN.index(stage) + (not _is_chained(stage.dataset)) :] if removed else ():
+        of_later = gone.setdefault(later.dataset, set())
+        for day, partition in sorted(lake.find(later.dataset, min(removed), date.max).items()):
+            if isinstance(partition, Partition) and _was_built_from(partition.manifest, gone):
+                of_later.add(day)
+    users = {Day(name, day) for name, found in gone.items() for day in found}
+    return users - {Day(stage.dataset, day) for day in removed}
+
+
+def _is_chained(dataset: str) -> bool:
+    """Whether a day of a dataset is built from an earlier one."""
+    return dataset in BY_DATASET[dataset].stands_for_raw
 
 
 def _was_built_from(manifest: Manifest, gone: Mapping[str, set[date]]) -> bool:

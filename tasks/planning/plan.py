@@ -17,6 +17,8 @@ from datetime import date
 from spark_lib.errors import ConfigurationError
 from spark_lib.lake import Manifest, days
 from tasks.config.on_stale import OnStale
+from tasks.config.sections import NO_SNAPSHOTS
+from tasks.config.settings import Settings
 from tasks.graph.staleness import PUBLISHED, RAW, Candidates, Cell, Day, InputChanged, Need, State, States
 
 
@@ -52,6 +54,8 @@ class Plan:
     builds: Mapping[Day, Build]
     will: Estimate
     may: Estimate
+    #: What the estimates do not show; empty where there is nothing to say.
+    note: str = ""
 
 
 def make(states: States, asked: Sequence[str], first: date, last: date) -> Plan:
@@ -64,7 +68,18 @@ def make(states: States, asked: Sequence[str], first: date, last: date) -> Plan:
         Day(dataset, day) for dataset, found in cells.items() for day in found if states.stages[dataset].is_due(day)
     ]
     builds = dict(Builds(states, roots).found())
-    return Plan(first, last, cells, builds, *(_estimate(states, builds, kind) for kind in Build))
+    will, may = (_estimate(states, builds, kind) for kind in (Build.WILL, Build.MAY))
+    return Plan(first, last, cells, builds, will, may)
+
+
+def of_history(settings: Settings) -> str:
+    """What a plan says of a use case for which the configuration asks for snapshots, and which has none."""
+    if settings.features.snapshot == NO_SNAPSHOTS or settings.case.has_state:
+        return ""
+    return (
+        f"each day of features reads all raw days: [features] snapshot = {settings.features.snapshot} needs update_state, "
+        f"which {type(settings.case).__name__} does not declare"
+    )
 
 
 def check_range(verb: str, first: date, last: date) -> None:
@@ -107,14 +122,18 @@ class Builds:
         self._reached[partition] = certain
         is_there = self._states.of(partition).state in PUBLISHED
         is_chosen = self._is_pending(partition)
+        in_place_of_raw = self._states.stages[partition.name].stands_for_raw
         for need in self._states.stages[partition.name].needs(partition.date):
             if isinstance(need, Candidates):
                 self._walk(need, certain and self._stays_stale(partition), is_chosen)
             elif not need.name.startswith(RAW):
+                # A training asks for no features from a day on that has not landed, and so for no snapshot of theirs.
+                is_sure = is_chosen or need.name not in in_place_of_raw
                 for day in days(need.first, need.last):
-                    self._reach(Day(need.name, day), certain and not need.may)
+                    self._reach(Day(need.name, day), certain and not need.may and is_sure)
         for given in self._states.built_from(partition) if is_there else ():
-            self._reach(given, certain=False)
+            if given.name not in in_place_of_raw:  # such a one is needed only to build what is asked for
+                self._reach(given, certain=False)
 
     def _is_done(self, partition: Day) -> bool:
         """Whether a partition is complete, or an error before anything is asked of it."""
@@ -184,8 +203,21 @@ class Builds:
         if partition in self._forced or self._states.of(partition).state not in PUBLISHED:
             return True
         return any(
-            not isinstance(reason, InputChanged) or reason.day.name.startswith(RAW) or self._is_done(reason.day)
+            not isinstance(reason, InputChanged)
+            or (reason.day.name.startswith(RAW) and not self._may_be_stood_for(partition, reason.day.date))
+            or (not reason.day.name.startswith(RAW) and self._is_done(reason.day))
             for reason in self._states.of(partition).reasons
+        )
+
+    def _may_be_stood_for(self, partition: Day, raw_day: date) -> bool:
+        """Whether a raw day was read for a partition by way of a snapshot, which is itself built again."""
+        stage = self._states.stages[partition.name]
+        manifest = self._states.standing.manifest(partition.name, partition.date)
+        return any(
+            given.name in stage.stands_for_raw
+            and raw_day <= given.last
+            and not self._is_done(Day(given.name, given.last))
+            for given in (manifest.inputs if manifest else ())
         )
 
     def _is_certain(self, partition: Day) -> bool:

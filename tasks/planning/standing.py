@@ -11,7 +11,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from spark_lib.lake import Partition, days
-from tasks.graph.behind import Span, look_at, span_of, widen
+from tasks.graph.behind import Span, earliest, look_at, span_of, widen
 from tasks.graph.staleness import RAW, Candidates, Pinned, Standing, States, Today
 from tasks.planning.chain import CHAIN
 
@@ -51,6 +51,8 @@ def look_closely(
         if stage.dataset not in wanted:
             continue
         first, last = wanted[stage.dataset]
+        if stage.dataset in stage.stands_for_raw:
+            first = min(first, earliest(stage, last))
         found = all_found[stage.dataset] = lake.find(stage.dataset, first, last)
         there = {day: each.manifest if isinstance(each, Partition) else None for day, each in found.items()}
         published[stage.dataset] = there

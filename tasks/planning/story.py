@@ -60,7 +60,8 @@ def _explained(states: States, stage: type[Stage], manifest: Manifest) -> tuple[
 def _users(lake: Lake, told: Day) -> list[User]:
     """Who was built from a partition, in the order of the chain."""
     found = []
-    for stage in CHAIN[[stage.dataset for stage in CHAIN].index(told.name) + 1 :]:
+    own = BY_DATASET[told.name]
+    for stage in CHAIN[CHAIN.index(own) + (told.name not in own.stands_for_raw) :]:
         for day, partition in lake.find(stage.dataset, told.date, date.max).items():
             if isinstance(partition, Partition) and (run := run_used(partition.manifest, told)):
                 found.append(User(Day(stage.dataset, day), run))

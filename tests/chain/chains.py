@@ -27,6 +27,7 @@ LUIGI = Path(sysconfig.get_path("scripts"), "luigi")
 
 #: Sections that hold rows; the other datasets hold documents.
 SECTIONS = {
+    "snapshots": ("",),
     "features": ("",),
     "serving": ("",),
     "balanced": ("train", "calibration", "validation/unbalanced", "validation/balanced"),

@@ -53,12 +53,12 @@ def what_lands_later_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def the_first_one_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For the average, that of whichever loan comes first."""
+    """For the sum of amounts, that of whichever loan comes first."""
 
     def first(amount: Column) -> Column:
-        return F.first(amount, ignorenulls=True).cast("double")
+        return F.first(amount, ignorenulls=True).cast("decimal(38, 6)")
 
-    monkeypatch.setattr(credit_risk, "exact_average", first)
+    monkeypatch.setattr(credit_risk, "exact_sum", first)
 
 
 def age_of_today(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,6 +66,10 @@ class RawDays:
         """Those of the days that are ``wanted``."""
         return RawDays(self.feed, tuple(day for day in self.days if day.date in wanted))
 
+    def after(self, day: date | None) -> RawDays:
+        """Those of the days that are later than ``day``; all where there is none."""
+        return RawDays(self.feed, tuple(each for each in self.days if day is None or each.date > day))
+
     @property
     def input(self) -> Input:
         ids = tuple(self.feed.identity(day) for day in self.days)

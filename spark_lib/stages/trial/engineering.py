@@ -6,6 +6,7 @@ Each run is on one machine and on few rows, so rows are compared here and not by
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -18,7 +19,7 @@ import pyarrow.compute as pc
 
 from spark_lib.errors import UseCaseError
 from spark_lib.frames.files import unreadable_files_named
-from spark_lib.stages import features
+from spark_lib.stages import features, snapshot
 from spark_lib.stages.trial import clock, driver
 from spark_lib.stages.trial.blame import of_their_code, package_of
 from spark_lib.stages.trial.sample import FirstRows, frame_of
@@ -34,6 +35,7 @@ Features = Mapping[Any, tuple[Any, ...]]
 #: Numbers that differ by less, as a proportion, are taken for one: a sum of doubles depends on their order.
 CLOSE = 1e-9
 _PARTS = 3  # of the rows in another order
+_NEXT = (timedelta(days=1), timedelta(days=2))
 _LATER = (timedelta(seconds=1), timedelta(days=1))
 
 
@@ -70,6 +72,8 @@ class Trial:
             yield self.looks_back_alone
             if self._case.has_engineer_days:
                 yield self.gives_many_days_what_each_has
+            if self._case.has_state:
+                yield self.gives_from_a_state_what_all_rows_give
 
     def returns(self) -> str:
         """One row for each key, with the declared columns, and without Spark's functions of the time."""
@@ -152,6 +156,33 @@ class Trial:
             )
         return f"engineer_days gives for each of {len(days)} days what engineer gives for it alone"
 
+    def gives_from_a_state_what_all_rows_give(self) -> str:
+        """``engineer_from_state`` gives for each day what ``engineer`` gives from all rows, also where entities come back
+        and rows land late."""
+        case = self._case
+        first_rows = with_returning_rows(case, self._first_rows)
+        days = sorted(set(first_rows[case.rows].table["landed"].to_pylist()))
+        state, after = None, None
+        for before, day in itertools.pairwise(days):
+            with of_their_code(case, "update_state", "a state that can be computed"):
+                known = self._frames(_since(tables_of(case, first_rows, before + timedelta(days=1)), after, before))
+                state = frame_of(self._spark, snapshot.updated(case, state, known).toArrow())
+            of_day, after = tables_of(case, first_rows, day), before
+            with of_their_code(case, "engineer_from_state", "a DataFrame of features"):
+                recent, of_all = (
+                    self._frames(_since(of_day, after, day)),
+                    functools.partial(self._frames, of_day.history),
+                )
+                returned, _ = snapshot.engineered(case, self._frame(of_day.day, 1), state, recent, of_all)
+            if found := difference(case, self._engineered(of_day), self._computed(returned, of_day)):
+                raise UseCaseError(
+                    f"engineer_from_state of {type(case).__name__}",
+                    "from the state and the rows since what engineer gives from all rows",
+                    f"{found}, of the rows of {day} and the state after {before}",
+                    "let update_state keep all that engineer looks at, and engineer_from_state add what is recent",
+                )
+        return f"engineer_from_state gives for {len(days) - 1} drawn days what engineer gives from all rows"
+
     def _engineered_together(self, tables: Tables) -> Features:
         """The features of all days by ``engineer_days``, by day and key."""
         case = self._case
@@ -205,6 +236,9 @@ class Trial:
         lost = len(asked - found.keys())
         features.check_one_row_each(case, len(asked), lost, len(rows) - foreign - (len(asked) - lost), foreign)
         return found
+
+    def _frames(self, tables: Mapping[str, pa.Table]) -> dict[str, DataFrame]:
+        return {name: self._frame(rows, 1) for name, rows in tables.items()}
 
     def _frame(self, rows: pa.Table, parts: int) -> DataFrame:
         """A DataFrame of the rows in their order, in so many partitions."""
@@ -288,6 +322,40 @@ def with_late_rows(case: UseCase, first_rows: Mapping[str, FirstRows]) -> Mappin
     ]
     table = pa.concat_tables([rows, pa.Table.from_pylist(late, schema=rows.schema)])
     return dict(first_rows) | {case.rows: replace(first_rows[case.rows], table=table)}
+
+
+def with_returning_rows(case: UseCase, first_rows: Mapping[str, FirstRows]) -> Mapping[str, FirstRows]:
+    """Let entities come back, up to two days after the newest: add of each row a copy under another key, which lands on
+    one of the later days. Its event is at the time of the row's, earlier than all or later than all. Where the key is the
+    entity, or no other key can be made, the copies have the keys of the rows, and land on the last day."""
+    rows = first_rows[case.rows].table
+    newest, key = pc.max(rows["landed"]).as_py(), keys.names(case.key)[0]
+    days = [*sorted(set(rows["landed"].to_pylist())), *(newest + by for by in _NEXT)]
+    others = None if case.entity is None else _other_keys(rows[key], rows.num_rows)
+    copies = {}
+    for number, row in enumerate(rows.to_pylist()):
+        later = [day for day in days if day > row["landed"]] if others else days[-1:]
+        copy = row | {"landed": later[number % len(later)]} | ({key: others[number]} if others else {})
+        if case.event_time is not None:
+            moments = _moments(rows[case.event_time], row[case.event_time])
+            copy[case.event_time] = moments[number // len(later) % len(moments)]
+        copies[copy["landed"], keys.value(copy, case.key)] = copy
+    table = pa.concat_tables([rows, pa.Table.from_pylist([*copies.values()], schema=rows.schema)])
+    return dict(first_rows) | {case.rows: replace(first_rows[case.rows], table=table)}
+
+
+def _moments(of_rows: pa.ChunkedArray, own: Any) -> list[Any]:
+    """The moment of a row, one before those of all rows, and some after them."""
+    later = [moment for by in _LATER if (moment := _after(of_rows, by)) is not None]
+    return [*later, own, pc.min(of_rows).as_py() - timedelta(days=1)]
+
+
+def _since(tables: Tables, after: date | None, until: date) -> dict[str, pa.Table]:
+    """The rows of history that have landed later than a day, or all, up to another one."""
+    shown = {name: _until(rows, pa.scalar(until)) for name, rows in tables.history.items()}
+    if after is None:
+        return shown
+    return {name: rows.filter(pc.greater(rows["landed"], pa.scalar(after))) for name, rows in shown.items()}
 
 
 def _until(rows: pa.Table, day: pa.Scalar) -> pa.Table:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 _SECONDS_A_DAY = 86_400
 _EXACT_AMOUNT = "DECIMAL(28, 6)"  # a sum of these is DECIMAL(38, 6): room for 10^10 loans of any amount
+_EXACT_SUM = "DECIMAL(38, 6)"
+#: The sums over loans that the average and the number of previous loans are made of.
+_SUMS = {"loans": "bigint", "amounts": "bigint", "total": _EXACT_SUM}
 
 
 class CreditRisk(UseCase):
@@ -49,8 +52,36 @@ class CreditRisk(UseCase):
         of the same instant do not count for each other. The average is null where there are no previous loans. Age and
         years on the job are null where the date is null or later than the loan.
         """
-        previous = previous_loans(day, history["applications"], ["loan_id"])
-        return features_of(day, previous, ["loan_id"])
+        return self.engineer_from_state(day, None, history)
+
+    def update_state(self, state: DataFrame | None, recent: Mapping[str, DataFrame]) -> DataFrame:
+        """Of each customer the number of loans, the number and the sum of those amounts that are known, and the time of
+        the newest loan."""
+        from pyspark.sql import functions as F
+
+        amount = exact_amount(F.col("loan_amount"))
+        loans = recent["applications"].where("loan_time is not null")
+        found = loans.select(
+            "customer_id",
+            F.lit(1).cast("bigint").alias("loans"),
+            F.when(amount.isNotNull(), 1).otherwise(0).cast("bigint").alias("amounts"),
+            amount.cast(_EXACT_SUM).alias("total"),
+            F.col("loan_time").alias("newest"),
+        )
+        counted = found if state is None else state.select(*found.columns).union(found)
+        return counted.groupBy("customer_id").agg(
+            F.sum("loans").alias("loans"),
+            F.sum("amounts").alias("amounts"),
+            exact_sum(F.col("total")).alias("total"),
+            F.max("newest").alias("newest"),
+        )
+
+    def engineer_from_state(
+        self, day: DataFrame, state: DataFrame | None, recent: Mapping[str, DataFrame]
+    ) -> DataFrame:
+        """The features of ``day``: previous loans are those of the ``state`` and the earlier ones among ``recent``."""
+        previous = previous_loans(day, recent["applications"], ["loan_id"])
+        return features_of(day, previous if state is None else with_state(day, previous, state), ["loan_id"])
 
     def engineer_days(self, days: DataFrame, history: Mapping[str, DataFrame]) -> DataFrame:
         """The same for loans of many days: previous loans have landed by the day on which the loan itself did."""
@@ -68,8 +99,8 @@ def features_of(loans: DataFrame, previous: DataFrame, key: list[str]) -> DataFr
     loan_date = utc_date(F.col("loan_time"))
     return loans.join(previous, on=key, how="left").select(
         *key,
-        F.coalesce(F.col("nb_previous_loans"), F.lit(0)).cast("bigint").alias("nb_previous_loans"),
-        F.col("avg_amount_loans_previous"),
+        F.coalesce(F.col("loans"), F.lit(0)).cast("bigint").alias("nb_previous_loans"),
+        exact_average(F.col("total"), F.col("amounts")).alias("avg_amount_loans_previous"),
         completed_years(F.col("birth_date"), loan_date).alias("age"),
         completed_years(F.col("job_start_date"), loan_date).alias("years_on_the_job"),
         F.col("flag_own_car"),
@@ -77,8 +108,8 @@ def features_of(loans: DataFrame, previous: DataFrame, key: list[str]) -> DataFr
 
 
 def previous_loans(loans: DataFrame, applications: DataFrame, key: list[str], *more: Column) -> DataFrame:
-    """The ``key``, ``nb_previous_loans`` and ``avg_amount_loans_previous`` of those ``loans`` that have previous ones,
-    for which ``more`` conditions hold."""
+    """Of those ``loans`` that have previous ones, for which ``more`` conditions hold: the ``key``, the number of previous
+    ``loans``, and the number and the ``total`` of those ``amounts`` that are known."""
     from pyspark.sql import functions as F
 
     # Every column is renamed: `loans` may be a part of `applications`, and a join must not mistake one for the other.
@@ -95,10 +126,23 @@ def previous_loans(loans: DataFrame, applications: DataFrame, key: list[str], *m
         .join(earlier, on=[same_customer, strictly_earlier, *more], how="inner")
         .groupBy(*key)
         .agg(
-            F.count(F.lit(1)).alias("nb_previous_loans"),
-            exact_average(F.col("earlier_amount")).alias("avg_amount_loans_previous"),
+            F.count(F.lit(1)).alias("loans"),
+            F.count("earlier_amount").alias("amounts"),
+            exact_sum(F.col("earlier_amount")).alias("total"),
         )
     )
+
+
+def with_state(loans: DataFrame, previous: DataFrame, state: DataFrame) -> DataFrame:
+    """What ``previous_loans`` returns, with the loans that count in the ``state`` of each customer."""
+    from pyspark.sql import functions as F
+
+    known = state.select("customer_id", *(F.col(name).alias(f"state_{name}") for name in _SUMS))
+    # A sum is null where nothing was added up, and so is what was not joined.
+    zero = F.lit(0).cast(_EXACT_SUM)
+    both = {name: F.coalesce(F.col(name), zero) + F.coalesce(F.col(f"state_{name}"), zero) for name in _SUMS}
+    joined = loans.select("loan_id", "customer_id").join(previous, "loan_id", "left").join(known, "customer_id", "left")
+    return joined.select("loan_id", *(both[name].cast(_SUMS[name]).alias(name) for name in _SUMS))
 
 
 def exact_amount(amount: Column) -> Column:
@@ -106,11 +150,18 @@ def exact_amount(amount: Column) -> Column:
     return amount.try_cast(_EXACT_AMOUNT)
 
 
-def exact_average(amount: Column) -> Column:
-    """The average of decimals as a double. A sum of doubles would depend on the order of the rows."""
+def exact_sum(amount: Column) -> Column:
+    """The sum of decimals. A sum of doubles would depend on the order of the rows."""
     from pyspark.sql import functions as F
 
-    return F.try_divide(F.sum(amount).cast("double"), F.count(amount))
+    return F.sum(amount).cast(_EXACT_SUM)
+
+
+def exact_average(total: Column, amounts: Column) -> Column:
+    """The average of so many decimals as a double."""
+    from pyspark.sql import functions as F
+
+    return F.try_divide(total.cast("double"), amounts)
 
 
 def utc_date(instant: Column) -> Column:

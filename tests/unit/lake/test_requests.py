@@ -19,7 +19,7 @@ from tests.unit.stubs.planted import APPROVED
 pytestmark = pytest.mark.processes
 
 YEAR = days(date(2026, 1, 1), date(2026, 12, 31))
-DATASETS = ("features", "serving", "balanced", "model", "selection", "predictions")
+DATASETS = ("snapshots", "features", "serving", "balanced", "model", "selection", "predictions")
 FEEDS = ("applications", "outcomes")
 #: What a backfill asks before it builds anything, in a process of its own.
 ASK = """
@@ -75,8 +75,8 @@ def test_a_year_is_one_listing_a_dataset_and_feed_and_with_warm_manifests_no_oth
         warm, warm_requests = ask(proxy, bucket, tmp_path)
 
     assert cold.stdout == warm.stdout == str(dict.fromkeys((*DATASETS, *FEEDS), len(YEAR))) + "\n"
-    assert cold_requests == {"LIST": 8, "GET": 6 * len(YEAR)}
-    assert warm_requests == {"LIST": 8}
+    assert cold_requests == {"LIST": 9, "GET": 7 * len(YEAR)}
+    assert warm_requests == {"LIST": 9}
 
 
 def ask(proxy: FaultProxy, bucket: str, home: Path) -> tuple[Result, dict[str, int]]:

@@ -42,9 +42,9 @@ def test_the_chain_has_every_stage_once_and_in_its_order() -> None:
 
     names = [text.text for text in drawn.iter(f"{SVG}text") if text.get("class") == "name"]
 
-    last = tasks.ServingFeatures
-    asked_for = [stage for stage in CHAIN if stage is not last]
-    assert names == [task.__name__ for task in (tasks.RawPartition, *asked_for, last)]
+    aside = [tasks.Snapshot, tasks.ServingFeatures]
+    asked_for = [stage for stage in CHAIN if stage not in aside]
+    assert names == [task.__name__ for task in (tasks.RawPartition, *asked_for, *aside)]
 
 
 def test_a_name_is_inside_its_box_and_every_box_inside_the_picture() -> None:
@@ -69,7 +69,8 @@ def test_an_arrow_leads_to_each_stage_from_whatever_it_asks_for() -> None:
     found = {task.__name__: {source.__name__ for source in pictures.sources(task)} for task in CHAIN}
 
     assert found == {
-        "FeatureEngineering": {"RawPartition"},
+        "Snapshot": {"RawPartition"},
+        "FeatureEngineering": {"RawPartition", "Snapshot"},
         "ServingFeatures": {"RawPartition"},
         "Balancing": {"FeatureEngineering", "RawPartition"},
         "Training": {"Balancing"},

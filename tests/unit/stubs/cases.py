@@ -97,3 +97,21 @@ class Undated(Loans):
     """Nobody says when its history begins."""
 
     settings = {}
+
+
+class Stateful(Together):
+    """Features can be made from a state by entity."""
+
+    def engineer(self, day: DataFrame, history: Mapping[str, DataFrame]) -> DataFrame:
+        raise NotImplementedError
+
+    def engineer_days(self, days: DataFrame, history: Mapping[str, DataFrame]) -> DataFrame:
+        raise NotImplementedError
+
+    def update_state(self, state: DataFrame | None, recent: Mapping[str, DataFrame]) -> DataFrame:
+        raise NotImplementedError
+
+    def engineer_from_state(
+        self, day: DataFrame, state: DataFrame | None, recent: Mapping[str, DataFrame]
+    ) -> DataFrame:
+        raise NotImplementedError

@@ -21,6 +21,7 @@ import spark_lib.stages.champion
 import spark_lib.stages.features
 import spark_lib.stages.inference
 import spark_lib.stages.serving
+import spark_lib.stages.snapshot
 import spark_lib.stages.training
 import tasks
 from spark_lib import problems
@@ -40,6 +41,8 @@ def install(replace: Callable[[object, str, object], object] = setattr) -> None:
     replace(spark_lib.stages.features, "build", _features)
     replace(spark_lib.stages.features, "build_days", _features_of_days)
     replace(spark_lib.stages.serving, "build", _features)
+    replace(spark_lib.stages.snapshot, "build", _snapshot)
+    replace(spark_lib.stages.snapshot, "build_features", _features_from)
     replace(spark_lib.stages.balancing, "build", _balanced)
     replace(spark_lib.stages.training, "build", _model)
     replace(spark_lib.stages.inference, "build", _predictions)
@@ -60,6 +63,19 @@ def _features_of_days(spark: None, case: Any, raw: Any, attempt: Attempt, file_r
         return {feed: days.of([each.date for each in days.days if each.date <= day]) for feed, days in raw.items()}
 
     return {day: _features(spark, case, until(day), "", file_rows) for day in attempt.days}
+
+
+def _snapshot(spark: None, case: Any, raw: Any, before: Partition | None, url: str, file_rows: int) -> Documents:
+    """Holds what landed: the first line of each file."""
+    known = before.document("rows.txt").decode().splitlines() if before else []
+    read = [days.after(before.date if before else None) for days in raw.values()]
+    known += [Path(file).read_text().partition("\n")[0] for days in read for file in days.files]
+    return Documents({"rows.txt": "".join(f"{line}\n" for line in known).encode()})
+
+
+def _features_from(spark: None, case: Any, raw: Any, snapshot: Partition, url: str, file_rows: int) -> Documents:
+    written: Documents = spark_lib.stages.features.build(spark, case, raw, url, file_rows)  # type: ignore[assignment,arg-type]
+    return written
 
 
 def _balanced(spark: None, case: Any, salt: str, features: Any, outcomes: Any, settings: Any, *url: Any) -> Documents:

@@ -28,6 +28,7 @@ LOANS = "tests.unit.stubs.cases:Loans"
 CARDS = "tests.unit.stubs.cases:Cards"
 TOGETHER = "tests.unit.stubs.cases:Together"
 CONTESTED = "tests.unit.stubs.cases:Contested"
+STATEFUL = "tests.unit.stubs.cases:Stateful"
 
 #: Of LOANS: the first Monday whose window of 7 days, 2 days back, lies within the data, and that window.
 FIRST_TRAINING = date(2026, 1, 12)

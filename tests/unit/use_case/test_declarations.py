@@ -54,6 +54,8 @@ def outcomes(schema: str, key: str = "id") -> dict[str, Feed]:
     [
         # whose sides do not fit
         ("feeds", outcomes("id INT, outcome STRING"), "wanted the label's key 'id' of the type of the key 'id': string; found int"),
+        ("update_state", lambda self, state: None, "wanted a method `update_state(self, state, recent)`; found too many positional arguments"),
+        ("update_state", lambda self, state, recent: None, "wanted both engineer_from_state and update_state, or neither; found update_state alone"),
         ("engineer", lambda self: None, "wanted a method `engineer(self, day, history)`; found too many positional arguments"),
         ("estimator", lambda self: None, "wanted a method `estimator(self, settings)`; found too many positional arguments"),
         # of another kind

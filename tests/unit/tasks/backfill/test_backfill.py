@@ -661,8 +661,8 @@ def test_a_stage_that_was_built_is_not_kept_in_memory(lake: StubLake) -> None:
         ({"wait": "soon"}, "Backfill: wanted --wait to be a time like 4h, 90m or 30s; found 'soon'. Next: correct it"),
         (
             {"of": "Traning"},
-            "Backfill: wanted --of to be one of FeatureEngineering (features), ServingFeatures (serving), Balancing (balanced), "
-            "Training (model), ModelSelection (selection), BatchInference (predictions); found 'Traning' (did you mean "
+            "Backfill: wanted --of to be one of Snapshot (snapshots), FeatureEngineering (features), ServingFeatures (serving), "
+            "Balancing (balanced), Training (model), ModelSelection (selection), BatchInference (predictions); found 'Traning' (did you mean "
             "'Training'?). Next: correct it",
         ),
     ],

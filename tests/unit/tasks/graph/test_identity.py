@@ -18,6 +18,7 @@ from tests.unit.stubs.stublake import CARDS, LOANS, StubLake, build, configure, 
 DAY = date(2026, 1, 1)
 STAGES = [
     tasks.RawPartition,
+    tasks.Snapshot,
     tasks.FeatureEngineering,
     tasks.ServingFeatures,
     tasks.Balancing,

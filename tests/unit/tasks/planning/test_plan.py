@@ -16,11 +16,21 @@ import tasks
 from spark_lib.lake import days
 from tasks.cli import main
 from tasks.cli.place import configured
+from tasks.config.sections import NO_SNAPSHOTS
 from tasks.graph.staleness import Day
 from tasks.planning import plan, standing
 from tasks.planning.chain import BY_DATASET, CHAIN
 from tasks.planning.plan import Build
-from tests.unit.stubs.stublake import CONTESTED, LOANS, StubLake, build, configure, make_features_differ, prepare
+from tests.unit.stubs.stublake import (
+    CONTESTED,
+    LOANS,
+    STATEFUL,
+    StubLake,
+    build,
+    configure,
+    make_features_differ,
+    prepare,
+)
 from tests.unit.verbs import SHORT, Verbs, last_line
 
 FIRST, LAST = date(2026, 1, 1), date(2026, 1, 27)
@@ -28,6 +38,12 @@ MONDAYS = [date(2026, 1, day) for day in (12, 19, 26)]
 DATASETS = BY_DATASET
 #: Lakes that each run of the tests draws; the others are for ``make test-full``.
 FEW = 6
+#: A seed of each lake, and the cadence of its snapshots.
+DRAWN = [
+    pytest.param(seed, cadence, marks=[] if seed < FEW else pytest.mark.full)
+    for cadence in (NO_SNAPSHOTS, "weekly", "daily")
+    for seed in range(100 if cadence == NO_SNAPSHOTS else 50)
+]
 
 
 @pytest.fixture
@@ -47,15 +63,12 @@ def published(lake: StubLake) -> set[Day]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "seed", [pytest.param(seed, marks=[] if seed < FEW else pytest.mark.full) for seed in range(100)]
-)
+@pytest.mark.parametrize(("seed", "snapshot"), DRAWN)
 def test_what_a_plan_says_will_be_built_is_built_and_nothing_but_what_it_says_may_be(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, snapshot: str
 ) -> None:
     random = Random(seed)
-    lake = prepare(monkeypatch, tmp_path / "lake", use_case=random.choice([LOANS, CONTESTED]))
-    drawn(random, lake)
+    lake = drawn_lake(random, monkeypatch, tmp_path, snapshot)
     first, last = sorted(random.choices(days(date(2026, 1, 10), LAST), k=2))
     asked = random.choice([["predictions"], ["model"], ["balanced"], ["serving"], list(DATASETS)])
     planned = made(asked, first, last)
@@ -72,16 +85,13 @@ def test_what_a_plan_says_will_be_built_is_built_and_nothing_but_what_it_says_ma
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "seed", [pytest.param(seed, marks=[] if seed < FEW else pytest.mark.full) for seed in range(100)]
-)
+@pytest.mark.parametrize(("seed", "snapshot"), DRAWN)
 def test_what_a_plan_says_of_stale_partitions_that_are_rebuilt_holds_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, snapshot: str
 ) -> None:
     random = Random(seed)
-    lake = prepare(monkeypatch, tmp_path / "lake", use_case=random.choice([LOANS, CONTESTED]))
-    drawn(random, lake)
-    change(random, monkeypatch, lake)
+    lake = drawn_lake(random, monkeypatch, tmp_path, snapshot)
+    change(random, monkeypatch, lake, snapshot)
     first, last = sorted(random.choices(days(date(2026, 1, 10), LAST), k=2))
     asked = random.choice([["predictions"], ["model"], ["balanced"], list(DATASETS)])
     planned = made(asked, first, last)
@@ -98,7 +108,20 @@ def test_what_a_plan_says_of_stale_partitions_that_are_rebuilt_holds_too(
     assert built <= planned.builds.keys(), sorted(built - planned.builds.keys())
 
 
-def change(random: Random, monkeypatch: pytest.MonkeyPatch, lake: StubLake) -> None:
+def drawn_lake(random: Random, monkeypatch: pytest.MonkeyPatch, home: Path, snapshot: str) -> StubLake:
+    """A lake of a drawn use case, or of the one that has a state, as ``drawn`` leaves it."""
+    use_case = random.choice([LOANS, CONTESTED]) if snapshot == NO_SNAPSHOTS else STATEFUL
+    lake = prepare(monkeypatch, home / "lake", f"[features]\nsnapshot = {snapshot}\n", use_case)
+    drawn(random, lake, used(snapshot))
+    return lake
+
+
+def used(snapshot: str) -> list[type[tasks.Stage]]:
+    """The stages that lakes have."""
+    return [stage for stage in CHAIN if stage is not tasks.Snapshot or snapshot != NO_SNAPSHOTS]
+
+
+def change(random: Random, monkeypatch: pytest.MonkeyPatch, lake: StubLake, snapshot: str) -> None:
     """Let raw days land again, change settings, and let all stages rebuild what is stale, or all but some."""
     if random.random() < 0.5:
         make_features_differ(monkeypatch)
@@ -106,13 +129,15 @@ def change(random: Random, monkeypatch: pytest.MonkeyPatch, lake: StubLake) -> N
         if lake.flag("events", day).exists():
             lake.flag("events", day).with_name("part-0").write_text("again")
     others = "".join(
-        f", {dataset}: {random.choice(['keep', 'warn', 'fail'])}" for dataset in DATASETS if random.random() < 0.1
+        f", {stage.dataset}: {random.choice(['keep', 'warn', 'fail'])}"
+        for stage in used(snapshot)
+        if random.random() < 0.1
     )
     training = random.choice(["", "trees = 3\n", "balancing = smote\n", "champion_margin = 0.03\n", "seed = 3\n"])
     configure(
         monkeypatch,
         f"[lake]\nroot = {lake.root}\non_stale = rebuild{others}\nask_above = 1000\n"
-        f"[pipeline]\nuse_case = {lake.use_case}\n[training]\n{training}",
+        f"[pipeline]\nuse_case = {lake.use_case}\n[features]\nsnapshot = {snapshot}\n[training]\n{training}",
     )
 
 
@@ -120,7 +145,7 @@ def runs(lake: StubLake) -> dict[Day, str]:
     return {Day(dataset, day): run for dataset in DATASETS for day, run in lake.published(dataset).items()}
 
 
-def drawn(random: Random, lake: StubLake) -> None:
+def drawn(random: Random, lake: StubLake, stages: list[type[tasks.Stage]]) -> None:
     """Let days land, but not all, and let some be built, rejected, removed or damaged."""
     lake.land(LAST)
     for day in MONDAYS:
@@ -128,7 +153,7 @@ def drawn(random: Random, lake: StubLake) -> None:
             lake.judge(day, "gate", "low")
     lake.let_lose(*random.sample(MONDAYS, random.randint(0, 2)))
     before = [
-        random.choice(CHAIN)(date=random.choice(days(date(2026, 1, 10), LAST))) for _ in range(random.randint(0, 3))
+        random.choice(stages)(date=random.choice(days(date(2026, 1, 10), LAST))) for _ in range(random.randint(0, 3))
     ]
     build(*before)
     for found in sorted(published(lake)):
