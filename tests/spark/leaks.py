@@ -142,8 +142,8 @@ def outcomes_of_the_day_are_past(monkeypatch: pytest.MonkeyPatch) -> None:
     """What landed on the day counts as landed before it."""
     past = outcomes.past
 
-    def further(spark: SparkSession, case: UseCase, days: RawDays, before: date) -> DataFrame:
-        return past(spark, case, days, before + timedelta(days=1))
+    def further(spark: SparkSession, case: UseCase, days: RawDays, before: date, **more: Any) -> DataFrame:
+        return past(spark, case, days, before + timedelta(days=1), **more)
 
     monkeypatch.setattr(outcomes, "past", further)
 
