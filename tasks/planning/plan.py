@@ -160,6 +160,7 @@ class Builds:
             if self._serves(candidate) and not need.every:
                 break
             pending = pending or self._is_pending(candidate)
+            certain = certain and self._will_be_there(candidate)  # or no other one is asked for
         if need.rows and need.every and is_chosen:
             self._compare(need, certain)
 
@@ -229,17 +230,32 @@ class Builds:
 
     def _is_met(self, need: Need | Candidates) -> bool:
         if isinstance(need, Candidates):
-            return any(self._serves(Day(need.name, day)) for day in need.days)
+            return self._is_chosen_from(need)
         if need.may or need.name.startswith(RAW):
             return True
         return all(map(self._will_be_there, (Day(need.name, day) for day in days(need.first, need.last))))
 
+    def _is_chosen_from(self, need: Candidates) -> bool:
+        """Whether a choice is made, whatever comes of the candidates that are built first. One that is not there stops the
+        walk, although an older one serves, and so do rows that are not there."""
+        serving = []
+        for day in need.days:
+            candidate = Day(need.name, day)
+            if not self._will_be_there(candidate):
+                return False
+            if self._serves(candidate) and not need.every:
+                return True
+            if self._serves(candidate) or self._is_pending(candidate):
+                serving.append(day)
+        # The oldest one that serves is compared with none before it.
+        compared = [Day(need.rows, day) for day in serving[:-1]] if need.rows else []
+        return any(self._serves(Day(need.name, day)) for day in serving) and all(map(self._will_be_there, compared))
+
     def _will_be_there(self, partition: Day) -> bool:
-        if self._states.of(partition).state not in PUBLISHED:
-            return self._is_certain(partition)
-        if self._states.unfit(partition) is None:
-            return True
-        return self._is_rebuilt(partition) and self._is_certain(partition)
+        """Whether a partition is complete in the end, whatever comes of the models that it waits for."""
+        if self._is_blocked(partition):
+            return False
+        return not self._is_pending(partition) or self._is_certain(partition)
 
 
 def _estimate(states: States, builds: Mapping[Day, Build], kind: Build) -> Estimate:

@@ -179,6 +179,54 @@ def test_predictions_behind_models_that_are_still_to_be_trained_may_be_built(lak
     assert sum(day.name == "features" for day in found) == 7 + 7 + 1
 
 
+def test_a_selection_may_be_built_where_a_newer_model_may_stay_stale_although_an_older_one_serves(
+    lake: StubLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monday, day = MONDAYS[1], date(2026, 1, 20)
+    lake.land(LAST)
+    build(tasks.ModelSelection(date=day))
+    lake.delete("selection", day)
+    for feed, again in (("events", date(2026, 1, 13)), ("outcomes", monday)):
+        lake.flag(feed, again).with_name("part-0").write_text("again")
+    rebuild(monkeypatch, lake, "features: fail")
+
+    found = made(["selection"], day, day).builds
+    before = runs(lake)
+    Register.clear_instance_cache()
+    build(tasks.ModelSelection(date=day))
+
+    assert found == dict.fromkeys([Day("balanced", monday), Day("model", monday), Day("selection", day)], Build.MAY)
+    assert runs(lake) == before
+
+
+def test_a_selection_may_be_built_where_the_rows_that_models_are_compared_on_cannot(
+    lake: StubLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monday, day = MONDAYS[1], date(2026, 1, 20)
+    lake.land(LAST)
+    build(tasks.ModelSelection(date=day))
+    lake.delete("selection", day)
+    lake.delete("balanced", monday)
+    lake.flag("events", date(2026, 1, 13)).with_name("part-0").write_text("again")
+    rebuild(monkeypatch, lake, "features: fail")
+
+    found = made(["selection"], day, day).builds
+    before = runs(lake)
+    Register.clear_instance_cache()
+    build(tasks.ModelSelection(date=day))
+
+    assert found == dict.fromkeys([Day("balanced", monday), Day("selection", day)], Build.MAY)
+    assert runs(lake) == before
+
+
+def rebuild(monkeypatch: pytest.MonkeyPatch, lake: StubLake, others: str) -> None:
+    """Let runs rebuild what is stale; ``others`` has the policies of datasets."""
+    configure(
+        monkeypatch,
+        f"[lake]\nroot = {lake.root}\non_stale = rebuild, {others}\n[pipeline]\nuse_case = {lake.use_case}\n",
+    )
+
+
 def shown(*arguments: object) -> Result:
     """What ``daystone`` prints, in this process."""
     return CliRunner().invoke(main.main, list(map(str, arguments)))
