@@ -99,8 +99,16 @@ class Builds:
         self._forced = frozenset(forced)
         self._reached: dict[Day, bool] = {}  # whether it is certainly asked for
         self._certain: dict[Day, bool] = {}
-        for root in roots:
-            self._reach(root, certain=True)
+        self._complete: set[Day] = set()  # what is asked for and complete
+        self._turning: set[Day] = set()  # those of them that may be stale once others are built
+        roots, before = list(roots), -1
+        while before < len(self._turning):
+            before = len(self._turning)
+            self._reached.clear()
+            self._certain.clear()
+            for root in roots:
+                self._reach(root, certain=True)
+            self._turning |= self._found_turning()
 
     def found(self) -> Iterator[tuple[Day, Build]]:
         """Each partition that will or may be built, in the order of days."""
@@ -114,9 +122,31 @@ class Builds:
         the end, nor one that is stale by an input which comes out equal."""
         return sorted(day for day, certain in self._reached.items() if certain and self._is_pending(day))
 
+    def _found_turning(self) -> set[Day]:
+        """The complete partitions that may be stale in the end: what they were built from is gone, and comes out otherwise
+        where it is built again."""
+        found: dict[Day, bool] = {}
+
+        def may_turn(partition: Day) -> bool:
+            if partition not in found:
+                stage = self._states.stages[partition.name]
+                found[partition] = stage.on_stale.acts and any(
+                    (given in self._reached and self._is_pending(given))
+                    # A snapshot that nobody asks for stays as it is.
+                    or ((given.name not in stage.stands_for_raw or given in self._complete) and may_turn(given))
+                    for given in self._states.recorded(partition)
+                )
+            return found[partition]
+
+        # The oldest come first, so that a long line of snapshots is no recursion.
+        return {partition for partition in sorted(self._complete, key=lambda day: day.date) if may_turn(partition)}
+
     def _reach(self, partition: Day, certain: bool) -> None:
         if self._is_done(partition):
+            if self._states.unfit(partition) is None:
+                self._complete.add(partition)
             return
+        certain = certain and partition not in self._turning
         if partition in self._reached and self._reached[partition] >= certain:
             return
         self._reached[partition] = certain
@@ -144,7 +174,7 @@ class Builds:
             return True
         if state not in PUBLISHED:
             return False
-        unfit = self._states.unfit(partition)
+        unfit = self._states.unfit(partition) or (partition if partition in self._turning else None)
         return unfit is None or self._states.stages[unfit.name].on_stale is OnStale.FAIL
 
     def _walk(self, need: Candidates, certain: bool, is_chosen: bool) -> None:
@@ -195,7 +225,8 @@ class Builds:
         return self._states.unfit(partition) is not None and not self._is_rebuilt(partition)
 
     def _serves(self, candidate: Day) -> bool:
-        return self._states.serves(candidate) and self._states.unfit(candidate) is None
+        is_fit = self._states.unfit(candidate) is None and candidate not in self._turning
+        return is_fit and self._states.serves(candidate)
 
     def _stays_stale(self, partition: Day) -> bool:
         """Whether a partition is built whatever comes of its inputs. One that is stale by an input alone, which is itself
@@ -255,7 +286,7 @@ class Builds:
         """Whether a partition is complete in the end, whatever comes of the models that it waits for."""
         if self._is_blocked(partition):
             return False
-        return not self._is_pending(partition) or self._is_certain(partition)
+        return self._is_certain(partition) if self._is_pending(partition) else partition not in self._turning
 
 
 def _estimate(states: States, builds: Mapping[Day, Build], kind: Build) -> Estimate:
