@@ -2,8 +2,9 @@
 what it takes.
 
 What is published stays as it is, also where it is stale, unless ``[lake] on_stale = rebuild``. Then an input that comes
-out equal may leave nothing to build. A new model may be rejected; then what waits for it is not built, or an older
-training is asked for, too. So what is built is all that ``will`` says, and nothing but what ``will`` or ``may`` says.
+out equal may leave nothing to build, and an input that was removed and comes out otherwise makes stale what was built from
+it. A new model may be rejected; then what waits for it is not built, or an older training is asked for, too. So what is
+built is all that ``will`` says, and nothing but what ``will`` or ``may`` says.
 """
 
 from __future__ import annotations
@@ -100,8 +101,9 @@ class Builds:
         self._reached: dict[Day, bool] = {}  # whether it is certainly asked for
         self._certain: dict[Day, bool] = {}
         self._complete: set[Day] = set()  # what is asked for and complete
-        self._turning: set[Day] = set()  # those of them that may be stale once others are built
+        self._turning: set[Day] = set()  # those of them that may be stale in the end
         roots, before = list(roots), -1
+        # What turns stale asks for more, which may turn others stale.
         while before < len(self._turning):
             before = len(self._turning)
             self._reached.clear()
@@ -123,8 +125,8 @@ class Builds:
         return sorted(day for day, certain in self._reached.items() if certain and self._is_pending(day))
 
     def _found_turning(self) -> set[Day]:
-        """The complete partitions that may be stale in the end: what they were built from is gone, and comes out otherwise
-        where it is built again."""
+        """The complete partitions that may be stale in the end: something that they were built from is built again, and may
+        come out otherwise."""
         found: dict[Day, bool] = {}
 
         def may_turn(partition: Day) -> bool:
@@ -190,7 +192,7 @@ class Builds:
             if self._serves(candidate) and not need.every:
                 break
             pending = pending or self._is_pending(candidate)
-            certain = certain and self._will_be_there(candidate)  # or no other one is asked for
+            certain = certain and self._will_be_there(candidate)  # one that is not there stops the walk
         if need.rows and need.every and is_chosen:
             self._compare(need, certain)
 
