@@ -360,14 +360,16 @@ class States:
     def built_from(self, partition: Day, as_of: bool = False) -> Iterator[Day]:
         """The published partitions that a published one was built from; with ``as_of`` also those whose other runs make
         it not stale."""
+        return (day for day in self.recorded(partition, as_of) if self.standing.manifest(day.name, day.date))
+
+    def recorded(self, partition: Day, as_of: bool = False) -> Iterator[Day]:
+        """The same, and those that are not there any more."""
         stage = self.stages[partition.name]
         manifest = self.standing.manifest(partition.name, partition.date)
         for given in manifest.inputs if manifest else ():
             if given.name in self.stages and (as_of or given.name not in stage.as_of):
                 for place in range(len(given.ids)):
-                    day = given.first + timedelta(days=place)
-                    if self.standing.manifest(given.name, day):
-                        yield Day(given.name, day)
+                    yield Day(given.name, given.first + timedelta(days=place))
 
     def is_blocked(self, partition: Day) -> bool:
         """Whether a partition is neither there and whole nor can be built."""

@@ -2,8 +2,9 @@
 what it takes.
 
 What is published stays as it is, also where it is stale, unless ``[lake] on_stale = rebuild``. Then an input that comes
-out equal may leave nothing to build. A new model may be rejected; then what waits for it is not built, or an older
-training is asked for, too. So what is built is all that ``will`` says, and nothing but what ``will`` or ``may`` says.
+out equal may leave nothing to build, and an input that was removed and comes out otherwise makes stale what was built from
+it. A new model may be rejected; then what waits for it is not built, or an older training is asked for, too. So what is
+built is all that ``will`` says, and nothing but what ``will`` or ``may`` says.
 """
 
 from __future__ import annotations
@@ -99,8 +100,17 @@ class Builds:
         self._forced = frozenset(forced)
         self._reached: dict[Day, bool] = {}  # whether it is certainly asked for
         self._certain: dict[Day, bool] = {}
-        for root in roots:
-            self._reach(root, certain=True)
+        self._complete: set[Day] = set()  # what is asked for and complete
+        self._turning: set[Day] = set()  # those of them that may be stale in the end
+        roots, before = list(roots), -1
+        # What turns stale asks for more, which may turn others stale.
+        while before < len(self._turning):
+            before = len(self._turning)
+            self._reached.clear()
+            self._certain.clear()
+            for root in roots:
+                self._reach(root, certain=True)
+            self._turning |= self._found_turning()
 
     def found(self) -> Iterator[tuple[Day, Build]]:
         """Each partition that will or may be built, in the order of days."""
@@ -114,9 +124,31 @@ class Builds:
         the end, nor one that is stale by an input which comes out equal."""
         return sorted(day for day, certain in self._reached.items() if certain and self._is_pending(day))
 
+    def _found_turning(self) -> set[Day]:
+        """The complete partitions that may be stale in the end: something that they were built from is built again, and may
+        come out otherwise."""
+        found: dict[Day, bool] = {}
+
+        def may_turn(partition: Day) -> bool:
+            if partition not in found:
+                stage = self._states.stages[partition.name]
+                found[partition] = stage.on_stale.acts and any(
+                    (given in self._reached and self._is_pending(given))
+                    # A snapshot that nobody asks for stays as it is.
+                    or ((given.name not in stage.stands_for_raw or given in self._complete) and may_turn(given))
+                    for given in self._states.recorded(partition)
+                )
+            return found[partition]
+
+        # The oldest come first, so that a long line of snapshots is no recursion.
+        return {partition for partition in sorted(self._complete, key=lambda day: day.date) if may_turn(partition)}
+
     def _reach(self, partition: Day, certain: bool) -> None:
         if self._is_done(partition):
+            if self._states.unfit(partition) is None:
+                self._complete.add(partition)
             return
+        certain = certain and partition not in self._turning
         if partition in self._reached and self._reached[partition] >= certain:
             return
         self._reached[partition] = certain
@@ -144,7 +176,7 @@ class Builds:
             return True
         if state not in PUBLISHED:
             return False
-        unfit = self._states.unfit(partition)
+        unfit = self._states.unfit(partition) or (partition if partition in self._turning else None)
         return unfit is None or self._states.stages[unfit.name].on_stale is OnStale.FAIL
 
     def _walk(self, need: Candidates, certain: bool, is_chosen: bool) -> None:
@@ -160,6 +192,7 @@ class Builds:
             if self._serves(candidate) and not need.every:
                 break
             pending = pending or self._is_pending(candidate)
+            certain = certain and self._will_be_there(candidate)  # one that is not there stops the walk
         if need.rows and need.every and is_chosen:
             self._compare(need, certain)
 
@@ -194,7 +227,8 @@ class Builds:
         return self._states.unfit(partition) is not None and not self._is_rebuilt(partition)
 
     def _serves(self, candidate: Day) -> bool:
-        return self._states.serves(candidate) and self._states.unfit(candidate) is None
+        is_fit = self._states.unfit(candidate) is None and candidate not in self._turning
+        return is_fit and self._states.serves(candidate)
 
     def _stays_stale(self, partition: Day) -> bool:
         """Whether a partition is built whatever comes of its inputs. One that is stale by an input alone, which is itself
@@ -229,17 +263,32 @@ class Builds:
 
     def _is_met(self, need: Need | Candidates) -> bool:
         if isinstance(need, Candidates):
-            return any(self._serves(Day(need.name, day)) for day in need.days)
+            return self._is_chosen_from(need)
         if need.may or need.name.startswith(RAW):
             return True
         return all(map(self._will_be_there, (Day(need.name, day) for day in days(need.first, need.last))))
 
+    def _is_chosen_from(self, need: Candidates) -> bool:
+        """Whether a choice is made, whatever comes of the candidates that are built first. One that is not there stops the
+        walk, although an older one serves, and so do rows that are not there."""
+        serving = []
+        for day in need.days:
+            candidate = Day(need.name, day)
+            if not self._will_be_there(candidate):
+                return False
+            if self._serves(candidate) and not need.every:
+                return True
+            if self._serves(candidate) or self._is_pending(candidate):
+                serving.append(day)
+        # The oldest one that serves is compared with none before it.
+        compared = [Day(need.rows, day) for day in serving[:-1]] if need.rows else []
+        return any(self._serves(Day(need.name, day)) for day in serving) and all(map(self._will_be_there, compared))
+
     def _will_be_there(self, partition: Day) -> bool:
-        if self._states.of(partition).state not in PUBLISHED:
-            return self._is_certain(partition)
-        if self._states.unfit(partition) is None:
-            return True
-        return self._is_rebuilt(partition) and self._is_certain(partition)
+        """Whether a partition is complete in the end, whatever comes of the models that it waits for."""
+        if self._is_blocked(partition):
+            return False
+        return self._is_certain(partition) if self._is_pending(partition) else partition not in self._turning
 
 
 def _estimate(states: States, builds: Mapping[Day, Build], kind: Build) -> Estimate:

@@ -179,6 +179,113 @@ def test_predictions_behind_models_that_are_still_to_be_trained_may_be_built(lak
     assert sum(day.name == "features" for day in found) == 7 + 7 + 1
 
 
+def test_a_selection_may_be_built_where_a_newer_model_may_stay_stale_although_an_older_one_serves(
+    lake: StubLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monday, day = MONDAYS[1], date(2026, 1, 20)
+    let_a_model_stay_stale(monkeypatch, lake, monday, day)
+    before = runs(lake)
+
+    found = made(["selection"], day, day).builds
+    build(tasks.ModelSelection(date=day))
+
+    assert found == dict.fromkeys([Day("balanced", monday), Day("model", monday), Day("selection", day)], Build.MAY)
+    assert runs(lake) == before
+
+
+def test_an_older_model_may_be_built_where_the_walk_may_stop_at_a_newer_one(
+    lake: StubLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older, monday, day = *MONDAYS[:2], date(2026, 1, 20)
+    let_a_model_stay_stale(monkeypatch, lake, monday, day)
+    lake.delete("model", older)
+    before = runs(lake)
+
+    found = made(["selection"], day, day).builds
+    build(tasks.ModelSelection(date=day))
+
+    assert found[Day("model", older)] is Build.MAY
+    assert runs(lake) == before
+
+
+def let_a_model_stay_stale(monkeypatch: pytest.MonkeyPatch, lake: StubLake, monday: date, day: date) -> None:
+    """Let a lake without the selection of ``day`` have a model of ``monday`` whose rows are stale, and are not built
+    again: features before them are stale, too, which is an error."""
+    lake.land(LAST)
+    build(tasks.ModelSelection(date=day))
+    lake.delete("selection", day)
+    for feed, again in (("events", date(2026, 1, 13)), ("outcomes", monday)):
+        lake.flag(feed, again).with_name("part-0").write_text("again")
+    rebuild(monkeypatch, lake, ", features: fail")
+
+
+def test_a_selection_may_be_built_where_the_rows_that_models_are_compared_on_cannot(
+    lake: StubLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monday, day = MONDAYS[1], date(2026, 1, 20)
+    lake.land(LAST)
+    build(tasks.ModelSelection(date=day))
+    lake.delete("selection", day)
+    lake.delete("balanced", monday)
+    lake.flag("events", date(2026, 1, 13)).with_name("part-0").write_text("again")
+    rebuild(monkeypatch, lake, ", features: fail, model: keep")
+
+    found = made(["selection"], day, day).builds
+    before = runs(lake)
+    build(tasks.ModelSelection(date=day))
+
+    assert found == dict.fromkeys([Day("balanced", monday), Day("selection", day)], Build.MAY)
+    assert runs(lake) == before
+
+
+def test_what_was_built_from_a_day_that_is_gone_may_be_rebuilt_once_that_day_is_built_again(
+    lake: StubLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monday, day, gone = MONDAYS[1], date(2026, 1, 20), date(2026, 1, 13)
+    lake.land(LAST)
+    build(tasks.ModelSelection(date=day))
+    lake.delete("selection", day)
+    lake.delete("features", gone)
+    make_features_differ(monkeypatch)
+    rebuild(monkeypatch, lake)
+
+    found = made(["features", "selection"], gone, day).builds
+    before = runs(lake)
+    build(tasks.FeatureEngineering(date=gone), tasks.ModelSelection(date=day))
+
+    assert (found[Day("features", gone)], found[Day("selection", day)]) == (Build.WILL, Build.WILL)
+    assert (found[Day("balanced", monday)], found[Day("model", monday)]) == (Build.MAY, Build.MAY)
+    assert runs(lake)[Day("balanced", monday)] != before[Day("balanced", monday)]
+
+
+def test_a_selection_may_be_built_where_a_model_may_turn_stale_and_cannot_be_built_again(
+    lake: StubLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monday, day, gone = MONDAYS[1], date(2026, 1, 20), date(2026, 1, 13)
+    lake.land(LAST)
+    build(tasks.ModelSelection(date=day))
+    lake.delete("selection", day)
+    lake.delete("features", gone)
+    lake.flag("outcomes", monday).unlink()
+    make_features_differ(monkeypatch)
+    rebuild(monkeypatch, lake)
+
+    found = made(["features", "selection"], gone, day).builds
+    build(tasks.FeatureEngineering(date=gone), tasks.ModelSelection(date=day))
+
+    assert (found[Day("features", gone)], found[Day("selection", day)]) == (Build.WILL, Build.MAY)
+    assert gone in lake.published("features") and not lake.published("selection")
+
+
+def rebuild(monkeypatch: pytest.MonkeyPatch, lake: StubLake, others: str = "") -> None:
+    """Go on as a new process does, which rebuilds what is stale; ``others`` has the policies of datasets."""
+    Register.clear_instance_cache()
+    configure(
+        monkeypatch,
+        f"[lake]\nroot = {lake.root}\non_stale = rebuild{others}\n[pipeline]\nuse_case = {lake.use_case}\n",
+    )
+
+
 def shown(*arguments: object) -> Result:
     """What ``daystone`` prints, in this process."""
     return CliRunner().invoke(main.main, list(map(str, arguments)))
