@@ -25,11 +25,12 @@ from spark_lib.lake import Attempt, Lake, Partition, days
 from tasks.backfill import waiting
 from tasks.backfill.builder import Asked, Builder, Unwatched
 from tasks.cli import main
+from tasks.config.sections import NO_SNAPSHOTS
 from tasks.graph.staleness import States
 from tasks.planning.chain import BY_DATASET
 from tasks.planning.jobs import Job
 from tests.unit.stubs.stublake import CONTESTED, LOANS, TOGETHER, StubLake, build, configure, prepare
-from tests.unit.tasks.planning.test_plan import drawn
+from tests.unit.tasks.planning.test_plan import drawn, used
 
 pytestmark = pytest.mark.slow
 
@@ -98,7 +99,7 @@ def test_a_backfill_of_many_days_is_what_each_day_is_alone(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     use_case = random.choice([LOANS, TOGETHER, CONTESTED])
     alone = prepare(monkeypatch, tmp_path / "alone", use_case=use_case)
-    drawn(random, alone)
+    drawn(random, alone, used(NO_SNAPSHOTS))
     shutil.copytree(alone.root, tmp_path / "together")
     first, last = sorted(random.choices(days(date(2026, 1, 10), LAST), k=2))
     name = random.choice(["predictions", "model", "balanced", "serving", "features"])
