@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,18 @@ from spark_lib.lake.stores import open_store
 from spark_lib.lake.stores.store import Store
 from tests.support import s3
 from tests.support.outsiders import LocalOutsider, Outsider, S3Outsider
+
+
+@pytest.fixture(autouse=True)
+def _own_handlers() -> Iterator[None]:
+    """What Luigi logs to in a test ends with the test: its terminal may be one that is closed by then."""
+    loggers = [logging.getLogger(name) for name in (None, "luigi", "luigi-interface")]
+    before = [list(logger.handlers) for logger in loggers]
+    yield
+    for logger, handlers in zip(loggers, before, strict=True):
+        for handler in [each for each in logger.handlers if type(each) is logging.StreamHandler]:
+            if handler not in handlers:
+                logger.removeHandler(handler)
 
 
 @pytest.fixture(scope="session")
