@@ -53,32 +53,28 @@ def results(count: int = DAYS, pairs: int = 3) -> list[Result]:
         bucket = lay(Path(directory, "lake"), last, server)
         cache = f"{directory}/cache"
         os.environ |= server.environment | {"XDG_CACHE_HOME": cache}
-        plan = verb(bucket, "plan", "--why", FIRST, last)
+        plan = verb(bucket, "plan", FIRST, last, "--why")
         quiet = min(YEAR, 2 * count // 3)
         year = verb(bucket, "backfill", SCORED, FIRST + timedelta(days=quiet - 1))
 
-        def compared(name: str, command: Sequence[str], goal: float | None, count: int, cold: bool = False) -> Result:
-            taken = []
-            for _ in range(count):
-                if cold:
-                    shutil.rmtree(cache, ignore_errors=True)
-                taken.append((seconds(command), seconds(IMPORTS)))
-            return judge(name, taken, goal)
-
         every = f"a plan of {count:,} days of every stage on S3"
+        imports = "import luigi, boto3"
         memory = peak(plan)
+        shutil.rmtree(cache)
+        cold = [(seconds(plan), seconds(IMPORTS))]
+        warm = [(seconds(plan), seconds(IMPORTS)) for _ in range(pairs)]
+        nothing = [(seconds(year), seconds(IMPORTS)) for _ in range(pairs)]
         return [
-            compared(f"{every}, nothing read before / import luigi, boto3", plan, None, 1, cold=True),
-            compared(f"{every}, read before / import luigi, boto3", plan, PLAN_GOAL, pairs),
+            judge(f"{every}, nothing read before / {imports}", cold),
+            judge(f"{every}, read before / {imports}", warm, PLAN_GOAL),
             judged(f"peak of {every} / {MEGABYTES} MB", memory / MEGABYTES, 1.0),
-            compared("a backfill of a year on S3 with nothing to do / import luigi, boto3", year, NOTHING_GOAL, pairs),
+            judge(f"a backfill of a year on S3 with nothing to do / {imports}", nothing, NOTHING_GOAL),
         ]
 
 
-def verb(bucket: str, name: str, *rest: object) -> list[str]:
-    *more, first, last = map(str, rest)
+def verb(bucket: str, name: str, first: date, last: date, *more: str) -> list[str]:
     place = ("--lake-root", f"s3://{bucket}/lake", "--use-case", LOANS)
-    return [sys.executable, "-m", "run", name, "--from", first, "--to", last, *more, *place]
+    return [sys.executable, "-m", "run", name, "--from", str(first), "--to", str(last), *more, *place]
 
 
 def lay(root: Path, last: date, server: Server) -> str:

@@ -66,7 +66,7 @@ class FeatureEngineering(Stage):
 
     @property
     def feeds_read(self) -> list[str]:
-        return [*self.case.feature_feeds, *self.case.past_outcome_feeds]
+        return self.case.history_feeds
 
     def requires(self) -> list[RawPartition | Snapshot]:
         self.refuse_earlier_days()

@@ -7,7 +7,7 @@ from datetime import date
 from tasks.config.settings import Settings
 from tasks.graph.stage import Stage, history_needed
 from tasks.graph.staleness import Candidates, Need
-from tasks.raw import RawPartition
+from tasks.raw import RawPartition, landed
 
 
 class ServingFeatures(Stage):
@@ -31,11 +31,10 @@ class ServingFeatures(Stage):
 
     @property
     def feeds_read(self) -> list[str]:
-        return [*self.case.feature_feeds, *self.case.past_outcome_feeds]
+        return self.case.history_feeds
 
     def requires(self) -> list[RawPartition]:
-        self.refuse_earlier_days()
-        return [self.clone(RawPartition, feed=feed) for feed in self.feeds_read]
+        return landed(self)
 
     def run(self) -> None:
         if self.needs_no_build():

@@ -12,7 +12,7 @@ from tasks.config.settings import Settings
 from tasks.graph import cadence
 from tasks.graph.stage import Stage, history_needed
 from tasks.graph.staleness import RAW, Candidates, Day, Landed, Need, Standing, State, States
-from tasks.raw import RawPartition
+from tasks.raw import RawPartition, landed
 
 
 class Snapshot(Stage):
@@ -53,11 +53,10 @@ class Snapshot(Stage):
 
     @property
     def feeds_read(self) -> list[str]:
-        return [*self.case.feature_feeds, *self.case.past_outcome_feeds]
+        return self.case.history_feeds
 
     def requires(self) -> list[RawPartition]:
-        self.refuse_earlier_days()
-        return [self.clone(RawPartition, feed=feed) for feed in self.feeds_read]
+        return landed(self)
 
     def run(self) -> None:
         if self.needs_no_build():

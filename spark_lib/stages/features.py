@@ -63,7 +63,7 @@ def build_days(
     spark.sparkContext.setJobDescription(f"{attempt.dataset} of {first} to {last} ({len(attempt.days):,} days)")
     history, days, rows = read_landed_days(spark, case, raw, attempt.days)
     returned = engineered(case, days, history, together=True)
-    check_columns(case, returned, together=True)
+    check_columns(case, returned, "engineer_days")
     check_asks_no_clock(case, returned, "engineer_days")
     key = [*names(case.key), LANDED]
     asked = days.select(*dict.fromkeys([*case.identity, LANDED]), F.lit(True).alias(_ASKED))
@@ -216,14 +216,13 @@ def check_one_row_each(
         )
 
 
-def check_columns(case: UseCase, returned: DataFrame, together: bool = False, method: str = "engineer") -> None:
-    """Raise UseCaseError unless ``engineer`` returned the key and the features, each of its declared type, and
+def check_columns(case: UseCase, returned: DataFrame, method: str = "engineer") -> None:
+    """Raise UseCaseError unless a ``method`` of the use case returned the key and the features, each of its declared type, and
     ``engineer_days`` the day on which a row landed besides."""
     declared = ", ".join(f"`{name}` {feature.type}" for name, feature in case.features.items())
     landed = columns_of(case.feeds[case.rows].schema)
     wanted = {column: landed[column] for column in names(case.key)} | columns_of(declared)
-    wanted |= {LANDED: "date"} if together else {}
-    method = "engineer_days" if together else method
+    wanted |= {LANDED: "date"} if method == "engineer_days" else {}
     found = {field.name: field.dataType.simpleString() for field in returned.schema.fields}
     if found != wanted:
         raise UseCaseError(

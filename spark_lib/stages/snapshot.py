@@ -105,7 +105,7 @@ def engineered(
 def _from_state(case: UseCase, day: DataFrame, state: DataFrame, recent: Mapping[str, DataFrame]) -> DataFrame:
     with features.label_withheld(case, "engineer_from_state"):
         returned = case.engineer_from_state(day, state, recent)
-    features.check_columns(case, returned, method="engineer_from_state")
+    features.check_columns(case, returned, "engineer_from_state")
     return returned
 
 

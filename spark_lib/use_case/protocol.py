@@ -252,6 +252,11 @@ class UseCase(ABC):
         return [feed for feed in self.feeds if feed == self.rows or feed not in self.outcome_feeds]
 
     @property
+    def history_feeds(self) -> list[str]:
+        """The feeds that features look back on: those of their day, and those of outcomes that are asked for."""
+        return [*self.feature_feeds, *self.past_outcome_feeds]
+
+    @property
     def rows_outcomes(self) -> str:
         """The name in ``history`` of the outcomes that are a column of the scored feed."""
         return f"{self.rows}.{self.label.column}"

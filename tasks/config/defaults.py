@@ -139,7 +139,7 @@ def _take_whole_options_only() -> None:
     be ambiguous.
 
     A parser is made once for the tasks that are known. Luigi reads the same command line three times and makes three
-    parsers each time, which is a sixth of a run with nothing to do.
+    parsers each time, which is a seventh of a run with nothing to do.
     """
     build = CmdlineParser._build_parser
     made: dict[object, ArgumentParser] = {}

@@ -22,7 +22,7 @@ from tests.support.shared_data import shared_data
 EXAMPLES = ROOT / "examples"
 USE_CASE = "superlender:SuperLender"
 FIRST_DAY, LAST_DAY = date(2016, 1, 15), date(2017, 7, 31)
-JULY, END = (date(2017, 7, 1), LAST_DAY), (date(2017, 7, 28), LAST_DAY)
+JULY, LAST_DAYS = (date(2017, 7, 1), LAST_DAY), (date(2017, 7, 28), LAST_DAY)
 #: The days of which the model of the end of July is made.
 WINDOW = (date(2017, 5, 12), date(2017, 5, 24))
 #: Two tasks read the 500 small files of a history; by Spark's own estimate of what opening one costs it would be 16.
@@ -49,10 +49,10 @@ def data() -> Path:
 
 
 @pytest.fixture(scope="module")
-def end(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Chain:
+def last_days(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Chain:
     """The last days of July 2017 are scored one by one by one model."""
     chain = landed(data, tmp_path_factory.mktemp("superlender"))
-    build(chain, *every("BatchInference", *END), *ONE_MODEL)
+    build(chain, *every("BatchInference", *LAST_DAYS), *ONE_MODEL)
     return chain
 
 
@@ -71,33 +71,33 @@ def loans(data: Path) -> pd.DataFrame:
     return expected(data)
 
 
-def test_every_loan_of_the_last_days_is_scored_on_its_day_by_the_model_of_the_1st(end, loans):
-    predictions = read(end, "predictions", *END)
+def test_every_loan_of_the_last_days_is_scored_on_its_day_by_the_model_of_the_1st(last_days, loans):
+    predictions = read(last_days, "predictions", *LAST_DAYS)
     assert len(predictions) == 444
-    assert scored_as_landed(predictions, loans, END[0])
+    assert scored_as_landed(predictions, loans, LAST_DAYS[0])
     assert predictions["score"].between(0, 1).all()
     assert set(predictions["model_date"]) == {date(2017, 7, 1)}
 
 
-def test_the_day_without_a_loan_has_an_empty_published_partition(end):
-    assert end.lake.require("predictions", LAST_DAY)[0].manifest.rows() == 0
+def test_the_day_without_a_loan_has_an_empty_published_partition(last_days):
+    assert last_days.lake.require("predictions", LAST_DAY)[0].manifest.rows() == 0
 
 
 def test_the_features_of_the_last_days_and_of_their_models_window_equal_an_independent_computation_row_by_row(
-    end, loans
+    last_days, loans
 ):
-    assert [compare_features(end, loans, *days) for days in (WINDOW, END)] == [1_249, 444]
+    assert [compare_features(last_days, loans, *days) for days in (WINDOW, LAST_DAYS)] == [1_249, 444]
 
 
-def test_the_training_set_holds_the_outcomes_of_the_files_and_no_customer_on_both_sides(end, loans):
+def test_the_training_set_holds_the_outcomes_of_the_files_and_no_customer_on_both_sides(last_days, loans):
     model_date = date(2017, 7, 1)
-    train = read(end, "balanced", model_date, section="train")
-    calibration = read(end, "balanced", model_date, section="calibration")
-    validation = read(end, "balanced", model_date, section="validation/unbalanced")
+    train = read(last_days, "balanced", model_date, section="train")
+    calibration = read(last_days, "balanced", model_date, section="calibration")
+    validation = read(last_days, "balanced", model_date, section="validation/unbalanced")
     in_window = loans[loans["date"].between(*WINDOW)]
     label = pd.concat([train, calibration, validation]).set_index("loan_id")["label"]
     assert label.equals(in_window["late"].reindex(label.index).astype(label.dtype))
-    counts = end.lake.require("balanced", model_date)[0].manifest.metrics
+    counts = last_days.lake.require("balanced", model_date)[0].manifest.metrics
     assert counts["unlabelled"] == 0
     assert counts["labelled"] == len(in_window)
     assert sum(counts[side]["positive"] for side in ("train", "calibration", "validation")) == in_window["late"].sum()
@@ -105,9 +105,9 @@ def test_the_training_set_holds_the_outcomes_of_the_files_and_no_customer_on_bot
     assert sum(map(len, sides)) == len(set.union(*sides))
 
 
-def test_the_report_measures_the_scores_on_the_outcomes_that_never_landed(end, data):
-    printed = report(end, data)
-    predictions = read(end, "predictions", *END)
+def test_the_report_measures_the_scores_on_the_outcomes_that_never_landed(last_days, data):
+    printed = report(last_days, data)
+    predictions = read(last_days, "predictions", *LAST_DAYS)
     flags = pd.read_csv(data / "trainperf.csv.gz", dtype=str).set_index("systemloanid")["good_bad_flag"]
     scored = predictions.set_index("loan_id")["score"]
     bad, good = (scored[scored.index.isin(flags.index[flags == value])].to_numpy() for value in ("Bad", "Good"))
@@ -117,20 +117,20 @@ def test_the_report_measures_the_scores_on_the_outcomes_that_never_landed(end, d
     assert above > 0.55
 
 
-def test_running_the_last_days_again_starts_no_jvm(end):
-    before = end.sessions()
-    build(end, *every("BatchInference", *END), *ONE_MODEL)
-    assert end.sessions() == before
+def test_running_the_last_days_again_starts_no_jvm(last_days):
+    before = last_days.sessions()
+    build(last_days, *every("BatchInference", *LAST_DAYS), *ONE_MODEL)
+    assert last_days.sessions() == before
 
 
-def test_a_backfill_of_the_last_days_has_in_every_stage_what_the_days_alone_have(end, data, tmp_path):
+def test_a_backfill_of_the_last_days_has_in_every_stage_what_the_days_alone_have(last_days, data, tmp_path):
     backfilled = landed(data, tmp_path)
-    build(backfilled, *backfill("BatchInference", *END), *ONE_MODEL)
+    build(backfilled, *backfill("BatchInference", *LAST_DAYS), *ONE_MODEL)
 
-    assert backfilled.published().keys() == end.published().keys()
-    for dataset, day in end.published():
+    assert backfilled.published().keys() == last_days.published().keys()
+    for dataset, day in last_days.published():
         says = Chain.card if dataset == "model" else lambda chain, day, dataset=dataset: chain.contents(dataset, day)
-        assert says(backfilled, day) == says(end, day), (dataset, day)
+        assert says(backfilled, day) == says(last_days, day), (dataset, day)
 
 
 @pytest.mark.full
@@ -191,7 +191,7 @@ def scored_as_landed(predictions: pd.DataFrame, loans: pd.DataFrame, first: date
 
 
 def report(chain: Chain, data: Path) -> str:
-    return script(chain, "report.py", data, "--from", str(END[0]), "--to", str(END[1]))
+    return script(chain, "report.py", data, "--from", str(LAST_DAYS[0]), "--to", str(LAST_DAYS[1]))
 
 
 def script(chain: Chain, name: str, data: Path, *options: str) -> str:

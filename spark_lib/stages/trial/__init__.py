@@ -67,7 +67,7 @@ def examine(
 def _engineer(
     spark: SparkSession, case: UseCase, first_rows: Mapping[str, sample.FirstRows], faulty: Collection[str]
 ) -> Iterator[Tried]:
-    needed = [*case.feature_feeds, *case.past_outcome_feeds]
+    needed = case.history_feeds
     if missing := [feed for feed in needed if feed in faulty]:
         yield Tried("engineer", f"not tried, as it reads {', '.join(missing)}", skipped=True)
         return

@@ -190,7 +190,7 @@ class Trial:
         history = {name: self._frame(rows, tables.parts) for name, rows in tables.history.items()}
         with of_their_code(case, "engineer_days", "a DataFrame of features"):
             returned = features.engineered(case, days, history, together=True)
-            features.check_columns(case, returned, together=True)
+            features.check_columns(case, returned, "engineer_days")
             features.check_asks_no_clock(case, returned, "engineer_days")
             rows = returned.toArrow().to_pylist()
         found = {

@@ -84,7 +84,7 @@ class AsItLands(Parcels):
 
 
 def raw_of(root: Path, case: UseCase, first: date, last: date) -> dict[str, Any]:
-    return {name: feed(root, name).history(first, last) for name in (*case.feature_feeds, *case.past_outcome_feeds)}
+    return {name: feed(root, name).history(first, last) for name in case.history_feeds}
 
 
 def alone(spark: SparkSession, root: Path, case: UseCase, wanted: Sequence[date]) -> dict[date, Partition]:

@@ -211,9 +211,7 @@ def test_an_older_model_may_be_built_where_the_walk_may_stop_at_a_newer_one(
 def let_a_model_stay_stale(monkeypatch: pytest.MonkeyPatch, lake: StubLake, monday: date, day: date) -> None:
     """Let a lake without the selection of ``day`` have a model of ``monday`` whose rows are stale, and are not built
     again: features before them are stale, too, which is an error."""
-    lake.land(LAST)
-    build(tasks.ModelSelection(date=day))
-    lake.delete("selection", day)
+    without(lake, Day("selection", day))
     for feed, again in (("events", date(2026, 1, 13)), ("outcomes", monday)):
         lake.flag(feed, again).with_name("part-0").write_text("again")
     rebuild(monkeypatch, lake, ", features: fail")
@@ -223,10 +221,7 @@ def test_a_selection_may_be_built_where_the_rows_that_models_are_compared_on_can
     lake: StubLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monday, day = MONDAYS[1], date(2026, 1, 20)
-    lake.land(LAST)
-    build(tasks.ModelSelection(date=day))
-    lake.delete("selection", day)
-    lake.delete("balanced", monday)
+    without(lake, Day("selection", day), Day("balanced", monday))
     lake.flag("events", date(2026, 1, 13)).with_name("part-0").write_text("again")
     rebuild(monkeypatch, lake, ", features: fail, model: keep")
 
@@ -242,10 +237,7 @@ def test_what_was_built_from_a_day_that_is_gone_may_be_rebuilt_once_that_day_is_
     lake: StubLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monday, day, gone = MONDAYS[1], date(2026, 1, 20), date(2026, 1, 13)
-    lake.land(LAST)
-    build(tasks.ModelSelection(date=day))
-    lake.delete("selection", day)
-    lake.delete("features", gone)
+    without(lake, Day("selection", day), Day("features", gone))
     make_features_differ(monkeypatch)
     rebuild(monkeypatch, lake)
 
@@ -262,10 +254,7 @@ def test_a_selection_may_be_built_where_a_model_may_turn_stale_and_cannot_be_bui
     lake: StubLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monday, day, gone = MONDAYS[1], date(2026, 1, 20), date(2026, 1, 13)
-    lake.land(LAST)
-    build(tasks.ModelSelection(date=day))
-    lake.delete("selection", day)
-    lake.delete("features", gone)
+    without(lake, Day("selection", day), Day("features", gone))
     lake.flag("outcomes", monday).unlink()
     make_features_differ(monkeypatch)
     rebuild(monkeypatch, lake)
@@ -275,6 +264,14 @@ def test_a_selection_may_be_built_where_a_model_may_turn_stale_and_cannot_be_bui
 
     assert (found[Day("features", gone)], found[Day("selection", day)]) == (Build.WILL, Build.MAY)
     assert gone in lake.published("features") and not lake.published("selection")
+
+
+def without(lake: StubLake, selection: Day, *others: Day) -> None:
+    """Build a selection and all that is behind it, and remove it and some others."""
+    lake.land(LAST)
+    build(tasks.ModelSelection(date=selection.date))
+    for gone in (selection, *others):
+        lake.delete(gone.name, gone.date)
 
 
 def rebuild(monkeypatch: pytest.MonkeyPatch, lake: StubLake, others: str = "") -> None:
