@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -28,6 +28,8 @@ _LEAST_TO_ESTIMATE = 2
 _MINUTE = 60
 WIDE = 200
 CALENDAR = 80
+#: The names that are longer than the words for a day, in two lines.
+_NARROW = {"snapshots": "snap-\nshots", "predictions": "predic-\ntions"}
 
 
 def count(number: int, noun: str) -> str:
@@ -222,24 +224,32 @@ STYLES: Mapping[str, str] = {
 
 
 def table_of(found: Report, console: Console) -> RenderableType:
-    """Days by feeds and datasets, within 80 columns; the feeds in one column where that takes more."""
+    """Days by feeds and datasets, within 80 columns: where that takes more, the feeds in one column, and where that is not
+    enough, long names in two lines."""
     from rich.measure import Measurement
 
-    whole = _table(found, {feed: [feed] for feed in found.feeds}, gap=1)
     width = min(console.width, CALENDAR)
-    if Measurement.get(console, console.options.update(max_width=WIDE), whole).maximum <= width:
-        return whole
-    return _table(found, {"raw": found.feeds}, gap=0)
+    apart, together = {feed: [feed] for feed in found.feeds}, {"raw": found.feeds}
+    *wider, narrowest = (
+        _table(found, apart, gap=1, headings={}),
+        _table(found, together, gap=0, headings={}),
+        _table(found, together, gap=0, headings=_NARROW),
+    )
+    for table in wider:
+        if Measurement.get(console, console.options.update(max_width=WIDE), table).maximum <= width:
+            return table
+    return narrowest
 
 
-def _table(found: Report, raw: Mapping[str, list[str]], gap: int) -> RenderableType:
+def _table(found: Report, raw: Mapping[str, list[str]], gap: int, headings: Mapping[str, str]) -> RenderableType:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, gap, 0, 0), show_edge=False)
-    for heading in ("date", *raw, *found.datasets):
-        table.add_column(heading, justify="left" if heading in ("date", *raw) else "right", no_wrap=True)
+    for name in ("date", *raw, *found.datasets):
+        justify: Literal["left", "right"] = "left" if name in ("date", *raw) else "right"
+        table.add_column(headings.get(name, name), justify=justify, no_wrap=True)
     for day, cells in found.cells.items():
         shown = [_worst([cells[feed] for feed in feeds]) for feeds in raw.values()]
         shown += [cells[dataset] for dataset in found.datasets]

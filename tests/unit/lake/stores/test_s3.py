@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 
 import pytest
+from botocore.utils import parse_timestamp
 
 from spark_lib.errors import ConfigurationError, DamagedPartition, LakeError
 from spark_lib.lake import Lake, normalise_root
@@ -398,3 +399,10 @@ def test_the_rows_of_a_file_are_counted_by_one_request(proxy: FaultProxy, lake: 
     publish(lake, range(1000), day=date(2026, 5, 1))
 
     assert proxy.counted == {"PUT": 2, "GET": 1, "LIST": 2}
+
+
+@pytest.mark.parametrize(
+    "said", ["2026-11-29T10:00:00.123Z", "2026-11-29T10:00:00+02:00", "Sun, 29 Nov 2026 10:00:00 GMT", "1764412345"]
+)
+def test_a_moment_of_an_answer_is_what_botocore_reads(said: str) -> None:
+    assert s3_client._moment(said) == parse_timestamp(said)

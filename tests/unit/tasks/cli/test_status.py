@@ -125,6 +125,21 @@ def test_the_calendar_is_plain_and_within_80_columns_where_it_is_piped(daystone:
     assert "\x1b" not in "".join(table)
 
 
+def test_the_calendar_is_within_80_columns_with_snapshots_as_well(daystone: Verbs) -> None:
+    daystone.land("2026-02-10", 14)
+    for dataset in ("snapshots", "predictions", "features"):
+        publish(daystone.lake, range(1000), date(2026, 2, 16), dataset)
+
+    shown = daystone("status", "--set", "features.snapshot=weekly").stdout.splitlines()
+
+    heading = next(number for number, line in enumerate(shown) if line.startswith("date"))
+    calendar = shown[heading - 1 : heading + 16]
+    assert calendar[0].split() == ["snap-", "predic-"]
+    assert calendar[1].split()[::2] == ["date", "shots", "serving", "model", "tions"]
+    assert calendar[-1].startswith("2026-02-23")
+    assert max(map(len, calendar)) <= 80
+
+
 def test_damaged_partitions_are_named_under_the_table_and_exit_with_35(daystone: Verbs) -> None:
     for day in (date(2026, 1, 1), date(2026, 1, 2)):
         publish(daystone.lake, [1], day)
