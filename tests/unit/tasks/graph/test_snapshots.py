@@ -275,11 +275,11 @@ def shown(*arguments: object) -> list[str]:
 
 def test_status_shows_snapshots_where_they_are_asked_for(built: StubLake, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = ("status", "--from", DAY, "--to", DAY)
-    assert "snapshots" in shown(*wanted)[1]
+    assert "snap" in shown(*wanted)[1]
 
     under(built, monkeypatch, "")
 
-    assert "snapshots" not in shown(*wanted)[1]
+    assert "snap" not in shown(*wanted)[1]
 
 
 def test_why_says_what_a_snapshot_was_built_from_and_what_was_built_from_it(built: StubLake) -> None:
