@@ -207,18 +207,20 @@ def refusals() -> Iterator[ConfigurationError]:
             except ConfigurationError as error:
                 unreadable.add(section)
                 yield error
-    yield from (error for rule in _RULES if not unreadable & {_section(rule), core} for error in _broken(rule))
+    values = {section: section() for section in _SECTIONS if not unreadable & {section, core}}
+    for rule in _RULES:
+        if (section := _section(rule)) in values:
+            yield from _broken(rule, values[section])
     if core not in unreadable:
         yield from _of_logging_file()
     if worker not in unreadable:
         yield from _of_context()
 
 
-def _broken(rule: _Rule) -> Iterator[ConfigurationError]:
-    section = _section(rule)
-    value = getattr(section(), rule.name)
+def _broken(rule: _Rule, values: luigi.Config) -> Iterator[ConfigurationError]:
+    value = getattr(values, rule.name)
     if not rule.fits(value):
-        place, text = _said(section, rule.name)
+        place, text = _said(type(values), rule.name)
         yield ConfigurationError(place, rule.wanted, text or str(value), rule.next_step)
 
 
@@ -245,10 +247,11 @@ def _unknown() -> Iterator[ConfigurationError]:
     parser = get_config()
     for section in _SECTIONS:
         family = section.get_task_family()
-        known = _keys(section)
+        names = {name for name, _ in section.get_params()}
         for key in parser.options(family) if parser.has_section(family) else ():
             name = key.replace("-", "_")
-            if name in known or key in parser.defaults():
+            # The older names are looked for where they are needed: that goes through every class of Luigi's settings.
+            if name in names or key in parser.defaults() or name in (known := _keys(section)):
                 continue
             if section is core and not difflib.get_close_matches(name, known, n=1, cutoff=0.8):
                 continue

@@ -281,11 +281,22 @@ class States:
 
     def _is_fresh(self, partition: Day) -> bool:
         """Whether a partition is there, and would be built the same now."""
-        # A snapshot is built from the one before it: the oldest comes first, so that a long line of them is no recursion.
-        for day in sorted(self.standing.published.get(partition.name, {})):
-            if day <= partition.date and self.standing.manifest(partition.name, day):
-                self.of(Day(partition.name, day))
+        if partition not in self._cells:
+            self._find_line_before(partition)
         return self.of(partition).state is State.DONE
+
+    def _find_line_before(self, partition: Day) -> None:
+        """Find out the states of the days before one, oldest first: a snapshot is built from the one before it, and a
+        long line of them is no recursion that way."""
+        line = []
+        for date in sorted(self.standing.published.get(partition.name, {}), reverse=True):
+            day = Day(partition.name, date)
+            if day in self._cells:
+                break  # it was found out with all that it asks for
+            if date < partition.date and self.standing.manifest(partition.name, date):
+                line.append(day)
+        for day in reversed(line):
+            self.of(day)
 
     def _absent(self, stage: Today, day: date) -> Cell:
         needs = stage.needs(day)
