@@ -289,14 +289,14 @@ class States:
         """Find out the states of the days before one, oldest first: a snapshot is built from the one before it, and a
         long line of them is no recursion that way."""
         line = []
-        for date in sorted(self.standing.published.get(partition.name, {}), reverse=True):
-            day = Day(partition.name, date)
-            if day in self._cells:
+        for day in sorted(self.standing.published.get(partition.name, {}), reverse=True):
+            before = Day(partition.name, day)
+            if before in self._cells:
                 break  # it was found out with all that it asks for
-            if date < partition.date and self.standing.manifest(partition.name, date):
-                line.append(day)
-        for day in reversed(line):
-            self.of(day)
+            if day < partition.date and self.standing.manifest(partition.name, day):
+                line.append(before)
+        for before in reversed(line):
+            self.of(before)
 
     def _absent(self, stage: Today, day: date) -> Cell:
         needs = stage.needs(day)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -12,19 +11,16 @@ import tasks
 from spark_lib.lake import clean
 from tasks.cli import main
 from tasks.planning import consent
-from tests.unit.stubs.stublake import FIRST_TRAINING, LOANS, WINDOW, StubLake, build, prepare
+from tests.unit.stubs.stublake import FIRST_TRAINING, WINDOW, StubLake, build
+from tests.unit.tasks.conftest import Predicted
 
 DAY = date(2026, 1, 14)
 MONDAY = str(FIRST_TRAINING)
 
 
 @pytest.fixture
-def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StubLake:
-    """A lake with predictions of ``DAY``."""
-    lake = prepare(monkeypatch, tmp_path / "lake", use_case=LOANS)
-    lake.land(date(2026, 1, 16))
-    build(tasks.BatchInference(date=DAY))
-    return lake
+def lake(predicted: Predicted) -> StubLake:
+    return predicted(DAY, landed=date(2026, 1, 16))
 
 
 def cleaned(stage: str, first: object, last: object, *more: str, answer: str | None = None) -> Result:

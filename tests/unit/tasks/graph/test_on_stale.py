@@ -26,8 +26,8 @@ from tests.unit.stubs.stublake import (
     configure,
     listed,
     make_features_differ,
-    prepare,
 )
+from tests.unit.tasks.conftest import Predicted
 from tests.unit.verbs import Verbs, last_line
 
 DAY = date(2026, 1, 14)
@@ -36,12 +36,8 @@ SUCCESS = luigi.LuigiStatusCode.SUCCESS
 
 
 @pytest.fixture
-def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StubLake:
-    """A lake with predictions of ``DAY``."""
-    lake = prepare(monkeypatch, tmp_path / "lake")
-    lake.land(date(2026, 1, 31))
-    build(tasks.BatchInference(date=DAY))
-    return lake
+def lake(predicted: Predicted) -> StubLake:
+    return predicted(DAY)
 
 
 def under(lake: StubLake, monkeypatch: pytest.MonkeyPatch, policy: str, settings: str = "") -> None:

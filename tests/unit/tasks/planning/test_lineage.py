@@ -11,7 +11,8 @@ from click.testing import CliRunner
 
 import tasks
 from tasks.cli import main
-from tests.unit.stubs.stublake import StubLake, build, prepare
+from tests.unit.stubs.stublake import StubLake, build
+from tests.unit.tasks.conftest import Predicted
 from tests.unit.verbs import Verbs
 
 pytestmark = pytest.mark.slow
@@ -20,11 +21,8 @@ DAY, MODEL = date(2026, 1, 13), date(2026, 1, 12)
 
 
 @pytest.fixture
-def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StubLake:
-    lake = prepare(monkeypatch, tmp_path / "lake")
-    lake.land(DAY)
-    build(tasks.BatchInference(date=DAY))
-    return lake
+def lake(predicted: Predicted) -> StubLake:
+    return predicted(DAY, landed=DAY)
 
 
 def printed(*arguments: object) -> str:

@@ -18,6 +18,7 @@ from spark_lib.errors import ConfigurationError
 from tasks.planning import runs, stale
 from tests.support.processes import Commands
 from tests.unit.stubs.stublake import CONTESTED, FIRST_TRAINING, StubLake, build, listed, prepare
+from tests.unit.tasks.conftest import Predicted
 from tests.unit.verbs import SHORT, Verbs
 
 DAY = date(2026, 1, 20)  # whose candidates are of the 12th and the 19th
@@ -38,11 +39,8 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
-def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: list[str]) -> StubLake:
-    """A lake with predictions of ``DAY``."""
-    lake = prepare(monkeypatch, tmp_path / "lake", use_case=CONTESTED)
-    lake.land(date(2026, 1, 31))
-    build(tasks.BatchInference(date=DAY))
+def lake(predicted: Predicted, said: list[str]) -> StubLake:
+    lake = predicted(DAY, use_case=CONTESTED)
     assert said == []
     return lake
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date
-from pathlib import Path
 
 import pytest
 
@@ -15,17 +14,15 @@ from spark_lib.lake.stores.store import Entry
 from tasks.cli.place import configured
 from tasks.graph.staleness import Cell, Day, State, States
 from tasks.planning import standing
-from tests.unit.stubs.stublake import LOANS, StubLake, build, prepare
+from tests.unit.stubs.stublake import StubLake, build
+from tests.unit.tasks.conftest import Predicted
 
 DAY, NEXT, MODEL = date(2026, 1, 14), date(2026, 1, 15), date(2026, 1, 12)
 
 
 @pytest.fixture
-def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StubLake:
-    lake = prepare(monkeypatch, tmp_path / "lake", use_case=LOANS)
-    lake.land(NEXT)
-    build(tasks.BatchInference(date=DAY))
-    return lake
+def lake(predicted: Predicted) -> StubLake:
+    return predicted(DAY, landed=NEXT)
 
 
 def looked(*datasets: str, first: date = DAY, last: date = DAY) -> States:
