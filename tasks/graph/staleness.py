@@ -9,8 +9,8 @@ from __future__ import annotations
 import bisect
 import enum
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import cached_property
 from typing import Any
@@ -241,6 +241,11 @@ class Standing:
         """The manifest of a day that is published and whole."""
         return self.published.get(name, {}).get(day)
 
+    def has_run(self, partition: Day, run: str) -> bool:
+        """Whether this run is what is published and whole for a partition."""
+        manifest = self.manifest(partition.name, partition.date)
+        return manifest is not None and manifest.run == run
+
 
 class States:
     """The states of the partitions of one use case in a lake. Each is found out once, when it is first asked for."""
@@ -250,6 +255,13 @@ class States:
         self.standing = standing
         self._cells: dict[Day, Cell] = {}
         self._unfit: dict[Day, Day | None] = {}
+
+    def with_damaged(self, partitions: Iterable[Day]) -> States:
+        """The states where these partitions are damaged, too."""
+        published = {name: dict(days) for name, days in self.standing.published.items()}
+        for partition in partitions:
+            published[partition.name][partition.date] = None
+        return States(list(self.stages.values()), replace(self.standing, published=published))
 
     def cell(self, dataset: str, day: date) -> Cell | None:
         """The state of a day of a dataset; None where it is not there and the chain does not ask for it."""

@@ -11,8 +11,9 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from spark_lib.lake import Partition, days
+from tasks.config.on_stale import OnStale
 from tasks.graph.behind import Span, earliest, look_at, span_of, widen
-from tasks.graph.staleness import RAW, Candidates, Pinned, Standing, States, Today
+from tasks.graph.staleness import RAW, Candidates, Day, Pinned, Standing, States, Today
 from tasks.planning.chain import CHAIN
 
 if TYPE_CHECKING:
@@ -70,14 +71,18 @@ def look_closely(
                     widen(wanted, need.name, *span_of(need))
                     if isinstance(need, Candidates) and need.rows and need.days:
                         widen(wanted, need.rows, *span_of(need))
-    for stage, partition, pinned in pinning:
-        stands = published[pinned.day.name].get(pinned.day.date)
-        # What is published and whole needs no look. Only of another run, or of a damaged one, are the files read.
-        if (stands is None or stands.run != pinned.run) and stage.is_damaged_behind(partition):
-            published[stage.dataset][partition.date] = None
-    standing = {
+    landed = {
         f"{RAW}{name}": look_at(feed, *wanted[f"{RAW}{name}"])
         for name, feed in feeds.items()
         if f"{RAW}{name}" in wanted
     }
-    return States(stages, Standing(published, standing)), all_found
+    states = States(stages, Standing(published, landed))
+    damaged = [
+        Day(stage.dataset, partition.date)
+        for stage, partition, pinned in pinning
+        # What is published and whole needs no look. Only of another run, or of a damaged one, are the files read.
+        if not states.standing.has_run(pinned.day, pinned.run) and stage.is_damaged_behind(partition)
+        # A run builds a stale one again, whatever it pins.
+        if not (stage.on_stale is OnStale.REBUILD and states.unfit(Day(stage.dataset, partition.date)))
+    ]
+    return (states.with_damaged(damaged) if damaged else states), all_found

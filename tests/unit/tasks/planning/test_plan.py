@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from luigi.configuration import get_config
 from luigi.task_register import Register
 
 import tasks
@@ -17,7 +18,7 @@ from spark_lib.lake import days
 from tasks.cli import main
 from tasks.cli.place import configured
 from tasks.config.sections import NO_SNAPSHOTS
-from tasks.graph.staleness import Day
+from tasks.graph.staleness import Day, State
 from tasks.planning import plan, standing
 from tasks.planning.chain import BY_DATASET, CHAIN
 from tasks.planning.plan import Build
@@ -264,6 +265,29 @@ def test_a_selection_may_be_built_where_a_model_may_turn_stale_and_cannot_be_bui
 
     assert (found[Day("features", gone)], found[Day("selection", day)]) == (Build.WILL, Build.MAY)
     assert gone in lake.published("features") and not lake.published("selection")
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_a_selection_whose_model_is_gone_is_built_again_where_it_is_stale_and_an_error_where_it_is_not(
+    lake: StubLake, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monday, day = MONDAYS[1], date(2026, 1, 20)
+    lake.land(LAST)
+    build(tasks.ModelSelection(date=day))
+    pinned = lake.manifest("selection", day)["metrics"]["model_date"]
+    lake.delete("model", date.fromisoformat(pinned))
+    rebuild(monkeypatch, lake)
+    get_config().set("training", "seed", str(seed))
+
+    found = made(["selection"], day, day)
+    before = runs(lake)
+    build(tasks.ModelSelection(date=day))
+
+    is_stale = seed != 0
+    assert found.cells["selection"][day].state is (State.STALE if is_stale else State.DAMAGED)
+    assert (Day("selection", day) in found.builds) == is_stale
+    assert (runs(lake)[Day("selection", day)] != before[Day("selection", day)]) == is_stale
+    assert pinned == str(monday)
 
 
 def without(lake: StubLake, selection: Day, *others: Day) -> None:
