@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 import tasks
 from spark_lib.errors import BadData, LakeError
-from tasks.cli import main
+from tasks.cli import main, outcomes
 from tasks.cli.options import StageOrDataset
 from tasks.cli.run import Outcome
 from tests.unit.stubs.stublake import FIRST_TRAINING, LOANS, build, prepare
@@ -68,7 +68,9 @@ def test_of_several_errors_the_first_is_the_reason_five_others_are_shown_and_the
     further = [BadData(f"day {number}", "rows", "none\n at all", "land it") for number in range(7)]
 
     with pytest.raises(LakeError) as raised:
-        main.raise_if_failed(Outcome(tasks.Training(date=date(2026, 1, 12)), [], error=reason, further=list(further)))
+        outcomes.raise_if_failed(
+            Outcome(tasks.Training(date=date(2026, 1, 12)), [], error=reason, further=list(further))
+        )
 
     assert raised.value is reason
     assert capsys.readouterr().err.splitlines() == [

@@ -1,0 +1,27 @@
+"""Says how a run ended."""
+
+from __future__ import annotations
+
+import click
+
+from tasks.cli import render
+from tasks.cli import run as runner
+from tasks.planning import stale
+
+
+def say_stale() -> None:
+    if words := stale.note():
+        click.echo(f"note: {words}", err=True)
+
+
+def raise_if_failed(outcome: runner.Outcome) -> None:
+    if outcome.error is None:
+        return
+    render.say_also(outcome.further)
+    raise outcome.error
+
+
+def say_built(outcome: runner.Outcome) -> None:
+    stage = outcome.stage
+    click.echo(f"built {render.count(len(outcome.built), 'partition')} in {outcome.seconds:.0f} s")
+    click.echo(f"{stage.dataset} of {stage.date}: {outcome.summary}, in {outcome.directory}")

@@ -1,0 +1,1 @@
+"""The verbs of ``daystone``: each module has the one of its name as ``command``."""
