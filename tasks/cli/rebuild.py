@@ -10,7 +10,7 @@ from tasks.cli.run import Outcome, Watcher, run
 from tasks.graph.stage import Stage
 from tasks.graph.staleness import Day
 from tasks.planning.chain import CHAIN
-from tasks.planning.story import run_used
+from tasks.planning.story import used_of
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,18 @@ def rebuild(stage: Stage, watcher: Watcher) -> Rebuilt:
     return Rebuilt(outcome, old, lake.published_run(stage.dataset, stage.date) if outcome.error is None else "")
 
 
-def built_from_others(stage: Stage, run: str) -> list[tuple[str, date]]:
-    """The published days that were built from another run of this day than ``run``, in the order of the chain."""
+def built_from_others(stage: Stage) -> list[tuple[str, date]]:
+    """The published days that were built from another run of this day than the one that is published, in the order of the
+    chain. Those are left out whose run is known to have had the same rows."""
     lake, built = stage.partitions, Day(stage.dataset, stage.date)
+    (now,) = lake.require(stage.dataset, stage.date)
     found = []
     for other in CHAIN:
         for day, partition in lake.find(other.dataset, stage.date, date.max).items():
-            if isinstance(partition, Partition) and run_used(partition.manifest, built) not in ("", run):
+            if not isinstance(partition, Partition):
+                continue
+            used = used_of(partition.manifest, built)
+            is_equal = used.digest != "" and used.digest == now.manifest.digest
+            if used.run not in ("", now.manifest.run) and not is_equal:
                 found.append((other.dataset, day))
     return found

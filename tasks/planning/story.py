@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from spark_lib.lake import Manifest, Partition
 from tasks.graph.staleness import Cell, Day, States
@@ -63,14 +63,22 @@ def _users(lake: Lake, told: Day) -> list[User]:
     own = BY_DATASET[told.name]
     for stage in CHAIN[CHAIN.index(own) + (told.name not in own.stands_for_raw) :]:
         for day, partition in lake.find(stage.dataset, told.date, date.max).items():
-            if isinstance(partition, Partition) and (run := run_used(partition.manifest, told)):
+            if isinstance(partition, Partition) and (run := used_of(partition.manifest, told).run):
                 found.append(User(Day(stage.dataset, day), run))
     return found
 
 
-def run_used(manifest: Manifest, day: Day) -> str:
-    """The run of a day that a manifest says it was built from; empty for none."""
+class Used(NamedTuple):
+    """The run of a day that something was built from, and the digest of its rows; both are empty where there was none."""
+
+    run: str = ""
+    digest: str = ""
+
+
+def used_of(manifest: Manifest, day: Day) -> Used:
+    """What a manifest says that it was built from, of one day."""
     for given in manifest.inputs:
         if given.name == day.name and given.first <= day.date <= given.last:
-            return given.ids[(day.date - given.first).days]
-    return ""
+            place = (day.date - given.first).days
+            return Used(given.ids[place], given.digests[place] if given.digests else "")
+    return Used()

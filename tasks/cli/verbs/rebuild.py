@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 def command(stage: type[Stage], day: date) -> None:
     """Build STAGE of a day, complete or damaged or missing, and swap its manifest for the new run's.
 
-    Readers of the old run go on reading it: its files stay until gc. What was built from an older run stays as it
-    is, and is listed.
+    Readers of the old run go on reading it: its files stay until gc. What was built from an older run with other rows
+    stays as it is, and is listed.
 
     \b
     Example:
@@ -43,5 +43,5 @@ def command(stage: type[Stage], day: date) -> None:
     outcomes.say_built(rebuilt.outcome)
     if rebuilt.old:
         click.echo(f"run {rebuilt.new} took the place of run {rebuilt.old}, whose files stay until gc")
-    for dataset, other in rebuilding.built_from_others(task, rebuilt.new):
+    for dataset, other in rebuilding.built_from_others(task):
         click.echo(f"built from an older run: {dataset} of {other}; to follow: {to_rebuild(task, dataset, other)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -56,7 +57,24 @@ def test_a_complete_day_is_built_anew_and_the_old_run_stays_for_its_readers(buil
     assert not set(reader.files()) & set(built.lake.require("features", TUESDAY)[0].files())
 
 
+def forget_digests(daystone: Verbs, dataset: str) -> None:
+    """Let a manifest not say which rows its inputs had, as those of older versions do."""
+    flag = daystone.root / "credit_risk" / dataset / f"date={TUESDAY}" / "_SUCCESS"
+    manifest = json.loads(flag.read_bytes())
+    for given in manifest["inputs"]:
+        given["digests"] = []
+    flag.write_text(json.dumps(manifest))
+
+
+def test_nothing_is_to_follow_where_the_new_run_has_the_rows_of_the_old_one(built: Verbs) -> None:
+    result = rebuild(built, "features")
+
+    assert "took the place of run" in result.stdout
+    assert "built from an older run" not in result.stdout
+
+
 def test_what_was_built_from_the_old_run_is_named_and_stays(built: Verbs) -> None:
+    forget_digests(built, "predictions")
     predictions = run_of(built, "predictions")
 
     result = rebuild(built, "features")
@@ -72,6 +90,7 @@ def test_what_was_built_from_the_old_run_is_named_and_stays(built: Verbs) -> Non
 
 
 def test_the_command_that_follows_names_the_use_case_too(built: Verbs) -> None:
+    forget_digests(built, "predictions")
     result = built.stubbed("rebuild", "features", "--date", TUESDAY, "--use-case", "credit_risk")
 
     assert result.stdout.splitlines()[-1] == (
@@ -105,7 +124,7 @@ def test_a_damaged_day_is_repaired(built: Verbs, damage: str) -> None:
 
     assert result.code == 0, result.stderr
     assert run_of(built, "features") != partition.manifest.run
-    assert "built from an older run: predictions of 2026-01-13" in result.stdout
+    assert "built from an older run" not in result.stdout  # the rows are those that were there
     assert built("status", "--verify").code == 0
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import pty
+import subprocess
 import sys
 from datetime import date
 from pathlib import Path
@@ -17,7 +20,7 @@ from spark_lib.errors import NotConfirmed
 from spark_lib.lake import days
 from tests.support.processes import Commands
 from tests.unit.stubs.stublake import LOANS, StubLake, build, configure, prepare
-from tests.unit.verbs import Verbs, last_line
+from tests.unit.verbs import STUBBED, Verbs, last_line
 
 FIRST, LAST = date(2026, 1, 1), date(2026, 1, 5)
 SPAN = {"of": tasks.FeatureEngineering, "start": FIRST, "stop": date(2026, 1, 6), "of_params": {}}
@@ -170,3 +173,57 @@ def test_luigis_command_exits_with_30_and_daystone_with_43(lake: StubLake, tmp_p
         43,
         True,
     )
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(("answer", "code"), [(b"y\n", 0), (b"n\n", NotConfirmed.exit_code)])
+def test_a_person_at_a_real_terminal_is_asked_and_obeyed(
+    lake: StubLake, tmp_path: Path, answer: bytes, code: int
+) -> None:
+    told = ["--use-case", LOANS, "--set", "lake.on_stale=rebuild", "--set", "lake.ask_above=0"]
+    command = [
+        sys.executable,
+        "-c",
+        STUBBED,
+        "run",
+        "features",
+        "--date",
+        str(LAST),
+        "--lake-root",
+        str(lake.root),
+        *told,
+    ]
+    before = lake.published("features")[LAST]
+    person, terminal = pty.openpty()
+
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=Commands(tmp_path).environment(),
+        stdin=terminal,
+        stdout=subprocess.DEVNULL,
+        stderr=terminal,
+    ) as process:
+        os.close(terminal)
+        shown = read_until(person, b"[y/N] ")
+        os.write(person, answer)
+        shown += read_until(person)
+    os.close(person)
+
+    assert b"1 of features (input)\r\nRebuild 1 stale partition? [y/N] " in shown
+    assert process.returncode == code, shown.decode()
+    assert (lake.published("features")[LAST] != before) == (code == 0)
+
+
+def read_until(person: int, words: bytes = b"") -> bytes:
+    """What a terminal shows up to some words, or to the end of the command."""
+    shown = b""
+    while not (words and words in shown):
+        try:
+            some = os.read(person, 4096)
+        except OSError:  # Linux says so where nobody writes any more
+            break
+        if not some:
+            break
+        shown += some
+    return shown
