@@ -30,6 +30,8 @@ from tests.unit.stubs.stublake import (
 from tests.unit.tasks.conftest import Predicted
 from tests.unit.verbs import Verbs, last_line
 
+pytestmark = pytest.mark.slow
+
 DAY = date(2026, 1, 14)
 LATE = date(2026, 1, 13)  # after the training window, and in the history of DAY's features
 SUCCESS = luigi.LuigiStatusCode.SUCCESS
@@ -205,7 +207,6 @@ def test_a_damaged_day_is_an_error_and_not_rebuilt(lake: StubLake, monkeypatch: 
 # Ranges
 
 
-@pytest.mark.slow
 def test_a_range_rebuilds_its_stale_days_and_no_others(lake: StubLake, monkeypatch: pytest.MonkeyPatch) -> None:
     span = {"of": tasks.FeatureEngineering, "start": WINDOW[0], "stop": date(2026, 1, 15), "of_params": {}}
     under(lake, monkeypatch, "warn")

@@ -23,6 +23,8 @@ from tasks.planning import lineage, standing
 from tests.unit.stubs.chain import _features
 from tests.unit.stubs.stublake import LOANS, STATEFUL, Built, StubLake, build, configure, prepare
 
+pytestmark = pytest.mark.slow
+
 FIRST, DAY = date(2026, 1, 1), date(2026, 1, 14)
 OLDER, NEWER = date(2026, 1, 5), date(2026, 1, 12)  # Mondays
 LANDED_AGAIN = date(2026, 1, 4)

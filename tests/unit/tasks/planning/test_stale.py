@@ -29,6 +29,8 @@ MODELS = (
     "daystone rebuild selection --date 2026-01-20; daystone rebuild predictions --date 2026-01-20"
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -110,7 +112,6 @@ def test_kinds_are_told_apart_and_commands_begin_with_what_others_are_built_from
     ]
 
 
-@pytest.mark.slow
 def test_what_todays_settings_would_not_build_is_in_no_command(
     lake: StubLake, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,7 +127,6 @@ def test_what_todays_settings_would_not_build_is_in_no_command(
     ]
 
 
-@pytest.mark.slow
 def test_a_setting_that_an_older_manifest_does_not_record_is_no_reason(
     lake: StubLake, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,7 +217,6 @@ def test_a_manifest_of_another_format_is_left_to_those_who_read_it(
     assert (built.refused, said) == ([], [MODELS])
 
 
-@pytest.mark.slow
 def test_a_range_of_complete_days_says_it_once_and_lists_each_dataset_once(
     lake: StubLake, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
