@@ -14,28 +14,32 @@ BINS = 10
 
 def cut_numbers(values: np.ndarray) -> Cut:
     """The cut of numbers [n] at their quantiles 0.1, 0.2, ..., 0.9, without repetitions, and below their least and
-    above their greatest value. NaN is left out. Without a value there is one bin.
+    above their greatest value. NaN is left out. Without a finite value there is one bin.
 
-    A value that many rows share ends a bin, so that equal values are in one bin. Bins of equal width would put nearly
-    all scores of a rare outcome into the first one.
+    Each edge lies between two values that are there, so that a score that another engine rounds otherwise stays in its
+    bin; the outer edges lie outside by a ten-thousandth of the span. Bins of equal width would put nearly all scores of
+    a rare outcome into the first one.
     """
-    there = values[~np.isnan(values)]
-    if not len(there):
+    there = np.unique(values[np.isfinite(values)], return_counts=True)
+    distinct, ranks = there[0].astype(np.float64), np.cumsum(there[1])
+    if not len(distinct):
         return Cut()
-    quantiles = np.quantile(there, np.linspace(0, 1, BINS + 1)[1:], method="inverted_cdf")
-    least = there.min()
-    below = np.nextafter(least, there.dtype.type(-np.inf))
-    return Cut(tuple(np.unique(np.append(quantiles[np.isfinite(quantiles)], below[np.isfinite(below)])).tolist()))
+    least, greatest = float(distinct[0]), float(distinct[-1])
+    margin = 1e-4 * (greatest - least) + 1e-6 * max(abs(least), abs(greatest)) or 1e-6
+    # The last value of each part of the rows; where a value fills several parts, their edges are one.
+    places = np.searchsorted(ranks, ranks[-1] * np.arange(1, BINS) / BINS)
+    places = np.unique(places[places < len(distinct) - 1])
+    between = (distinct[places] + distinct[places + 1]) / 2
+    return Cut((least - margin, *between.tolist(), greatest + margin))
 
 
 def count_numbers(cut: Cut, values: np.ndarray) -> np.ndarray:
     """How many of the numbers [n] lie in each bin, int64 [bins]. NaN lies in none."""
-    edges = np.asarray(cut.edges, values.dtype)
-    # NaN is sorted behind everything else, and would be counted in the last bin.
-    counts = np.bincount(np.searchsorted(edges, values), minlength=cut.bins)
-    if values.dtype.kind == "f":
-        counts[-1] -= np.count_nonzero(np.isnan(values))
-    return counts
+    # One comparison for each edge is several times as fast as a search for each value.
+    with np.errstate(over="ignore"):  # an edge beyond the greatest float32 is infinity, and nothing is above it
+        above = [np.count_nonzero(values > values.dtype.type(edge)) for edge in cut.edges]
+    there = len(values) - np.count_nonzero(np.isnan(values))
+    return -np.diff([there, *above, 0])
 
 
 def count_places(cut: Cut, places: np.ndarray) -> np.ndarray:
@@ -58,7 +62,8 @@ def sketch(counts: np.ndarray, nulls: int = 0, rows: int | None = None) -> Sketc
 
 def of_numbers(values: np.ndarray, nulls: int = 0, rows: int | None = None, moments: bool = False) -> Column:
     """The column of the reference for numbers [n], with their mean and standard deviation where ``moments`` are
-    wanted."""
+    wanted. The order of the numbers makes no difference."""
     cut = cut_numbers(values)
-    mean, deviation = (float(values.mean()), float(values.std())) if moments and len(values) else (None, None)
+    ordered = np.sort(values)
+    mean, deviation = (float(ordered.mean()), float(ordered.std())) if moments and len(values) else (None, None)
     return Column(cut, sketch(count_numbers(cut, values), nulls, rows), mean, deviation)
