@@ -126,9 +126,12 @@ def chain() -> str:
     row: list[type[Dated]] = [tasks.RawPartition, *(stage for stage in CHAIN if days_due(stage))]
     aside = [stage for stage in CHAIN if not days_due(stage)]
     at = {task: (_left(number), _TOP) for number, task in enumerate(row)}
-    at |= {task: (_left(1), _TOP + number * (_HEIGHT + _BELOW)) for number, task in enumerate(aside, start=1)}
+    for task in aside:  # below what it is built from; what is built from landed days, below the first stage
+        column = max([1, *(row.index(source) for source in sources(task) if source in row)])
+        free = sum(x == _left(column) for x, _ in at.values())
+        at[task] = _left(column), _TOP + free * (_HEIGHT + _BELOW)
     width = _left(len(row)) - _GAP + _MARGIN
-    height = _TOP + len(aside) * (_HEIGHT + _BELOW) + _HEIGHT + _MARGIN
+    height = max(y for _, y in at.values()) + _HEIGHT + _MARGIN
     edges = [_edge(at[source], at[task]) for task in at for source in sources(task)]
     words = " ► ".join(task.__name__ for task in row)
     legend = _left(2), _TOP + _HEIGHT + _BELOW + _HEIGHT // 2
@@ -189,11 +192,13 @@ def _box(task: type[Dated], x: int, y: int) -> Iterator[str]:
 
 
 def _edge(source: tuple[int, int], target: tuple[int, int]) -> str:
-    """An arrow: straight to the next box of a row and to the box above, above the boxes to one further on, down
+    """An arrow: straight to the next box of a row and to the box above or below, above the boxes to one further on, down
     and right to one below."""
     (from_x, from_y), (to_x, to_y) = source, target
     steps = (to_x - from_x) // (_BOX + _GAP)
-    if to_x == from_x:
+    if to_x == from_x and to_y > from_y:
+        way = f"M{from_x + _BOX // 2} {from_y + _HEIGHT} V{to_y}"
+    elif to_x == from_x:
         way = f"M{from_x + _BOX // 2} {from_y} V{to_y + _HEIGHT}"
     elif to_y > from_y:
         middle, level = from_x + _BOX // 2, to_y + _HEIGHT // 2

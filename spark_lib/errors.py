@@ -120,6 +120,18 @@ class NotConfirmed(DaystoneError):
     exit_code = 43
 
 
+class NothingToDecide(DaystoneError):
+    """A decision on a release would change nothing, or something else has to be decided first."""
+
+    exit_code = 44
+
+
+class NotReleased(DaystoneError):
+    """The predictions of a day are held, and no earlier run of them is in force."""
+
+    exit_code = 45
+
+
 def later_format(where: str, what: str, known: int, found: int) -> LakeError:
     """The refusal of a document whose format is later than the one that this version knows."""
     return LakeError(where, f"{what} of format {known}", f"format {found}", "read it with the Daystone that wrote it")

@@ -3,7 +3,7 @@
 
     RawPartition -> FeatureEngineering -> Balancing -> Training -> ModelSelection -> BatchInference
           |-> Snapshot -> FeatureEngineering, where [features] snapshot asks for it
-          \\-> ServingFeatures
+          \\-> ServingFeatures                                                     BatchInference -> Release
 
 Luigi finds them by ``luigi --module tasks BatchInference --date 2026-11-20``.
 """
@@ -28,6 +28,7 @@ from tasks.graph.stage import Stage  # noqa: E402  (after our defaults)
 from tasks.inference import BatchInference  # noqa: E402  (after our defaults)
 from tasks.planning import runs  # noqa: E402  (after our defaults)
 from tasks.raw import RawPartition  # noqa: E402  (after our defaults)
+from tasks.release import Release  # noqa: E402  (after our defaults)
 from tasks.selection import ModelSelection  # noqa: E402  (after our defaults)
 from tasks.serving import ServingFeatures  # noqa: E402  (after our defaults)
 from tasks.snapshot import Snapshot  # noqa: E402  (after our defaults)
@@ -44,6 +45,7 @@ __all__ = [
     "FeatureEngineering",
     "ModelSelection",
     "RawPartition",
+    "Release",
     "ServingFeatures",
     "Snapshot",
     "Stage",

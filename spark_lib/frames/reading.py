@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from spark_lib.lake import Lake, Partition, tables
 from spark_lib.lake.lake import common_schema
+from spark_lib.release import in_force
 from spark_lib.use_case import loading
 
 if TYPE_CHECKING:
@@ -30,28 +31,45 @@ def read(
     first: date,
     last: date | None = None,
     section: str = "",
+    released: bool = False,
 ) -> DataFrame:
     """Rows of every day of ``[first, last]`` (one day without ``last``), with their ``date`` as the last column.
 
     ``use_case`` is a short name or ``module:Class``. ``section`` names a group of files where a dataset has them
-    (``train``, ``validation/unbalanced``). Raises NotPublished where a day is missing, DamagedPartition where a day is
-    not whole, and LakeError where the days' schemas differ.
+    (``train``, ``validation/unbalanced``). With ``released`` the rows are those of the predictions in force, as the
+    stage Release says, and not those of the runs that are published.
+
+    Raises NotPublished where a day is missing, DamagedPartition where a day is not whole, and LakeError where the days'
+    schemas differ. With ``released`` raises NotReleased where nothing is in force for a day.
     """
-    return read_partitions(spark, _lake(root, use_case).require(dataset, first, last), section)
+    return read_partitions(spark, _partitions(root, use_case, dataset, first, last, released), section)
 
 
 def read_arrow(
-    root: str, use_case: str, dataset: str, first: date, last: date | None = None, section: str = ""
+    root: str,
+    use_case: str,
+    dataset: str,
+    first: date,
+    last: date | None = None,
+    section: str = "",
+    released: bool = False,
 ) -> pa.Table:
     """Like ``read``, but without Spark. Returns an Arrow table."""
-    return tables.read_arrow(_lake(root, use_case), dataset, first, last, section)
+    return tables.arrow_of(_partitions(root, use_case, dataset, first, last, released), section)
 
 
 def read_pandas(
-    root: str, use_case: str, dataset: str, first: date, last: date | None = None, section: str = ""
+    root: str,
+    use_case: str,
+    dataset: str,
+    first: date,
+    last: date | None = None,
+    section: str = "",
+    released: bool = False,
 ) -> pd.DataFrame:
-    """Like ``read``, but without Spark. Returns a pandas frame."""
-    return tables.read_pandas(_lake(root, use_case), dataset, first, last, section)
+    """Like ``read``, but without Spark. Returns a pandas frame; dates are ``datetime.date``, instants are in UTC."""
+    frame: pd.DataFrame = read_arrow(root, use_case, dataset, first, last, section, released).to_pandas()
+    return frame
 
 
 def read_partitions(spark: SparkSession, partitions: Sequence[Partition], section: str = "") -> DataFrame:
@@ -64,6 +82,13 @@ def read_partitions(spark: SparkSession, partitions: Sequence[Partition], sectio
     files = [file for partition in partitions for file in partition.files(section)]
     day = F.regexp_extract(F.col("_metadata.file_path"), r".*/date=(\d{4}-\d\d-\d\d)/run=[0-9a-f]{16}/", 1)
     return read_parquet(spark, files, schema, date=F.to_date(day))
+
+
+def _partitions(
+    root: str, use_case: str, dataset: str, first: date, last: date | None, released: bool
+) -> list[Partition]:
+    lake = _lake(root, use_case)
+    return in_force.require(lake, dataset, first, last) if released else lake.require(dataset, first, last)
 
 
 def _lake(root: str, use_case: str) -> Lake:

@@ -162,6 +162,15 @@ class Lake:
             )
         return [found[day] for day in days(first, last)]
 
+    def partition(self, dataset: str, day: date, manifest: Manifest) -> Partition:
+        """The run of a day that ``manifest`` describes, whichever run is published. Raises DamagedPartition where one of
+        its files is not there as the manifest says."""
+        prefix = self.prefix(dataset, day)
+        damage = self._damage(dataset, day, manifest, {entry.key: entry for entry in self.store.list(prefix)})
+        if damage is not None:
+            raise damage
+        return Partition(self.store, dataset, day, prefix, manifest)
+
     @staticmethod
     def require_whole(found: dict[date, Partition | DamagedPartition]) -> dict[date, Partition]:
         for partition in found.values():

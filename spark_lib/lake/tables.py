@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -21,10 +22,14 @@ def read_arrow(lake: Lake, dataset: str, first: date, last: date | None = None, 
     Raises NotPublished where a day is missing, DamagedPartition where one is not whole, LakeError where the days'
     schemas differ.
     """
+    return arrow_of(lake.require(dataset, first, last), section)
+
+
+def arrow_of(partitions: Sequence[Partition], section: str = "") -> pa.Table:
+    """The rows of partitions of one dataset, with their ``date`` as the last column."""
     import pyarrow as pa
 
-    partitions = lake.require(dataset, first, last)
-    schema = arrow_schema(common_schema(partitions))
+    schema = arrow_schema(common_schema(list(partitions)))
     tables = [_with_date(_read_files(partition, section, schema), partition.date) for partition in partitions]
     return pa.concat_tables(tables)
 

@@ -15,6 +15,7 @@ from typing import Any
 from spark_lib.errors import later_format
 from spark_lib.models.segments import Segment
 from spark_lib.models.training_set import TrainingSet
+from spark_lib.release.sketch import Reference
 from spark_lib.use_case import Feature
 from spark_lib.use_case.keys import Key
 
@@ -80,8 +81,9 @@ class Card:
     ``calibrations_tried`` are what ``[training] calibration = auto`` chose the calibration from, the simplest first, as
     ``spark_lib.problems.calibration_fit`` says; it is empty where nothing was to be chosen. ``importance`` is the share
     of each feature. ``decision`` says by which ``threshold`` predictions are decided, where one
-    is set. ``segments`` are the validation rows by the values of columns that the use case declares. ``model`` is None where nothing was approved. ``format`` is the first one whose readers understand
-    the card."""
+    is set. ``segments`` are the validation rows by the values of columns that the use case declares. ``reference`` is
+    what days of predictions are compared with before they are released; older cards have none. ``model`` is None where
+    nothing was approved. ``format`` is the first one whose readers understand the card."""
 
     features: Mapping[str, Feature]
     outcome: Mapping[str, Any]
@@ -98,6 +100,7 @@ class Card:
     importance: Mapping[str, float] = field(default_factory=dict)
     decision: Mapping[str, Any] = field(default_factory=dict)
     segments: tuple[Segment, ...] = ()
+    reference: Reference | None = None
     model: ModelFile | None = None
     problem: str = FIRST_PROBLEM
     format: int = FIRST_FORMAT
@@ -134,6 +137,7 @@ class Card:
             importance=document.get("importance", {}),
             decision=document.get("decision", {}),
             segments=tuple(map(Segment.of, document.get("segments", ()))),
+            reference=Reference.of(document["reference"]) if "reference" in document else None,
             model=ModelFile(model["file"], model["sha256"], model["size"]) if model else None,
             problem=document.get("problem", FIRST_PROBLEM),
             format=number,
@@ -174,6 +178,7 @@ class Card:
             "importance": dict(self.importance),
             **({"decision": dict(self.decision)} if self.decision else {}),
             **({"segments": [segment.document() for segment in self.segments]} if self.segments else {}),
+            **({"reference": self.reference.document()} if self.reference else {}),
             "model": asdict(self.model) if self.model else None,
         }
 

@@ -53,24 +53,29 @@ def from_arrow(rows: pa.RecordBatch | pa.Table, features: Mapping[str, Feature])
 class Encoded:
     """Rows as float32 ``columns`` [k, n]. ``missing`` says how many values are null or NaN, for each feature without a
     ``fill`` that has any; ``unseen``, in how many rows a category is a text that training did not see, for each
-    category that has any."""
+    category that has any; ``absent``, how many values are null or NaN before they are filled, for each feature that has
+    any."""
 
     columns: np.ndarray
     missing: dict[str, int]
     unseen: dict[str, int]
+    absent: dict[str, int]
 
 
 def by_column(rows: pa.RecordBatch | pa.Table, features: Mapping[str, Feature]) -> Encoded:
     """Like ``from_arrow``, but by column, and missing values are counted. Raises BadData for a feature that is absent
     or not a number or boolean."""
-    found = Encoded(np.empty((len(features), rows.num_rows), dtype=np.float32), {}, {})
+    found = Encoded(np.empty((len(features), rows.num_rows), dtype=np.float32), {}, {}, {})
     for values, (name, feature) in zip(found.columns, features.items(), strict=True):
         if feature.is_category:
             values[:] = _places(rows, name, feature)
             _count(found.unseen, name, values == len(_known(name, feature)))
+            if nulls := rows.column(name).null_count:
+                found.absent[name] = nulls
             continue
         values[:] = _floats(rows, name)
         gaps = np.isnan(values)
+        _count(found.absent, name, gaps)
         if feature.fill is None:
             _count(found.missing, name, gaps)
         else:

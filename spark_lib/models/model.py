@@ -51,6 +51,8 @@ class Given:
     missing: Mapping[str, int] = field(default_factory=dict)
     unseen: Mapping[str, int] = field(default_factory=dict)
     repeated: int = 0
+    matrix: np.ndarray | None = None
+    absent: Mapping[str, int] = field(default_factory=dict)
 
 
 def digest(model_bytes: bytes) -> str:

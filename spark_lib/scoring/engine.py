@@ -54,7 +54,7 @@ class Engine:
         earlier one."""
         encoded = matrix.by_column(rows, features)
         found = np.zeros(0) if encoded.missing else self.scores(encoded.columns)
-        return Given(found, encoded.missing, encoded.unseen)
+        return Given(found, encoded.missing, encoded.unseen, matrix=encoded.columns, absent=encoded.absent)
 
     def scores(self, columns: np.ndarray) -> np.ndarray:
         """What ``model.score`` returns, float32 [n] or [n, classes], for float32 features by column [k, n].

@@ -30,6 +30,8 @@ from spark_lib.lake.stores.store import Store
 from spark_lib.lake.tables import arrow_schema
 from spark_lib.models import matrix
 from spark_lib.models.python_model import PythonModel
+from spark_lib.release.sketch import Reference, Sketches
+from spark_lib.scoring.counted import Counted
 from spark_lib.scoring.engine import Engine
 from spark_lib.scoring.predictions import Distribution, Predictions
 from spark_lib.use_case import Feature
@@ -64,7 +66,8 @@ class Slice:
 class Job:
     """All that a task needs: the lake that it reads and how to reach it, the columns that are copied (``identity``) and
     those of the matrix (``features``) with the types in the manifest, what makes the scores and the ``predictions`` of them,
-    and where they go, at most ``rows_a_file`` rows into one file."""
+    and where they go, at most ``rows_a_file`` rows into one file. The columns of the ``reference`` are counted, features on
+    every ``stride``-th row; without one nothing is."""
 
     source: str
     connection: s3_client.Connection
@@ -77,6 +80,8 @@ class Job:
     target: str
     prefix: str
     rows_a_file: int
+    reference: Reference | None = None
+    stride: int = 1
 
 
 @dataclass
@@ -87,7 +92,7 @@ class Done:
     feature without a fill. ``unseen`` are the texts by category that training did not see.
     ``repeated`` rows have the features of an earlier one. ``senseless`` rows have no prediction
     that makes sense; ``not_finite`` says, by feature, how many of these have an infinity or NaN. ``slow`` is the reason
-    why no forest was compiled.
+    why no forest was compiled. ``sketches`` count the rows by the columns of the reference.
     """
 
     scores: Distribution
@@ -99,6 +104,7 @@ class Done:
     senseless: int = 0
     not_finite: Counter[str] = field(default_factory=Counter)
     slow: str = ""
+    sketches: Sketches = field(default_factory=Sketches)
 
     def merge(self, other: Done) -> None:
         self.files |= other.files
@@ -110,6 +116,7 @@ class Done:
         self.senseless += other.senseless
         self.not_finite += other.not_finite
         self.slow = self.slow or other.slow
+        self.sketches = self.sketches.merged(other.sketches)
 
 
 #: What scores all rows of a partition's files below a prefix: Spark, or processes of the driver.
@@ -179,6 +186,7 @@ def scored(job: Job, share: Sequence[Slice], task: int) -> Done:
     """Score a share into files of its own."""
     trees = job.engine.forest if isinstance(job.engine, Engine) else None
     done = Done(job.predictions.distribution(), slow=trees.why_not_compiled() if trees else "")
+    counted = Counted(job.reference, job.stride) if job.reference else None
 
     def batches() -> Iterator[pa.RecordBatch]:
         for rows in _rows(job, share):
@@ -196,9 +204,12 @@ def scored(job: Job, share: Sequence[Slice], task: int) -> Done:
                 done.not_finite.update(matrix.not_finite(rows.take(senseless), job.features))
             if not done.senseless:
                 done.scores.add(predicted)
+                if counted:
+                    counted.add(rows, job.features, given, predicted)
                 yield _output(job, rows, predicted)
 
     done.files = _written(job, f"part-{task:05d}-{secrets.token_hex(8)}", batches())
+    done.sketches = counted.sketches() if counted else done.sketches
     return done
 
 

@@ -14,7 +14,7 @@ from spark_lib.lake.stores import s3_client
 from spark_lib.models import matrix
 from spark_lib.models.model import check_digest, check_safe
 from spark_lib.models.python_model import PythonModel
-from spark_lib.scoring import engine
+from spark_lib.scoring import counted, engine
 from spark_lib.scoring import partitions as scoring
 from spark_lib.scoring.engine import Engine
 from spark_lib.stages.selection import Pinned
@@ -58,6 +58,8 @@ def build(
         attempt.lake.root,
         attempt.prefix(features.date),
         file_rows,
+        model.card.reference,
+        counted.stride(features.manifest.rows()),
     )
     done = score(job, features.manifest.files, features.prefix)
     refuse(features, done, job.predictions.wanted)
@@ -79,6 +81,8 @@ def build(
         figures["no_forest"] = why
     if isinstance(runs, PythonModel):
         figures["repeated"] = done.repeated
+    if job.reference:
+        figures["sketches"] = done.sketches.document()
     if done.unseen:
         figures["unseen_categories"] = dict(sorted(done.unseen.items()))
     if done.slow:

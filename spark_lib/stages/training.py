@@ -23,7 +23,7 @@ from spark_lib.models.model import digest
 from spark_lib.models.training_set import BALANCED, CALIBRATION, NATURAL, TRAIN, Spread, TrainingSet
 from spark_lib.problems import gates
 from spark_lib.problems.problem import TO_CALIBRATE, TO_JUDGE, TO_TRAIN
-from spark_lib.stages import segments
+from spark_lib.stages import reference, segments
 from spark_lib.use_case.fingerprint import versions
 from spark_lib.use_case.keys import Key, names
 
@@ -119,6 +119,7 @@ def build(
     progress(65, "exporting to ONNX")
     natural = matrix_rows(case, features, read_partitions(spark, [balanced], NATURAL))
     exported = model.export(natural, case.key, f"{url}/_scratch")
+    card = replace(card, reference=reference.build(spark, case.key, balanced, card, exported))
     return _documents(case, card, balanced, calibrated, found, exported)
 
 

@@ -61,6 +61,18 @@ class Wait(click.ParamType):  # type: ignore[type-arg]  # generic in newer versi
         return seconds
 
 
+class Words(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only: click 8.1 will do
+    """A text for people, which is not blank."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        words = " ".join(str(value).split())
+        if not words:
+            self.fail("wanted a reason in words; found none", param, ctx)
+        return words
+
+
 def of_a_wait(verb: Verb) -> Verb:
     """The option of verbs that can wait for raw days."""
     return click.option(

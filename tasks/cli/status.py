@@ -117,7 +117,8 @@ def report(place: Place, first: date | None, last: date | None, verify: bool = F
     chain = [stage for stage in CHAIN if stage.is_used(place.settings)]
     datasets = [stage.dataset for stage in chain]
     if last is None:
-        return Report(place.partitions.root, place.use_case, list(place.feeds), datasets, {}, [], [])
+        shown = [stage.dataset for stage in chain if stage.always_shown]
+        return Report(place.partitions.root, place.use_case, list(place.feeds), shown, {}, [], [])
     if first is None:
         first = last - timedelta(days=DAYS_SHOWN - 1)
     if first > last:
@@ -129,6 +130,8 @@ def report(place: Place, first: date | None, last: date | None, verify: bool = F
     states, found = standing.look_closely(
         place.partitions, place.feeds, stages, dict.fromkeys(datasets, (first, last)) | feeds
     )
+    chain = [stage for stage in chain if stage.always_shown or found[stage.dataset]]
+    datasets = [stage.dataset for stage in chain]
     cells: dict[date, dict[str, Cell]] = {day: {} for day in days(first, last)}
     for name in place.feeds:
         for day in cells:

@@ -131,6 +131,20 @@ def decision(problem: Problem, values: sections.decision, said_by: SaidBy) -> No
         _Rules(said_by).between("decision", "threshold", threshold, 0.0 < threshold < 1.0, "between 0 and 1")
 
 
+def release(values: sections.release, said_by: SaidBy) -> None:
+    """Raise ConfigurationError for a bound of releases that cannot work."""
+    rules = _Rules(said_by)
+    rules.at_least("release", "max_psi", values.max_psi, 0)
+    change = values.max_share_change
+    rules.between("release", "max_share_change", change, 0.0 <= change <= 1.0, "from 0 to 1")
+    for name in ("max_mean_ratio", "max_rows_ratio"):
+        rules.at_least("release", name, getattr(values, name), 1)
+    for name in ("look_back_days", "min_days", "min_rows"):
+        rules.at_least("release", name, getattr(values, name), 1)
+    most = f"of at most {MOST_DAYS:,}"
+    rules.between("release", "look_back_days", values.look_back_days, values.look_back_days <= MOST_DAYS, most)
+
+
 def texts(case: UseCase, balancing: str, said_by: SaidBy) -> None:
     """Raise ConfigurationError where SMOTE would have to make texts."""
     found = [name for name, feature in case.features.items() if feature.text]

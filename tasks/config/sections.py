@@ -192,6 +192,34 @@ class decision(luigi.Config):
     )
 
 
+class release(luigi.Config):
+    max_psi = luigi.FloatParameter(
+        default=0.2,
+        description="greatest population stability index of scores and features, where chance gives no more; default: 0.2",
+    )
+    max_share_change = luigi.FloatParameter(
+        default=0.05,
+        description="greatest rise of a feature's share of nulls or of unknown categories, from 0 to 1; default: 0.05",
+    )
+    max_mean_ratio = luigi.FloatParameter(
+        default=1.5,
+        description="by what factor the mean of scores that are probabilities may differ from the reference's; default: 1.5",
+    )
+    max_rows_ratio = luigi.FloatParameter(
+        default=1.5, description="by what factor the number of rows may differ from the usual one; default: 1.5"
+    )
+    look_back_days = luigi.IntParameter(
+        default=28, description="number of days before a day whose releases it is compared with; default: 28"
+    )
+    min_days = luigi.IntParameter(
+        default=7, description="number of released days among these below which they are not compared with; default: 7"
+    )
+    min_rows = luigi.IntParameter(
+        default=200,
+        description="number of rows below which a day is judged together with released days before it; default: 200",
+    )
+
+
 class raw(luigi.Config):
     path = luigi.Parameter(default=DEFAULT_PATH, description="pattern of a day's directory, with {date:%%Y-%%m-%%d}")
     format = luigi.Parameter(default="parquet", description="format of the files: parquet (the default) or csv")
@@ -271,5 +299,5 @@ class log(luigi.Config):
 #: Keys that are read before the use case is known, so that no section of one use case can set them.
 SHARED = {("lake", "root"), ("pipeline", "use_case"), ("log", "directory")}
 SECTIONS: dict[str, type[luigi.Config]] = {
-    section.__name__: section for section in (lake, pipeline, features, training, decision, raw, spark, log)
+    section.__name__: section for section in (lake, pipeline, features, training, decision, release, raw, spark, log)
 }

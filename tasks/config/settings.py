@@ -20,7 +20,7 @@ from spark_lib.use_case import UseCase, directory
 from tasks.config import check, on_stale, resolve
 from tasks.config.on_stale import Policies
 from tasks.config.resolve import Section
-from tasks.config.sections import decision, features, lake, pipeline, raw, spark, training
+from tasks.config.sections import decision, features, lake, pipeline, raw, release, spark, training
 
 
 class Settings:
@@ -55,6 +55,10 @@ class Settings:
     @cached_property
     def decision(self) -> decision:
         return self._section(decision)
+
+    @cached_property
+    def release(self) -> release:
+        return self._section(release)
 
     @cached_property
     def spark(self) -> spark:
@@ -147,6 +151,7 @@ class Settings:
         _ = self.on_stale  # raises for a word that is no policy
         check.snapshot(self.features.snapshot, self.said_by)
         check.decision(self.problem, self.decision, self.said_by)
+        check.release(self.release, self.said_by)
         check.texts(self.case, self.training.balancing, self.said_by)
         check.first_date(self.first_date, self.said_by)
         for feed, declared in self.case.feeds.items():

@@ -121,6 +121,10 @@ class Stage(Dated):
     stands_for_raw: ClassVar[Sequence[str]] = ()
     #: Whether no stage asks for this one, so that only a person does.
     on_demand: ClassVar[bool] = False
+    #: Whether the table of ``status`` has a column for it where no day of it is there.
+    always_shown: ClassVar[bool] = True
+    #: Whether a day that is there, but not complete, is built anew in its place.
+    replaces: ClassVar[bool] = False
     #: The dataset of whose runs a published day keeps those that it was built from: gc never removes them.
     keeps: ClassVar[str] = ""
     #: Build although the day is complete, and swap the manifest for the new run's (``daystone rebuild``).
@@ -165,6 +169,14 @@ class Stage(Dated):
     def explain(cls, manifest: Manifest) -> list[str]:
         """Why a published day is what it is, where its stage has chosen something: a line each. By default nothing."""
         return []
+
+    @classmethod
+    def runs_kept(cls, day: date, manifest: Manifest) -> Iterator[tuple[date, str]]:
+        """The runs of the dataset that it ``keeps``, by their days, that a published day needs; by default those that it
+        was built from."""
+        for given in manifest.inputs:
+            if given.name == cls.keeps:
+                yield from ((given.first, run) for run in given.ids)
 
     @classmethod
     def pinned(cls, manifest: Manifest) -> Pinned | None:
@@ -320,7 +332,7 @@ class Stage(Dated):
             settings=self.recorded_settings(),
             code=code(self.case, self.RESULT),
             versions=versions(),
-            rebuild=self.force or self.on_stale is OnStale.REBUILD,
+            rebuild=self.force or self.replaces or self.on_stale is OnStale.REBUILD,
             max_hours=self.settings.lake.max_attempt_hours,
         )
 

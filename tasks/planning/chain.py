@@ -6,6 +6,7 @@ from tasks.balancing import Balancing
 from tasks.features import FeatureEngineering
 from tasks.graph.stage import Stage
 from tasks.inference import BatchInference
+from tasks.release import Release
 from tasks.selection import ModelSelection
 from tasks.serving import ServingFeatures
 from tasks.snapshot import Snapshot
@@ -19,6 +20,7 @@ CHAIN: tuple[type[Stage], ...] = (
     Training,
     ModelSelection,
     BatchInference,
+    Release,
 )
 #: The stages by the dataset that each writes.
 BY_DATASET = {stage.dataset: stage for stage in CHAIN}

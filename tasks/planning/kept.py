@@ -15,12 +15,10 @@ if TYPE_CHECKING:
 
 def runs(lake: Lake) -> dict[Kept, list[Day]]:
     """Each run that is kept, with the days that were made from it, oldest first: of a selection, the run that it pins and
-    all others that it considered. Raises DamagedPartition where it cannot be known."""
+    all others that it considered; of a release, the predictions in force. Raises DamagedPartition where it cannot be known."""
     found: dict[Kept, list[Day]] = {}
     for stage in (stage for stage in CHAIN if stage.keeps):
         for day, partition in lake.require_whole(lake.find(stage.dataset, date.min, date.max)).items():
-            for given in partition.manifest.inputs:
-                if given.name == stage.keeps:
-                    for run in given.ids:
-                        found.setdefault((given.name, given.first, run), []).append(Day(stage.dataset, day))
+            for other, run in stage.runs_kept(day, partition.manifest):
+                found.setdefault((stage.keeps, other, run), []).append(Day(stage.dataset, day))
     return found

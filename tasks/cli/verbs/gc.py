@@ -23,9 +23,9 @@ def command(yes: bool, unpublished: bool, older_than: float | None) -> None:
     """Find superseded and abandoned runs, what crashed jobs left, and unfinished uploads of a use case; with --yes,
     remove them.
 
-    Kept whatever their age: published runs, and the model runs that a published selection was made from. A run whose
-    day has no manifest is a crashed attempt's, or a published one whose manifest somebody has removed: it goes with
-    --unpublished only. Ages are told by the store's own clock.
+    Kept whatever their age: published runs, the model runs that a published selection was made from, and predictions
+    that a release has in force. A run whose day has no manifest is a crashed attempt's, or a published one whose manifest
+    somebody has removed: it goes with --unpublished only. Ages are told by the store's own clock.
 
     \b
     Example:

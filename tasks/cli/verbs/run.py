@@ -28,7 +28,7 @@ def command(stage: type[Stage], day: date, wait: float) -> None:
 
     STAGE is a stage or the dataset that it writes: Snapshot (snapshots), FeatureEngineering (features), ServingFeatures
     (serving), Balancing (balanced), Training (model), ModelSelection (selection), BatchInference (predictions, the
-    default).
+    default), Release (release).
 
     \b
     Example:

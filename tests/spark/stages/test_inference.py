@@ -29,6 +29,7 @@ from spark_lib.lake import Attempt, Lake, Partition, Rows, tables
 from spark_lib.lake.manifest import File
 from spark_lib.models import calibration, model
 from spark_lib.models.card import Card, ModelFile, parse
+from spark_lib.release.sketch import Sketches
 from spark_lib.scoring import engine, processes
 from spark_lib.scoring import partitions as scoring
 from spark_lib.scoring.forest import Forest
@@ -277,6 +278,23 @@ def test_columns_are_identity_score_and_model_and_neither_date_nor_run(chain: Ch
     assert dict(predictions.manifest.schema)["score"] == "double"
     assert pq.read_schema(predictions.files()[0]).names == COLUMNS
     assert {(row["model_date"], row["model_digest"]) for row in rows_of(predictions)} == {(DAY, chain.pinned.digest)}
+
+
+def test_the_manifest_counts_the_day_in_the_bins_of_the_cards_reference(chain: Chain, predictions: Partition) -> None:
+    reference = chain.pinned.card.reference
+    assert reference is not None
+    found = Sketches.of(predictions.manifest.metrics["sketches"])
+    assert found.scores.keys() == reference.scores.keys() == {"score"}
+    assert found.features.keys() == reference.features.keys() == chain.pinned.card.features.keys()
+    scores = np.array([row["score"] for row in rows_of(predictions)])
+    column = reference.scores["score"]
+    assert found.scores["score"].counts == tuple(np.histogram(scores, [-np.inf, *column.cut.edges, np.inf])[0])
+    validation = chain.balanced.manifest.rows("validation/unbalanced")
+    assert sum(column.sketch.counts) == validation
+    assert column.mean == pytest.approx(chain.pinned.card.metrics["mean_score"], abs=1e-5)
+    for name, sketch in found.features.items():
+        assert (sum(sketch.counts), sketch.rows) == (500, 500)
+        assert (sum(reference.features[name].sketch.counts), reference.features[name].sketch.rows) == (validation,) * 2
 
 
 def test_the_manifest_says_how_scores_are_distributed_and_what_computed_them(predictions: Partition) -> None:

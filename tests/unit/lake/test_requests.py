@@ -19,7 +19,7 @@ from tests.unit.stubs.planted import APPROVED
 pytestmark = pytest.mark.processes
 
 YEAR = days(date(2026, 1, 1), date(2026, 12, 31))
-DATASETS = ("snapshots", "features", "serving", "balanced", "model", "selection", "predictions")
+DATASETS = ("snapshots", "features", "serving", "balanced", "model", "selection", "predictions", "release")
 FEEDS = ("applications", "outcomes")
 #: What a backfill asks before it builds anything, in a process of its own.
 ASK = """
@@ -49,14 +49,21 @@ def fill(server: s3.Server, bucket: str) -> None:
     """A year of every dataset and feed, written behind the lake's back."""
     run = "0" * 16
     empty = File(f"run={run}/part-0.parquet", 0, "sha256:not looked at", rows=0)
-    body = Manifest(run, "Test", (empty,), schema=(("id", "bigint"),), metrics=APPROVED).to_json()
-    directories = [f"lake/credit_risk/{dataset}/date={day}" for dataset in DATASETS for day in YEAR]
-    server.fill(bucket, (f"{directory}/{empty.path}" for directory in directories))
+    judged = {"judged": run, "verdict": "released", "reasons": []}
+    by_dataset = {
+        dataset: Manifest(run, "Test", (empty,), schema=(("id", "bigint"),), metrics=metrics).to_json()
+        for dataset, metrics in (dict.fromkeys(DATASETS, APPROVED) | {"release": judged}).items()
+    }
+    bodies = {f"lake/credit_risk/{dataset}/date={day}": by_dataset[dataset] for dataset in DATASETS for day in YEAR}
+    server.fill(bucket, (f"{directory}/{empty.path}" for directory in bodies))
     server.fill(bucket, (f"lake/credit_risk/raw/{feed}/date={day}/_SUCCESS" for feed in FEEDS for day in YEAR))
     client = server.client()
     with ThreadPoolExecutor(4) as pool:
-        keys = (f"{directory}/_SUCCESS" for directory in directories)
-        list(pool.map(lambda key: client.put_object(Bucket=bucket, Key=key, Body=body), keys))
+        list(
+            pool.map(
+                lambda each: client.put_object(Bucket=bucket, Key=f"{each[0]}/_SUCCESS", Body=each[1]), bodies.items()
+            )
+        )
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +82,9 @@ def test_a_year_is_one_listing_a_dataset_and_feed_and_with_warm_manifests_no_oth
         warm, warm_requests = ask(proxy, bucket, tmp_path)
 
     assert cold.stdout == warm.stdout == str(dict.fromkeys((*DATASETS, *FEEDS), len(YEAR))) + "\n"
-    assert cold_requests == {"LIST": 9, "GET": 7 * len(YEAR)}
-    assert warm_requests == {"LIST": 9}
+    # A release looks at the predictions and at what people have decided, too.
+    assert cold_requests == {"LIST": 12, "GET": 8 * len(YEAR)}
+    assert warm_requests == {"LIST": 12}
 
 
 def ask(proxy: FaultProxy, bucket: str, home: Path) -> tuple[Result, dict[str, int]]:

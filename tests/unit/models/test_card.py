@@ -13,6 +13,7 @@ from spark_lib.models import card
 from spark_lib.models.card import APPROVED, Card, ModelFile, Verdict, rejected
 from spark_lib.models.segments import Segment
 from spark_lib.models.training_set import TrainingSet
+from spark_lib.release.sketch import Column, Cut, Reference, Sketch
 from spark_lib.use_case import Feature
 
 SOME = Card(
@@ -36,6 +37,7 @@ SOME = Card(
         ),
         Segment("branch", None, 12, others=3, reason="too few"),
     ),
+    reference=Reference({"score": Column(Cut((0.1, 0.4)), Sketch((0, 9, 3), 0, 12), 0.2, 0.1)}),
     model=ModelFile("model.onnx", "ab", 12),
 )
 
@@ -51,6 +53,12 @@ def test_a_card_of_the_first_version_has_neither_number_nor_warnings() -> None:
     document = {name: value for name, value in SOME.document().items() if name not in ("format", "warnings")}
 
     assert Card.of(document) == replace(SOME, warnings=())
+
+
+def test_a_card_of_before_releases_has_no_reference() -> None:
+    document = {name: value for name, value in SOME.document().items() if name != "reference"}
+
+    assert Card.of(document) == replace(SOME, reference=None)
 
 
 def test_fields_of_a_later_version_are_ignored_wherever_they_stand() -> None:

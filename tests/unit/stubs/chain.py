@@ -5,7 +5,7 @@ summaries, their own ``run()``) is as it is.
 
 What a training says is read from ``verdicts.json`` in the root of the lake; a date without an entry is approved, unless its
 columns reject it, and loses to the model before it where it is among the ``losers``. ``spreads`` say what the columns of a
-date hold.
+date hold. Predictions of the ``odd`` dates are held.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import spark_lib.stages.balancing
 import spark_lib.stages.champion
 import spark_lib.stages.features
 import spark_lib.stages.inference
+import spark_lib.stages.release
 import spark_lib.stages.serving
 import spark_lib.stages.snapshot
 import spark_lib.stages.training
@@ -33,6 +34,11 @@ from spark_lib.models.model import digest
 from spark_lib.models.selection import Challenge
 from spark_lib.models.training_set import TrainingSet
 from spark_lib.problems import gates
+from spark_lib.release.check import Check, Outcome
+from spark_lib.release.figures import Figures
+
+#: The mean score of predictions that are odd.
+_ODD = 0.875
 
 
 def install(replace: Callable[[object, str, object], object] = setattr) -> None:
@@ -47,6 +53,7 @@ def install(replace: Callable[[object, str, object], object] = setattr) -> None:
     replace(spark_lib.stages.training, "build", _model)
     replace(spark_lib.stages.inference, "build", _predictions)
     replace(spark_lib.stages.champion, "compare", _compared)
+    replace(spark_lib.stages.release, "judge", _judged)
 
 
 def _features(spark: None, case: Any, raw: Any, url: str, file_rows: int) -> Documents:
@@ -111,7 +118,14 @@ def _compared(spark: Any, case: Any, lake: Any, new: Partition, old: Partition, 
 
 
 def _predictions(spark: None, case: Any, features: Any, model: Any, url: str, file_rows: int) -> Documents:
-    return Documents({"rows.txt": model.model}, {"model_date": str(model.date)})
+    is_odd = str(features.date) in _verdicts(features).get("odd", [])
+    figures = {"model_date": str(model.date), **({"scores": {"mean": _ODD}} if is_odd else {})}
+    return Documents({"rows.txt": model.model}, figures)
+
+
+def _judged(day: Figures, *others: Any) -> list[Check]:
+    is_odd = day.scores.get("mean") == _ODD
+    return [Check("mean score", Outcome.FAILED if is_odd else Outcome.PASSED, f"{_ODD} is odd", _ODD, 0.5)]
 
 
 def _verdicts(partition: Partition) -> dict[str, Any]:

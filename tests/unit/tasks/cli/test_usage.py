@@ -23,7 +23,22 @@ def daystone(tmp_path: Path) -> Verbs:
 
 @pytest.mark.parametrize(
     "verb",
-    ["run", "sample", "land", "status", "files", "doctor", "check", "plan", "why", "lineage", "clean", "backfill"],
+    [
+        "run",
+        "sample",
+        "land",
+        "status",
+        "files",
+        "doctor",
+        "check",
+        "plan",
+        "why",
+        "lineage",
+        "clean",
+        "backfill",
+        "release",
+        "hold",
+    ],
 )
 def test_the_help_of_a_verb_shows_an_example(daystone: Verbs, verb: str) -> None:
     result = daystone(verb, "--help")

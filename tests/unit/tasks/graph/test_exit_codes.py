@@ -88,6 +88,17 @@ def test_0_again_with_nothing_written_and_none_of_the_heavy_libraries_loaded(don
     assert done.written() == before
 
 
+def test_0_with_a_warning_where_the_predictions_of_a_day_are_held(lake: StubLake) -> None:
+    lake.let_be_odd(DAY)
+
+    result = ask(lake, "Release")
+
+    assert outcome(result) == (0, "")
+    warnings = [line for line in result.stderr.splitlines() if "WARNING" in line]
+    assert any("release: held: mean score: 0.875 is odd; nothing is in force" in line for line in warnings)
+    assert list(lake.published("release")) == [DAY]
+
+
 # 20: data that others have yet to land
 
 

@@ -73,6 +73,7 @@ def test_the_trees_of_requirements_are_those_of_the_design(lake: StubLake) -> No
     assert required(tasks.Training(date=DAY)) == [f"Balancing {DAY}"]
     assert required(tasks.ModelSelection(date=DAY)) == []
     assert required(tasks.BatchInference(date=DAY)) == [f"FeatureEngineering {DAY}", f"ModelSelection {DAY}"]
+    assert required(tasks.Release(date=DAY)) == [f"BatchInference {DAY}"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,59 @@
+"""What the manifest of a day's predictions says of them, as the checks of a release need it. Nothing here imports
+numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from spark_lib.release.sketch import Sketches
+
+if TYPE_CHECKING:
+    from spark_lib.lake import Manifest
+
+
+@dataclass(frozen=True)
+class Figures:
+    """A run of predictions of a day: how many ``rows`` it has, the digest of the ``model`` that scored them, what is
+    known of the ``scores`` (``least``, ``greatest``, ``mean``, as far as the problem has them), and the ``sketches``,
+    which are None where an older Daystone scored."""
+
+    date: date
+    run: str
+    rows: int
+    model: str = ""
+    scores: Mapping[str, Any] = field(default_factory=dict)
+    sketches: Sketches | None = None
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Figures:
+        """The figures as the manifest of a release has them."""
+        sketches = document.get("sketches")
+        return cls(
+            date.fromisoformat(document["date"]),
+            document["run"],
+            document["rows"],
+            document.get("model", ""),
+            document.get("scores", {}),
+            Sketches.of(sketches) if sketches is not None else None,
+        )
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "date": str(self.date),
+            "run": self.run,
+            "rows": self.rows,
+            "model": self.model,
+            "scores": dict(self.scores),
+            **({} if self.sketches is None else {"sketches": self.sketches.document()}),
+        }
+
+
+def of_run(day: date, manifest: Manifest) -> Figures:
+    """The figures of the run of predictions that a manifest describes."""
+    said = manifest.metrics
+    scores = {name: value for name, value in said.get("scores", {}).items() if name in ("least", "greatest", "mean")}
+    sketches = Sketches.of(said["sketches"]) if "sketches" in said else None
+    return Figures(day, manifest.run, manifest.rows(), said.get("model_digest", ""), scores, sketches)

@@ -1,0 +1,123 @@
+"""Whether the predictions of a day are released, or held, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+from typing import Any
+
+from spark_lib.errors import DamagedPartition
+from spark_lib.lake import Manifest, Partition
+from spark_lib.release import decision
+from spark_lib.release.document import Summary
+from tasks.config.settings import Settings
+from tasks.graph.log import logger
+from tasks.graph.stage import Dated, Description, Stage, previous
+from tasks.graph.staleness import Candidates, Need
+from tasks.inference import BatchInference
+
+
+class Release(Stage):
+    """Writes the document ``release.json``: the verdict on the predictions of a day, its reasons, and which run of them
+    is in force. A day that is held is published and complete, too.
+
+    A day is compared with the releases before it as they are at the moment. They are recorded nowhere as inputs, and
+    another release of an earlier day makes nothing stale. No stage of the chain asks for a release.
+    """
+
+    dataset = "release"
+    RESULT = 1
+    libraries = ("numpy",)
+    built_from = (BatchInference,)
+    on_demand = True
+    always_shown = False
+    #: Whoever judges a day again swaps the verdict for the new one.
+    replaces = True
+    keeps = "predictions"
+
+    @classmethod
+    def is_due(cls, day: date, settings: Settings) -> bool:
+        return False  # no stage of the chain asks for it
+
+    @classmethod
+    def needs(cls, day: date, settings: Settings) -> list[Need | Candidates]:
+        return [Need(BatchInference.dataset, day, day)]
+
+    @classmethod
+    def describe(cls, manifest: Manifest) -> Description:
+        found = Summary.of(manifest.metrics)
+        return Description(found.verdict, str(found) if found.is_held else "")
+
+    @classmethod
+    def explain(cls, manifest: Manifest) -> list[str]:
+        """Why the day is held, or from what a person has released it, and what was not checked."""
+        found = Summary.of(manifest.metrics)
+        unchecked = [f"not checked: {name}" for name in found.unchecked]
+        return [str(found), *unchecked]
+
+    @classmethod
+    def runs_kept(cls, day: date, manifest: Manifest) -> Iterator[tuple[date, str]]:
+        """The run in force: where a rebuilt day is held, no other manifest names its files any more."""
+        found = Summary.of(manifest.metrics)
+        if found.in_force is not None:
+            yield day, found.in_force.run
+
+    def recorded_settings(self) -> Mapping[str, Any]:
+        return {f"release.{name}": value for name, value in self.bounds.items()}
+
+    @property
+    def bounds(self) -> dict[str, Any]:
+        """The values of ``[release]``."""
+        values = self.settings.release
+        return {name: getattr(values, name) for name, _ in values.get_params()}
+
+    def requires(self) -> Stage:
+        required: Stage = self.clone(BatchInference)
+        return required
+
+    def complete(self) -> bool:
+        """Whether the day is published and whole, and its verdict is on the run of predictions that is published now and
+        by the decisions that stand. Where it is not, the day is judged again, whatever ``[lake] on_stale`` says.
+        """
+        if self.force or not Dated.complete(self):
+            return False
+        with self.refusal_said():
+            found = self.partitions.find(self.dataset, self.date, self.date)
+            if not self._that_stand(found, [self.date]):
+                return False
+        return super().complete()
+
+    def complete_among(self, found: Mapping[date, Partition | DamagedPartition], days: Iterable[date]) -> list[date]:
+        return super().complete_among(found, self._that_stand(found, list(days)))
+
+    def _that_stand(self, found: Mapping[date, Partition | DamagedPartition], days: list[date]) -> list[date]:
+        """The days whose verdict is on the run that is published now, by the decisions that stand: two listings."""
+        if not days:
+            return []
+        first, last = min(days), max(days)
+        predictions = self.partitions.find(BatchInference.dataset, first, last)
+        decided = decision.numbers(self.partitions, first, last)
+
+        def stands(day: date) -> bool:
+            there, scored = found.get(day), predictions.get(day)
+            if not isinstance(there, Partition) or not isinstance(scored, Partition):
+                return False
+            verdict = Summary.of(there.manifest.metrics)
+            return (verdict.judged, verdict.decisions) == (scored.manifest.run, decided.get(day, ()))
+
+        return [day for day in days if stands(day)]
+
+    def run(self) -> None:
+        # Not every reason for another verdict makes the day stale, so that needs_no_build() has no say here.
+        (predictions,) = self.partitions.require(BatchInference.dataset, self.date)
+        with self.attempt(inputs=[predictions.input]) as attempt:
+            from spark_lib.stages import release
+
+            first = previous(self.date, self.settings.release.look_back_days)
+            limits = release.limits(self.bounds)
+            stands = self.publish(attempt, release.build(self.partitions, predictions, first, limits))
+            if Summary.of(stands.metrics).is_held:
+                logger.warning(self.summary(stands))
+
+    def summary(self, manifest: Manifest) -> str:
+        return f"release: {Summary.of(manifest.metrics)}"
