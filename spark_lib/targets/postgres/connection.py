@@ -48,7 +48,7 @@ class Server:
 
     @cached_property
     def _parameters(self) -> dict[str, Any]:
-        import psycopg
+        psycopg = _psycopg()
         from psycopg.conninfo import conninfo_to_dict
 
         try:
@@ -98,8 +98,8 @@ class Server:
                     "check host, port, user and password, and that the server runs; then run again",
                 ) from None
             with connection:
-                for name, value in _SESSION.items():
-                    connection.execute("SELECT set_config(%s, %s, false)", [name, value])
+                each = "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS s (name, value)"
+                connection.execute(each, [list(_SESSION), list(_SESSION.values())])
                 yield connection
 
 

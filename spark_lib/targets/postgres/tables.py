@@ -12,7 +12,7 @@ is a copy of the other.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -73,10 +73,12 @@ class Tables:
     schema: str
     series: Series
     name: str
+    checked: bool = True
 
     def __post_init__(self) -> None:
         for name in (self.schema, self.month(date.max), self.latest):
-            check_name(self.where, name)
+            if self.checked:
+                check_name(self.where, name)
 
     @property
     def rows(self) -> str:
@@ -91,22 +93,32 @@ class Tables:
         return f"{self.rows}_{day:%Y%m}"
 
     def statement(self, text: str, **names: str) -> sql.Composed:
-        """A statement in which ``{rows}`` and so on stand for our relations, and further names for identifiers. All of
-        them are quoted."""
+        """A statement without parameters, in which ``{rows}`` and so on stand for our relations, and further names for
+        identifiers. All of them are quoted."""
         from psycopg import sql
 
         ours = {"rows": self.rows, "view": self.name, "latest": self.latest, "ledger": LEDGER, "superseded": SUPERSEDED}
         relations = {name: sql.Identifier(self.schema, relation) for name, relation in ours.items()}
         return sql.SQL(text).format(**relations, **{name: sql.Identifier(value) for name, value in names.items()})
 
+    def query(self, text: str, **names: str) -> sql.Composed:
+        """The same for a statement with parameters, where psycopg takes a single ``%`` in a name for a place."""
+        doubled = replace(self, schema=self.schema.replace("%", "%%"), name=self.name.replace("%", "%%"), checked=False)
+        return doubled.statement(text, **{name: value.replace("%", "%%") for name, value in names.items()})
+
     def found(self, connection: psycopg.Connection[Any], *more: str) -> dict[str, Relation]:
-        """The relations of ours that are there, and those of ``more``, by their name."""
+        """The relations of ours that are there, and those of ``more``, by their name. Raises PublishError where a ledger
+        is somebody else's."""
         asked = [self.rows, self.name, self.latest, LEDGER, SUPERSEDED, *more]
         rows = connection.execute(_DESCRIBED, [self.schema, asked]).fetchall()
-        return {
+        found = {
             name: Relation(kind, comment, dict(zip(names, kinds, strict=True)), tuple(key), constraint, parent)
             for name, kind, comment, names, kinds, key, constraint, parent in rows
         }
+        for name, columns in ((LEDGER, _LEDGER_COLUMNS), (SUPERSEDED, _SUPERSEDED_COLUMNS)):
+            if name in found and dict(found[name].columns) != columns:
+                raise self._foreign(name, f"a table of the columns {', '.join(columns)}", found[name])
+        return found
 
     def prepare(self, connection: psycopg.Connection[Any], columns: Columns, day: date) -> None:
         """Make what is missing for a day of these columns. Raises ConfigurationError where the columns do not fit what
@@ -131,7 +143,8 @@ class Tables:
         ):
             made = self.statement("CREATE SCHEMA {schema}", schema=self.schema).as_string(connection)
             raise ConfigurationError(self.where, f"a schema {self.schema!r}", "none", f"make it: {made}")
-        statements = [*self._ledgers(there)]
+        ledgers = {LEDGER: _NEW_LEDGER, SUPERSEDED: _NEW_SUPERSEDED}
+        statements = [self.statement(text) for name, text in ledgers.items() if name not in there]
         rows = there.get(self.rows)
         if rows is None:
             statements += self._new_rows(columns, wanted)
@@ -167,16 +180,6 @@ class Tables:
                 )
             wanted[name] = found
         return wanted
-
-    def _ledgers(self, there: Mapping[str, Relation]) -> list[sql.Composed]:
-        statements: list[sql.Composed] = []
-        made = ((LEDGER, _LEDGER_COLUMNS, _NEW_LEDGER), (SUPERSEDED, _SUPERSEDED_COLUMNS, _NEW_SUPERSEDED))
-        for name, columns, text in made:
-            if name not in there:
-                statements.append(self.statement(text))
-            elif dict(there[name].columns) != columns:
-                raise self._foreign(name, f"a table of the columns {', '.join(columns)}", there[name])
-        return statements
 
     def _new_rows(self, columns: Columns, wanted: Mapping[str, str]) -> list[sql.Composed]:
         from psycopg import sql

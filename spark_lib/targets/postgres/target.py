@@ -82,7 +82,6 @@ class PostgresTarget:
                 self._supersede(connection, tables, day)
 
     def lookup(self, series: Series, entity: Mapping[str, Any]) -> Score | None:
-        from psycopg import sql
         from psycopg.rows import dict_row
 
         tables = self._tables(series)
@@ -91,9 +90,12 @@ class PostgresTarget:
             if not {LEDGER, tables.rows, tables.latest} <= there.keys():
                 return None
             values = {LAKE: series.lake} | asked(entity_of(there[tables.rows]), entity)
-            # A text is compared as a value of the column's type, whatever that is.
-            conditions = sql.SQL(" AND ").join(sql.SQL("{} = %s").format(sql.Identifier(name)) for name in values)
-            query = tables.statement("SELECT * FROM {latest} WHERE ") + conditions
+            # A parameter without a type, as a text is sent, is taken for a value of the column's type.
+            conditions = " AND ".join(f"{{c{at}}} = %s" for at in range(len(values)))
+            query = tables.query(
+                f"SELECT * FROM {{latest}} WHERE {conditions}",  # noqa: S608  # places for quoted names and values
+                **{f"c{at}": name for at, name in enumerate(values)},
+            )
             with connection.cursor(row_factory=dict_row, binary=True) as cursor:
                 row = cursor.execute(query, [str(value) for value in values.values()]).fetchone()
         if row is None:
@@ -106,20 +108,21 @@ class PostgresTarget:
         check_name(self._server.where, self._schema)
         with self._server.connected() as connection:
             found = connection.execute(
-                "SELECT has_schema_privilege(oid, 'USAGE'), has_schema_privilege(oid, 'CREATE') FROM pg_namespace "
-                "WHERE nspname = %s",
+                "SELECT has_schema_privilege(oid, 'USAGE') AND has_schema_privilege(oid, 'CREATE'), "
+                'format(\'GRANT USAGE, CREATE ON SCHEMA "%%s" TO "%%s"\', nspname, current_user) '
+                "FROM pg_namespace WHERE nspname = %s",
                 [self._schema],
             ).fetchone()
             if found is None:
                 raise ConfigurationError(
                     self._server.where, f"a schema {self._schema!r}", "none", "make it, or set another schema"
                 )
-            if found != (True, True):
+            if not found[0]:
                 raise PublishError(
                     self._server.where,
                     f"the rights USAGE and CREATE on the schema {self._schema}",
                     "a role without them",
-                    "let its owner grant them: GRANT USAGE, CREATE ON SCHEMA ... TO ...",
+                    f"let its owner grant them: {found[1]}",
                 )
 
     def _tables(self, series: Series) -> Tables:
@@ -153,7 +156,7 @@ class PostgresTarget:
             self._load(connection, tables, day, publication)
             self._supersede(connection, tables, day.date)
             connection.execute(
-                tables.statement(
+                tables.query(
                     "INSERT INTO {ledger} (lake, use_case, dataset, date, run, publication, rows) "
                     "VALUES (%s, %s, %s, %s, %s, %s, %s)"
                 ),
@@ -186,7 +189,7 @@ class PostgresTarget:
         if LEDGER not in tables.found(connection):
             return ""
         row = connection.execute(
-            tables.statement("SELECT run FROM {ledger} WHERE (lake, use_case, dataset, date) = (%s, %s, %s, %s)"),
+            tables.query("SELECT run FROM {ledger} WHERE (lake, use_case, dataset, date) = (%s, %s, %s, %s)"),
             [*_key(tables.series), day],
         ).fetchone()
         return row[0] if row else ""
@@ -200,7 +203,7 @@ class PostgresTarget:
             return {}
         rows = connection.execute(
             # LIMIT keeps the planner from joining all rows.
-            tables.statement(
+            tables.query(
                 "SELECT l.date, l.run, l.publication FROM {ledger} l LEFT JOIN LATERAL (SELECT true AS there FROM {rows} r "
                 "WHERE r.date = l.date AND r.{publication} = l.publication LIMIT 1) r ON true "
                 "WHERE (lake, use_case, dataset) = (%s, %s, %s) AND date BETWEEN %s AND %s AND (r.there OR l.rows = 0) "
@@ -214,7 +217,7 @@ class PostgresTarget:
     def _supersede(self, connection: psycopg.Connection[Any], tables: Tables, day: date) -> None:
         """Let the ledger say nothing of a day, and note that its rows may be deleted later."""
         connection.execute(
-            tables.statement(
+            tables.query(
                 "WITH gone AS (DELETE FROM {ledger} WHERE (lake, use_case, dataset, date) = (%s, %s, %s, %s) RETURNING *) "
                 "INSERT INTO {superseded} (publication, lake, use_case, dataset, date, run) "
                 "SELECT publication, lake, use_case, dataset, date, run FROM gone"
@@ -235,7 +238,7 @@ class PostgresTarget:
     def _remove_one(self, connection: psycopg.Connection[Any], tables: Tables) -> bool:
         with connection.transaction():
             row = connection.execute(
-                tables.statement(
+                tables.query(
                     "DELETE FROM {superseded} WHERE publication = (SELECT publication FROM {superseded} "
                     "WHERE (lake, use_case, dataset) = (%s, %s, %s) AND superseded_at <= now() - %s "
                     "LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING date, publication"
@@ -244,9 +247,7 @@ class PostgresTarget:
             ).fetchone()
             if row is not None:
                 connection.execute(
-                    tables.statement(
-                        "DELETE FROM {rows} WHERE date = %s AND {publication} = %s", publication=PUBLICATION
-                    ),
+                    tables.query("DELETE FROM {rows} WHERE date = %s AND {publication} = %s", publication=PUBLICATION),
                     row,
                 )
             return row is not None
