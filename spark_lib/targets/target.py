@@ -104,7 +104,7 @@ class Score:
 
 class Target(Protocol):
     """A place that days are published to. Every method may be called at any time, by several processes at once. A
-    server that does not answer raises PublishError within 15 seconds."""
+    server that does not answer raises PublishError within 15 seconds, and a directory that cannot be used LakeError."""
 
     def publish(self, days: Iterable[Day]) -> None:
         """Make days visible, one by one, in the order that they are given, over one connection. A day whose run is

@@ -8,15 +8,23 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
+from spark_lib.lake.stores import open_store
+from spark_lib.lake.stores.store import Store
 from spark_lib.targets import Series, Target
+from spark_lib.targets.csv import CsvTarget
 from spark_lib.targets.postgres import PostgresTarget
 from tests.support import postgres
 from tests.unit.targets.days import Reader
 
-TARGETS = [pytest.param("postgres", marks=pytest.mark.processes)]
+TARGETS = [
+    "csv",
+    pytest.param("csv on S3", marks=pytest.mark.processes),
+    pytest.param("postgres", marks=pytest.mark.processes),
+]
 _lakes = itertools.count()
 
 
@@ -47,22 +55,58 @@ class PostgresReader:
         return dict(self.connection.execute(query.format(sql.Identifier(table)), [of.lake]).fetchall())
 
 
+@dataclass
+class CsvReader:
+    """Reads the files that are there, and not the ledger."""
+
+    store: Store
+
+    def counts(self, of: Series) -> dict[date, int]:
+        found = {}
+        for entry in self.store.list(f"{quote(of.lake)}/{of.use_case}/{of.dataset}", "2", "3"):
+            content = self.store.read(entry.key)
+            rows = content[0].count(b"\n") - 1 if content else 0
+            if rows:
+                found[date.fromisoformat(entry.key.rpartition("/")[2].removesuffix(".csv"))] = rows
+        return found
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a target publishes to: the directory or the connection string."""
+
+    kind: str
+    at: str
+
+    def target(self) -> Target:
+        return PostgresTarget(self.at) if self.kind == "postgres" else CsvTarget(self.at)
+
+
 @pytest.fixture(params=TARGETS)
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    if request.param == "postgres":
+        database = request.getfixturevalue("database")
+        return Place("postgres", request.getfixturevalue("postgres_server").conninfo(database))
+    if request.param == "csv":
+        return Place("csv", str(tmp_path / "out"))
+    server = request.getfixturevalue("versitygw")
+    server.reach(request.getfixturevalue("monkeypatch"))
+    return Place("csv", f"s3://{server.new_bucket()}/out")
 
 
 @pytest.fixture
-def target(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Target:
-    server = request.getfixturevalue("postgres_server")
-    return PostgresTarget(server.conninfo(request.getfixturevalue("database")))
+def target(place: Place) -> Target:
+    return place.target()
 
 
 @pytest.fixture
-def reader(kind: str, target: Target, request: pytest.FixtureRequest) -> Iterator[Reader]:
-    server = request.getfixturevalue("postgres_server")
-    with server.connect(request.getfixturevalue("database")) as connection:
-        yield PostgresReader(connection)
+def reader(place: Place, request: pytest.FixtureRequest) -> Iterator[Reader]:
+    if place.kind == "postgres":
+        server = request.getfixturevalue("postgres_server")
+        with server.connect(request.getfixturevalue("database")) as connection:
+            yield PostgresReader(connection)
+    else:
+        yield CsvReader(open_store(place.at))
 
 
 @pytest.fixture

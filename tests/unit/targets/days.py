@@ -145,14 +145,15 @@ class Killed:
 def publish_in_child(target: Target, given: Sequence[tuple[Any, ...]], line: int = 0) -> int:
     """Let another process publish days, each as the arguments of ``day``, and return its exit code. It kills itself at
     that line of ours, where there is one; with 0 it is not killed."""
-    child = processes.Process(target=_publish, args=(target, given, line))
+    child = processes.Process(target=_publish, args=(target, given, line, dict(os.environ)))
     child.start()
     child.join(PATIENCE)
     assert child.exitcode is not None
     return child.exitcode
 
 
-def _publish(target: Target, given: Sequence[tuple[Any, ...]], line: int) -> None:
+def _publish(target: Target, given: Sequence[tuple[Any, ...]], line: int, environment: Mapping[str, str]) -> None:
+    os.environ.update(environment)  # the server that children are forked from began with another
     if line:
         sys.settrace(Killed(line))
     target.publish([day(*arguments) for arguments in given])

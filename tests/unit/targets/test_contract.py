@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import Any
 
@@ -24,7 +25,6 @@ from tests.unit.targets.days import (
     latest,
     lines_of_a_publication,
     polled,
-    processes,
     publish_in_child,
     rows,
     series,
@@ -205,20 +205,12 @@ def test_a_reader_that_polls_all_along_sees_each_day_whole_or_not_at_all(
 def test_two_processes_that_publish_the_same_days_agree(target: Target, reader: Reader, lake: str) -> None:
     of = series(lake)
     days = [(of, at(offset), f"run {offset}", rows(30)) for offset in range(3)]
-    children = [processes.Process(target=target_publishes, args=(target, days)) for _ in range(2)]
-
-    for child in children:
-        child.start()
-    for child in children:
-        child.join()
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(lambda _: publish_in_child(target, days), range(2)))
     target.publish([day(*arguments) for arguments in days])
 
     assert reader.counts(of) == dict.fromkeys(map(at, range(3)), 30)
     assert target.published(of, at(0), at(2)) == {at(offset): f"run {offset}" for offset in range(3)}
-
-
-def target_publishes(target: Target, days: Any) -> None:
-    target.publish([day(*arguments) for arguments in days])
 
 
 def test_where_two_processes_publish_different_runs_of_a_day_one_is_told(
@@ -232,8 +224,7 @@ def test_where_two_processes_publish_different_runs_of_a_day_one_is_told(
     with pytest.raises(PublishError) as refused:
         target.publish([meddled, late])
 
-    assert refused.value.wanted == "to publish run run 1 in place of none"
-    assert refused.value.found == "run run 2, which another process published meanwhile"
+    assert refused.value.next_step == "run again: then the run that is in force is published"
     assert reader.counts(of) == {at(0): 2, at(1): 3}
 
 
