@@ -435,8 +435,12 @@ def test_two_writers_of_one_file_do_not_meet_and_the_last_one_to_end_stays(tmp_p
 def test_a_writer_that_fails_leaves_nothing(tmp_path: Path) -> None:
     store = LocalStore(str(tmp_path))
 
-    with pytest.raises(ValueError, match="no more"), store.writing("file") as file:
-        file.write(b"a part")
-        raise ValueError("no more")
+    def fail() -> None:
+        with store.writing("file") as file:
+            file.write(b"a part")
+            raise ValueError("no more")
+
+    with pytest.raises(ValueError, match="no more"):
+        fail()
 
     assert os.listdir(tmp_path) == []
