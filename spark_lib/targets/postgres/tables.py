@@ -17,7 +17,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from spark_lib.errors import ConfigurationError, PublishError
-from spark_lib.targets.postgres.binary_copy import sql_type
+from spark_lib.targets.binary_rows import sql_type
 from spark_lib.targets.target import Columns, Series
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from spark_lib.errors import ConfigurationError, DaystoneError, PublishError
-from spark_lib.targets.postgres import binary_copy
+from spark_lib.targets import binary_rows
 from spark_lib.targets.postgres.connection import Server, told
 from spark_lib.targets.postgres.tables import (
     LAKE,
@@ -170,13 +170,13 @@ class PostgresTarget:
         statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(
             sql.Identifier(tables.schema, tables.rows), names
         )
-        constants = [binary_copy.day(day.date), publication.to_bytes(8, "big")]
+        constants = [binary_rows.day(day.date), publication.to_bytes(8, "big")]
         with connection.cursor() as cursor:
             with cursor.copy(statement) as copy:
-                copy.write(binary_copy.HEADER)
+                copy.write(binary_rows.HEADER)
                 for batch in _sorted(day):
-                    copy.write(binary_copy.rows_of(batch, constants))
-                copy.write(binary_copy.TRAILER)
+                    copy.write(binary_rows.rows_of(batch, constants))
+                copy.write(binary_rows.TRAILER)
             day.check_rows(cursor.rowcount)
 
     def _lock(self, connection: psycopg.Connection[Any], series: Series, day: date) -> None:
@@ -276,4 +276,4 @@ def _in_order(day: Day, chunk: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]
     if chunk:
         by = [(name, "ascending") for name in dict.fromkeys((*day.columns.entity, *day.columns.key))]
         table = pa.Table.from_batches(chunk).sort_by(by).combine_chunks()
-        yield from table.to_batches(max_chunksize=binary_copy.ROWS_AT_ONCE)
+        yield from table.to_batches(max_chunksize=binary_rows.ROWS_AT_ONCE)

@@ -1,4 +1,5 @@
-"""Lays out Arrow batches as PostgreSQL's binary COPY, without a loop over rows.
+"""Lays out Arrow batches as rows of bytes in the form of PostgreSQL's binary COPY, without a loop over rows. Other targets
+use the same form of a row, and read it with ``values``.
 
 The format is that of https://www.postgresql.org/docs/current/sql-copy.html ("Binary Format"): a header, then each row as
 the number of its fields (2 bytes) and each field as its length (4 bytes, -1 for null) and its bytes, then a trailer. All
@@ -11,9 +12,9 @@ import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
-from decimal import Decimal
-from typing import TYPE_CHECKING
+from datetime import UTC, date, datetime, timedelta
+from decimal import Context, Decimal
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,6 +50,7 @@ _NUMBERS = {
     "double": ">f8",
     "bool": "u1",
 }
+_STRUCT = {">i2": ">h", ">i4": ">i", ">i8": ">q", ">f4": ">f", ">f8": ">d", "u1": ">B"}
 #: PostgreSQL counts from 2000-01-01, Arrow from 1970-01-01.
 _EPOCH_DAYS = 10_957
 _EPOCH_MICROSECONDS = _EPOCH_DAYS * 86_400 * 1_000_000
@@ -80,14 +82,50 @@ class _Variable:
 def rows_of(batch: pa.RecordBatch, constants: Sequence[bytes] = ()) -> bytes:
     """The rows of a batch, without header and trailer. Each row begins with the ``constants``, fields as they are sent.
     Raises ValueError for a type that has no layout here."""
+    fields = _fields(batch, constants)
+    return _joined(fields, _sizes(fields, batch.num_rows)).tobytes()
+
+
+def each_row_of(batch: pa.RecordBatch) -> list[bytes]:
+    """The rows of a batch one by one, without the number of fields in front."""
     import numpy as np
 
-    count = batch.num_rows
+    fields = _fields(batch, ())
+    sizes = _sizes(fields, batch.num_rows)
+    content = _joined(fields, sizes).tobytes()
+    ends = np.cumsum(np.sum(sizes, axis=0)).tolist()
+    return [content[start + 2 : end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+
+
+def values(row: bytes, schema: pa.Schema) -> list[Any]:
+    """The values of a row of ``each_row_of`` as Python has them."""
+    found: list[Any] = []
+    at = 0
+    for field in schema:
+        (length,) = struct.unpack_from(">i", row, at)
+        at += 4
+        found.append(None if length < 0 else _value(row[at : at + length], field.type))
+        at += max(length, 0)
+    return found
+
+
+def _fields(batch: pa.RecordBatch, constants: Sequence[bytes]) -> list[_Fixed | _Variable]:
+    import numpy as np
+
     start = (batch.num_columns + len(constants)).to_bytes(2, "big")
     start += b"".join(len(value).to_bytes(4, "big") + value for value in constants)
-    fields: list[_Fixed | _Variable] = [_Fixed(np.tile(np.frombuffer(start, np.uint8), (count, 1)))]
-    fields += [_field(column) for column in batch.columns]
-    return _joined(_merged(fields), count).tobytes()
+    fields: list[_Fixed | _Variable] = [_Fixed(np.tile(np.frombuffer(start, np.uint8), (batch.num_rows, 1)))]
+    return _merged(fields + [_field(column) for column in batch.columns])
+
+
+def _sizes(fields: list[_Fixed | _Variable], count: int) -> list[np.ndarray]:
+    """The bytes of each field in each row."""
+    import numpy as np
+
+    return [
+        np.full(count, field.bytes.shape[1]) if isinstance(field, _Fixed) else 4 + np.maximum(field.lengths, 0)
+        for field in fields
+    ]
 
 
 def _merged(fields: list[_Fixed | _Variable]) -> list[_Fixed | _Variable]:
@@ -103,16 +141,12 @@ def _merged(fields: list[_Fixed | _Variable]) -> list[_Fixed | _Variable]:
     return merged
 
 
-def _joined(fields: list[_Fixed | _Variable], count: int) -> np.ndarray:
+def _joined(fields: list[_Fixed | _Variable], sizes: list[np.ndarray]) -> np.ndarray:
     """All bytes of all rows in their order."""
     import numpy as np
 
     if len(fields) == 1 and isinstance(fields[0], _Fixed):
         return fields[0].bytes
-    sizes = [
-        np.full(count, field.bytes.shape[1]) if isinstance(field, _Fixed) else 4 + np.maximum(field.lengths, 0)
-        for field in fields
-    ]
     rows = np.sum(sizes, axis=0)
     position = np.cumsum(rows) - rows
     out = np.empty(int(rows.sum()), np.uint8)
@@ -249,6 +283,46 @@ def numeric(value: Decimal) -> bytes:
         groups.pop()
     numbers = [len(groups), weight if groups else 0, 0x4000 if sign and groups else 0, scale, *groups]
     return b"".join((number & 0xFFFF).to_bytes(2, "big") for number in numbers)
+
+
+def _value(content: bytes, kind: pa.DataType) -> Any:
+    """A value from the bytes of its field."""
+    import pyarrow as pa
+
+    if pa.types.is_string(kind):
+        return content.decode()
+    if pa.types.is_binary(kind):
+        return content
+    if pa.types.is_decimal(kind):
+        return _decimal(content)
+    if pa.types.is_list(kind):
+        return _list(content)
+    if pa.types.is_date32(kind):
+        return date(2000, 1, 1) + timedelta(days=struct.unpack(">i", content)[0])
+    if pa.types.is_timestamp(kind):
+        (microseconds,) = struct.unpack(">q", content)
+        epoch = datetime(2000, 1, 1, tzinfo=UTC if kind.tz else None)
+        return epoch + timedelta(microseconds=microseconds)
+    (number,) = struct.unpack(_STRUCT[_NUMBERS[str(kind)]], content)
+    return bool(number) if pa.types.is_boolean(kind) else number
+
+
+def _decimal(content: bytes) -> Decimal:
+    count, weight, sign, scale = struct.unpack_from(">hhHH", content)
+    groups = struct.unpack_from(f">{count}h", content, 8)
+    whole = sum(group * Decimal(10_000) ** (weight - place) for place, group in enumerate(groups))
+    found = Decimal(whole).quantize(Decimal(1).scaleb(-scale), context=Context(prec=60))
+    return -found if sign else found
+
+
+def _list(content: bytes) -> list[float | None]:
+    found: list[float | None] = []
+    at = 20
+    while at < len(content):
+        (length,) = struct.unpack_from(">i", content, at)
+        found.append(struct.unpack_from(">d", content, at + 4)[0] if length > 0 else None)
+        at += 4 + max(length, 0)
+    return found
 
 
 def day(value: date) -> bytes:

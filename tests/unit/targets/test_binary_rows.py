@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spark_lib.lake.tables import arrow_type
-from spark_lib.targets.postgres import binary_copy
+from spark_lib.targets import binary_rows
 from tests.support import postgres
 
 pytestmark = pytest.mark.processes
@@ -48,15 +48,15 @@ def connection(postgres_server: postgres.Server) -> Any:
 
 def copied(connection: Any, table: pa.Table, kinds: list[str], *, at_once: int = 7) -> list[tuple[Any, ...]]:
     """The rows that PostgreSQL has after a COPY, in the order of a first column that counts them."""
-    columns = ", ".join(f"c{at} {binary_copy.sql_type(kind)}" for at, kind in enumerate(["bigint", *kinds]))
+    columns = ", ".join(f"c{at} {binary_rows.sql_type(kind)}" for at, kind in enumerate(["bigint", *kinds]))
     numbered = table.add_column(0, "n", pa.array(range(len(table)), pa.int64()))
     connection.execute(f"DROP TABLE IF EXISTS t; CREATE TABLE t (constant integer, {columns})")
     with connection.cursor() as cursor:
         with cursor.copy("COPY t FROM STDIN (FORMAT binary)") as copy:
-            copy.write(binary_copy.HEADER)
+            copy.write(binary_rows.HEADER)
             for batch in numbered.to_batches(max_chunksize=at_once):
-                copy.write(binary_copy.rows_of(batch, [(2).to_bytes(4, "big")]))
-            copy.write(binary_copy.TRAILER)
+                copy.write(binary_rows.rows_of(batch, [(2).to_bytes(4, "big")]))
+            copy.write(binary_rows.TRAILER)
         # As text a float32 comes back rounded.
         rows = cursor.execute("SELECT * FROM t ORDER BY c0", binary=True).fetchall()
     assert {row[:1] for row in rows} <= {(2,)}
@@ -86,6 +86,12 @@ def test_rows_come_back_as_they_were(connection: Any, data: st.DataObject) -> No
     assert len(found) == len(rows)
     expected = table.to_pylist()
     assert all(same(list(row.values()), list(there)) for row, there in zip(expected, found, strict=True)), found
+    read = [
+        binary_rows.values(row, table.schema)
+        for batch in table.to_batches(max_chunksize=7)
+        for row in binary_rows.each_row_of(batch)
+    ]
+    assert all(same(list(row.values()), there) for row, there in zip(expected, read, strict=True)), read
 
 
 @pytest.mark.parametrize("kind", sorted(VALUES))
@@ -106,5 +112,5 @@ def test_probabilities_of_classes_come_back_to_the_last_bit(connection: Any) -> 
 
 
 def test_every_type_that_a_manifest_may_name_has_its_layout() -> None:
-    assert all(binary_copy.sql_type(kind) for kind in VALUES)
-    assert binary_copy.sql_type("map<string,int>") is None
+    assert all(binary_rows.sql_type(kind) for kind in VALUES)
+    assert binary_rows.sql_type("map<string,int>") is None
