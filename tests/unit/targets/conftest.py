@@ -17,13 +17,15 @@ from spark_lib.lake.stores.store import Store
 from spark_lib.targets import Series, Target
 from spark_lib.targets.csv import CsvTarget
 from spark_lib.targets.postgres import PostgresTarget
-from tests.support import postgres
+from spark_lib.targets.redis import RedisTarget
+from tests.support import postgres, redis
 from tests.unit.targets.days import Reader
 
 TARGETS = [
     "csv",
     pytest.param("csv on S3", marks=pytest.mark.processes),
     pytest.param("postgres", marks=pytest.mark.processes),
+    pytest.param("redis", marks=pytest.mark.processes),
 ]
 _lakes = itertools.count()
 
@@ -31,6 +33,12 @@ _lakes = itertools.count()
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[postgres.Server]:
     with postgres.server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Server]:
+    with redis.server(tmp_path_factory.mktemp("redis")) as server:
         yield server
 
 
@@ -71,14 +79,42 @@ class CsvReader:
         return found
 
 
+@dataclass
+class RedisReader:
+    """Counts in one command what the ledger names, as a look-up would find it."""
+
+    client: Any
+
+    def counts(self, of: Series) -> dict[date, int]:
+        prefix = f'daystone:{{["{of.lake}", "{of.use_case}", "{of.dataset}"]}}:'
+        found = self.client.eval(_COUNTED, 1, f"{prefix}days", prefix)
+        return {date.fromisoformat(day.decode()): count for day, count in found if count}
+
+
+_COUNTED = """
+local found = {}
+for _, day in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+    local date, publication, buckets = string.match(day, '^([^|]*)|([^|]*)|([^|]*)|')
+    local count = 0
+    for bucket = 0, tonumber(buckets) - 1 do
+        count = count + redis.call('HLEN', ARGV[1] .. publication .. ':' .. bucket)
+    end
+    table.insert(found, {date, count})
+end
+return found
+"""
+
+
 @dataclass(frozen=True)
 class Place:
-    """Where a target publishes to: the directory or the connection string."""
+    """Where a target publishes to: the directory, the connection string or the URL."""
 
     kind: str
     at: str
 
     def target(self) -> Target:
+        if self.kind == "redis":
+            return RedisTarget(self.at)
         return PostgresTarget(self.at) if self.kind == "postgres" else CsvTarget(self.at)
 
 
@@ -87,6 +123,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if request.param == "postgres":
         database = request.getfixturevalue("database")
         return Place("postgres", request.getfixturevalue("postgres_server").conninfo(database))
+    if request.param == "redis":
+        request.getfixturevalue("monkeypatch").setenv("REDISCLI_AUTH", redis.PASSWORD)
+        return Place("redis", request.getfixturevalue("redis_server").url())
     if request.param == "csv":
         return Place("csv", str(tmp_path / "out"))
     server = request.getfixturevalue("versitygw")
@@ -105,6 +144,10 @@ def reader(place: Place, request: pytest.FixtureRequest) -> Iterator[Reader]:
         server = request.getfixturevalue("postgres_server")
         with server.connect(request.getfixturevalue("database")) as connection:
             yield PostgresReader(connection)
+    elif place.kind == "redis":
+        import redis as client
+
+        yield RedisReader(client.Redis.from_url(place.at, password=redis.PASSWORD))
     else:
         yield CsvReader(open_store(place.at))
 
