@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Protocol
 
-from spark_lib.errors import BadData, ConfigurationError
+from spark_lib.errors import BadData, ConfigurationError, PublishError
 from spark_lib.lake import Partition, Schema
 from spark_lib.lake.tables import read_batches
 
@@ -144,3 +144,14 @@ def asked(columns: tuple[str, ...], entity: Mapping[str, Any]) -> dict[str, Any]
             "look-up of an entity", f"a value of {', '.join(columns)}", ", ".join(entity) or "none", "name each column"
         )
     return {name: entity[name] for name in columns}
+
+
+def overtaken(where: str, day: Day, before: str, now: str) -> PublishError:
+    """The error for a day whose run in the ledger was ``before`` when its publication began, and is ``now`` when its turn
+    comes. Either is empty where the ledger has no run."""
+    return PublishError(
+        f"{where}, {day}",
+        f"to publish run {day.run} in place of {f'run {before}' if before else 'none'}",
+        f"run {now}, which another process published meanwhile" if now else "none, it was withdrawn",
+        "run again: then the run that is in force is published",
+    )

@@ -22,7 +22,7 @@ from spark_lib.targets.postgres.tables import (
     entity_of,
     lock,
 )
-from spark_lib.targets.target import MODEL_DATE, Day, Score, Series, asked
+from spark_lib.targets.target import MODEL_DATE, Day, Score, Series, asked, overtaken
 
 if TYPE_CHECKING:
     import psycopg
@@ -146,12 +146,7 @@ class PostgresTarget:
                 return
             now = self._standing(connection, tables, day.date)
             if now not in (before, day.run):
-                raise PublishError(
-                    f"{self._server.where}, {day}",
-                    f"to publish run {day.run} in place of {f'run {before}' if before else 'none'}",
-                    f"run {now}, which another process published meanwhile" if now else "none, it was withdrawn",
-                    "run again: then the run that is in force is published",
-                )
+                raise overtaken(self._server.where, day, before, now)
             publication = secrets.randbits(63)
             self._load(connection, tables, day, publication)
             self._supersede(connection, tables, day.date)

@@ -15,7 +15,7 @@ from spark_lib.lake.tables import arrow_schema
 from spark_lib.targets import binary_rows
 from spark_lib.targets.redis import scripts
 from spark_lib.targets.redis.connection import Server
-from spark_lib.targets.target import MODEL_DATE, Columns, Day, Score, Series, asked
+from spark_lib.targets.target import MODEL_DATE, Columns, Day, Score, Series, asked, overtaken
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -122,12 +122,7 @@ class RedisTarget:
         self._load(client, day, table, publication)
         now = _switch(client, day.series, day.date, before, publication)
         if now != publication:
-            raise PublishError(
-                f"{self._server.where}, {day}",
-                f"to publish run {day.run} in place of {f'run {before.run}' if before else 'none'}",
-                f"run {now.run}, which another process published meanwhile" if now else "none, it was withdrawn",
-                "run again: then the run that is in force is published",
-            )
+            raise overtaken(self._server.where, day, before.run if before else "", now.run if now else "")
         self._columns.pop(day.series, None)
         return publication
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -19,10 +21,13 @@ from spark_lib.targets.csv import CsvTarget
 from spark_lib.targets.postgres import PostgresTarget
 from spark_lib.targets.redis import RedisTarget
 from tests.support import postgres, redis
+from tests.support.patience import PATIENCE
 from tests.unit.targets.days import Reader
+from tests.unit.targets.own import SqliteTarget
 
 TARGETS = [
     "csv",
+    "own",
     pytest.param("csv on S3", marks=pytest.mark.processes),
     pytest.param("postgres", marks=pytest.mark.processes),
     pytest.param("redis", marks=pytest.mark.processes),
@@ -80,6 +85,18 @@ class CsvReader:
 
 
 @dataclass
+class SqliteReader:
+    path: str
+
+    def counts(self, of: Series) -> dict[date, int]:
+        with closing(sqlite3.connect(self.path, timeout=PATIENCE)) as connection:
+            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'score'").fetchone():
+                return {}
+            query = "SELECT date, count(*) FROM score WHERE lake = ? GROUP BY date"
+            return {date.fromisoformat(day): count for day, count in connection.execute(query, [of.lake])}
+
+
+@dataclass
 class RedisReader:
     """Counts in one command what the ledger names, as a look-up would find it."""
 
@@ -115,6 +132,8 @@ class Place:
     def target(self) -> Target:
         if self.kind == "redis":
             return RedisTarget(self.at)
+        if self.kind == "own":
+            return SqliteTarget(self.at)
         return PostgresTarget(self.at) if self.kind == "postgres" else CsvTarget(self.at)
 
 
@@ -126,6 +145,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if request.param == "redis":
         request.getfixturevalue("monkeypatch").setenv("REDISCLI_AUTH", redis.PASSWORD)
         return Place("redis", request.getfixturevalue("redis_server").url())
+    if request.param == "own":
+        return Place("own", str(tmp_path / "scores.sqlite"))
     if request.param == "csv":
         return Place("csv", str(tmp_path / "out"))
     server = request.getfixturevalue("versitygw")
@@ -144,6 +165,8 @@ def reader(place: Place, request: pytest.FixtureRequest) -> Iterator[Reader]:
         server = request.getfixturevalue("postgres_server")
         with server.connect(request.getfixturevalue("database")) as connection:
             yield PostgresReader(connection)
+    elif place.kind == "own":
+        yield SqliteReader(place.at)
     elif place.kind == "redis":
         import redis as client
 

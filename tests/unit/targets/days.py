@@ -29,6 +29,8 @@ SCHEMA = (
 )
 COLUMNS = Columns(SCHEMA, ("customer",), ("id",), "applied")
 MODEL_DATE = date(2026, 1, 1)
+#: Where lines are counted.
+_OURS = ("/spark_lib/targets/", "/spark_lib/lake/stores/", "/targets/own.py")
 _MIDNIGHT = datetime(2026, 1, 1, tzinfo=UTC)
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(["tests.unit.targets.days", "psycopg", "spark_lib.targets.postgres"])
@@ -133,7 +135,7 @@ class Killed:
 
     def __call__(self, frame: FrameType, event: str, _: Any) -> Any:
         path = frame.f_code.co_filename
-        if "/spark_lib/targets/" not in path and "/spark_lib/lake/stores/" not in path:
+        if not any(part in path for part in _OURS):
             return None
         if event == "line":
             self.seen += 1

@@ -43,6 +43,7 @@ _STEPS = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(steps=_STEPS)
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 def test_after_any_history_of_two_lakes_a_target_holds_what_a_table_in_memory_holds(target: Target, steps: Any) -> None:
@@ -182,6 +183,7 @@ def test_a_look_up_by_other_columns_than_the_entity_is_refused(target: Target, l
     assert str(refused.value) == ("look-up of an entity: wanted a value of customer; found id. Next: name each column")
 
 
+@pytest.mark.slow
 def test_a_reader_that_polls_all_along_sees_each_day_whole_or_not_at_all(
     target: Target, reader: Reader, lake: str
 ) -> None:
@@ -202,6 +204,7 @@ def test_a_reader_that_polls_all_along_sees_each_day_whole_or_not_at_all(
         assert found == sorted(found, reverse=True)
 
 
+@pytest.mark.slow
 def test_two_processes_that_publish_the_same_days_agree(target: Target, reader: Reader, lake: str) -> None:
     of = series(lake)
     days = [(of, at(offset), f"run {offset}", rows(30)) for offset in range(3)]
@@ -228,6 +231,7 @@ def test_where_two_processes_publish_different_runs_of_a_day_one_is_told(
     assert reader.counts(of) == {at(0): 2, at(1): 3}
 
 
+@pytest.mark.slow
 def test_a_process_killed_at_any_line_leaves_days_whole_and_running_again_repairs_them(
     target: Target, reader: Reader, lake: str
 ) -> None:
