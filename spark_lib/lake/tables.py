@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from spark_lib.errors import LakeError
 from spark_lib.lake.lake import Lake, Partition, common_schema, unreadable
-from spark_lib.lake.manifest import Schema
+from spark_lib.lake.manifest import File, Schema
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,22 +94,44 @@ def _plain_types() -> dict[str, pa.DataType]:
     }
 
 
+def read_batches(partition: Partition, section: str = "", rows: int = 65_536) -> Iterator[pa.RecordBatch]:
+    """The rows of a partition as Arrow batches of at most ``rows`` rows, of the manifest's columns and types. Few are
+    in memory at a time. Raises DamagedPartition where a file cannot be read, LakeError where a type has no counterpart
+    in Arrow."""
+    import pyarrow.parquet as pq
+
+    schema = arrow_schema(partition.manifest.schema)
+    for file in partition.section(section):
+        with _opened(partition, file) as opened:
+            parquet = pq.ParquetFile(opened, page_checksum_verification=True)
+            for batch in parquet.iter_batches(rows):
+                yield batch.select(schema.names).cast(schema)
+
+
 def _read_files(partition: Partition, section: str, schema: pa.Schema) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     tables = []
     for file in partition.section(section):
-        key = f"{partition.prefix}/{file.path}"
-        try:
-            with partition.store.open(key) as opened:
-                tables.append(
-                    pq.ParquetFile(opened, page_checksum_verification=True).read().select(schema.names).cast(schema)
-                )
-        except (pa.ArrowException, OSError) as error:
-            where = f"{partition.dataset} of {partition.date}: {partition.store.url(key)}"
-            raise unreadable(where, error) from error
+        with _opened(partition, file) as opened:
+            parquet = pq.ParquetFile(opened, page_checksum_verification=True)
+            tables.append(parquet.read().select(schema.names).cast(schema))
     return pa.concat_tables(tables) if tables else schema.empty_table()
+
+
+@contextmanager
+def _opened(partition: Partition, file: File) -> Iterator[BinaryIO]:
+    """A file of a partition. Whatever Arrow cannot read of it in the block raises DamagedPartition."""
+    import pyarrow as pa
+
+    key = f"{partition.prefix}/{file.path}"
+    try:
+        with partition.store.open(key) as opened:
+            yield opened
+    except (pa.ArrowException, OSError) as error:
+        where = f"{partition.dataset} of {partition.date}: {partition.store.url(key)}"
+        raise unreadable(where, error) from error
 
 
 def _with_date(table: pa.Table, day: date) -> pa.Table:

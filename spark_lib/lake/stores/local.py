@@ -77,10 +77,16 @@ class LocalStore:
     def writing(self, key: str) -> Iterator[BinaryIO]:
         with _told(self.url(key), "a file that can be written"):
             os.makedirs(os.path.dirname(self.url(key)), exist_ok=True)
-            hidden = os.path.join(os.path.dirname(self.url(key)), f".{os.path.basename(key)}")
-            with open(hidden, "xb") as file:
-                yield file
-            os.rename(hidden, self.url(key))
+            # Two processes may write one key: each has a name of its own until the end.
+            directory, name = os.path.split(self.url(key))
+            hidden = os.path.join(directory, f".{name}-{secrets.token_hex(8)}")
+            try:
+                with open(hidden, "xb") as file:
+                    yield file
+                os.rename(hidden, self.url(key))
+            finally:
+                with suppress(FileNotFoundError):
+                    os.unlink(hidden)
 
     def checksum(self, entry: Entry) -> str:
         with _told(self.url(entry.key), "a file that can be read"), open(self.url(entry.key), "rb") as file:

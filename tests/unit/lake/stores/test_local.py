@@ -417,3 +417,30 @@ def _path_of(descriptor: int) -> str:
 
 def _names(lake: Lake) -> set[str]:
     return {name for _, _, names in os.walk(lake.root) for name in names}
+
+
+def test_two_writers_of_one_file_do_not_meet_and_the_last_one_to_end_stays(tmp_path: Path) -> None:
+    store = LocalStore(str(tmp_path))
+
+    with store.writing("file") as one:
+        one.write(b"one")
+        with store.writing("file") as other:
+            other.write(b"other")
+        assert (tmp_path / "file").read_bytes() == b"other"
+
+    assert (tmp_path / "file").read_bytes() == b"one"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_writer_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    store = LocalStore(str(tmp_path))
+
+    def fail() -> None:
+        with store.writing("file") as file:
+            file.write(b"a part")
+            raise ValueError("no more")
+
+    with pytest.raises(ValueError, match="no more"):
+        fail()
+
+    assert os.listdir(tmp_path) == []
