@@ -10,6 +10,7 @@ from spark_lib.errors import DamagedPartition
 from spark_lib.lake import Manifest, Partition
 from spark_lib.release import decision
 from spark_lib.release.document import Summary
+from tasks.config import check
 from tasks.config.settings import Settings
 from tasks.graph.log import logger
 from tasks.graph.stage import Dated, Description, Stage, previous
@@ -69,7 +70,8 @@ class Release(Stage):
     def bounds(self) -> dict[str, Any]:
         """The values of ``[release]``."""
         values = self.settings.release
-        return {name: getattr(values, name) for name, _ in values.get_params()}
+        found = {name: getattr(values, name) for name, _ in values.get_params()}
+        return found | {"trending": check.names_of(values.trending)}
 
     def requires(self) -> Stage:
         required: Stage = self.clone(BatchInference)

@@ -50,7 +50,7 @@ def unchecked(name: str, why: str) -> Check:
 
 @dataclass(frozen=True)
 class Limits:
-    """The bounds of ``[release]``. ``level`` is the probability that chance alone holds a day, over all of its
+    """The bounds of ``[release]``. The PSI of ``trending`` features is not checked. ``level`` is the probability that chance alone holds a day, over all of its
     checks."""
 
     max_psi: float = 0.2
@@ -59,4 +59,5 @@ class Limits:
     max_rows_ratio: float = 1.5
     min_days: int = 7
     min_rows: int = 200
+    trending: tuple[str, ...] = ()
     level: float = 0.004

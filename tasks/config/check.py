@@ -131,9 +131,14 @@ def decision(problem: Problem, values: sections.decision, said_by: SaidBy) -> No
         _Rules(said_by).between("decision", "threshold", threshold, 0.0 < threshold < 1.0, "between 0 and 1")
 
 
-def release(values: sections.release, said_by: SaidBy) -> None:
-    """Raise ConfigurationError for a bound of releases that cannot work."""
+def release(case: UseCase, values: sections.release, said_by: SaidBy) -> None:
+    """Raise ConfigurationError for a setting of releases that cannot work."""
     rules = _Rules(said_by)
+    for name in names_of(values.trending):
+        if name not in case.features:
+            wanted = f"features of the use case ({', '.join(case.features)})"
+            found = f"{name!r}{did_you_mean(name, case.features)}"
+            raise ConfigurationError(said_by("release", "trending"), wanted, found, "correct it")
     rules.at_least("release", "max_psi", values.max_psi, 0)
     change = values.max_share_change
     rules.between("release", "max_share_change", change, 0.0 <= change <= 1.0, "from 0 to 1")
@@ -143,6 +148,11 @@ def release(values: sections.release, said_by: SaidBy) -> None:
         rules.at_least("release", name, getattr(values, name), 1)
     most = f"of at most {MOST_DAYS:,}"
     rules.between("release", "look_back_days", values.look_back_days, values.look_back_days <= MOST_DAYS, most)
+
+
+def names_of(listed: str) -> tuple[str, ...]:
+    """The names in a value that lists them with commas between."""
+    return tuple(name.strip() for name in listed.split(",") if name.strip())
 
 
 def texts(case: UseCase, balancing: str, said_by: SaidBy) -> None:

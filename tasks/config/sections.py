@@ -197,6 +197,11 @@ class release(luigi.Config):
         default=0.2,
         description="greatest population stability index of scores and features, where chance gives no more; default: 0.2",
     )
+    trending = luigi.Parameter(
+        default="",
+        description="features that always drift, as counts of past events do, whose PSI is not checked, as in earlier, age;"
+        " default: none",
+    )
     max_share_change = luigi.FloatParameter(
         default=0.05,
         description="greatest rise of a feature's share of nulls or of unknown categories, from 0 to 1; default: 0.05",

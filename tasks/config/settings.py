@@ -151,7 +151,7 @@ class Settings:
         _ = self.on_stale  # raises for a word that is no policy
         check.snapshot(self.features.snapshot, self.said_by)
         check.decision(self.problem, self.decision, self.said_by)
-        check.release(self.release, self.said_by)
+        check.release(self.case, self.release, self.said_by)
         check.texts(self.case, self.training.balancing, self.said_by)
         check.first_date(self.first_date, self.said_by)
         for feed, declared in self.case.feeds.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -140,6 +141,17 @@ def test_of_200_ordinary_days_at_most_2_are_held(reference: Reference, noise: fl
     ]
 
     assert len(held) <= 2, held
+
+
+def test_a_feature_that_always_drifts_holds_no_day_and_is_named_as_unchecked(reference: Reference) -> None:
+    rows = drawn.rows(np.random.default_rng(3), ROWS)
+    rows.normal[:, 1] += 1.0
+    limits = replace(LIMITS, trending=("b",))
+
+    checks = judge(rows.figures(MONDAY, reference), reference, [], limits)
+
+    assert failed(checks) == []
+    assert unchecked(checks)["psi of feature b"] == "[release] trending has it among the features that always drift"
 
 
 def test_too_few_released_days_leave_their_checks_unchecked(reference: Reference, earlier: list[Figures]) -> None:

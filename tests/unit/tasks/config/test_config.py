@@ -547,6 +547,13 @@ def test_a_name_or_value_that_cannot_work_is_refused_with_what_was_meant(
         ("training", "bootstrap_replicates", 39, "40 or more, for the ends of an interval of confidence 0.95"),
         ("training", "train_validation_split_proportion", 0.0, "between 0 and 1"),
         ("training", "train_validation_split_proportion", 1.0, "between 0 and 1"),
+        ("release", "max_psi", -0.1, "of at least 0"),
+        ("release", "max_share_change", 1.5, "from 0 to 1"),
+        ("release", "max_mean_ratio", 0.5, "of at least 1"),
+        ("release", "max_rows_ratio", 0.9, "of at least 1"),
+        ("release", "look_back_days", 36_501, "of at most 36,500"),
+        ("release", "min_days", 0, "of at least 1"),
+        ("release", "min_rows", 0, "of at least 1"),
         ("lake", "max_records_per_file", 0, "of at least 1"),
         ("lake", "max_attempt_hours", 0.0, "above 0"),
         ("spark", "shuffle_partitions", 0, "of at least 1"),
@@ -560,6 +567,13 @@ def test_a_value_out_of_bounds_is_refused(
     message = refusal(monkeypatch, f"[{section}]\n{name} = {value}")
 
     assert message == f"[{section}] {name}: wanted a value {wanted}; found {value}. Next: correct it"
+
+
+def test_a_trending_feature_that_is_none_of_the_use_case_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert refusal(monkeypatch, "[release]\ntrending = amount, amonut") == (
+        "[release] trending: wanted features of the use case (amount); found 'amonut' (did you mean 'amount'?). "
+        "Next: correct it"
+    )
 
 
 def test_a_use_case_whose_history_has_no_beginning_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
