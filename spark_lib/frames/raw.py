@@ -71,8 +71,8 @@ def check(raw: RawDays, feed: Feed, frame: DataFrame, never_null: Sequence[str] 
     columns = list(dict.fromkeys([*keys.names(feed.key), *never_null]))
     by_day = frame.groupBy("landed").agg(
         F.count(F.lit(1)).alias("rows"),
-        # Hashes are a third of the work of keys that are texts. Two keys may share one, so that fewer hashes than rows
-        # prove nothing, but as many prove that each key is there once.
+        # Hashes are smaller than texts, which all have to be sent around. Two keys may share one, so that fewer hashes than
+        # rows prove nothing, but as many prove that each key is there once.
         F.count_distinct(F.xxhash64(*keys.names(feed.key))).alias("hashes"),
         *(F.count_if(F.col(ddl.quoted(column)).isNull()).alias(f"null {column}") for column in columns),
     )
@@ -85,17 +85,25 @@ def check(raw: RawDays, feed: Feed, frame: DataFrame, never_null: Sequence[str] 
             if rows and (nulls := found[day][f"null {column}"]):
                 raise BadData(where, f"no null in {column!r}", f"{nulls:,} of {rows:,} rows", land_again)
         if rows and found[day]["hashes"] != rows:
-            of_day = frame.where(F.col("landed") == F.lit(day))
-            by_key = of_day.groupBy(*keys.names(feed.key)).agg(F.count(F.lit(1)).alias(_TIMES))
-            repeated = by_key.where(F.col(_TIMES) > 1)
-            for first in repeated.orderBy(*keys.names(feed.key)).head(1):
-                too_many = repeated.agg(F.sum(F.col(_TIMES) - 1)).collect()[0][0]
-                example = f"as {keys.value(first, feed.key)!r} {first[_TIMES]} times"
-                raise BadData(where, f"each {feed.key!r} once", f"{too_many:,} rows too many, {example}", land_again)
+            too_many = _repeated(frame.where(F.col("landed") == F.lit(day)), feed)
+            if too_many:
+                raise BadData(where, f"each {feed.key!r} once", too_many, land_again)
         if rows < raw.feed.min_rows:
             least = f"at least {raw.feed.min_rows:,} rows ([raw.{raw.feed.name}] min_rows)"
             raise BadData(where, least, f"{rows:,}", "land the whole day, or lower min_rows")
     return rows_of
+
+
+def _repeated(rows: DataFrame, feed: Feed) -> str:
+    """How many rows have the key of another one, with an example; empty where none has."""
+    from pyspark.sql import functions as F
+
+    by_key = rows.groupBy(*keys.names(feed.key)).agg(F.count(F.lit(1)).alias(_TIMES)).where(F.col(_TIMES) > 1)
+    first = by_key.orderBy(*keys.names(feed.key)).first()
+    if first is None:
+        return ""
+    (too_many,) = by_key.agg(F.sum(F.col(_TIMES) - 1)).collect()[0]
+    return f"{too_many:,} rows too many, as {keys.value(first, feed.key)!r} {first[_TIMES]} times"
 
 
 def _check_columns(raw: RawDays, file: str, columns: Mapping[str, str]) -> None:

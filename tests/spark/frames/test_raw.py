@@ -297,6 +297,16 @@ def test_a_doubled_key_is_refused_with_an_example(spark: SparkSession, tmp_path:
     )
 
 
+def test_two_keys_that_share_a_hash_are_two_keys(spark: SparkSession, tmp_path: Path) -> None:
+    raw = feed(tmp_path)
+    land(raw, DAY, pa.table({"shop": pa.array([1, 2]), "receipt": pa.array([1, 196_073_448_242_816_449])}))
+    declared = Feed("shop BIGINT, receipt BIGINT", key=("shop", "receipt"))
+    rows = read(spark, raw, declared=declared)
+
+    assert len({row[0] for row in rows.selectExpr("xxhash64(shop, receipt)").collect()}) == 1
+    assert raw_feeds.check(raw.history(DAY, DAY), declared, rows) == {DAY: 2}
+
+
 def test_a_key_may_land_again_on_another_day(spark: SparkSession, tmp_path: Path) -> None:
     raw = feed(tmp_path)
     land(raw, BEFORE, events("e1"))
