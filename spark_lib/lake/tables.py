@@ -1,4 +1,4 @@
-"""Reads the lake without Spark: the rows that manifests name, as Arrow tables and pandas frames."""
+"""Reads the lake without Spark: the rows that manifests name, as Arrow tables and batches."""
 
 from __future__ import annotations
 
@@ -9,36 +9,21 @@ from datetime import date
 from typing import TYPE_CHECKING, BinaryIO
 
 from spark_lib.errors import LakeError
-from spark_lib.lake.lake import Lake, Partition, common_schema, unreadable
+from spark_lib.lake.lake import Partition, common_schema, unreadable
 from spark_lib.lake.manifest import File, Schema
 
 if TYPE_CHECKING:
-    import pandas as pd
     import pyarrow as pa
 
 
-def read_arrow(lake: Lake, dataset: str, first: date, last: date | None = None, section: str = "") -> pa.Table:
-    """Rows of every day of ``[first, last]`` with their ``date`` as the last column.
-
-    Raises NotPublished where a day is missing, DamagedPartition where one is not whole, LakeError where the days'
-    schemas differ.
-    """
-    return arrow_of(lake.require(dataset, first, last), section)
-
-
-def arrow_of(partitions: Sequence[Partition], section: str = "") -> pa.Table:
-    """The rows of partitions of one dataset, with their ``date`` as the last column."""
+def read_arrow(partitions: Sequence[Partition], section: str = "") -> pa.Table:
+    """The rows of partitions of one dataset, with their ``date`` as the last column. Raises DamagedPartition where a file
+    cannot be read, LakeError where the days' schemas differ."""
     import pyarrow as pa
 
     schema = arrow_schema(common_schema(list(partitions)))
     tables = [_with_date(_read_files(partition, section, schema), partition.date) for partition in partitions]
     return pa.concat_tables(tables)
-
-
-def read_pandas(lake: Lake, dataset: str, first: date, last: date | None = None, section: str = "") -> pd.DataFrame:
-    """``read_arrow`` as a pandas frame; dates are ``datetime.date``, instants are in UTC."""
-    frame: pd.DataFrame = read_arrow(lake, dataset, first, last, section).to_pandas()
-    return frame
 
 
 def arrow_schema(schema: Schema) -> pa.Schema:
