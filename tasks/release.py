@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spark_lib.errors import DamagedPartition
 from spark_lib.lake import Manifest, Partition
-from spark_lib.release import decision
-from spark_lib.release.document import Summary
 from tasks.config import check
 from tasks.config.settings import Settings
 from tasks.graph.log import logger
-from tasks.graph.stage import Dated, Description, Stage, previous
+from tasks.graph.stage import Description, Stage, previous
 from tasks.graph.staleness import Candidates, Need
 from tasks.inference import BatchInference
+
+if TYPE_CHECKING:
+    from spark_lib.release.document import Summary
 
 
 class Release(Stage):
@@ -46,20 +47,20 @@ class Release(Stage):
 
     @classmethod
     def describe(cls, manifest: Manifest) -> Description:
-        found = Summary.of(manifest.metrics)
+        found = _summary(manifest)
         return Description(found.verdict, str(found) if found.is_held else "")
 
     @classmethod
     def explain(cls, manifest: Manifest) -> list[str]:
         """Why the day is held, or from what a person has released it, and what was not checked."""
-        found = Summary.of(manifest.metrics)
+        found = _summary(manifest)
         unchecked = [f"not checked: {name}" for name in found.unchecked]
         return [str(found), *unchecked]
 
     @classmethod
     def runs_kept(cls, day: date, manifest: Manifest) -> Iterator[tuple[date, str]]:
         """The run in force: where a rebuilt day is held, no other manifest names its files any more."""
-        found = Summary.of(manifest.metrics)
+        found = _summary(manifest)
         if found.in_force is not None:
             yield day, found.in_force.run
 
@@ -81,11 +82,12 @@ class Release(Stage):
         """Whether the day is published and whole, and its verdict is on the run of predictions that is published now and
         by the decisions that stand. Where it is not, the day is judged again, whatever ``[lake] on_stale`` says.
         """
-        if self.force or not Dated.complete(self):
+        if self.force:
             return False
         with self.refusal_said():
             found = self.partitions.find(self.dataset, self.date, self.date)
-            if not self._that_stand(found, [self.date]):
+            # What is missing or damaged is asked for once more below, which says so.
+            if isinstance(found.get(self.date), Partition) and not self._that_stand(found, [self.date]):
                 return False
         return super().complete()
 
@@ -96,6 +98,8 @@ class Release(Stage):
         """The days whose verdict is on the run that is published now, by the decisions that stand: two listings."""
         if not days:
             return []
+        from spark_lib.release import decision
+
         first, last = min(days), max(days)
         predictions = self.partitions.find(BatchInference.dataset, first, last)
         decided = decision.numbers(self.partitions, first, last)
@@ -104,7 +108,7 @@ class Release(Stage):
             there, scored = found.get(day), predictions.get(day)
             if not isinstance(there, Partition) or not isinstance(scored, Partition):
                 return False
-            verdict = Summary.of(there.manifest.metrics)
+            verdict = _summary(there.manifest)
             return (verdict.judged, verdict.decisions) == (scored.manifest.run, decided.get(day, ()))
 
         return [day for day in days if stands(day)]
@@ -118,8 +122,15 @@ class Release(Stage):
             first = previous(self.date, self.settings.release.look_back_days)
             limits = release.limits(self.bounds)
             stands = self.publish(attempt, release.build(self.partitions, predictions, first, limits))
-            if Summary.of(stands.metrics).is_held:
+            if _summary(stands).is_held:
                 logger.warning(self.summary(stands))
 
     def summary(self, manifest: Manifest) -> str:
-        return f"release: {Summary.of(manifest.metrics)}"
+        return f"release: {_summary(manifest)}"
+
+
+def _summary(manifest: Manifest) -> Summary:
+    """What the manifest of a release says of it. It is imported here, because every command of Luigi's loads this module."""
+    from spark_lib.release.document import Summary
+
+    return Summary.of(manifest.metrics)

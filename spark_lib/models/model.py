@@ -45,6 +45,8 @@ class Given:
 
     ``missing`` says how many values are null or NaN, for each feature without a ``fill`` that has any; ``unseen``, in
     how many rows a category is a text that training did not see. ``repeated`` rows took the score of an earlier one.
+    ``matrix`` is the features as the model had them, float32 [k, n], with fills in the place of ``absent`` values, which
+    are counted by feature; None where a pipeline took the columns as they are.
     """
 
     scores: np.ndarray

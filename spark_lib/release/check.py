@@ -50,14 +50,14 @@ def unchecked(name: str, why: str) -> Check:
 
 @dataclass(frozen=True)
 class Limits:
-    """The bounds of ``[release]``. The PSI of ``trending`` features is not checked. ``level`` is the probability that chance alone holds a day, over all of its
-    checks."""
+    """The bounds of ``[release]``, which says what each is. The PSI of ``trending`` features is not checked. ``level`` is
+    the probability that chance alone holds a day, over all of its checks."""
 
-    max_psi: float = 0.2
-    max_share_change: float = 0.05
-    max_mean_ratio: float = 1.5
-    max_rows_ratio: float = 1.5
-    min_days: int = 7
-    min_rows: int = 200
+    max_psi: float
+    max_share_change: float
+    max_mean_ratio: float
+    max_rows_ratio: float
+    min_days: int
+    min_rows: int
     trending: tuple[str, ...] = ()
     level: float = 0.004

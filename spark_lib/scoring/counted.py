@@ -4,6 +4,7 @@ module."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -91,14 +92,14 @@ def reference(
     return Reference(scores, found)
 
 
+@dataclass(frozen=True)
 class _Encoded:
     """Values of features by name, float32 [n / stride], and how many of ``rows`` rows were null or NaN before they were
     filled."""
 
-    def __init__(self, columns: dict[str, np.ndarray], absent: Mapping[str, int], rows: int) -> None:
-        self.columns = columns
-        self.absent = absent
-        self.rows = rows
+    columns: Mapping[str, np.ndarray]
+    absent: Mapping[str, int]
+    rows: int
 
 
 def _encoded(rows: pa.RecordBatch, features: Mapping[str, Feature], given: Given, stride: int) -> _Encoded:

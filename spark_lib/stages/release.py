@@ -29,8 +29,8 @@ def limits(settings: Mapping[str, Any]) -> Limits:
 def build(lake: Lake, predictions: Partition, first: date, bounds: Limits) -> Documents:
     """The verdict on a day of predictions, by the releases from the day ``first`` on, and by the decisions of people.
 
-    Where the day is held, the run that was in force before stays in force, unless it is the one that is held. Raises DamagedPartition where the card of the
-    model or the release before is not what was published.
+    Where the day is held, the run that was in force before stays in force, unless it is the one that is held. Raises
+    DamagedPartition where the card of the model or the release before is not what was published.
     """
     day = predictions.date
     published = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -12,10 +12,18 @@ from spark_lib.release.check import Check, Limits, Outcome
 from spark_lib.release.figures import Figures
 from spark_lib.release.judging import judge
 from spark_lib.release.sketch import Reference
+from tasks.config import sections
 from tests.unit.release import drawn
 from tests.unit.release.drawn import MONDAY
 
-LIMITS = Limits()
+#: As the configuration has them where nobody sets anything.
+LIMITS = Limits(
+    **{
+        field.name: getattr(sections.release, field.name)._default
+        for field in fields(Limits)
+        if field.name not in ("trending", "level")
+    }
+)
 ROWS = 5_000
 #: The rows of a day by its weekday, in those of a Monday.
 BY_WEEKDAY = (1.0, 0.95, 0.9, 0.9, 0.8, 0.35, 0.25)
