@@ -48,7 +48,7 @@ class Release(Stage):
     @classmethod
     def describe(cls, manifest: Manifest) -> Description:
         found = _summary(manifest)
-        return Description(found.verdict, str(found) if found.is_held else "")
+        return Description(found.verdict, found.why_held if found.is_held else "")
 
     @classmethod
     def explain(cls, manifest: Manifest) -> list[str]:

@@ -45,7 +45,7 @@ class Release:
         failed = tuple(check for check in self.checks if check.outcome is Outcome.FAILED)
         held = tuple(check for check in failed if check.name not in self.decisions.excused)
         hold = self.decisions.hold
-        by_hand = () if hold is None else (Check(HOLD, Outcome.FAILED, f"held by {hold.by}: {hold.why}"),)
+        by_hand = () if hold is None else (Check(f"{HOLD} by {hold.by}", Outcome.FAILED, hold.why),)
         return (*by_hand, *held)
 
     @property
@@ -133,15 +133,20 @@ class Summary:
     def is_held(self) -> bool:
         return self.verdict == HELD
 
+    @property
+    def why_held(self) -> str:
+        """The reasons of a held day, and what is in force then."""
+        why = "; ".join(f"{check.name}: {check.words}" for check in self.reasons)
+        force = (
+            f"run {self.in_force.run}, which was released before, stays in force"
+            if self.in_force
+            else "nothing is in force"
+        )
+        return f"{why}; {force}"
+
     def __str__(self) -> str:
         if self.is_held:
-            why = "; ".join(f"{check.name}: {check.words}" for check in self.reasons)
-            force = (
-                f"run {self.in_force.run}, which was released before, stays in force"
-                if self.in_force
-                else "nothing is in force"
-            )
-            return f"held: {why}; {force}"
+            return f"held: {self.why_held}"
         passed = f"; a person has released it from {', '.join(self.excused)}" if self.excused else ""
         return f"released{passed}"
 

@@ -59,7 +59,7 @@ class Report:
     datasets: list[str]
     cells: dict[date, dict[str, Cell]]
     damaged: list[DamagedPartition]
-    #: Why trainings were rejected, a line each.
+    #: Why trainings were rejected and predictions held, a line each.
     rejections: list[str]
     #: How many files were read and compared with their checksums, and how many have no checksum of their content.
     verified: int = 0
@@ -194,6 +194,6 @@ def _cell(stage: type[Stage], states: States, day: date, found: Partition | Dama
 
 def _rejection(stage: type[Stage], found: Partition | DamagedPartition) -> str:
     """Why the partition of a day is not to be used; empty where it may be."""
-    if not isinstance(found, Partition) or not (rejection := stage.describe(found.manifest).rejection):
+    if not isinstance(found, Partition) or not (described := stage.describe(found.manifest)).rejection:
         return ""
-    return f"{found.dataset} of {found.date} was rejected: {rejection}"
+    return f"{found.dataset} of {found.date} was {described.text}: {described.rejection}"

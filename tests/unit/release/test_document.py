@@ -53,7 +53,7 @@ def test_a_hold_outranks_everything_until_it_is_revoked() -> None:
     held = release(decision(RELEASE, 1, FAILED.name), hold)
     revoked = release(decision(RELEASE, 1, FAILED.name), hold, decision(REVOKE_HOLD, 3))
 
-    assert [(check.name, check.words) for check in held.reasons] == [("hold", "held by ada: the source was moved")]
+    assert [(check.name, check.words) for check in held.reasons] == [("hold by ada", "the source was moved")]
     assert revoked.verdict == "released"
 
 

@@ -85,7 +85,7 @@ def test_a_day_is_held_until_the_hold_is_revoked(daystone: Verbs) -> None:
 
     assert (held.code, revoked.code) == (0, 0), held.stderr + revoked.stderr
     assert held.stdout.splitlines()[-1] == (
-        f"release of {USUAL}: held: hold: held by {getpass.getuser()}: {WHY}; nothing is in force"
+        f"release of {USUAL}: held: hold by {getpass.getuser()}: {WHY}; nothing is in force"
     )
     assert while_held.is_held
     assert not verdict(daystone, USUAL).is_held
@@ -169,7 +169,7 @@ def test_status_and_why_say_that_a_day_is_held(daystone: Verbs) -> None:
     status = daystone.stubbed("status", "--from", ODD, "--to", USUAL, *SHORT)
     why = daystone.stubbed("why", "release", "--date", ODD, *SHORT)
 
-    assert f"release of {ODD} was rejected: held: mean score: 0.875 is odd; nothing is in force" in " ".join(
+    assert f"release of {ODD} was held: mean score: 0.875 is odd; nothing is in force" in " ".join(
         status.stdout.split()
     )
     assert "held: mean score: 0.875 is odd" in why.stdout
