@@ -55,7 +55,7 @@ def read_arrow(
     released: bool = False,
 ) -> pa.Table:
     """Like ``read``, but without Spark. Returns an Arrow table."""
-    return tables.read_arrow(_partitions(root, use_case, dataset, first, last, released), section)
+    return tables.arrow_of(_partitions(root, use_case, dataset, first, last, released), section)
 
 
 def read_pandas(

@@ -9,14 +9,23 @@ from datetime import date
 from typing import TYPE_CHECKING, BinaryIO
 
 from spark_lib.errors import LakeError
-from spark_lib.lake.lake import Partition, common_schema, unreadable
+from spark_lib.lake.lake import Lake, Partition, common_schema, unreadable
 from spark_lib.lake.manifest import File, Schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def read_arrow(partitions: Sequence[Partition], section: str = "") -> pa.Table:
+def read_arrow(lake: Lake, dataset: str, first: date, last: date | None = None, section: str = "") -> pa.Table:
+    """Rows of every day of ``[first, last]`` with their ``date`` as the last column.
+
+    Raises NotPublished where a day is missing, DamagedPartition where one is not whole, LakeError where the days'
+    schemas differ.
+    """
+    return arrow_of(lake.require(dataset, first, last), section)
+
+
+def arrow_of(partitions: Sequence[Partition], section: str = "") -> pa.Table:
     """The rows of partitions of one dataset, with their ``date`` as the last column. Raises DamagedPartition where a file
     cannot be read, LakeError where the days' schemas differ."""
     import pyarrow as pa

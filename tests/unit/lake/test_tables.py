@@ -38,7 +38,7 @@ def test_several_days_come_in_order_with_their_date_as_the_last_column(lake: Lak
     publish_rows(lake, NEXT_DAY, [{"id": 3, "score": None, "landed": NOON}])
     publish_rows(lake, DAY, [{"id": 1, "score": 0.5, "landed": NOON}, {"id": 2, "score": 0.25, "landed": None}])
 
-    table = read_arrow(lake.require("predictions", DAY, NEXT_DAY))
+    table = read_arrow(lake, "predictions", DAY, NEXT_DAY)
 
     assert table.column_names == ["id", "score", "landed", "date"]
     assert table.to_pylist() == [
@@ -51,7 +51,7 @@ def test_several_days_come_in_order_with_their_date_as_the_last_column(lake: Lak
 def test_a_day_without_files_has_the_manifests_schema(lake: Lake) -> None:
     publish_rows(lake, DAY, [])
 
-    table = read_arrow(lake.require("predictions", DAY))
+    table = read_arrow(lake, "predictions", DAY)
 
     assert (table.num_rows, table.schema.names) == (0, ["id", "score", "landed", "date"])
     assert table.schema.types == [pa.int64(), pa.float64(), pa.timestamp("us", tz="UTC"), pa.date32()]
@@ -62,7 +62,7 @@ def test_an_empty_day_among_others_changes_nothing(lake: Lake) -> None:
     publish_rows(lake, NEXT_DAY, [])
     publish_rows(lake, THIRD_DAY, [{"id": 2, "score": 0.5, "landed": NOON}])
 
-    frame = read_arrow(lake.require("predictions", DAY, THIRD_DAY)).to_pandas()
+    frame = read_arrow(lake, "predictions", DAY, THIRD_DAY).to_pandas()
 
     assert frame["id"].tolist() == [1, 2]
     assert frame["date"].tolist() == [DAY, THIRD_DAY]
@@ -77,8 +77,8 @@ def test_a_section_is_read_by_its_name(lake: Lake) -> None:
         write(attempt, [4], name="validation/unbalanced/part-0.parquet")
         attempt.commit(Rows({"train": 3, "validation/unbalanced": 1}, (("id", "bigint"),)))
 
-    assert read_arrow(lake.require("balanced", DAY), "train").column("id").to_pylist() == [1, 2, 3]
-    assert read_arrow(lake.require("balanced", DAY), "validation/unbalanced").to_pandas()["id"].tolist() == [4]
+    assert read_arrow(lake, "balanced", DAY, section="train").column("id").to_pylist() == [1, 2, 3]
+    assert read_arrow(lake, "balanced", DAY, section="validation/unbalanced").to_pandas()["id"].tolist() == [4]
 
 
 def test_files_that_no_manifest_names_are_not_read(lake: Lake, outsider: Outsider) -> None:
@@ -86,7 +86,7 @@ def test_files_that_no_manifest_names_are_not_read(lake: Lake, outsider: Outside
     outsider.write(f"{lake.prefix('predictions', DAY)}/run={manifest.run}/part-9.parquet", parquet([9]))
     outsider.write(f"{lake.prefix('predictions', DAY)}/run=00000000000000ff/part-0.parquet", parquet([9]))
 
-    assert read_arrow(lake.require("predictions", DAY)).column("id").to_pylist() == [1]
+    assert read_arrow(lake, "predictions", DAY).column("id").to_pylist() == [1]
 
 
 def test_days_of_different_schemas_are_not_mixed(lake: Lake) -> None:
@@ -95,7 +95,7 @@ def test_days_of_different_schemas_are_not_mixed(lake: Lake) -> None:
     publish_rows(lake, THIRD_DAY, [], (("id", "string"), ("score", "double")))
 
     with pytest.raises(LakeError) as caught:
-        read_arrow(lake.require("predictions", DAY, THIRD_DAY))
+        read_arrow(lake, "predictions", DAY, THIRD_DAY)
 
     assert str(caught.value) == (
         "predictions of 2026-01-01 and 2026-01-03: wanted one schema (id bigint, score double, landed timestamp); "
@@ -107,7 +107,7 @@ def test_a_missing_day_is_an_error(lake: Lake) -> None:
     publish_rows(lake, DAY, [])
 
     with pytest.raises(NotPublished, match=r"^predictions of 2026-01-02: wanted a published partition"):
-        read_arrow(lake.require("predictions", DAY, NEXT_DAY)).to_pandas()
+        read_arrow(lake, "predictions", DAY, NEXT_DAY).to_pandas()
 
 
 def test_a_damaged_day_is_an_error(lake: Lake, outsider: Outsider) -> None:
@@ -115,7 +115,7 @@ def test_a_damaged_day_is_an_error(lake: Lake, outsider: Outsider) -> None:
     outsider.delete(f"{lake.prefix('predictions', DAY)}/{manifest.files[0].path}")
 
     with pytest.raises(DamagedPartition):
-        read_arrow(lake.require("predictions", DAY))
+        read_arrow(lake, "predictions", DAY)
 
 
 def test_a_file_whose_content_is_no_longer_parquet_is_named(lake: Lake, outsider: Outsider) -> None:
@@ -124,7 +124,7 @@ def test_a_file_whose_content_is_no_longer_parquet_is_named(lake: Lake, outsider
     outsider.write(key, b"x" * file.size)  # S3 has another etag then, a local directory nothing that tells
 
     with pytest.raises(DamagedPartition) as refused:
-        read_arrow(lake.require("predictions", DAY))
+        read_arrow(lake, "predictions", DAY)
 
     assert refused.value.where == f"predictions of 2026-01-01: {lake.store.url(key)}"
 
@@ -148,7 +148,7 @@ def test_every_plain_type_comes_back(lake: Lake) -> None:
     schema = tuple((f"a {kind}", kind) for kind in values)
     publish_rows(lake, DAY, [{f"a {kind}": value for kind, value in values.items()}], schema)
 
-    (row,) = read_arrow(lake.require("predictions", DAY)).to_pylist()
+    (row,) = read_arrow(lake, "predictions", DAY).to_pylist()
 
     assert row == {f"a {kind}": value for kind, value in values.items()} | {"date": DAY}
 
