@@ -72,7 +72,7 @@ class Release(Stage):
         """The values of ``[release]``."""
         values = self.settings.release
         found = {name: getattr(values, name) for name, _ in values.get_params()}
-        return found | {"trending": check.names_of(values.trending)}
+        return found | {"unchecked_features": check.names_of(values.unchecked_features)}
 
     def requires(self) -> Stage:
         required: Stage = self.clone(BatchInference)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 
@@ -92,39 +93,48 @@ def _merged(one: Mapping[str, Sketch], other: Mapping[str, Sketch]) -> dict[str,
 @dataclass(frozen=True)
 class Column:
     """A column of the reference: where it is cut, and the counts of the validation rows. ``mean`` and ``deviation`` (the
-    standard deviation) are those of a score that is a probability, and None for all other columns."""
+    standard deviation) are those of a score that is a probability, and None for all other columns. ``trend`` is how the
+    share of each bin of a feature changes from day to day within the training window, empty where it does not."""
 
     cut: Cut
     sketch: Sketch
     mean: float | None = None
     deviation: float | None = None
+    trend: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Column:
-        return cls(Cut.of(document), Sketch.of(document), document.get("mean"), document.get("deviation"))
+        moments = document.get("mean"), document.get("deviation")
+        return cls(Cut.of(document), Sketch.of(document), *moments, tuple(document.get("trend", ())))
 
     def document(self) -> dict[str, Any]:
         moments = {} if self.mean is None else {"mean": self.mean, "deviation": self.deviation}
-        return self.cut.document() | self.sketch.document() | moments
+        trend = {"trend": list(self.trend)} if self.trend else {}
+        return self.cut.document() | self.sketch.document() | moments | trend
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What a day is compared with: the columns of a model's validation rows."""
+    """What a day is compared with: the columns of a model's validation rows. ``middle`` is the mean of the days on which
+    these landed, from which trends go on; None where the card is of an older Daystone."""
 
     scores: Mapping[str, Column] = field(default_factory=dict)
     features: Mapping[str, Column] = field(default_factory=dict)
+    middle: date | None = None
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Reference:
         """A reference as a card has it."""
+        middle = document.get("middle")
         return cls(
-            *({name: Column.of(each) for name, each in document[kind].items()} for kind in ("scores", "features"))
+            *({name: Column.of(each) for name, each in document[kind].items()} for kind in ("scores", "features")),
+            None if middle is None else date.fromisoformat(middle),
         )
 
     def document(self) -> dict[str, Any]:
         """The reference as a card has it."""
-        return {
+        found: dict[str, Any] = {
             kind: {name: column.document() for name, column in columns.items()}
             for kind, columns in (("scores", self.scores), ("features", self.features))
         }
+        return found if self.middle is None else found | {"middle": str(self.middle)}

@@ -4,13 +4,14 @@ module."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from spark_lib.models import matrix
-from spark_lib.release import counting
+from spark_lib.release import counting, trend
 from spark_lib.release.sketch import Column, Cut, Reference, Sketch, Sketches
 from spark_lib.use_case import Feature
 
@@ -69,10 +70,10 @@ class Counted:
 
 
 def reference(
-    rows: pa.RecordBatch, features: Mapping[str, Feature], given: Given, predictions: Predictions
+    rows: pa.RecordBatch, features: Mapping[str, Feature], given: Given, predictions: Predictions, landed: pa.Array
 ) -> Reference:
-    """The reference that validation rows make, with the model's ``features`` and what the model gave of them. A text has
-    no bins, and is left out."""
+    """The reference that validation rows make, with the model's ``features``, what the model gave of them, and the days
+    on which they ``landed``. A text has no bins, and is left out."""
     predicted = predictions.columns(given.scores)
     is_probability = "prediction" not in predicted or _decides(predicted["prediction"])
     scores = {
@@ -82,14 +83,19 @@ def reference(
     }
     encoded = _encoded(rows, features, given, 1)
     found = {}
+    days = landed.cast("int32").to_numpy().astype(np.float64)
     for name, values in encoded.columns.items():
         nulls, categories = encoded.absent.get(name, 0), features[name].categories
         if categories is None:
-            found[name] = counting.of_numbers(values, nulls, rows.num_rows)
+            column = counting.of_numbers(values, nulls, rows.num_rows)
+            bins = counting.bins_of_numbers(column.cut, values)
         else:
             cut = Cut(values=tuple(categories), is_category=True)
-            found[name] = Column(cut, counting.sketch(counting.count_places(cut, values), nulls, rows.num_rows))
-    return Reference(scores, found)
+            column = Column(cut, counting.sketch(counting.count_places(cut, values), nulls, rows.num_rows))
+            bins = np.where(values < cut.bins, values, -1).astype(np.int64)
+        there = bins >= 0
+        found[name] = replace(column, trend=trend.slopes(bins[there], column.cut.bins, days[there]))
+    return Reference(scores, found, date(1970, 1, 1) + timedelta(days=round(days.mean())))
 
 
 @dataclass(frozen=True)
