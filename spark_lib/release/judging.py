@@ -57,6 +57,7 @@ def _checks(
     assert pooled.sketches is not None
     if reference is not None:
         yield from _against(pooled, reference, limits)
+        yield from _segments(pooled.sketches, reference, limits)
     yield from _recent(pooled.sketches, before, limits)
 
 
@@ -158,6 +159,16 @@ def _against(day: Figures, reference: Reference, limits: Limits) -> Iterator[Che
         if column.cut.is_category and len(sketch.counts) == column.cut.bins:
             others = (sketch.counts[-1], sum(sketch.counts)), (column.sketch.counts[-1], sum(column.sketch.counts))
             yield _share(f"unknown categories of {name}", "a text that training did not see", *others, limits)
+
+
+def _segments(sketches: Sketches, reference: Reference, limits: Limits) -> Iterator[Check | _Made]:
+    """The indices of the scores in each segment. Small ones stray further by chance, which the bound has in it."""
+    for each in reference.segments:
+        name, sketch = f"psi of scores of {each.name}", sketches.segments.get(each.name)
+        if sketch is not None and sum(sketch.counts) < limits.min_rows:
+            yield unchecked(name, f"{sum(sketch.counts):,} rows, it takes {limits.min_rows:,}")
+        else:
+            yield _psi(name, sketch, each.scores.sketch, _REFERENCE, limits)
 
 
 def _recent(sketches: Sketches, before: Sequence[Figures], limits: Limits) -> Iterator[Check | _Made]:

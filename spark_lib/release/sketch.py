@@ -61,26 +61,30 @@ class Sketch:
 @dataclass(frozen=True)
 class Sketches:
     """The sketches of a day, or of a part of it, by name of the column: the ``scores`` that were predicted, and the
-    ``features``."""
+    ``features``; and the scores in each of the reference's ``segments``, by their names."""
 
     scores: Mapping[str, Sketch] = field(default_factory=dict)
     features: Mapping[str, Sketch] = field(default_factory=dict)
+    segments: Mapping[str, Sketch] = field(default_factory=dict)
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Sketches:
-        return cls(
-            *({name: Sketch.of(each) for name, each in document[kind].items()} for kind in ("scores", "features"))
-        )
+        return cls(*({name: Sketch.of(each) for name, each in document.get(kind, {}).items()} for kind in _KINDS))
 
     def document(self) -> dict[str, Any]:
         """The sketches as the manifest of predictions has them."""
+        found = {kind: getattr(self, kind) for kind in _KINDS}
         return {
             kind: {name: sketch.document() for name, sketch in columns.items()}
-            for kind, columns in (("scores", self.scores), ("features", self.features))
+            for kind, columns in found.items()
+            if columns or kind != "segments"
         }
 
     def merged(self, other: Sketches) -> Sketches:
-        return Sketches(_merged(self.scores, other.scores), _merged(self.features, other.features))
+        return Sketches(*(_merged(getattr(self, kind), getattr(other, kind)) for kind in _KINDS))
+
+
+_KINDS = ("scores", "features", "segments")
 
 
 def _merged(one: Mapping[str, Sketch], other: Mapping[str, Sketch]) -> dict[str, Sketch]:
@@ -114,21 +118,47 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Apart:
+    """The scores of the validation rows with one ``value`` of a ``column`` that the use case declares as a segment."""
+
+    column: str
+    value: str | int | bool | None
+    scores: Column
+
+    @property
+    def name(self) -> str:
+        return f"{self.column} {'null' if self.value is None else self.value}"
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Apart:
+        return cls(document["column"], document["value"], Column.of(document["scores"]))
+
+    def document(self) -> dict[str, Any]:
+        return {"column": self.column, "value": self.value, "scores": self.scores.document()}
+
+
+@dataclass(frozen=True)
 class Reference:
     """What a day is compared with: the columns of a model's validation rows. ``middle`` is the mean of the days on which
-    these landed, from which trends go on; None where the card is of an older Daystone."""
+    these landed, from which trends go on; None where the card is of an older Daystone. ``segments`` are judged apart."""
 
     scores: Mapping[str, Column] = field(default_factory=dict)
     features: Mapping[str, Column] = field(default_factory=dict)
     middle: date | None = None
+    segments: tuple[Apart, ...] = ()
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Reference:
         """A reference as a card has it."""
+        scores, features = (
+            {name: Column.of(each) for name, each in document[kind].items()} for kind in ("scores", "features")
+        )
         middle = document.get("middle")
         return cls(
-            *({name: Column.of(each) for name, each in document[kind].items()} for kind in ("scores", "features")),
+            scores,
+            features,
             None if middle is None else date.fromisoformat(middle),
+            tuple(map(Apart.of, document.get("segments", ()))),
         )
 
     def document(self) -> dict[str, Any]:
@@ -137,4 +167,8 @@ class Reference:
             kind: {name: column.document() for name, column in columns.items()}
             for kind, columns in (("scores", self.scores), ("features", self.features))
         }
-        return found if self.middle is None else found | {"middle": str(self.middle)}
+        if self.middle is not None:
+            found["middle"] = str(self.middle)
+        if self.segments:
+            found["segments"] = [each.document() for each in self.segments]
+        return found

@@ -54,7 +54,7 @@ def path(column: Column, days: float) -> np.ndarray:
         return start[None]
     way = np.linspace(0.0, days, 1 + STEPS)[:, None] * np.asarray(column.trend)
     shares = np.clip(start / start.sum() + way, 0.0, None)
-    return shares / shares.sum(axis=1, keepdims=True) * start.sum()
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True) * start.sum())
 
 
 def nearest(column: Column, counts: tuple[int, ...], days: float) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -40,4 +40,6 @@ def build(spark: SparkSession, key: Key, balanced: Partition, card: Card, model:
     runs = PythonModel(model, digest(model), problem.classes) if as_they_are else Engine(model)
     given = runs.of_rows(batches[0], card.features)
     predictions = problem.predictions(card.calibration, card.decision)
-    return counted.reference(batches[0], card.features, given, predictions, landed)
+    # The rows of many small values together are no population of their own.
+    segments = [(each.column, each.value) for each in card.segments if not each.others and each.column in card.features]
+    return counted.reference(batches[0], card.features, given, predictions, landed, segments)

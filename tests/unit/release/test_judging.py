@@ -8,10 +8,11 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
+from spark_lib.release import counting
 from spark_lib.release.check import Check, Limits, Outcome
 from spark_lib.release.figures import Figures
 from spark_lib.release.judging import judge
-from spark_lib.release.sketch import Reference
+from spark_lib.release.sketch import Apart, Reference
 from tasks.config import sections
 from tests.unit.release import drawn
 from tests.unit.release.drawn import MONDAY
@@ -220,6 +221,24 @@ def test_a_small_day_that_shifts_is_held_although_the_days_before_it_did_not(ref
         failed(checks)
         == ["psi of feature a, this day alone", "psi of score against the reference, this day alone"][::-1]
     )
+
+
+def test_the_scores_of_a_segment_hold_the_day_where_those_of_all_rows_do_not(
+    reference: Reference, earlier: list[Figures]
+) -> None:
+    random = np.random.default_rng(6)
+    apart = Apart("region", "north", counting.of_numbers(random.uniform(0, 0.1, 1_000)))
+    segmented = replace(reference, segments=(apart, Apart("region", "south", apart.scores)))
+    day = drawn.rows(random, ROWS).figures(MONDAY, reference)
+    assert day.sketches is not None
+    shifted = counting.sketch(counting.count_numbers(apart.scores.cut, random.uniform(0.05, 0.15, 400)))
+    few = counting.sketch(counting.count_numbers(apart.scores.cut, random.uniform(0.05, 0.15, 40)))
+    sketches = replace(day.sketches, segments={"region north": shifted, "region south": few})
+
+    checks = judge(replace(day, sketches=sketches), segmented, earlier, LIMITS)
+
+    assert failed(checks) == ["psi of scores of region north"]
+    assert unchecked(checks)["psi of scores of region south"] == "40 rows, it takes 200"
 
 
 def test_a_first_day_of_a_weekday_is_held_against_the_span_of_all_days(reference: Reference) -> None:

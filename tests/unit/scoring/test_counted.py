@@ -94,6 +94,21 @@ def test_features_that_move_from_day_to_day_have_a_trend_and_others_have_none() 
     assert not still.features["amount"].trend and not still.features["purpose"].trend
 
 
+def test_the_scores_of_a_segment_are_counted_apart_and_null_is_a_value() -> None:
+    segments = [("purpose", PURPOSES[0]), ("purpose", None)]
+    found = counted.reference(rows(), IN_MATRIX, given(rows()), PREDICTIONS, LANDED, segments)
+    day = Counted(found, 1)
+
+    day.add(rows(), IN_MATRIX, given(rows()), PREDICTIONS.columns(given(rows()).scores))
+
+    assert [each.name for each in found.segments] == [f"purpose {PURPOSES[0]}", "purpose null"]
+    assert [sum(each.scores.sketch.counts) for each in found.segments] == [
+        PURPOSES.count(PURPOSES[0]),
+        PURPOSES.count(None),
+    ]
+    assert day.sketches().segments == {each.name: each.scores.sketch for each in found.segments}
+
+
 def test_a_model_without_a_matrix_has_its_numbers_and_categories_counted_and_its_texts_not() -> None:
     scores = given(rows()).scores
     as_they_are = Given(scores)
