@@ -12,7 +12,7 @@ from tasks.config import check
 from tasks.config.settings import Settings
 from tasks.graph.log import logger
 from tasks.graph.stage import Description, Stage, previous
-from tasks.graph.staleness import Candidates, Need
+from tasks.graph.staleness import Candidates, Need, State
 from tasks.inference import BatchInference
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class Release(Stage):
     #: Whoever judges a day again swaps the verdict for the new one.
     replaces = True
     keeps = "predictions"
+    refused = State.HELD
 
     @classmethod
     def is_due(cls, day: date, settings: Settings) -> bool:
@@ -72,7 +73,7 @@ class Release(Stage):
         """The values of ``[release]``."""
         values = self.settings.release
         found = {name: getattr(values, name) for name, _ in values.get_params()}
-        return found | {"trending": check.names_of(values.trending)}
+        return found | {"unchecked_features": check.names_of(values.unchecked_features)}
 
     def requires(self) -> Stage:
         required: Stage = self.clone(BatchInference)

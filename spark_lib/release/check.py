@@ -50,8 +50,8 @@ def unchecked(name: str, why: str) -> Check:
 
 @dataclass(frozen=True)
 class Limits:
-    """The bounds of ``[release]``, which says what each is. The PSI of ``trending`` features is not checked. ``level`` is
-    the probability that chance alone holds a day, over all of its checks."""
+    """The bounds of ``[release]``, which says what each is. The PSI of ``unchecked_features`` is not checked.
+    ``level`` is the probability that chance alone holds a day, over all of its checks."""
 
     max_psi: float
     max_share_change: float
@@ -59,5 +59,5 @@ class Limits:
     max_rows_ratio: float
     min_days: int
     min_rows: int
-    trending: tuple[str, ...] = ()
+    unchecked_features: tuple[str, ...] = ()
     level: float = 0.004

@@ -42,6 +42,13 @@ def count_numbers(cut: Cut, values: np.ndarray) -> np.ndarray:
     return -np.diff([there, *above, 0])
 
 
+def bins_of_numbers(cut: Cut, values: np.ndarray) -> np.ndarray:
+    """The bin of each number [n], int64, as ``count_numbers`` counts it; -1 for NaN."""
+    with np.errstate(over="ignore"):
+        edges = np.asarray(cut.edges).astype(values.dtype)
+    return np.where(np.isnan(values), -1, np.searchsorted(edges, values, side="left"))
+
+
 def count_places(cut: Cut, places: np.ndarray) -> np.ndarray:
     """How many rows have each category, int64 [bins], by their places in the model's matrix, float32 [n]: first the
     known ones, then all others. A place behind these is a null, which is counted nowhere."""

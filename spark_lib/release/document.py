@@ -20,8 +20,8 @@ from spark_lib.release.check import Check, Outcome
 from spark_lib.release.decision import HOLD, Decisions
 from spark_lib.release.figures import Figures, of_run
 
-#: The name of the document.
-RELEASE = "release.json"
+#: The name of the document, and that of its page for people.
+RELEASE, PAGE = "release.json", "release.html"
 #: Raise this number only where a reader of the format before would go wrong.
 FORMAT = 1
 RELEASED, HELD = "released", "held"

@@ -8,12 +8,13 @@ from dataclasses import replace
 from functools import reduce
 from statistics import NormalDist
 
-from spark_lib.release import counts_of_rows
+from spark_lib.release import counts_of_rows, trend
 from spark_lib.release import psi as index
 from spark_lib.release.check import Check, Limits, Outcome, unchecked
 from spark_lib.release.figures import Figures
 from spark_lib.release.sketch import Column, Reference, Sketch, Sketches
 
+_REFERENCE = "the reference of the model"
 #: A check that is still to be made at the level that its share of all checks leaves it.
 _Made = Callable[[float], Check]
 
@@ -43,16 +44,20 @@ def _checks(
         why = "the run of predictions has no sketches: it is of an older Daystone, or of a day without rows"
         yield unchecked("psi of scores", why)
         return
+    if reference is None:
+        yield unchecked("psi against the reference", "the card of the model has no reference: train a model anew")
+    elif pooled is not day:  # a fault of one small day would hardly move the figures of all of them
+        # What a small day strays by chance comes on top of what an ordinary one differs.
+        yield from _indices(day, reference, replace(limits, max_psi=2 * limits.max_psi), ", this day alone")
     if pooled.rows < limits.min_rows:
         yield unchecked(
             "psi of scores", f"{pooled.rows:,} rows with those of the days before, it takes {limits.min_rows:,}"
         )
         return
     assert pooled.sketches is not None
-    if reference is None:
-        yield unchecked("psi against the reference", "the card of the model has no reference: train a model anew")
-    else:
-        yield from _against(pooled, pooled.sketches, reference, limits)
+    if reference is not None:
+        yield from _against(pooled, reference, limits)
+        yield from _segments(pooled.sketches, reference, limits)
     yield from _recent(pooled.sketches, before, limits)
 
 
@@ -121,22 +126,32 @@ def _scores(reference: Reference | None) -> list[Column]:
     return [] if reference is None else [column for column in reference.scores.values() if sum(column.sketch.counts)]
 
 
-def _against(day: Figures, sketches: Sketches, reference: Reference, limits: Limits) -> Iterator[Check | _Made]:
-    """The checks against the reference of the model."""
-    of = "the reference of the model"
+def _indices(day: Figures, reference: Reference, limits: Limits, suffix: str = "") -> Iterator[Check | _Made]:
+    """The indices of scores and features against the reference of the model. ``suffix`` ends the names of the checks."""
+    assert day.sketches is not None
+    days = 0 if reference.middle is None else (day.date - reference.middle).days
     for name, column in reference.scores.items():
-        yield _psi(f"psi of {name} against the reference", sketches.scores.get(name), column.sketch, of, limits)
-        mean = day.scores.get("mean")
+        sketch = day.sketches.scores.get(name)
+        yield _psi(f"psi of {name} against the reference{suffix}", sketch, column.sketch, _REFERENCE, limits)
+    for name, column in reference.features.items():
+        check, sketch = f"psi of feature {name}{suffix}", day.sketches.features.get(name)
+        if name in limits.unchecked_features:
+            yield unchecked(check, "[release] unchecked_features has it")
+        else:
+            yield _psi_of_feature(check, sketch, column, days, limits)
+
+
+def _against(day: Figures, reference: Reference, limits: Limits) -> Iterator[Check | _Made]:
+    """The checks against the reference of the model."""
+    yield from _indices(day, reference, limits)
+    assert day.sketches is not None
+    mean = day.scores.get("mean")
+    for name, column in reference.scores.items():
         if mean is not None and column.mean is not None and column.deviation is not None:
             rows = day.rows, sum(column.sketch.counts)
             yield _mean(f"mean {name}", mean, column.mean, column.deviation, rows, limits)
     for name, column in reference.features.items():
-        sketch = sketches.features.get(name)
-        check = f"psi of feature {name}"
-        if name in limits.trending:
-            yield unchecked(check, "[release] trending has it among the features that always drift")
-        else:
-            yield _psi(check, sketch, column.sketch, of, limits)
+        sketch = day.sketches.features.get(name)
         if sketch is None:
             continue
         nulls = (sketch.nulls, sketch.rows), (column.sketch.nulls, column.sketch.rows)
@@ -144,6 +159,16 @@ def _against(day: Figures, sketches: Sketches, reference: Reference, limits: Lim
         if column.cut.is_category and len(sketch.counts) == column.cut.bins:
             others = (sketch.counts[-1], sum(sketch.counts)), (column.sketch.counts[-1], sum(column.sketch.counts))
             yield _share(f"unknown categories of {name}", "a text that training did not see", *others, limits)
+
+
+def _segments(sketches: Sketches, reference: Reference, limits: Limits) -> Iterator[Check | _Made]:
+    """The indices of the scores in each segment. Small ones stray further by chance, which the bound has in it."""
+    for each in reference.segments:
+        name, sketch = f"psi of scores of {each.name}", sketches.segments.get(each.name)
+        if sketch is not None and sum(sketch.counts) < limits.min_rows:
+            yield unchecked(name, f"{sum(sketch.counts):,} rows, it takes {limits.min_rows:,}")
+        else:
+            yield _psi(name, sketch, each.scores.sketch, _REFERENCE, limits)
 
 
 def _recent(sketches: Sketches, before: Sequence[Figures], limits: Limits) -> Iterator[Check | _Made]:
@@ -178,6 +203,15 @@ def _psi(name: str, sketch: Sketch | None, against: Sketch, of: str, limits: Lim
         return _judged(name, found > bound, f"PSI {found:.3f} against {of}, the bound is {bound:.3f}", found, bound)
 
     return made
+
+
+def _psi_of_feature(name: str, sketch: Sketch | None, column: Column, days: int, limits: Limits) -> Check | _Made:
+    """The index of a feature against the reference, or where the feature moves, against the nearest place on its path."""
+    if sketch is None or not column.trend or len(sketch.counts) != len(column.sketch.counts):
+        return _psi(name, sketch, column.sketch, _REFERENCE, limits)
+    day, place = trend.nearest(column, sketch.counts, days)
+    of = f"where the trend of the model's window leads in {days} days"
+    return _psi(name, replace(sketch, counts=day), replace(column.sketch, counts=place), of, limits)
 
 
 def _mean(

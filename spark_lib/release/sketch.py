@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 
@@ -60,26 +61,30 @@ class Sketch:
 @dataclass(frozen=True)
 class Sketches:
     """The sketches of a day, or of a part of it, by name of the column: the ``scores`` that were predicted, and the
-    ``features``."""
+    ``features``; and the scores in each of the reference's ``segments``, by their names."""
 
     scores: Mapping[str, Sketch] = field(default_factory=dict)
     features: Mapping[str, Sketch] = field(default_factory=dict)
+    segments: Mapping[str, Sketch] = field(default_factory=dict)
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Sketches:
-        return cls(
-            *({name: Sketch.of(each) for name, each in document[kind].items()} for kind in ("scores", "features"))
-        )
+        return cls(*({name: Sketch.of(each) for name, each in document.get(kind, {}).items()} for kind in _KINDS))
 
     def document(self) -> dict[str, Any]:
         """The sketches as the manifest of predictions has them."""
+        found = {kind: getattr(self, kind) for kind in _KINDS}
         return {
             kind: {name: sketch.document() for name, sketch in columns.items()}
-            for kind, columns in (("scores", self.scores), ("features", self.features))
+            for kind, columns in found.items()
+            if columns or kind != "segments"
         }
 
     def merged(self, other: Sketches) -> Sketches:
-        return Sketches(_merged(self.scores, other.scores), _merged(self.features, other.features))
+        return Sketches(*(_merged(getattr(self, kind), getattr(other, kind)) for kind in _KINDS))
+
+
+_KINDS = ("scores", "features", "segments")
 
 
 def _merged(one: Mapping[str, Sketch], other: Mapping[str, Sketch]) -> dict[str, Sketch]:
@@ -92,39 +97,78 @@ def _merged(one: Mapping[str, Sketch], other: Mapping[str, Sketch]) -> dict[str,
 @dataclass(frozen=True)
 class Column:
     """A column of the reference: where it is cut, and the counts of the validation rows. ``mean`` and ``deviation`` (the
-    standard deviation) are those of a score that is a probability, and None for all other columns."""
+    standard deviation) are those of a score that is a probability, and None for all other columns. ``trend`` is how the
+    share of each bin of a feature changes from day to day within the training window, empty where it does not."""
 
     cut: Cut
     sketch: Sketch
     mean: float | None = None
     deviation: float | None = None
+    trend: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Column:
-        return cls(Cut.of(document), Sketch.of(document), document.get("mean"), document.get("deviation"))
+        moments = document.get("mean"), document.get("deviation")
+        return cls(Cut.of(document), Sketch.of(document), *moments, tuple(document.get("trend", ())))
 
     def document(self) -> dict[str, Any]:
         moments = {} if self.mean is None else {"mean": self.mean, "deviation": self.deviation}
-        return self.cut.document() | self.sketch.document() | moments
+        trend = {"trend": list(self.trend)} if self.trend else {}
+        return self.cut.document() | self.sketch.document() | moments | trend
+
+
+@dataclass(frozen=True)
+class Apart:
+    """The scores of the validation rows with one ``value`` of a ``column`` that the use case declares as a segment."""
+
+    column: str
+    value: str | int | bool | None
+    scores: Column
+
+    @property
+    def name(self) -> str:
+        return f"{self.column} {'null' if self.value is None else self.value}"
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Apart:
+        return cls(document["column"], document["value"], Column.of(document["scores"]))
+
+    def document(self) -> dict[str, Any]:
+        return {"column": self.column, "value": self.value, "scores": self.scores.document()}
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What a day is compared with: the columns of a model's validation rows."""
+    """What a day is compared with: the columns of a model's validation rows. ``middle`` is the mean of the days on which
+    these landed, from which trends go on; None where the card is of an older Daystone. ``segments`` are judged apart."""
 
     scores: Mapping[str, Column] = field(default_factory=dict)
     features: Mapping[str, Column] = field(default_factory=dict)
+    middle: date | None = None
+    segments: tuple[Apart, ...] = ()
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Reference:
         """A reference as a card has it."""
+        scores, features = (
+            {name: Column.of(each) for name, each in document[kind].items()} for kind in ("scores", "features")
+        )
+        middle = document.get("middle")
         return cls(
-            *({name: Column.of(each) for name, each in document[kind].items()} for kind in ("scores", "features"))
+            scores,
+            features,
+            None if middle is None else date.fromisoformat(middle),
+            tuple(map(Apart.of, document.get("segments", ()))),
         )
 
     def document(self) -> dict[str, Any]:
         """The reference as a card has it."""
-        return {
+        found: dict[str, Any] = {
             kind: {name: column.document() for name, column in columns.items()}
             for kind, columns in (("scores", self.scores), ("features", self.features))
         }
+        if self.middle is not None:
+            found["middle"] = str(self.middle)
+        if self.segments:
+            found["segments"] = [each.document() for each in self.segments]
+        return found

@@ -11,6 +11,7 @@ import numpy as np
 
 from spark_lib.report.curves import Bin, Curve
 from spark_lib.report.markup import Markup, joined, tag
+from spark_lib.report.shares import percent, whole_percent
 
 Values = Sequence[float] | np.ndarray
 
@@ -19,9 +20,7 @@ WIDTH = 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 68, 22, 12, 50
 _SQUARE = WIDTH - _LEFT - _RIGHT
 _PANEL, _GAP = 130, 22
-_BAR = 12
 _CHANCE = "no better than chance"
-_UNIT = "\N{NO-BREAK SPACE}%"
 
 
 @dataclass(frozen=True)
@@ -168,24 +167,6 @@ def histogram(panels: Sequence[tuple[str, Values]], upto: float, axes: tuple[str
         drawn.append(plot.words(upto * 0.97, tallest * 0.86, words, anchor="end"))
     height = len(panels) * _PANEL + (len(panels) - 1) * _GAP
     return _figure("scores", "Scores by outcome", description, height, *drawn)
-
-
-def bar(share: float) -> Markup:
-    """A bar in a row of a table, which has the number beside it."""
-    drawn = tag("rect", x=0, y=1, width=100 * min(max(share, 0.0), 1.0), height=_BAR - 2, class_="bar panel0")
-    size = {"viewBox": f"0 0 100 {_BAR}", "preserveAspectRatio": "none"}
-    return tag("svg", drawn, **size, class_="share", aria_hidden="true", focusable="false")
-
-
-def percent(value: float) -> str:
-    """A proportion in percent, to three digits."""
-    digits = f"{100 * value:#.3g}".rstrip(".")
-    return f"{digits if value else 0}{_UNIT}"
-
-
-def whole_percent(value: float) -> str:
-    """A proportion that somebody chose, in percent, with no more digits than it has."""
-    return f"{round(100 * value, 6):g}{_UNIT}"
 
 
 def rounded_up(value: float) -> float:

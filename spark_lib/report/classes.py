@@ -9,8 +9,8 @@ import numpy as np
 from spark_lib.models.card import Card
 from spark_lib.problems import multiclass
 from spark_lib.problems.outputs import Outputs
-from spark_lib.report.charts import percent
 from spark_lib.report.markup import Markup, tag
+from spark_lib.report.shares import percent
 from spark_lib.report.tables import NAME, NUMBER, Column, figures, number, section, table
 
 #: The most classes of a confusion matrix; of more, the worst are shown.

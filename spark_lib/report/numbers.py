@@ -8,8 +8,8 @@ import numpy as np
 
 from spark_lib.models.card import Card
 from spark_lib.problems.outputs import Outputs
-from spark_lib.report.charts import percent, whole_percent
 from spark_lib.report.markup import Markup, tag
+from spark_lib.report.shares import percent, whole_percent
 from spark_lib.report.tables import NUMBER, TEXT, Column, number, section, table
 
 _SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)

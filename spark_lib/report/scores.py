@@ -10,8 +10,8 @@ from spark_lib.models.card import Card
 from spark_lib.problems import metrics
 from spark_lib.problems.metrics import Scored
 from spark_lib.report import charts, curves
-from spark_lib.report.charts import percent, whole_percent
 from spark_lib.report.markup import Markup, joined, tag
+from spark_lib.report.shares import percent, whole_percent
 from spark_lib.report.tables import NUMBER, TEXT, Column, chart_with, charts_in_a_row, figures, number, section, table
 
 #: The resamplings for the bands around curves.

@@ -8,8 +8,8 @@ from typing import Any
 from spark_lib.models.card import Card
 from spark_lib.models.segments import Segment
 from spark_lib.problems.problem import Problem
-from spark_lib.report.charts import whole_percent
 from spark_lib.report.markup import Markup, joined, tag
+from spark_lib.report.shares import whole_percent
 from spark_lib.report.tables import NAME, NUMBER, TEXT, Column, figures, number, section, table
 
 #: The most outcomes of a segment that are shown; of more, the greatest.

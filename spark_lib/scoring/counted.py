@@ -3,15 +3,17 @@ module."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from spark_lib.models import matrix
-from spark_lib.release import counting
-from spark_lib.release.sketch import Column, Cut, Reference, Sketch, Sketches
+from spark_lib.models.segments import Value
+from spark_lib.release import counting, trend
+from spark_lib.release.sketch import Apart, Column, Cut, Reference, Sketch, Sketches
 from spark_lib.use_case import Feature
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ class Counted:
         self._stride = stride
         self._scores = {name: np.zeros(column.cut.bins, np.int64) for name, column in reference.scores.items()}
         self._features = {name: np.zeros(column.cut.bins, np.int64) for name, column in reference.features.items()}
+        self._segments = {each.name: np.zeros(each.scores.cut.bins, np.int64) for each in reference.segments}
         self._nulls = dict.fromkeys(reference.features, 0)
         self._rows = 0
 
@@ -51,6 +54,10 @@ class Counted:
         for name, column in self._reference.scores.items():
             if name in predicted:
                 self._scores[name] += _of_prediction(column.cut, predicted[name])
+        number = _number(predicted)
+        for each in self._reference.segments:
+            there = _of_segment(rows, each.column, each.value)
+            self._segments[each.name] += counting.count_numbers(each.scores.cut, number[there])
         encoded = _encoded(rows, features, given, self._stride)
         for name, values in encoded.columns.items():
             if name in self._features:
@@ -65,14 +72,21 @@ class Counted:
                 name: Sketch(tuple(counts.tolist()), self._nulls[name], self._rows)
                 for name, counts in self._features.items()
             },
+            {name: counting.sketch(counts) for name, counts in self._segments.items()},
         )
 
 
 def reference(
-    rows: pa.RecordBatch, features: Mapping[str, Feature], given: Given, predictions: Predictions
+    rows: pa.RecordBatch,
+    features: Mapping[str, Feature],
+    given: Given,
+    predictions: Predictions,
+    landed: pa.Array,
+    segments: Iterable[tuple[str, Value]] = (),
 ) -> Reference:
-    """The reference that validation rows make, with the model's ``features`` and what the model gave of them. A text has
-    no bins, and is left out."""
+    """The reference that validation rows make, with the model's ``features``, what the model gave of them, the days on
+    which they ``landed``, and the ``segments`` among them, each a column with one of its values. A text has no bins, and
+    is left out."""
     predicted = predictions.columns(given.scores)
     is_probability = "prediction" not in predicted or _decides(predicted["prediction"])
     scores = {
@@ -82,14 +96,24 @@ def reference(
     }
     encoded = _encoded(rows, features, given, 1)
     found = {}
+    days = landed.cast("int32").to_numpy().astype(np.float64)
     for name, values in encoded.columns.items():
         nulls, categories = encoded.absent.get(name, 0), features[name].categories
         if categories is None:
-            found[name] = counting.of_numbers(values, nulls, rows.num_rows)
+            column = counting.of_numbers(values, nulls, rows.num_rows)
+            bins = counting.bins_of_numbers(column.cut, values)
         else:
             cut = Cut(values=tuple(categories), is_category=True)
-            found[name] = Column(cut, counting.sketch(counting.count_places(cut, values), nulls, rows.num_rows))
-    return Reference(scores, found)
+            column = Column(cut, counting.sketch(counting.count_places(cut, values), nulls, rows.num_rows))
+            bins = np.where(values < cut.bins, values, -1).astype(np.int64)
+        there = bins >= 0
+        found[name] = replace(column, trend=trend.slopes(bins[there], column.cut.bins, days[there]))
+    number = _number(predicted)
+    apart = (
+        Apart(column, value, counting.of_numbers(number[_of_segment(rows, column, value)]))
+        for column, value in segments
+    )
+    return Reference(scores, found, date(1970, 1, 1) + timedelta(days=round(days.mean())), tuple(apart))
 
 
 @dataclass(frozen=True)
@@ -129,6 +153,22 @@ def _column_of_prediction(values: Any, moments: bool) -> Column:
         return counting.of_numbers(values, moments=moments)
     cut = Cut(values=tuple(sorted(_by_name(values))), is_category=True)
     return Column(cut, counting.sketch(_of_prediction(cut, values)))
+
+
+def _number(predicted: Mapping[str, Any]) -> np.ndarray:
+    """The predictions that are numbers, [n]: scores, or else what a regression predicts."""
+    return np.asarray(predicted["score"] if "score" in predicted else predicted["prediction"])
+
+
+def _of_segment(rows: pa.RecordBatch, column: str, value: Value) -> np.ndarray:
+    """Which rows [n] have a value of a column; None is null."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    there = rows.column(column)
+    if value is None:
+        return np.asarray(there.is_null())
+    return np.asarray(pc.fill_null(pc.equal(there, pa.scalar(value, there.type)), False))
 
 
 def _by_name(values: Any) -> dict[str, int]:

@@ -31,11 +31,15 @@ def build(spark: SparkSession, key: Key, balanced: Partition, card: Card, model:
     rows = read_partitions(spark, [balanced], NATURAL)
     if balanced.manifest.rows(NATURAL) > MOST_ROWS:
         rows = rows.orderBy(F.xxhash64(*names(key)), *names(key)).limit(MOST_ROWS)
-    batches = rows.select(*card.features).toArrow().combine_chunks().to_batches()
+    batches = rows.select(*card.features, "landed").toArrow().combine_chunks().to_batches()
     if not batches:
         return None
+    landed = batches[0].column("landed")
     problem = problems.of_card(card)
     as_they_are = any(feature.text for feature in card.features.values())
     runs = PythonModel(model, digest(model), problem.classes) if as_they_are else Engine(model)
     given = runs.of_rows(batches[0], card.features)
-    return counted.reference(batches[0], card.features, given, problem.predictions(card.calibration, card.decision))
+    predictions = problem.predictions(card.calibration, card.decision)
+    # The rows of many small values together are no population of their own.
+    segments = [(each.column, each.value) for each in card.segments if not each.others and each.column in card.features]
+    return counted.reference(batches[0], card.features, given, predictions, landed, segments)

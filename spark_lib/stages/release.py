@@ -14,10 +14,11 @@ from spark_lib.models.card import CARD
 from spark_lib.models.selection import SELECTION
 from spark_lib.release import decision, document
 from spark_lib.release.check import Limits
-from spark_lib.release.document import RELEASE, Release
+from spark_lib.release.document import PAGE, RELEASE, Release
 from spark_lib.release.figures import of_run
 from spark_lib.release.judging import judge
 from spark_lib.release.sketch import Reference
+from spark_lib.report import release as page
 
 
 def limits(settings: Mapping[str, Any]) -> Limits:
@@ -39,9 +40,10 @@ def build(lake: Lake, predictions: Partition, first: date, bounds: Limits) -> Do
         if isinstance(each, Partition)  # a damaged one is as one that is not there: it is only compared with
     }
     before = published.pop(day, None)
+    judged, reference = of_run(day, predictions.manifest), reference_of(lake, predictions)
     checks = judge(
-        of_run(day, predictions.manifest),
-        reference_of(lake, predictions),
+        judged,
+        reference,
         document.earlier([each.manifest for _, each in sorted(published.items())]),
         bounds,
     )
@@ -50,7 +52,8 @@ def build(lake: Lake, predictions: Partition, first: date, bounds: Limits) -> Do
         old = document.parse(before.document(RELEASE), f"{RELEASE} of {day}").in_force if before else None
         # A person may hold the very run that was released before.
         found = replace(found, in_force=old if old is not None and old.run != found.judged else None)
-    return Documents({RELEASE: found.to_json()}, found.figures())
+    written = page.render(f"Release of {day}: predictions of {lake.use_case}", found, judged, reference)
+    return Documents({RELEASE: found.to_json(), PAGE: written.encode()}, found.figures())
 
 
 def reference_of(lake: Lake, predictions: Partition) -> Reference | None:

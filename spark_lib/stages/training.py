@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from spark_lib import problems, report
+from spark_lib import problems
 from spark_lib.errors import BadData
 from spark_lib.frames.files import unreadable_files_named
 from spark_lib.frames.reading import read_partitions
@@ -23,6 +23,7 @@ from spark_lib.models.model import digest
 from spark_lib.models.training_set import BALANCED, CALIBRATION, NATURAL, TRAIN, Spread, TrainingSet
 from spark_lib.problems import gates
 from spark_lib.problems.problem import TO_CALIBRATE, TO_JUDGE, TO_TRAIN
+from spark_lib.report import training as training_report
 from spark_lib.stages import reference, segments
 from spark_lib.use_case.fingerprint import versions
 from spark_lib.use_case.keys import Key, names
@@ -276,7 +277,7 @@ def _documents(
 ) -> Documents:
     file = PICKLE if any(feature.text for feature in card.features.values()) else MODEL
     card = replace(card, model=ModelFile(file, digest(model), len(model)) if model else None)
-    page = report.render(
+    page = training_report.render(
         f"Model of {balanced.date}: {problems.of_card(card).title(case.label.column)}",
         card,
         [(read.name, f"{read.first} to {read.last}") for read in balanced.manifest.inputs],

@@ -212,6 +212,7 @@ def name_of(task: Any) -> str:
 STYLES: Mapping[str, str] = {
     "BLOCKED": "yellow",
     "DAMAGED": "bold red",
+    "HELD": "magenta",
     "HOLE": "red",
     "LANDED": "green",
     "MISSING": "yellow",

@@ -33,6 +33,7 @@ class State(enum.Enum):
     HOLE = "hole"
     PUBLISHED = "published"
     REJECTED = "rejected"
+    HELD = "held"
     STALE = "stale"
     MISSING = "missing"
     BLOCKED = "blocked"
@@ -189,7 +190,7 @@ def _cell(stage: type[Stage], states: States, day: date, found: Partition | Dama
     if found is None or cell.state is PartitionState.STALE:
         return Cell(State(cell.state.value), cell.state.value, cell)
     described = stage.describe(found.manifest)
-    return Cell(State.REJECTED if described.rejection else State.PUBLISHED, described.text, cell)
+    return Cell(State(stage.refused.value) if described.rejection else State.PUBLISHED, described.text, cell)
 
 
 def _rejection(stage: type[Stage], found: Partition | DamagedPartition) -> str:

@@ -113,7 +113,7 @@ def _day(
 
 
 def _words(cell: Cell) -> str:
-    if cell.state in (State.PUBLISHED, State.REJECTED):
+    if cell.state in (State.PUBLISHED, State.REJECTED, State.HELD):
         rows = " rows" if cell.text.replace(",", "").isdigit() else ""
         return f"{cell.state.value}, {cell.text}{rows}"
     return words.of_cell(cell.judged) if cell.judged else cell.text

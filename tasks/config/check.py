@@ -134,11 +134,11 @@ def decision(problem: Problem, values: sections.decision, said_by: SaidBy) -> No
 def release(case: UseCase, values: sections.release, said_by: SaidBy) -> None:
     """Raise ConfigurationError for a setting of releases that cannot work."""
     rules = _Rules(said_by)
-    for name in names_of(values.trending):
+    for name in names_of(values.unchecked_features):
         if name not in case.features:
             wanted = f"features of the use case ({', '.join(case.features)})"
             found = f"{name!r}{did_you_mean(name, case.features)}"
-            raise ConfigurationError(said_by("release", "trending"), wanted, found, "correct it")
+            raise ConfigurationError(said_by("release", "unchecked_features"), wanted, found, "correct it")
     rules.at_least("release", "max_psi", values.max_psi, 0)
     change = values.max_share_change
     rules.between("release", "max_share_change", change, 0.0 <= change <= 1.0, "from 0 to 1")

@@ -197,10 +197,9 @@ class release(luigi.Config):
         default=0.2,
         description="greatest population stability index of scores and features, where chance gives no more; default: 0.2",
     )
-    trending = luigi.Parameter(
+    unchecked_features = luigi.Parameter(
         default="",
-        description="features that always drift, as counts of past events do, whose PSI is not checked, as in earlier, age;"
-        " default: none",
+        description="features whose PSI is not checked, as in month, age; default: none",
     )
     max_share_change = luigi.FloatParameter(
         default=0.05,

@@ -125,6 +125,8 @@ class Stage(Dated):
     always_shown: ClassVar[bool] = True
     #: Whether a day that is there, but not complete, is built anew in its place.
     replaces: ClassVar[bool] = False
+    #: What a published day is called whose verdict is that it is not to be used.
+    refused: ClassVar[State] = State.REJECTED
     #: The dataset of whose runs a published day keeps those that it was built from: gc never removes them.
     keeps: ClassVar[str] = ""
     #: Build although the day is complete, and swap the manifest for the new run's (``daystone rebuild``).
@@ -365,6 +367,7 @@ class Stage(Dated):
             needs=lambda day: kind.needs(day, settings),
             is_due=is_due,
             rejection=lambda manifest: kind.describe(manifest).rejection,
+            refused=kind.refused,
             settings=self.recorded_settings(),
             code=code(self.case, self.RESULT),
             libraries={name: there[name] for name in self.libraries if name in there},

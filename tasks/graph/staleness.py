@@ -32,6 +32,8 @@ class State(enum.Enum):
     DONE = "done"
     #: It is done, and its verdict is that it is not to be used.
     REJECTED = "rejected"
+    #: It is done, and its verdict is that what it judges is not to be published.
+    HELD = "held"
     #: It is published and whole, and would be built from something else now.
     STALE = "stale"
     #: Its manifest or one of its files is not what was published.
@@ -46,7 +48,7 @@ class State(enum.Enum):
     BLOCKED = "blocked"
 
 
-PUBLISHED = frozenset({State.DONE, State.REJECTED, State.STALE})
+PUBLISHED = frozenset({State.DONE, State.REJECTED, State.HELD, State.STALE})
 BUILDABLE = frozenset({State.MISSING})
 
 
@@ -162,6 +164,8 @@ class Today:
     is_due: Callable[[date], bool]
     #: Why a published day is not to be used; empty where it may be.
     rejection: Callable[[Manifest], str] = lambda manifest: ""
+    #: What such a day is called.
+    refused: State = State.REJECTED
     settings: Mapping[str, Any] = field(default_factory=dict)
     code: Mapping[str, str] = field(default_factory=dict)
     #: The versions of the libraries that the stage computes with.
@@ -289,7 +293,7 @@ class States:
             return Cell(State.DAMAGED)
         if reasons := tuple(reasons_of(stage, partition.date, manifest, self.standing, self._is_fresh)):
             return Cell(State.STALE, reasons)
-        return Cell(State.REJECTED if stage.rejection(manifest) else State.DONE)
+        return Cell(stage.refused if stage.rejection(manifest) else State.DONE)
 
     def _is_fresh(self, partition: Day) -> bool:
         """Whether a partition is there, and would be built the same now."""

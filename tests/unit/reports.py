@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from spark_lib import report
 from spark_lib.models.card import Card
 from spark_lib.problems import calibration_fit, metrics
 from spark_lib.problems.metrics import Scored, counted
+from spark_lib.report import training as report
 
 TITLE = "Training of credit_risk for 2026-03-01"
 INPUTS = [("balanced_dataset", "2026-03-01, run e0555fdb6bf40a09"), ("loans", "2026-01-03 to 2026-01-30")]

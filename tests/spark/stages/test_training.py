@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -161,11 +162,13 @@ def test_a_card_says_what_is_needed_to_score_and_to_judge(chain: Chain, card: di
     assert {"python", "pyspark", "onnxruntime"} <= card["versions"].keys()
 
 
-def test_a_card_holds_no_time_and_no_run(chain: Chain) -> None:
+def test_a_card_holds_no_run_and_no_time_but_when_the_rows_of_its_reference_landed(chain: Chain) -> None:
     text = chain.model.document("card.json").decode()
+    landed = json.loads(text)["reference"]["middle"]
     runs = [partition.manifest.run for partition in (*chain.window, chain.balanced, chain.model)]
     assert not [run for run in runs if run in text]
-    assert not re.search(r"\d{4}-\d\d-\d\d|\d\d:\d\d|seconds", text)
+    assert re.findall(r"\d{4}-\d\d-\d\d|\d\d:\d\d|seconds", text) == [landed]
+    assert chain.window[0].date <= date.fromisoformat(landed) <= chain.window[-1].date
 
 
 # -- out of time

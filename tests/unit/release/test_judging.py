@@ -8,10 +8,11 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
+from spark_lib.release import counting
 from spark_lib.release.check import Check, Limits, Outcome
 from spark_lib.release.figures import Figures
 from spark_lib.release.judging import judge
-from spark_lib.release.sketch import Reference
+from spark_lib.release.sketch import Apart, Reference
 from tasks.config import sections
 from tests.unit.release import drawn
 from tests.unit.release.drawn import MONDAY
@@ -21,7 +22,7 @@ LIMITS = Limits(
     **{
         field.name: getattr(sections.release, field.name)._default
         for field in fields(Limits)
-        if field.name not in ("trending", "level")
+        if field.name not in ("unchecked_features", "level")
     }
 )
 ROWS = 5_000
@@ -151,15 +152,15 @@ def test_of_200_ordinary_days_at_most_2_are_held(reference: Reference, noise: fl
     assert len(held) <= 2, held
 
 
-def test_a_feature_that_always_drifts_holds_no_day_and_is_named_as_unchecked(reference: Reference) -> None:
+def test_an_unchecked_feature_holds_no_day_by_its_index_and_is_named(reference: Reference) -> None:
     rows = drawn.rows(np.random.default_rng(3), ROWS)
     rows.normal[:, 1] += 1.0
-    limits = replace(LIMITS, trending=("b",))
+    limits = replace(LIMITS, unchecked_features=("b",))
 
     checks = judge(rows.figures(MONDAY, reference), reference, [], limits)
 
     assert failed(checks) == []
-    assert unchecked(checks)["psi of feature b"] == "[release] trending has it among the features that always drift"
+    assert unchecked(checks)["psi of feature b"] == "[release] unchecked_features has it"
 
 
 def test_too_few_released_days_leave_their_checks_unchecked(reference: Reference, earlier: list[Figures]) -> None:
@@ -207,6 +208,37 @@ def test_a_small_day_is_judged_together_with_the_days_before_it(reference: Refer
 
     assert "25 released days" in {check.name: check.words for check in checks}["psi of score against released days"]
     assert "it takes 200" in unchecked(few)["psi of scores"]
+
+
+def test_a_small_day_that_shifts_is_held_although_the_days_before_it_did_not(reference: Reference) -> None:
+    random = np.random.default_rng(4)
+    before = [MONDAY - timedelta(days=back) for back in range(10, 0, -1)]
+    small = [drawn.rows(random, 60).figures(day, reference) for day in before]
+
+    checks = judge(drawn.rows(random, 60, shift=1.5).figures(MONDAY, reference), reference, small, LIMITS)
+
+    assert (
+        failed(checks)
+        == ["psi of feature a, this day alone", "psi of score against the reference, this day alone"][::-1]
+    )
+
+
+def test_the_scores_of_a_segment_hold_the_day_where_those_of_all_rows_do_not(
+    reference: Reference, earlier: list[Figures]
+) -> None:
+    random = np.random.default_rng(6)
+    apart = Apart("region", "north", counting.of_numbers(random.uniform(0, 0.1, 1_000)))
+    segmented = replace(reference, segments=(apart, Apart("region", "south", apart.scores)))
+    day = drawn.rows(random, ROWS).figures(MONDAY, reference)
+    assert day.sketches is not None
+    shifted = counting.sketch(counting.count_numbers(apart.scores.cut, random.uniform(0.05, 0.15, 400)))
+    few = counting.sketch(counting.count_numbers(apart.scores.cut, random.uniform(0.05, 0.15, 40)))
+    sketches = replace(day.sketches, segments={"region north": shifted, "region south": few})
+
+    checks = judge(replace(day, sketches=sketches), segmented, earlier, LIMITS)
+
+    assert failed(checks) == ["psi of scores of region north"]
+    assert unchecked(checks)["psi of scores of region south"] == "40 rows, it takes 200"
 
 
 def test_a_first_day_of_a_weekday_is_held_against_the_span_of_all_days(reference: Reference) -> None:

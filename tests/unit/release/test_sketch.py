@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from spark_lib.release import counting
-from spark_lib.release.sketch import Column, Cut, Reference, Sketch, Sketches
+from spark_lib.release.sketch import Apart, Column, Cut, Reference, Sketch, Sketches
 
 NUMBERS = arrays.arrays(np.float32, st.integers(0, 60), elements=st.floats(width=32, allow_nan=True))
 
@@ -61,11 +63,12 @@ def test_a_category_counts_its_known_values_and_all_others_in_one() -> None:
 
 def test_sketches_of_parts_merge_by_column() -> None:
     one = Sketches({"score": Sketch((1, 2), 0, 3)}, {"amount": Sketch((1, 0), 1, 2)})
-    other = Sketches({"score": Sketch((4, 5), 0, 9)})
+    other = Sketches({"score": Sketch((4, 5), 0, 9)}, segments={"region north": Sketch((1, 0), 0, 1)})
 
     merged = one.merged(other)
 
-    assert merged == Sketches({"score": Sketch((5, 7), 0, 12)}, {"amount": Sketch((1, 0), 1, 2)})
+    expected = Sketches({"score": Sketch((5, 7), 0, 12)}, {"amount": Sketch((1, 0), 1, 2)}, other.segments)
+    assert merged == expected
 
 
 def test_sketches_of_different_cuts_are_not_merged() -> None:
@@ -76,9 +79,22 @@ def test_sketches_of_different_cuts_are_not_merged() -> None:
 def test_documents_come_back_as_they_were() -> None:
     reference = Reference(
         {"score": Column(Cut((0.1, 0.5)), Sketch((1, 2, 3), 0, 6), 0.3, 0.2)},
-        {"purpose": Column(Cut(values=("car",), is_category=True), Sketch((4, 0), 2, 6))},
+        {"purpose": Column(Cut(values=("car",), is_category=True), Sketch((4, 0), 2, 6), trend=(0.01, -0.01))},
+        date(2026, 1, 15),
+        (Apart("region", None, Column(Cut((0.5,)), Sketch((1, 2), 0, 3))),),
     )
-    sketches = Sketches({"score": Sketch((1, 2), 0, 3)}, {"amount": Sketch((1, 0), 1, 2)})
+    sketches = Sketches(
+        {"score": Sketch((1, 2), 0, 3)}, {"amount": Sketch((1, 0), 1, 2)}, {"region null": Sketch((3, 0))}
+    )
 
     assert Reference.of(reference.document()) == reference
     assert Sketches.of(sketches.document()) == sketches
+
+
+def test_a_reference_and_sketches_of_a_daystone_without_trends_and_segments_are_read() -> None:
+    column, sketch = {"edges": [0.5], "counts": [1, 2], "nulls": 0, "rows": 3}, {"counts": [1, 2]}
+
+    found = Reference.of({"scores": {"score": column}, "features": {}})
+
+    assert (found.middle, found.segments, found.scores["score"].trend) == (None, (), ())
+    assert Sketches.of({"scores": {"score": sketch}, "features": {}}).segments == {}

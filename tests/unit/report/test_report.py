@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import sklearn.metrics as reference
 
-from spark_lib import report
 from spark_lib.models.card import Card
 from spark_lib.problems import decision
 from spark_lib.problems.metrics import counted
 from spark_lib.problems.outputs import Outputs
-from spark_lib.report import charts, classes, scores
+from spark_lib.report import charts, classes, scores, shares
+from spark_lib.report import training as report
 from spark_lib.report.curves import Bin
 from spark_lib.report.tables import figures
 from tests.unit.reports import CONFIDENCE, IMPORTANCE, INPUTS, TITLE, Trained, inconclusive, trained
@@ -487,7 +487,7 @@ def test_the_threshold_of_predictions_has_its_confusion_matrix_and_intervals(mod
     assert rows[1] == ["default", f"{found['true_positives']:,}", f"{found['false_negatives']:,}"]
     assert rows[2] == ["repaid", f"{found['false_positives']:,}", f"{found['true_negatives']:,}"]
     low, high = found["intervals"]["precision"]
-    assert f"{charts.percent(found['precision'])}{charts.percent(low)} – {charts.percent(high)}" in page.text
+    assert f"{shares.percent(found['precision'])}{shares.percent(low)} – {shares.percent(high)}" in page.text
     assert "positive (default) from a score of 0.2 on" in page.text
 
 

@@ -47,6 +47,14 @@ def verdict(daystone: Verbs, day: date) -> Summary:
     return Summary.of(daystone.lake.require("release", day)[0].manifest.metrics)
 
 
+def test_a_held_day_is_called_held_and_not_rejected(daystone: Verbs) -> None:
+    shown = daystone.stubbed("status", "--from", ODD, "--to", ODD, *SHORT)
+    told = daystone.stubbed("why", "release", "--date", ODD, *SHORT)
+
+    assert "held" in shown.stdout and "rejected" not in shown.stdout + shown.stderr
+    assert told.stdout.startswith(f"release of {ODD}  held\n") and "rejected" not in told.stdout
+
+
 def test_a_held_day_is_released_from_the_reasons_of_its_verdict(daystone: Verbs) -> None:
     assert verdict(daystone, ODD).is_held
 

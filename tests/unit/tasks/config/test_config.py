@@ -569,9 +569,9 @@ def test_a_value_out_of_bounds_is_refused(
     assert message == f"[{section}] {name}: wanted a value {wanted}; found {value}. Next: correct it"
 
 
-def test_a_trending_feature_that_is_none_of_the_use_case_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert refusal(monkeypatch, "[release]\ntrending = amount, amonut") == (
-        "[release] trending: wanted features of the use case (amount); found 'amonut' (did you mean 'amount'?). "
+def test_an_unchecked_feature_that_is_none_of_the_use_case_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert refusal(monkeypatch, "[release]\nunchecked_features = amount, amonut") == (
+        "[release] unchecked_features: wanted features of the use case (amount); found 'amonut' (did you mean 'amount'?). "
         "Next: correct it"
     )
 

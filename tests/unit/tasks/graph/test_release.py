@@ -61,9 +61,9 @@ def verdict(lake: StubLake) -> Summary:
 
 
 def document(lake: StubLake) -> dict[str, Any]:
-    (file,) = (lake.partition("release", DAY) / f"run={lake.published('release')[DAY]}").iterdir()
-    assert file.name == "release.json"
-    found: dict[str, Any] = json.loads(file.read_bytes())
+    written = lake.partition("release", DAY) / f"run={lake.published('release')[DAY]}"
+    assert {file.name for file in written.iterdir()} == {"release.html", "release.json"}
+    found: dict[str, Any] = json.loads((written / "release.json").read_bytes())
     return found
 
 

@@ -167,7 +167,7 @@ def test_a_hundred_drawn_lakes_are_judged_as_by_a_look_at_each_day(
             found = states.cell(dataset, day)
             assert found == looked.cell(dataset, day), (seed, dataset, day)
             seen |= {found.state} if found else set()
-    assert seen == set(State)
+    assert seen == set(State) - {State.HELD}  # releases, which alone are held, are not among them
 
 
 class Looked:
