@@ -29,6 +29,7 @@ FILES = {
         "tests/spark/learning/test_estimators.py",
         "tests/spark/stages/test_inference.py",
         "tests/spark/frames/test_reading.py",
+        "tests/spark/frames/test_views.py",
         "tests/spark/scoring/test_scoring_deaths.py",
         "tests/spark/session/test_session.py",
         "tests/spark/stages/test_training.py",
