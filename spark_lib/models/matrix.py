@@ -1,4 +1,5 @@
-"""The one rule that turns features into a model's float32 matrix: for Spark in training, for Arrow in scoring.
+"""The one rule that turns features into a model's float32 matrix: for Spark in training, for Arrow in scoring, and for
+values of Python where single rows are scored, for which Arrow takes longer than a model.
 
 A column is cast to float32 (false and true are 0 and 1), then null and NaN become the feature's ``fill`` where it
 declares one. Without a ``fill`` they are an error on both sides. A category becomes its place among the ``categories`` of
@@ -8,9 +9,10 @@ inside the functions that need it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -81,6 +83,63 @@ def by_column(rows: pa.RecordBatch | pa.Table, features: Mapping[str, Feature]) 
         else:
             values[gaps] = np.float32(feature.fill)
     return found
+
+
+class Encoder:
+    """Python's side of the rule, made once for the ``features`` of a card: a row is a mapping with a value of the
+    feature's type, or None, for each feature."""
+
+    def __init__(self, features: Mapping[str, Feature]) -> None:
+        self._features = features
+        self._columns = [(name, _number_of(name, feature)) for name, feature in features.items()]
+        self._unseen = {
+            place: (name, len(_known(name, feature)))
+            for place, (name, feature) in enumerate(features.items())
+            if feature.is_category
+        }
+
+    def encoded(self, rows: Sequence[Mapping[str, Any]]) -> Encoded:
+        """Like ``by_column``, for rows of Python."""
+        numbers = [[number(row[name]) for name, number in self._columns] for row in rows]
+        with np.errstate(over="ignore"):  # beyond float32: infinity, as Arrow's cast makes of it
+            matrix = np.array(numbers, np.float64).reshape(len(rows), len(self._columns)).astype(np.float32)
+        found = Encoded(np.ascontiguousarray(matrix.T), {}, {}, {})
+        for place, (name, others) in self._unseen.items():
+            _count(found.unseen, name, found.columns[place] == others)
+            if nulls := sum(row[name] is None for row in rows):
+                found.absent[name] = nulls
+        gaps = np.isnan(found.columns)
+        if gaps.any():
+            for values, of_column, (name, feature) in zip(found.columns, gaps, self._features.items(), strict=True):
+                _count(found.absent, name, of_column)
+                if feature.fill is None:
+                    _count(found.missing, name, of_column)
+                elif not feature.is_category:
+                    values[of_column] = np.float32(feature.fill)
+        return found
+
+
+def _number_of(name: str, feature: Feature) -> Callable[[Any], float]:
+    """What turns a value of a feature into the number of the matrix, as a double that is rounded to it."""
+    if feature.is_category:
+        known = _known(name, feature)
+        places = {text: float(place) for place, text in enumerate(known)}
+        others, null = float(len(known)), float(len(known) + 1)
+        null = null if feature.fill is None else places.get(str(feature.fill), others)
+        return lambda value: null if value is None else places.get(value, others)
+    return _as_double
+
+
+def _as_double(value: Any) -> float:
+    """A double that rounds to the float32 that is nearest to the value. Doubles hold each whole number up to 2^53; of a
+    greater one, and of a decimal, the nearest float32 is taken at once, because rounding twice may miss it."""
+    if value is None:
+        return np.nan
+    if isinstance(value, Decimal):
+        return float(pa.scalar(format(value, "f")).cast(pa.float32()).as_py())
+    if isinstance(value, int) and abs(value) > 2**53:
+        return float(np.float32(np.int64(value)))
+    return float(value)
 
 
 def unseen(rows: pa.RecordBatch, features: Mapping[str, Feature]) -> dict[str, int]:
