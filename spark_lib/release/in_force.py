@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from spark_lib.errors import DamagedPartition, LakeError, NotReleased
-from spark_lib.lake import Lake, Partition
+from spark_lib.lake import Lake, Manifest, Partition
 from spark_lib.release import document
 from spark_lib.release.document import RELEASE, Summary
 
@@ -57,8 +57,25 @@ def find(lake: Lake, first: date, last: date) -> Found:
     return Found(partitions, held)
 
 
+def newest(lake: Lake) -> Partition | None:
+    """The release of the newest day that has predictions in force; None where no day has. Raises DamagedPartition where a
+    release that is newer than that is not whole."""
+    found = lake.find("release", date.min, date.max)
+    for day in sorted(found, reverse=True):
+        release = lake.require_whole({day: found[day]})[day]
+        if Summary.of(release.manifest.metrics).in_force is not None:
+            return release
+    return None
+
+
+def run_of(release: Partition) -> Manifest | None:
+    """The manifest of the predictions that a release has in force; None where it has none. Whether their files are still
+    there is not looked at."""
+    return document.parse(release.document(RELEASE), f"{RELEASE} of {release.date}").in_force
+
+
 def _in_force(lake: Lake, release: Partition) -> Partition:
-    found = document.parse(release.document(RELEASE), f"{RELEASE} of {release.date}").in_force
+    found = run_of(release)
     if found is None:
         day = release.date
         raise NotReleased(

@@ -31,7 +31,7 @@ EVERY = answer(
     exact=[Decimal("12.50"), None, Decimal(0), Decimal("1E-7"), Decimal(3)],
     flag=[True, None, False, True, True],
     day=[date(2026, 3, 1), None, date(2026, 3, 1), date(1, 1, 1), date(2026, 3, 2)],
-    at=[datetime(2026, 3, 1, 12, tzinfo=UTC), None, datetime(2026, 3, 1, 12, 0, 0, 5), None, None],
+    at=[datetime(2026, 3, 1, 12, tzinfo=UTC), None, datetime.fromisoformat("2026-03-01T12:00:00.000005"), None, None],
     inner=[[1, None], None, {"x": date(2026, 3, 1)}, [("k", 1.0)], b"\x00\xff"],
 )
 
