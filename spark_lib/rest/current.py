@@ -55,6 +55,7 @@ class Slot:
 
     def __init__(self, newest: Callable[[Current | None], Current | None]) -> None:
         self._newest = newest
+        self._is_looked_for = False
         self.current: Current | None = None
         self.failures = 0
         #: Why the last look for a newer model failed; empty where it did not.
@@ -73,21 +74,29 @@ class Slot:
             self.fault = fault
             return
         self.fault = ""
-        if found is not self.current and found is not None:
+        if found is not self.current or not self._is_looked_for:
             self.current = found
-            logger.info(
-                "model of %s answers, released on %s (%s)", found.model_date, found.released, found.model_digest
-            )
+            _log(found)
+        self._is_looked_for = True
+
+
+def _log(current: Current | None) -> None:
+    if current is None:
+        logger.warning("no model answers: no day has predictions in force")
+        return
+    told = (current.model_date, current.released, current.model_digest)
+    logger.info("the model of %s answers, by the release of %s (%s)", *told)
 
 
 def newest_of(lake: Lake) -> Callable[[Current | None], Current | None]:
-    """What finds the model of the newest released day of a lake, given the one that answers now. That one is returned
+    """What finds the model of the newest released day of a lake, given the one that answers now; None where nothing is in
+    force, because a day whose predictions are held is not served by their model either. The one that answers is returned
     where it is the one still, and its scorer is taken on where another day was scored by the same model."""
 
     def newest(current: Current | None) -> Current | None:
         release = in_force.newest(lake)
         if release is None:
-            return current
+            return None
         summary = Summary.of(release.manifest.metrics).in_force
         assert summary is not None  # as newest() says
         if current is not None and (current.released, current.run) == (release.date, summary.run):
