@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from spark_lib.lake import Lake
 from spark_lib.rest import app
 from spark_lib.rest.app import Limits, Scores
 from spark_lib.rest.current import Slot, newest_of
-from tests.unit.rest.served import Served
+from tests.unit.rest.served import CASE, Served
 
 #: A service of a lake; the released days are looked at once.
 Service = Callable[..., TestClient]
@@ -20,15 +21,21 @@ Service = Callable[..., TestClient]
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
-    return Lake(str(tmp_path / "lake"), "tests.unit.rest.served.Case")
+    return Lake(str(tmp_path / "lake"), CASE)
+
+
+@pytest.fixture(scope="session")
+def _released(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("released") / "lake"
+    Served(Lake(str(root), CASE)).released()
+    return root
 
 
 @pytest.fixture
-def served(lake: Lake) -> Served:
+def served(_released: Path, lake: Lake) -> Served:
     """A lake whose day is released, of a binary problem."""
-    found = Served(lake)
-    found.released()
-    return found
+    shutil.copytree(_released, lake.root)
+    return Served(lake)
 
 
 @pytest.fixture

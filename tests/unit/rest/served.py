@@ -36,6 +36,8 @@ from spark_lib.scoring import partitions
 from spark_lib.stages import inference, selection
 from tests.unit.stubs.cases import Loans
 
+#: The use case ``Case`` as its directory in a lake.
+CASE = "tests.unit.rest.served.Case"
 DAY = date(2026, 3, 1)
 NEXT_DAY = DAY + timedelta(days=1)
 KINDS = ("purchase", "repair", "study", "travel")
