@@ -221,19 +221,3 @@ def test_an_address_that_others_reach_is_refused_without_a_token(served: Served)
     assert lines[0].startswith(
         "Error: --set serve.host: wanted 127.0.0.1, or a token in the environment's DAYSTONE_SERVE_TOKEN; found 0.0.0.0,"
     )
-
-
-@pytest.mark.parametrize(
-    ("setting", "wanted"),
-    [
-        ("port=65536", "a value from 0 to 65535; found 65536"),
-        ("max_rows=0", "a value of at least 1; found 0"),
-        ("max_body_bytes=0", "a value of at least 1; found 0"),
-        ("poll_seconds=0", "a value above 0, at most 86400; found 0.0"),
-    ],
-)
-def test_a_setting_that_cannot_work_is_refused(served: Served, setting: str, wanted: str) -> None:
-    code, lines = refused(served, f"serve.{setting}")
-
-    assert code == 31
-    assert lines == [f"Error: --set serve.{setting.partition('=')[0]}: wanted {wanted}. Next: correct it"]

@@ -93,10 +93,10 @@ def test_two_columns_of_one_name_are_no_json() -> None:
 
 
 def test_without_a_query_the_views_are_listed_and_no_java_is_started(predicted: Predicted) -> None:
-    lake = predicted(FIRST_TRAINING)
+    predicted(FIRST_TRAINING)
     loaded = "pyspark" in sys.modules
 
-    result = CliRunner().invoke(main, ["sql", "--use-case", lake.use_case, "--lake-root", str(lake.root)])
+    result = CliRunner().invoke(main, ["sql"])
 
     assert result.exit_code == 0, result.output
     assert "features (2026-01-03 to 2026-01-12, 8 days)\n    date date\n" in result.output
