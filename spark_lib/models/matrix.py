@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from spark_lib.errors import BadData
-from spark_lib.use_case import Feature
+from spark_lib.use_case import Feature, ddl
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -91,7 +91,12 @@ class Encoder:
 
     def __init__(self, features: Mapping[str, Feature]) -> None:
         self._features = features
-        self._columns = [(name, _number_of(name, feature)) for name, feature in features.items()]
+        #: What is more to a number than its value as a double, by place.
+        self._turned = [
+            (place, turned)
+            for place, (name, feature) in enumerate(features.items())
+            if (turned := _turned(name, feature)) is not None
+        ]
         self._unseen = {
             place: (name, len(_known(name, feature)))
             for place, (name, feature) in enumerate(features.items())
@@ -100,9 +105,13 @@ class Encoder:
 
     def encoded(self, rows: Sequence[Mapping[str, Any]]) -> Encoded:
         """Like ``by_column``, for rows of Python."""
-        numbers = [[number(row[name]) for name, number in self._columns] for row in rows]
+        numbers = [[row[name] for name in self._features] for row in rows]
+        for place, turned in self._turned:
+            for values in numbers:
+                values[place] = turned(values[place])
         with np.errstate(over="ignore"):  # beyond float32: infinity, as Arrow's cast makes of it
-            matrix = np.array(numbers, np.float64).reshape(len(rows), len(self._columns)).astype(np.float32)
+            # None becomes NaN.
+            matrix = np.array(numbers, np.float64).reshape(len(rows), len(self._features)).astype(np.float32)
         found = Encoded(np.ascontiguousarray(matrix.T), {}, {}, {})
         for place, (name, others) in self._unseen.items():
             _count(found.unseen, name, found.columns[place] == others)
@@ -119,27 +128,30 @@ class Encoder:
         return found
 
 
-def _number_of(name: str, feature: Feature) -> Callable[[Any], float]:
-    """What turns a value of a feature into the number of the matrix, as a double that is rounded to it."""
+def _turned(name: str, feature: Feature) -> Callable[[Any], float | None] | None:
+    """What turns a value of a feature into a double that rounds to the number of the matrix; None where the value itself
+    does."""
     if feature.is_category:
         known = _known(name, feature)
         places = {text: float(place) for place, text in enumerate(known)}
         others, null = float(len(known)), float(len(known) + 1)
         null = null if feature.fill is None else places.get(str(feature.fill), others)
         return lambda value: null if value is None else places.get(value, others)
-    return _as_double
+    kind = ddl.columns(f"`x` {feature.type}")[0].kind
+    if kind.startswith("decimal"):
+        return _of_decimal
+    return _of_long if kind == "bigint" else None
 
 
-def _as_double(value: Any) -> float:
-    """A double that rounds to the float32 that is nearest to the value. Doubles hold each whole number up to 2^53; of a
-    greater one, and of a decimal, the nearest float32 is taken at once, because rounding twice may miss it."""
-    if value is None:
-        return np.nan
-    if isinstance(value, Decimal):
-        return float(pa.scalar(format(value, "f")).cast(pa.float32()).as_py())
-    if isinstance(value, int) and abs(value) > 2**53:
-        return float(np.float32(np.int64(value)))
-    return float(value)
+def _of_long(value: int | None) -> float | None:
+    """Doubles hold each whole number up to 2^53. Of a greater one the nearest float32 is taken at once, because rounding
+    twice may miss it."""
+    return value if value is None or abs(value) <= 2**53 else float(np.float32(np.int64(value)))
+
+
+def _of_decimal(value: Decimal | None) -> float | None:
+    """The nearest float32 is taken at once, as for large whole numbers."""
+    return None if value is None else float(pa.scalar(format(value, "f")).cast(pa.float32()).as_py())
 
 
 def unseen(rows: pa.RecordBatch, features: Mapping[str, Feature]) -> dict[str, int]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Any
 
 from spark_lib.errors import DaystoneError
@@ -38,9 +39,10 @@ class Current:
     def document(self) -> dict[str, Any]:
         """The card and where it comes from, as JSON has it."""
         card = {name: value for name, value in self.card.document().items() if name not in _NOT_TOLD}
-        return self.identity() | {"card": card}
+        return {**self.identity} | {"card": card}
 
-    def identity(self) -> dict[str, str]:
+    @cached_property
+    def identity(self) -> Mapping[str, str]:
         """Which model it is."""
         return {
             "model_date": str(self.model_date),

@@ -65,7 +65,7 @@ class Metrics:
         current = slot.current
         if current is not None:
             yield from _head("daystone_model_info", "gauge", "The model that answers.")
-            yield f"daystone_model_info{_labels(**current.identity())} 1"
+            yield f"daystone_model_info{_labels(**current.identity)} 1"
             for name, day, words in (
                 ("daystone_model_date_seconds", current.model_date, "The date of the model that answers."),
                 ("daystone_released_date_seconds", current.released, "The newest released day."),

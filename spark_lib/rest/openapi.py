@@ -31,7 +31,8 @@ _OTHERS = {
 def document(base: Mapping[str, Any], current: Current | None, has_token: bool) -> dict[str, Any]:
     """FastAPI's description with what only the model knows."""
     found = copy.deepcopy(dict(base))
-    post = found["paths"]["/predictions"]["post"]
+    post: dict[str, Any] = {"summary": "Score one row, or many", "operationId": "predictions"}
+    found["paths"] = {"/predictions": {"post": post}} | found["paths"]
     row = _row(current) if current else {"type": "object"}
     example = _example(current) if current else {}
     either = {"oneOf": [row, {"type": "array", "items": row}]}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from typing import Any
 
 from spark_lib.errors import did_you_mean
@@ -70,7 +71,7 @@ def parsed(body: bytes, most_rows: int) -> list[Any]:
     for a text that is no strict JSON, and TooManyRows."""
     wanted = "a JSON object, or an array of objects"
     try:
-        found = json.loads(body, parse_constant=_no_constant, object_pairs_hook=_without_twice)
+        found = _DECODER.decode(body.decode())
     except RecursionError:
         raise Refused(Fault(wanted, "objects that are nested too deep")) from None
     except UnicodeDecodeError:
@@ -96,6 +97,10 @@ def _without_twice(pairs: list[tuple[str, Any]]) -> Row:
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]  # add says nothing, hence no
         raise ValueError(f"the name {twice!r} twice in an object")
     return found
+
+
+#: Made once, because it takes longer to make than a row takes to read.
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=_without_twice)
 
 
 class Columns:
@@ -148,7 +153,7 @@ def _column(name: str, feature: Feature) -> Column:
 def _of_kind(kind: str) -> tuple[str, Callable[[Any], Any]]:
     if kind in _WHOLE:
         bound = 2 ** (_WHOLE[kind] - 1)
-        return f"a whole number from {-bound} to {bound - 1}", lambda value: _whole(value, bound)
+        return f"a whole number from {-bound} to {bound - 1}", partial(_whole, bound)
     if kind == "boolean":
         return "true or false", _boolean
     if kind == "string":
@@ -156,30 +161,32 @@ def _of_kind(kind: str) -> tuple[str, Callable[[Any], Any]]:
     if kind.startswith("decimal"):
         digits, scale = map(int, kind.removeprefix("decimal(").rstrip(")").split(","))
         wanted = f"a number of at most {digits - scale} digits before the point and {scale} behind it"
-        return wanted, lambda value: _decimal(value, digits, scale)
-    largest = _LARGEST_FLOAT if kind == "float" else math.inf
-    return "a number" if kind == "double" else "a number that a FLOAT holds", lambda value: _double(value, largest)
+        return wanted, partial(_decimal, digits, scale)
+    if kind == "float":
+        return "a number that a FLOAT holds", partial(_double, _LARGEST_FLOAT)
+    return "a number", partial(_double, sys.float_info.max)
 
 
-def _whole(value: Any, bound: int) -> int:
+def _whole(bound: int, value: Any) -> int:
     if type(value) is not int or not -bound <= value < bound:
         raise _Unfit
     return value
 
 
-def _double(value: Any, largest: float) -> float:
-    if type(value) is not float and type(value) is not int:
-        raise _Unfit
-    try:
-        found = float(value)
-    except OverflowError:
-        raise _Unfit("a number that no double holds") from None
-    if abs(found) > largest or found in (math.inf, -math.inf):
+def _double(largest: float, value: Any) -> Any:
+    if type(value) is not float:
+        if type(value) is not int:
+            raise _Unfit
+        try:
+            value = float(value)
+        except OverflowError:
+            raise _Unfit("a number that no double holds") from None
+    if not -largest <= value <= largest:
         raise _Unfit("a number that is too large")
-    return found
+    return value
 
 
-def _decimal(value: Any, digits: int, scale: int) -> Decimal:
+def _decimal(digits: int, scale: int, value: Any) -> Decimal:
     """A decimal is a number, or a text of one, whose digits no double changes."""
     if type(value) not in (int, float, str):
         raise _Unfit

@@ -105,13 +105,16 @@ class _Onnx:
     """ONNX Runtime, which scores all days but the largest, too, with the same bits as a forest."""
 
     def __init__(self, pinned: Pinned, features: Mapping[str, Feature]) -> None:
-        self._session = models.load(pinned.model, pinned.digest)
+        session = models.load(pinned.model, pinned.digest)
+        self._classes = models.classes_of(session)
+        self._outputs = [models.OUTPUT if self._classes else models.PREDICTION]
+        self._run = session.run
         self._encoder = Encoder(features)
 
     def __call__(self, rows: Sequence[Row]) -> Given:
         found = self._encoder.encoded(rows)
-        scores = models.score(self._session, np.ascontiguousarray(found.columns.T))
-        return Given(scores, found.missing, found.unseen)
+        (output,) = self._run(self._outputs, {models.INPUT: np.ascontiguousarray(found.columns.T)})
+        return Given(models.as_scores(output, self._classes), found.missing, found.unseen)
 
 
 class _Pickled:
