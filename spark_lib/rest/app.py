@@ -149,7 +149,7 @@ async def _body(receive: Receive, headers: Mapping[bytes, bytes], most: int) -> 
     said = headers.get(b"content-length", b"")
     if said.isdigit() and int(said) > most:
         raise TooLarge(said.decode())
-    body, more = b"", True
+    body, more = bytearray(), True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -158,7 +158,7 @@ async def _body(receive: Receive, headers: Mapping[bytes, bytes], most: int) -> 
         more = message.get("more_body", False)
         if len(body) > most:
             raise TooLarge("more")
-    return body
+    return bytes(body)
 
 
 def _no_model(limits: Limits) -> Response:
