@@ -117,7 +117,7 @@ def create(slot: Slot, limits: Limits, token: str | None = None, scores: Scores 
 
     if scores is not None:
 
-        @app.get("/scores/{entity}", summary="The published score of an entity")
+        @app.get("/scores/{entity:path}", summary="The published score of an entity")
         async def score(entity: str) -> Response:
             found = await run_in_threadpool(scores.of, entity)
             return _answer({"detail": "no score of this entity"}, 404) if found is None else _answer(found)

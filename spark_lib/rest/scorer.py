@@ -20,6 +20,7 @@ from spark_lib import problems
 from spark_lib.errors import DaystoneError
 from spark_lib.lake.tables import arrow_schema
 from spark_lib.models import model as models
+from spark_lib.models import python_model
 from spark_lib.models.card import Card
 from spark_lib.models.matrix import Encoder
 from spark_lib.models.model import Given
@@ -179,6 +180,8 @@ def _answers() -> Callable[..., Any]:
         import pyarrow as pa
 
         if isinstance(question, tuple):
+            # A model that cannot be loaded is refused before it answers in the place of another.
+            python_model.check_gives(python_model.load(question[0].model, question[0].digest), question[0].classes)
             known.append(question)
             return None
         model, features = known[0]

@@ -55,9 +55,10 @@ def asked(place: Place, query: str, first: date, last: date, at_most: int | None
     from spark_lib.frames import views
 
     text = query.strip().removesuffix(";")
-    spark = sessions.start(place.settings, place.partitions.root, what="daystone sql")
-    views.check_query(spark, text)
     found = views_of(place, first, last, text)
+    read = [partition for view in found.views.values() for partition in view.partitions]
+    spark = sessions.start(place.settings, place.partitions.root, read, "daystone sql")
+    views.check_query(spark, text)
     views.make(spark, found)
     try:
         return _collected(spark, text, at_most)

@@ -30,6 +30,8 @@ FILES = {
         "tests/spark/stages/test_inference.py",
         "tests/spark/frames/test_reading.py",
         "tests/spark/frames/test_views.py",
+        "tests/spark/rest/test_scorer.py",
+        "tests/spark/tasks/cli/test_sql.py",
         "tests/spark/scoring/test_scoring_deaths.py",
         "tests/spark/session/test_session.py",
         "tests/spark/stages/test_training.py",

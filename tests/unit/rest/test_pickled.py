@@ -94,6 +94,13 @@ def test_bytes_of_another_digest_are_not_handed_to_a_process(monkeypatch: pytest
         scorer.of(replace(model, model=pickle.dumps(print)))
 
 
+def test_a_model_that_gives_no_probabilities_is_refused_before_it_answers() -> None:
+    with pytest.raises(
+        ModelError, match=r"model\.joblib: wanted a fitted pipeline with predict_proba; found an object of dict"
+    ):
+        scorer.of(pinned({"no": "model"}))
+
+
 def test_a_process_that_was_killed_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
     made = scorer.of(pinned(Telling("process")))
     first = pid_of(made)
