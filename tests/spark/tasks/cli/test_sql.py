@@ -21,10 +21,12 @@ Asked = Callable[..., Result]
 
 @pytest.fixture
 def asked(spark: SparkSession, chain: Chain, monkeypatch: pytest.MonkeyPatch) -> Iterator[Asked]:
+    # With the numbers of partitions given, those of the session stay, which other tests find as they were.
+    given = '{"spark.sql.files.minPartitionNum": "1"}'
     configure(
         monkeypatch,
         f"[lake]\nroot = {chain.lake.root}\n[pipeline]\nuse_case = {REFERENCE}\nfirst_date = 2026-01-01\n"
-        "[spark]\nship_code = false\nshuffle_partitions = 2\n",
+        f"[spark]\nship_code = false\nshuffle_partitions = 2\nconf = {given}\n",
     )
     yield lambda *arguments: CliRunner().invoke(main, ["sql", *map(str, arguments)])
     for table in spark.catalog.listTables():
