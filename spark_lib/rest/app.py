@@ -92,6 +92,8 @@ def create(slot: Slot, limits: Limits, token: str | None = None, scores: Scores 
             return _answer({"detail": f"wanted at most {limits.max_rows} rows; found {error}"}, 413)
         except Refused as refused:
             return _answer({"detail": [fault.document() for fault in refused.faults]}, 422)
+        except ClientDisconnect:
+            return _answer({"detail": "the connection ended before the body"}, 400)  # nobody reads it; it is counted
         except DaystoneError as error:
             logger.error("no prediction: %s", error)
             return _answer({"detail": f"the model cannot be run: {error}"}, 503)

@@ -108,7 +108,8 @@ PROBLEMS = {
     ),
     "texts": Problem(
         lambda: make_pipeline(
-            make_column_transformer((TfidfVectorizer(), "name"), ("passthrough", ["months"])), LogisticRegression()
+            make_column_transformer((TfidfVectorizer(), "name"), ("passthrough", ["months"])),
+            LogisticRegression(max_iter=1_000),
         ),
         *(BINARY_OUTCOME, "binary", {"kind": "shift", "intercept": 0.3}, {}, WORDS, 2),
     ),

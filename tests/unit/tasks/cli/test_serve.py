@@ -156,6 +156,25 @@ def test_a_request_in_flight_is_answered_after_sigterm(served: Served) -> None:
     assert code == 0
 
 
+def test_a_client_that_goes_away_in_the_middle_of_a_body_is_no_failure(served: Served) -> None:
+    with serving(served) as running:
+        with socket.create_connection(("127.0.0.1", running.port), PATIENCE) as half:
+            half.sendall(
+                b"POST /predictions HTTP/1.1\r\nhost: here\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n["
+            )
+            until(lambda: _is_being_read(running))
+        until(lambda: 'daystone_requests_total{route="/predictions",status="400"} 1' in _metrics(running))
+        assert running.stop() == 0
+
+    assert not [line for line in running.lines if "Traceback" in line]
+
+
+def _metrics(running: Running) -> str:
+    connection = running.connection()
+    connection.request("GET", "/metrics")
+    return connection.getresponse().read().decode()
+
+
 def _is_being_read(running: Running) -> bool:
     """A later connection is answered, so that what an earlier one has sent was read."""
     return running.get("/health")[0] == 200
