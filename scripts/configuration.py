@@ -99,6 +99,8 @@ others it is refused.""",
     "release": """\
 When a day of predictions is held. [release.md](release.md) explains the checks. Nothing but the stage `Release` uses these
 settings.""",
+    "serve": """\
+What `daystone serve` listens on and answers. [serving.md](serving.md) says more. The token is in the environment alone.""",
     "raw": """\
 Where and how raw days land. `[raw.<feed>.<use case>]` is for one feed of one use case, `[raw.<feed>]` for one feed, and
 `[raw]` for all feeds: the first of these that sets a value wins. There is no `[raw.<use case>]`: name the feed. A use

@@ -5,6 +5,7 @@ A use case is written with ``UseCase``, ``Feed``, ``Label`` (or ``ClassLabel``, 
     from spark_lib import Feature, Feed, Label, UseCase
 
 ``read`` gives the rows of published partitions to Spark; ``read_arrow`` and ``read_pandas`` read them without Spark.
+``views`` makes them SQL views of a Spark session.
 """
 
 from __future__ import annotations
@@ -13,10 +14,22 @@ from typing import TYPE_CHECKING
 
 from spark_lib._version import __version__ as __version__
 
-__all__ = ["ClassLabel", "Feature", "Feed", "Label", "NumberLabel", "UseCase", "read", "read_arrow", "read_pandas"]
+__all__ = [
+    "ClassLabel",
+    "Feature",
+    "Feed",
+    "Label",
+    "NumberLabel",
+    "UseCase",
+    "read",
+    "read_arrow",
+    "read_pandas",
+    "views",
+]
 
 if TYPE_CHECKING:
     from spark_lib.frames.reading import read, read_arrow, read_pandas
+    from spark_lib.frames.views import views
     from spark_lib.use_case import ClassLabel, Feature, Feed, Label, NumberLabel, UseCase
 else:
 
@@ -26,6 +39,6 @@ else:
         if name in __all__:
             import importlib
 
-            home = "frames.reading" if name.startswith("read") else "use_case"
+            home = "frames.views" if name == "views" else "frames.reading" if name.startswith("read") else "use_case"
             return getattr(importlib.import_module(f"spark_lib.{home}"), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

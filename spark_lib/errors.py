@@ -132,6 +132,12 @@ class NotReleased(DaystoneError):
     exit_code = 45
 
 
+class QueryError(DaystoneError):
+    """A query of SQL cannot be answered as it is written, or is no query."""
+
+    exit_code = 48
+
+
 def later_format(where: str, what: str, known: int, found: int) -> LakeError:
     """The refusal of a document whose format is later than the one that this version knows."""
     return LakeError(where, f"{what} of format {known}", f"format {found}", "read it with the Daystone that wrote it")

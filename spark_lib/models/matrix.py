@@ -1,4 +1,5 @@
-"""The one rule that turns features into a model's float32 matrix: for Spark in training, for Arrow in scoring.
+"""The one rule that turns features into a model's float32 matrix: for Spark in training, for Arrow in scoring, and for
+values of Python where single rows are scored, for which Arrow takes longer than a model.
 
 A column is cast to float32 (false and true are 0 and 1), then null and NaN become the feature's ``fill`` where it
 declares one. Without a ``fill`` they are an error on both sides. A category becomes its place among the ``categories`` of
@@ -8,15 +9,16 @@ inside the functions that need it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from spark_lib.errors import BadData
-from spark_lib.use_case import Feature
+from spark_lib.use_case import Feature, ddl
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -81,6 +83,75 @@ def by_column(rows: pa.RecordBatch | pa.Table, features: Mapping[str, Feature]) 
         else:
             values[gaps] = np.float32(feature.fill)
     return found
+
+
+class Encoder:
+    """Python's side of the rule, made once for the ``features`` of a card: a row is a mapping with a value of the
+    feature's type, or None, for each feature."""
+
+    def __init__(self, features: Mapping[str, Feature]) -> None:
+        self._features = features
+        #: What is more to a number than its value as a double, by place.
+        self._turned = [
+            (place, turned)
+            for place, (name, feature) in enumerate(features.items())
+            if (turned := _turned(name, feature)) is not None
+        ]
+        self._unseen = {
+            place: (name, len(_known(name, feature)))
+            for place, (name, feature) in enumerate(features.items())
+            if feature.is_category
+        }
+
+    def encoded(self, rows: Sequence[Mapping[str, Any]]) -> Encoded:
+        """Like ``by_column``, for rows of Python."""
+        numbers = [[row[name] for name in self._features] for row in rows]
+        for place, turned in self._turned:
+            for values in numbers:
+                values[place] = turned(values[place])
+        with np.errstate(over="ignore"):  # beyond float32: infinity, as Arrow's cast makes of it
+            # None becomes NaN.
+            matrix = np.array(numbers, np.float64).reshape(len(rows), len(self._features)).astype(np.float32)
+        found = Encoded(np.ascontiguousarray(matrix.T), {}, {}, {})
+        for place, (name, others) in self._unseen.items():
+            _count(found.unseen, name, found.columns[place] == others)
+            if nulls := sum(row[name] is None for row in rows):
+                found.absent[name] = nulls
+        gaps = np.isnan(found.columns)
+        if gaps.any():
+            for values, of_column, (name, feature) in zip(found.columns, gaps, self._features.items(), strict=True):
+                _count(found.absent, name, of_column)
+                if feature.fill is None:
+                    _count(found.missing, name, of_column)
+                elif not feature.is_category:
+                    values[of_column] = np.float32(feature.fill)
+        return found
+
+
+def _turned(name: str, feature: Feature) -> Callable[[Any], float | None] | None:
+    """What turns a value of a feature into a double that rounds to the number of the matrix; None where the value itself
+    does."""
+    if feature.is_category:
+        known = _known(name, feature)
+        places = {text: float(place) for place, text in enumerate(known)}
+        others, null = float(len(known)), float(len(known) + 1)
+        null = null if feature.fill is None else places.get(str(feature.fill), others)
+        return lambda value: null if value is None else places.get(value, others)
+    kind = ddl.columns(f"`x` {feature.type}")[0].kind
+    if kind.startswith("decimal"):
+        return _of_decimal
+    return _of_long if kind == "bigint" else None
+
+
+def _of_long(value: int | None) -> float | None:
+    """Doubles hold each whole number up to 2^53. Of a greater one the nearest float32 is taken at once, because rounding
+    twice may miss it."""
+    return value if value is None or abs(value) <= 2**53 else float(np.float32(np.int64(value)))
+
+
+def _of_decimal(value: Decimal | None) -> float | None:
+    """The nearest float32 is taken at once, as for large whole numbers."""
+    return None if value is None else float(pa.scalar(format(value, "f")).cast(pa.float32()).as_py())
 
 
 def unseen(rows: pa.RecordBatch, features: Mapping[str, Feature]) -> dict[str, int]:

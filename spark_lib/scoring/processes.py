@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,13 +51,10 @@ class _Worker:
     process: subprocess.Popen[bytes]
 
     def ask(self, question: tuple[Job, Sequence[Slice], int]) -> None:
-        assert self.process.stdin is not None  # it is a pipe
-        pickle.dump(question, self.process.stdin)
-        self.process.stdin.flush()
+        ask(self.process, question)
 
     def answer(self) -> Any:
-        assert self.process.stdout is not None  # it is a pipe
-        return pickle.load(self.process.stdout)  # noqa: S301  (from a process of our own)
+        return answer(self.process)
 
 
 #: The processes that wait for work, by the process that started them: a fork has none of its own at first.
@@ -67,19 +64,31 @@ _workers: dict[int, list[_Worker]] = {}
 def _started(count: int) -> list[_Worker]:
     """So many processes, which wait for work."""
     there = _workers.setdefault(os.getpid(), [])
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
     while len(there) < count:
-        there.append(
-            _Worker(
-                subprocess.Popen(
-                    [sys.executable, "-c", f"from {__name__} import work; work()"],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    env=environment,
-                )
-            )
-        )
+        there.append(_Worker(started(f"from {__name__} import work; work()")))
     return there[:count]
+
+
+def started(source: str, without: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+    """A process of Python that runs ``source``, which calls ``answer_all``. It finds the modules that this process finds,
+    and has its environment ``without`` these variables."""
+    environment = {name: value for name, value in os.environ.items() if name not in without}
+    environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
+    command = [sys.executable, "-c", source]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+
+
+def ask(process: subprocess.Popen[bytes], question: Any) -> None:
+    """Ask a process that ``started`` has made. Raises BrokenPipeError where it is gone."""
+    assert process.stdin is not None  # it is a pipe
+    pickle.dump(question, process.stdin)
+    process.stdin.flush()
+
+
+def answer(process: subprocess.Popen[bytes]) -> Any:
+    """The answer to the question before. Raises EOFError or UnpicklingError where the process is gone."""
+    assert process.stdout is not None  # it is a pipe
+    return pickle.load(process.stdout)  # noqa: S301  (from a process of our own)
 
 
 @atexit.register
@@ -92,6 +101,11 @@ def end() -> None:
 
 def work() -> None:
     """Answer questions until there can be no more: what a process does."""
+    answer_all(lambda question: attempted(*question))
+
+
+def answer_all(answered: Callable[[Any], Any]) -> None:
+    """Answer each question that comes by standard input, until there can be no more. An exception is an answer, too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of a terminal's processes; the driver ends these
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
@@ -100,13 +114,15 @@ def work() -> None:
             question = pickle.load(sys.stdin.buffer)  # noqa: S301  (from the driver)
         except EOFError:
             return
-        pickle.dump(_answer(*question), answers)
+        pickle.dump(_answer(answered, question), answers)
         answers.flush()
 
 
-def _answer(job: Job, share: Sequence[Slice], task: int) -> Done | DaystoneError:
+def _answer(answered: Callable[[Any], Any], question: Any) -> Any:
     try:
-        return attempted(job, share, task)
+        return answered(question)
+    except DaystoneError as error:
+        return error
     except Exception as error:
         # Whatever it is, the driver may not be able to load it.
         last = traceback.format_exception_only(error)[-1].strip()

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from spark_lib.lake import Documents, Lake, Partition, read_document
+from spark_lib.errors import ModelError
+from spark_lib.lake import Documents, Lake, Manifest, Partition, read_document
 from spark_lib.models import card
 from spark_lib.models import selection as documents
 from spark_lib.models.card import CARD, MODEL, PICKLE, Card, Verdict, rejected
@@ -54,6 +55,27 @@ def pinned(lake: Lake, selection: Partition) -> Pinned:
     chosen."""
     found = documents.parse(selection.document(SELECTION), f"{SELECTION} of {selection.date}")
     return _pinned(lake, found.model_date, found.model_digest, found.files)
+
+
+def that_scored(lake: Lake, day: date, predictions: Manifest) -> Pinned:
+    """The model that a run of predictions was scored by: the one that the day's selection pins, or, where the selection
+    pins another by now, the one of the training that is published for its date.
+
+    Raises ModelError where neither is that model, and DamagedPartition where a file is not what was published.
+    """
+    digest, of = predictions.metrics["model_digest"], date.fromisoformat(predictions.metrics["model_date"])
+    selected = lake.require_whole(lake.find("selection", day, day)).get(day)
+    if selected is not None and selected.manifest.metrics["model_digest"] == digest:
+        return pinned(lake, selected)
+    trained = lake.require_whole(lake.find("model", of, of)).get(of)
+    if trained is not None and trained.manifest.metrics.get("model_digest") == digest:
+        return approved_model(lake, trained)
+    raise ModelError(
+        f"model of {of}",
+        f"the model that scored {day}, {digest}",
+        "another one, in the selection of that day and in the training",
+        f"score the day anew (daystone rebuild predictions --date {day}), and release it",
+    )
 
 
 def _pins(model: Partition) -> tuple[Pin, ...]:

@@ -33,6 +33,8 @@ _SHARES = (
 MOST_DAYS = 36_500
 #: The days that can be asked for. Windows and delays reach beyond them, and stay within Python's calendar.
 FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)
+#: The last port of TCP, and the most seconds between two looks for a model: a day.
+LAST_PORT, MOST_SECONDS = 65_535, 86_400
 #: Spark's own limit of a tree's depth.
 DEEPEST = 30
 
@@ -153,6 +155,21 @@ def release(case: UseCase, values: sections.release, said_by: SaidBy) -> None:
 def names_of(listed: str) -> tuple[str, ...]:
     """The names in a value that lists them with commas between."""
     return tuple(name.strip() for name in listed.split(",") if name.strip())
+
+
+def serve(values: sections.serve, said_by: SaidBy) -> None:
+    """Raise ConfigurationError for the first value by which nothing can be served."""
+    rules = _Rules(said_by)
+    rules.between("serve", "port", values.port, 0 <= values.port <= LAST_PORT, f"from 0 to {LAST_PORT}")
+    rules.at_least("serve", "max_rows", values.max_rows, 1)
+    rules.at_least("serve", "max_body_bytes", values.max_body_bytes, 1)
+    rules.between(
+        "serve",
+        "poll_seconds",
+        values.poll_seconds,
+        0 < values.poll_seconds <= MOST_SECONDS,
+        f"above 0, at most {MOST_SECONDS}",
+    )
 
 
 def texts(case: UseCase, balancing: str, said_by: SaidBy) -> None:

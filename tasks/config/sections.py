@@ -224,6 +224,24 @@ class release(luigi.Config):
     )
 
 
+class serve(luigi.Config):
+    host = luigi.Parameter(
+        default="127.0.0.1",
+        description="address that daystone serve listens on, another than loopback only with a token in the environment's"
+        " DAYSTONE_SERVE_TOKEN; default: 127.0.0.1",
+    )
+    port = luigi.IntParameter(
+        default=8000, description="port that daystone serve listens on, 0 for any free one; default: 8000"
+    )
+    max_rows = luigi.IntParameter(default=1_000, description="greatest number of rows of a request; default: 1000")
+    max_body_bytes = luigi.IntParameter(
+        default=1_048_576, description="greatest number of bytes of a request's body; default: 1048576, a mebibyte"
+    )
+    poll_seconds = luigi.FloatParameter(
+        default=30.0, description="seconds between two looks for a newer released day; default: 30"
+    )
+
+
 class raw(luigi.Config):
     path = luigi.Parameter(default=DEFAULT_PATH, description="pattern of a day's directory, with {date:%%Y-%%m-%%d}")
     format = luigi.Parameter(default="parquet", description="format of the files: parquet (the default) or csv")
@@ -303,5 +321,6 @@ class log(luigi.Config):
 #: Keys that are read before the use case is known, so that no section of one use case can set them.
 SHARED = {("lake", "root"), ("pipeline", "use_case"), ("log", "directory")}
 SECTIONS: dict[str, type[luigi.Config]] = {
-    section.__name__: section for section in (lake, pipeline, features, training, decision, release, raw, spark, log)
+    section.__name__: section
+    for section in (lake, pipeline, features, training, decision, release, serve, raw, spark, log)
 }

@@ -20,7 +20,7 @@ from spark_lib.use_case import UseCase, directory
 from tasks.config import check, on_stale, resolve
 from tasks.config.on_stale import Policies
 from tasks.config.resolve import Section
-from tasks.config.sections import decision, features, lake, pipeline, raw, release, spark, training
+from tasks.config.sections import decision, features, lake, pipeline, raw, release, serve, spark, training
 
 
 class Settings:
@@ -59,6 +59,10 @@ class Settings:
     @cached_property
     def release(self) -> release:
         return self._section(release)
+
+    @cached_property
+    def serve(self) -> serve:
+        return self._section(serve)
 
     @cached_property
     def spark(self) -> spark:
@@ -152,6 +156,7 @@ class Settings:
         check.snapshot(self.features.snapshot, self.said_by)
         check.decision(self.problem, self.decision, self.said_by)
         check.release(self.case, self.release, self.said_by)
+        check.serve(self.serve, self.said_by)
         check.texts(self.case, self.training.balancing, self.said_by)
         check.first_date(self.first_date, self.said_by)
         for feed, declared in self.case.feeds.items():

@@ -4,6 +4,7 @@ this process. ``superlender``, which is a package with programs of its own, is i
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -19,7 +20,10 @@ import tasks
 from spark_lib.lake import Lake, days
 from spark_lib.lake.tables import read_arrow
 from spark_lib.models.training_set import TrainingSet
+from spark_lib.rest import scorer
+from spark_lib.stages import selection
 from spark_lib.use_case import loading
+from spark_lib.use_case.keys import names
 from spark_lib.use_cases import credit_risk, product_category
 from tasks.cli import check, land
 from tasks.cli.place import configured
@@ -194,3 +198,24 @@ def test_a_table_lands_is_checked_and_scored_and_a_second_run_builds_nothing(
     assert predictions.column_names == [*case.columns, "date"]
     assert predictions.num_rows == landed[case.day] > 0
     assert set(predictions["model_date"].to_pylist()) == {case.day}
+    check_online(lake, case.day, names(settings.case.key))
+
+
+def check_online(lake: Lake, day: date, key: tuple[str, ...]) -> None:
+    """Raise AssertionError where rows of requests get other predictions than the batch has published."""
+    made = scorer.of(selection.pinned(lake, lake.require("selection", day)[0]))
+    features, published = (
+        read_arrow(lake, dataset, day).sort_by([(name, "ascending") for name in key])
+        for dataset in ("features", "predictions")
+    )
+    rows = features.select(list(made.columns.by_name)).to_pylist()
+    as_json = json.loads(json.dumps(rows, default=str, allow_nan=False))
+
+    found = made.score(made.columns.checked(as_json)).predictions
+
+    columns = [name for name, _ in made.predicted]
+    assert [list(row) for row in found] == [columns] * len(rows)
+    for name in columns:
+        expected = published[name].to_pylist()
+        values = [row[name] for row in found]
+        assert values == (pytest.approx(expected, rel=0, abs=1e-9) if isinstance(expected[0], float) else expected)

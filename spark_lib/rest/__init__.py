@@ -1,0 +1,1 @@
+"""The REST service: scores rows by the model of the newest released day, as the batch does."""
