@@ -85,6 +85,17 @@ def of_a_wait(verb: Verb) -> Verb:
     )(verb)
 
 
+def of_targets(verb: Verb) -> Verb:
+    """The option of verbs about targets of publication."""
+    return click.option(
+        "--target",
+        multiple=True,
+        show_default="[publication] targets",
+        metavar="NAME",
+        help="A target, as in [target.NAME]. Repeatable.",
+    )(verb)
+
+
 class StageOrDataset(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only: click 8.1 will do
     """A stage, by the name of its class or of its dataset."""
 
