@@ -110,6 +110,13 @@ class StageOrDataset(click.ParamType):  # type: ignore[type-arg]  # generic in n
         return BY_NAME[value]
 
 
+class StageOrPublication(StageOrDataset):
+    """A stage, or the publication of a day, which is None."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> type[Stage] | None:  # type: ignore[override]  # one more
+        return None if value in ("publication", "Publication") else super().convert(value, param, ctx)
+
+
 def of_a_lake(verb: Verb) -> Verb:
     """The options of every verb that touches a lake. They outrank all files, as on Luigi's own command line."""
     for option in (

@@ -178,6 +178,38 @@ def test_of_a_rebuilt_day_that_is_held_the_run_that_was_released_is_withdrawn_to
     assert daystone.rows("files", DAY) == 0
 
 
+def test_what_targets_hold_is_said_where_it_is_asked_for(daystone: Publishing) -> None:
+    daystone.run("publish", "--from", DAYS[0], "--to", DAYS[1], "--target", "files")
+    daystone.run("hold", "--date", DAYS[1], "--why", WHY)
+    daystone.run("run", "release", "--date", DAYS[2])
+    (daystone.home / "copy").touch()
+
+    why = daystone.run("why", "publication", "--date", DAYS[0])
+    document = json.loads(daystone.run("why", "publication", "--date", DAYS[1], "--target", "files", "--json").stdout)
+    status = daystone.run("status", "--from", DAYS[0], "--to", DAYS[2], "--targets").stdout
+    unasked = daystone.run("status", "--from", DAYS[0], "--to", DAYS[2]).stdout
+
+    run = daystone.of_loans.published_run("predictions", DAYS[0])
+    refused = f"lake root {daystone.home}/copy: wanted a directory; found a file"
+    headings = [line[:26].rstrip() for line in why.stdout.splitlines()]
+    assert headings == [f"predictions of {DAYS[0]}", "release", "in force", "files", "copy"]
+    assert [line[27:] for line in why.stdout.splitlines()][:4] == [
+        "published at files, unknown at copy",
+        "released",
+        f"run {run}",
+        f"holds run {run}",
+    ]
+    assert refused in why.stdout.splitlines()[4]
+    assert document["release"].startswith("held: hold by ") and document["in_force"] is None
+    assert document["targets"]["files"]["run"] == daystone.of_loans.published_run("predictions", DAYS[1])
+    line = (
+        f"files holds the predictions in force of {DAYS[0]}; none of {DAYS[2]}; others than those in force of {DAYS[1]}"
+    )
+    assert line in status.splitlines()
+    assert refused in status
+    assert "files" not in unasked
+
+
 def test_a_run_publishes_what_it_built(daystone: Publishing) -> None:
     result = daystone.run("run", "--date", DAY, "--publish")
 
