@@ -106,7 +106,12 @@ class Publication(Dated):
 
         lake = self.requires().partitions
         found = {day: publication.partition(lake, self.dataset, day) for day in sorted(days)}
-        self.at_target.publish([publication.day(self.case, self.series, each) for each in found.values()])
+        wider = (
+            publication.Wider(**targets.columns_of(self.target))
+            if self.dataset == "predictions"
+            else publication.Wider()
+        )
+        self.at_target.publish([publication.day(self.case, self.series, each, lake, wider) for each in found.values()])
         self._check_in_force(found)
         self._check_held(found)
         return {day: each.manifest.rows() for day, each in found.items()}

@@ -265,6 +265,16 @@ class target(luigi.Config):
     separator = luigi.Parameter(
         default=";", description="CSV: sign between two values, a semicolon (the default) or a comma"
     )
+    input_columns = luigi.BoolParameter(
+        default=False,
+        parsing=luigi.BoolParameter.EXPLICIT_PARSING,
+        description="CSV: whether a row of predictions has the features that it was scored by, too; default: false",
+    )
+    predicted_class = luigi.BoolParameter(
+        default=False,
+        parsing=luigi.BoolParameter.EXPLICIT_PARSING,
+        description="CSV: whether a row of predictions has the name of the predicted class, too; default: false",
+    )
     keep_hours = luigi.OptionalFloatParameter(
         default=None,
         description="PostgreSQL, Redis: hours for which superseded rows stay; default: 168 in PostgreSQL, 1 in Redis",

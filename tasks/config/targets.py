@@ -65,8 +65,10 @@ def _kept(values: Mapping[str, Any]) -> dict[str, timedelta]:
     return {} if hours is None else {"keep": timedelta(hours=hours)}
 
 
+#: Settings about the rows that a target is given, which the target itself does not know.
+_OF_ROWS = ("input_columns", "predicted_class")
 _KINDS = {
-    "csv": _Kind(("root", "separator"), ("root",), "let AWS's own chain find the credentials", _csv),
+    "csv": _Kind(("root", "separator", *_OF_ROWS), ("root",), "let AWS's own chain find the credentials", _csv),
     "postgres": _Kind(
         ("conninfo", "schema", "table", "keep_hours"),
         (),
@@ -77,6 +79,15 @@ _KINDS = {
 }
 #: What to do about a password of a target whose class is an adopter's.
 _OWN_PASSWORD = "let the class read the password from the environment"  # noqa: S105  # words for a person
+
+
+def columns_of(name: str) -> dict[str, bool]:
+    """Which columns the rows of predictions have at a target beside their own: ``input_columns`` and
+    ``predicted_class``."""
+    if kind_of(name) not in _KINDS:
+        return {}
+    values = _values(name)
+    return {key: values[key] for key in _OF_ROWS if key in values}
 
 
 def names() -> list[str]:
