@@ -17,15 +17,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import damage, killed, machine, matrix, requests, scheduler, spark, together
+from tests.faults import damage, killed, machine, matrix, publication, requests, scheduler, spark, together
 from tests.faults.matrix import Case
+from tests.faults.publication_world import Worlds as PublicationWorlds
 from tests.faults.spark_world import SparkWorlds
 from tests.faults.world import Worlds, undisturbed
 from tests.support import s3
 
 
 def all_cases(with_spark: bool) -> list[Case]:
-    families = [scheduler, killed, together, damage, requests, machine]
+    families = [scheduler, killed, together, damage, requests, machine, publication]
     return [case for family in [spark] * with_spark + families for case in family.cases()]
 
 
@@ -43,10 +44,14 @@ def main() -> int:
         server.reach(environment)
         bucket = server.new_bucket()
         worlds = Worlds(home, server, bucket, undisturbed(home / "undisturbed"))
-        with closing(SparkWorlds(home / "spark", server, bucket)) as spark_worlds:
+        with (
+            closing(SparkWorlds(home / "spark", server, bucket)) as spark_worlds,
+            closing(PublicationWorlds(home / "publication")) as publication_worlds,
+        ):
+            scenes = dict.fromkeys(publication.LANES, publication_worlds) | {"": worlds}
             outcomes = matrix.run_all(
                 lanes,
-                lambda case, *which: (spark_worlds if case.together else worlds)(case, *which),
+                lambda case, *which: scenes.get(case.together, spark_worlds)(case, *which),
                 asked.at_once,
                 lambda outcome: print(outcome, flush=True),
             )
