@@ -1,8 +1,7 @@
 """The benchmarks. Whole processes, as a user starts them, are compared with what no user can do without, in turn in one
-run. After that come backfills (backfill.py), days with snapshots (snapshots.py), publications to databases
-(publication.py), the costs of strict reading of CSV
-(csv_reading.py), of an export to ONNX (export.py) and of a publish on S3 (s3_publish.py), and a part of the benchmarks of
-scoring (scoring.py).
+run. After that come backfills (backfill.py), days with snapshots (snapshots.py), publications to databases (publication.py),
+the costs of strict reading of CSV (csv_reading.py), of an export to ONNX (export.py) and of a publish on S3 (s3_publish.py),
+and a part of the benchmarks of scoring (scoring.py).
 
     make bench [KEEP=1]
     python -m benchmarks.bench [--keep]
