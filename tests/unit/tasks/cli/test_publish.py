@@ -147,6 +147,20 @@ def test_a_day_is_withdrawn_and_stays_so(daystone: Publishing) -> None:
     assert [daystone.rows("files", day) for day in DAYS] == [1, 0, 3]
 
 
+def test_a_day_that_one_target_cannot_give_back_is_taken_back_at_the_others_and_the_command_fails(
+    daystone: Publishing,
+) -> None:
+    daystone.run("publish", "--date", DAY, "--target", "files")
+    (daystone.home / "copy").touch()
+
+    result = daystone.run("withdraw", "--date", DAY, "--why", WHY, "--target", "copy", "--target", "files")
+
+    assert result.code == 31
+    assert result.stdout.splitlines()[-1] == f"files: predictions of {DAY} are not there any more"
+    assert f"{daystone.home}/copy: wanted a directory; found a file" in last_line(result)
+    assert daystone.rows("files", DAY) == 0
+
+
 def test_a_withdrawn_day_is_published_again_once_the_hold_is_revoked(daystone: Publishing) -> None:
     daystone.run("publish", "--date", DAY)
     daystone.run("withdraw", "--date", DAY, "--why", WHY)
