@@ -153,17 +153,21 @@ class _Declarations:
             self._need(name.isprintable() and BETWEEN_RULES.strip() not in name, plain, repr(name))
             others = f"names of rules of feed {feed!r} other than {', '.join(OWN_RULES)}, which are Daystone's own"
             self._need(name not in OWN_RULES, others, repr(name))
-            self._need_text(condition, f"rule {name!r} of feed {feed!r} as a condition in Spark SQL, such as 'amount > 0'")
+            self._need_text(
+                condition, f"rule {name!r} of feed {feed!r} as a condition in Spark SQL, such as 'amount > 0'"
+            )
         share = declared.max_quarantined
         is_share = share is None or (
             isinstance(share, (int, float)) and not isinstance(share, bool) and 0 <= share <= 1
         )
         self._need(is_share, f"`max_quarantined` of feed {feed!r} as a share from 0 to 1, or None", shown(share))
-        taken = [name for name in self._columns(feed) if name.lower() in ON_QUARANTINED_ROWS]
+        taken = [
+            name for name in self._columns(feed) if name.lower() in ON_QUARANTINED_ROWS or name.startswith("_")
+        ]
         self._need(
             not declared.is_cleaned or not taken,
-            f"columns of feed {feed!r} of other names than {', '.join(ON_QUARANTINED_ROWS)}, which Daystone adds to rows in "
-            "its quarantine",
+            f"columns of feed {feed!r} of other names than {', '.join(ON_QUARANTINED_ROWS)} or _anything, which Daystone adds to "
+            "rows while it cleans them",
             ", ".join(map(repr, taken)),
         )
 
@@ -173,7 +177,9 @@ class _Declarations:
         self._need(declared.duplicates in DUPLICATES, one_of, shown(declared.duplicates))
         days = declared.unique_days
         whole = isinstance(days, int) and not isinstance(days, bool) and 0 <= days <= _LONGEST_UNIQUE
-        self._need(whole, f"`unique_days` of feed {feed!r} as a number of days from 0 to {_LONGEST_UNIQUE}", shown(days))
+        self._need(
+            whole, f"`unique_days` of feed {feed!r} as a number of days from 0 to {_LONGEST_UNIQUE}", shown(days)
+        )
         own = declared.event_time
         if own is not None:
             self._need_text(own, f"`event_time` of feed {feed!r} as the name of a column")
@@ -187,7 +193,9 @@ class _Declarations:
             self._need(case.event_time_of(feed) is not None, timed, "none")
         if declared.duplicates in ("identical", "newest"):
             odd = [name for name, kind in kinds.items() if kind.partition("(")[0] not in _PLAIN]
-            compared = f"columns of feed {feed!r} that can be compared, as duplicates = {declared.duplicates!r} asks for"
+            compared = (
+                f"columns of feed {feed!r} that can be compared, as duplicates = {declared.duplicates!r} asks for"
+            )
             self._need(not odd, compared, ", ".join(f"{name!r} of type {kinds[name]}" for name in odd))
 
     def _check_label(self) -> None:
