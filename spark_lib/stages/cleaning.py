@@ -238,7 +238,7 @@ class _Cleaning:
             self._read()
             .groupBy("landed")
             .agg(
-                F.count(F.lit(1)).alias(LANDED),
+                F.count(F.lit(1)).alias("rows"),
                 F.count_if(passes).alias("passed"),
                 *(F.count_if(rule.breaks).alias(f"_{place}") for place, rule in enumerate(self._rules)),
                 # Two keys may share a hash, so that fewer hashes than rows prove nothing, but as many prove that no key is
@@ -346,7 +346,7 @@ class _Cleaning:
     def _of_day(self, raw_day: RawDay, row: Row | None, repeated: Mapping[date, Row]) -> Counted:
         """The figures of a day. Raises BadData where the day is refused."""
         day, where, feed = raw_day.date, self.where(raw_day.date), self._raw.feed
-        landed = row[LANDED] if row else 0
+        landed = row["rows"] if row else 0
         if landed < feed.min_rows:
             least = f"at least {feed.min_rows:,} rows ([raw.{feed.name}] min_rows)"
             raise BadData(where, least, f"{landed:,}", "land the whole day, or lower min_rows")

@@ -179,18 +179,18 @@ class _Reading:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        found, said = [], pa.nulls(texts.num_rows, pa.string())
+        found = []
+        wrong: dict[int, list[str]] = {}
         for name, kind in self._kinds.items():
             values, misfits = fitting(texts[name], kind)
             found.append(values)
-            if misfits is None:
-                continue
-            wrong = texts[name].filter(misfits).to_pylist()
-            words = pa.array([f"{name!r} is {shortened(repr(text))}, not {kind.words}" for text in wrong], pa.string())
-            of_column = pc.replace_with_mask(pa.nulls(texts.num_rows, pa.string()), pc.fill_null(misfits, False), words)
-            both = pc.binary_join_element_wise(said, of_column, BETWEEN, null_handling="skip")
-            said = pc.if_else(pc.or_(pc.is_valid(said), pc.is_valid(of_column)), both, pa.scalar(None, pa.string()))
-        return pa.RecordBatch.from_arrays(found, names=list(self._kinds)), said
+            for place in pc.indices_nonzero(misfits).to_pylist() if misfits is not None else ():
+                text = shortened(repr(texts[name][place].as_py()))
+                wrong.setdefault(place, []).append(f"{name!r} is {text}, not {kind.words}")
+        said: list[str | None] = [None] * texts.num_rows
+        for place, of_row in wrong.items():
+            said[place] = BETWEEN.join(of_row)
+        return pa.RecordBatch.from_arrays(found, names=list(self._kinds)), pa.array(said, pa.string())
 
     def texts(self, block: Block) -> pa.RecordBatch:
         """The declared columns of a block as texts. Raises BadData."""
