@@ -161,9 +161,7 @@ class _Declarations:
             isinstance(share, (int, float)) and not isinstance(share, bool) and 0 <= share <= 1
         )
         self._need(is_share, f"`max_quarantined` of feed {feed!r} as a share from 0 to 1, or None", shown(share))
-        taken = [
-            name for name in self._columns(feed) if name.lower() in ON_QUARANTINED_ROWS or name.startswith("_")
-        ]
+        taken = [name for name in self._columns(feed) if name.lower() in ON_QUARANTINED_ROWS or name.startswith("_")]
         self._need(
             not declared.is_cleaned or not taken,
             f"columns of feed {feed!r} of other names than {', '.join(ON_QUARANTINED_ROWS)} or _anything, which Daystone adds to "

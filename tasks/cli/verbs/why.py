@@ -43,7 +43,7 @@ def command(stage: type[Stage], day: date, as_json: bool) -> None:
       daystone why model --date 2026-02-23 --json
     """
     place = configured()
-    found = story.tell(place.partitions, place.feeds, stage, day)
+    found = story.tell(place.partitions, place.feeds, place.case, stage, day)
     if as_json:
         click.echo(json.dumps(document(found), indent=1))
         return

@@ -25,7 +25,11 @@ from tests.spark.lakes import ANY_FILE_ROWS, BEFORE, CASE, DAY, Parcels, arrival
 
 SCHEMA = Parcels.feeds["parcels"].schema
 COLUMNS = ["parcel", "sender", "sent", "weight", "fragile"]
-RULES = {"weighs something": "weight > 0", "is from us": "sender LIKE 'S%'", "is soft or light": "fragile OR weight < 5"}
+RULES = {
+    "weighs something": "weight > 0",
+    "is from us": "sender LIKE 'S%'",
+    "is soft or light": "fragile OR weight < 5",
+}
 FIRST = DAY - timedelta(days=3)
 DAYS = days(FIRST, DAY)
 Texts = tuple[str | None, ...]
