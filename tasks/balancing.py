@@ -9,7 +9,7 @@ from datetime import date
 from spark_lib.errors import NoApprovedModel
 from spark_lib.lake import Manifest, RawDays, days, resolved
 from spark_lib.models.training_set import TrainingSet
-from tasks.cleaning import Cleaning, awaited
+from tasks.cleaning import Cleaning, awaited, late
 from tasks.config.settings import Settings
 from tasks.features import FeatureEngineering
 from tasks.graph import cadence
@@ -62,10 +62,10 @@ class Balancing(Stage):
         if self.begins_too_early:
             return []  # run() raises the error: Luigi would call one that is raised here a scheduling error
         features = [self.clone(FeatureEngineering, date=day) for day in days(*self.window)]
-        late = self.late(features)
-        if late:  # features of later days would take a late day for a hole in history, which is an error
-            features = [stage for stage in features if stage.date < late[0].date]
-        found: list[Dated] = [*features, *late]
+        not_landed = self.late(features)
+        if not_landed:  # features of later days would take such a day for a hole in history, which is an error
+            features = [stage for stage in features if stage.date < not_landed[0].date]
+        found: list[Dated] = [*features, *not_landed]
         for feed in self.case.outcome_feeds:
             if feed not in self.case.feature_feeds:
                 found += awaited(self, feed, self.window[0], self.date)
@@ -104,10 +104,7 @@ class Balancing(Stage):
     def late(self, features: list[FeatureEngineering]) -> list[RawPartition]:
         """The raw days, oldest first, that have not landed and whose features are not there either."""
         there = self.partitions.find("features", *self.window)
-        missing = (stage for stage in features if stage.date not in there)
-        raw = (each for stage in missing for each in stage.requires() if isinstance(each, RawPartition))
-        late = [each for each in raw if not each.complete()]
-        return sorted(late, key=lambda raw: raw.date)
+        return late(task for stage in features if stage.date not in there for task in stage.requires())
 
     @property
     def window(self) -> tuple[date, date]:

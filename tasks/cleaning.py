@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, ClassVar
 
@@ -205,6 +205,11 @@ class CleaningRange(Dated):
         for start in range(0, len(missing), _MOST_DAYS):
             self._build(missing[start : start + _MOST_DAYS])
 
+    def has_last_day(self) -> bool:
+        """Whether the last day is there, whole or damaged."""
+        stage = self._stage(self.date)
+        return bool(stage.partitions.find(stage.dataset, self.date, self.date))
+
     def on_failure(self, exception: BaseException) -> str:
         stage = self._at_work or self._stage(self.date)
         return stage.on_failure(exception)
@@ -247,12 +252,23 @@ class CleaningRange(Dated):
 
 
 def awaited(stage: Stage, feed: str, first: date, last: date) -> list[Dated]:
-    """What a stage that reads ``[first, last]`` of a feed asks Luigi for: that the last day has landed, and of a cleaned
+    """What a stage that reads ``[first, last]`` of a feed asks Luigi for: that the last day has landed, or of a cleaned
     feed all clean days."""
-    found: list[Dated] = [stage.clone(RawPartition, feed=feed, date=last)]
     if stage.case.feeds[feed].is_cleaned:
-        found.append(stage.clone(CleaningRange, feed=feed, first=first, date=last))
-    return found
+        return [stage.clone(CleaningRange, feed=feed, first=first, date=last)]
+    return [stage.clone(RawPartition, feed=feed, date=last)]
+
+
+def late(wanted: Iterable[Dated]) -> list[RawPartition]:
+    """The raw days, oldest first, that have not landed although some tasks of ``awaited`` need them. A clean day that is
+    there needs none."""
+    found = []
+    for task in wanted:
+        if isinstance(task, RawPartition):
+            found.append(task)
+        elif isinstance(task, CleaningRange) and not task.has_last_day():
+            found += task.requires()
+    return sorted((raw for raw in found if not raw.complete()), key=lambda raw: raw.date)
 
 
 def landed(stage: Stage) -> list[Dated]:

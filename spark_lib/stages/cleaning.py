@@ -131,14 +131,16 @@ def build_days(spark: SparkSession, case: UseCase, raw: RawDays, attempt: Attemp
 
 
 def passing(spark: SparkSession, case: UseCase, feed: str, rows: DataFrame) -> DataFrame:
-    """Those of some rows of a feed, with the day on which each ``landed``, that pass its rules, each key of a day once. It
-    is for a look at first rows: nothing is refused, and no earlier day is asked."""
+    """Those of some rows of a feed, as ``read_fitting`` returns them, that pass its rules, each key of a day once. It is for
+    a look at first rows: no day is refused, and none before is asked. Raises ConfigurationError for a rule that cannot be
+    computed, and UseCaseError for one that fails at a row."""
     from pyspark.sql import functions as F
 
     check_rules(spark, case, feed)
-    judged = rows.withColumn(MISFITS, F.lit(None).cast("string"))
-    good = judged.where(_passes(_rules(case, feed)))
-    return _placed(case, feed, good).where(F.col(_PLACE) == 1).select(*rows.columns)
+    good = rows.where(_passes(_rules(case, feed)))
+    with _rules_named(case, feed):
+        good.write.format("noop").mode("overwrite").save()
+    return _placed(case, feed, good).where(F.col(_PLACE) == 1).drop(MISFITS, _PLACE)
 
 
 def check_rules(spark: SparkSession, case: UseCase, feed: str) -> None:

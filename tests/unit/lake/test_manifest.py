@@ -226,7 +226,10 @@ def test_a_manifest_with_a_section_of_other_columns_is_of_a_format_that_an_older
     ("where", "command"),
     [
         ("/lake/x/features/date=2026-01-01/_SUCCESS", "daystone rebuild features --date 2026-01-01"),
-        ("/lake/x/clean/loans of banks/date=2026-01-01/run=1", "daystone rebuild 'clean/loans of banks' --date 2026-01-01"),
+        (
+            "/lake/x/clean/loans of banks/date=2026-01-01/run=1",
+            "daystone rebuild 'clean/loans of banks' --date 2026-01-01",
+        ),
     ],
 )
 def test_the_command_that_builds_a_day_again_follows_from_its_path(where: str, command: str) -> None:
