@@ -190,7 +190,9 @@ class CleaningRange(Dated):
     _at_work: Cleaning | None = None
 
     def requires(self) -> list[RawPartition]:
-        return [self.clone(RawPartition)]
+        """Luigi waits for the last day, unless its clean day is there. What is missing before it is a hole in history."""
+        stage = self._stage(self.date)
+        return [] if stage.partitions.find(stage.dataset, self.date, self.date) else [self.clone(RawPartition)]
 
     def output(self) -> list[luigi.Target]:
         """The target of the last day; the days before it are seen by ``complete``."""
@@ -204,11 +206,6 @@ class CleaningRange(Dated):
         missing = self._missing()
         for start in range(0, len(missing), _MOST_DAYS):
             self._build(missing[start : start + _MOST_DAYS])
-
-    def has_last_day(self) -> bool:
-        """Whether the last day is there, whole or damaged."""
-        stage = self._stage(self.date)
-        return bool(stage.partitions.find(stage.dataset, self.date, self.date))
 
     def on_failure(self, exception: BaseException) -> str:
         stage = self._at_work or self._stage(self.date)
@@ -266,7 +263,7 @@ def late(wanted: Iterable[Dated]) -> list[RawPartition]:
     for task in wanted:
         if isinstance(task, RawPartition):
             found.append(task)
-        elif isinstance(task, CleaningRange) and not task.has_last_day():
+        elif isinstance(task, CleaningRange):
             found += task.requires()
     return sorted((raw for raw in found if not raw.complete()), key=lambda raw: raw.date)
 

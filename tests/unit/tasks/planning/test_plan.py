@@ -152,8 +152,8 @@ def change(random: Random, monkeypatch: pytest.MonkeyPatch, lake: StubLake, snap
         if lake.flag("events", day).exists():
             lake.flag("events", day).with_name("part-0").write_text("again")
     others = "".join(
-        f", {stage.dataset.partition('/')[0]}: {random.choice(['keep', 'warn', 'fail'])}"
-        for stage in used(lake, snapshot)
+        f", {dataset}: {random.choice(['keep', 'warn', 'fail'])}"
+        for dataset in dict.fromkeys(stage.dataset.partition("/")[0] for stage in used(lake, snapshot))
         if random.random() < 0.1
     )
     training = random.choice(["", "trees = 3\n", "balancing = smote\n", "champion_margin = 0.03\n", "seed = 3\n"])
