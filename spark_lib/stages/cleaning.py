@@ -14,7 +14,7 @@ from functools import reduce
 from operator import and_, or_
 from typing import TYPE_CHECKING, Any
 
-from spark_lib.errors import BadData, ConfigurationError, UseCaseError
+from spark_lib.errors import BadData, ConfigurationError, UseCaseError, did_you_mean
 from spark_lib.frames import raw as raw_feeds
 from spark_lib.frames.files import (
     columns_of,
@@ -161,12 +161,20 @@ def check_rules(spark: SparkSession, case: UseCase, feed: str) -> None:
         try:
             plan = empty.where(F.expr(condition))._jdf.queryExecution().analyzed()
         except (AnalysisException, ParseException) as error:
-            raise ConfigurationError(where, wanted, _said(error), next_step) from error
+            raise ConfigurationError(where, wanted, _fault(error, declared), next_step) from error
         if plan.containsPattern(patterns.PLAN_EXPRESSION()):
             raise ConfigurationError(where, wanted, f"a query in {condition!r}", next_step)
         if plan.containsPattern(patterns.CURRENT_LIKE()) or not plan.deterministic():
             found = f"{condition!r}, which is another one at another time"
             raise ConfigurationError(where, "a condition that depends on the row alone", found, next_step)
+
+
+def _fault(error: Any, feed: Feed) -> str:
+    """What is wrong with a condition, in one line."""
+    if not (error.getCondition() or "").startswith("UNRESOLVED_COLUMN"):
+        return _said(error)
+    name = error.getMessageParameters()["objectName"].replace("`", "")
+    return f"{name!r}{did_you_mean(name, columns_of(feed.schema))}, which is none of them"
 
 
 def _said(error: Any) -> str:

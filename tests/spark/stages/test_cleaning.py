@@ -3,7 +3,6 @@ lost; in any order of building, alone and together; and the days and rules that 
 
 from __future__ import annotations
 
-import itertools
 import random
 import re
 from collections.abc import Mapping, Sequence
@@ -17,11 +16,12 @@ import pytest
 from pyspark.sql import SparkSession
 
 import spark_lib
-from spark_lib.errors import BadData, ConfigurationError, DaystoneError, UseCaseError
-from spark_lib.lake import QUARANTINE, Attempt, Lake, Partition, days
-from spark_lib.stages import cleaning
-from spark_lib.use_case import Feed
-from tests.spark.lakes import ANY_FILE_ROWS, BEFORE, CASE, DAY, Parcels, arrival, feed, land, land_rows, noon, parcel
+from spark_lib.errors import BadData, ConfigurationError, DaystoneError, LakeError, UseCaseError
+from spark_lib.frames import raw as raw_feeds
+from spark_lib.lake import QUARANTINE, Attempt, Lake, Partition, RawDays, days
+from spark_lib.lake.feeds.cleaned import clean_days
+from spark_lib.stages import cleaning, features, serving
+from tests.spark.lakes import ANY_FILE_ROWS, CASE, DAY, REFERENCE, Parcels, feed, land, land_rows, noon, parcel, publish
 
 SCHEMA = Parcels.feeds["parcels"].schema
 COLUMNS = ["parcel", "sender", "sent", "weight", "fragile"]
@@ -32,6 +32,7 @@ RULES = {
 }
 FIRST = DAY - timedelta(days=3)
 DAYS = days(FIRST, DAY)
+SETTINGS = {"key": ["parcel"], "never_null": ["parcel", "sender", "sent"]}
 Texts = tuple[str | None, ...]
 
 
@@ -49,7 +50,7 @@ def built(
     first = cleaning.first_needed(day, case.feeds[name], FIRST)
     raw = feed(root, name, **more).history(first, day)
     place = Lake(str(root / lake), CASE)
-    with Attempt(place, f"clean/{name}", [day], stage="Test", settings={"key": ["parcel"]}) as attempt:
+    with Attempt(place, f"clean/{name}", [day], stage="Test", settings=SETTINGS) as attempt:
         attempt.commit(cleaning.build(spark, case, raw, attempt.destination, ANY_FILE_ROWS))
     return place.require(f"clean/{name}", day)[0]
 
@@ -193,3 +194,226 @@ def test_drawn_days_are_cleaned_as_plain_python_cleans_them_in_any_order_alone_a
         )  # fmt: skip
     assert sum(found.manifest.metrics["rules"]["duplicates"] for found in alone.values()) > 0
     assert (sum(found.manifest.metrics["rules"]["unique_days"] for found in alone.values()) > 0) is (unique_days > 0)
+
+
+# -- days and rules that are refused, each in its words
+
+GOOD = [("p1", "S1", TIMES[0], "1", "true"), ("p2", "S2", TIMES[0], "2.5", "true")]
+
+
+def refused(spark: SparkSession, root: Path, case: Parcels, **more: Any) -> DaystoneError:
+    with pytest.raises(DaystoneError) as caught:
+        built(spark, root, case, FIRST, format="csv", **more)
+    assert Lake(str(root / "lake"), CASE).find("clean/parcels", FIRST, FIRST) == {}
+    return caught.value
+
+
+def land_first(root: Path, *rows: Texts) -> str:
+    """A first day of some rows, in one file, and the words by which a message names it."""
+    land(feed(root, format="csv"), FIRST, csv_of(rows))
+    return f"raw feed parcels of {FIRST}: {feed(root).directory(FIRST)}"
+
+
+def test_a_day_of_which_more_breaks_rules_than_is_allowed_is_refused_with_figures_and_an_example(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    where = land_first(tmp_path, *GOOD, ("p3", "S1", TIMES[0], "heavy", "true"), ("p4", "T1", TIMES[0], "0", "true"))
+
+    error = refused(spark, tmp_path, of_parcels(rules=RULES, max_quarantined=0.25))
+
+    assert isinstance(error, BadData)
+    assert str(error) == (
+        f"{where}: wanted at most 0.25 of the rows to break rules (max_quarantined of the feed); found 0.5, 2 of 4 rows: "
+        "weighs something 2, is from us 1, types 1, as 'weight' is 'heavy', not a double number like -12.5 or 1.5e-3, "
+        "within its range; weight > 0 is null. Next: land the day again, then run again; or correct the rules, or raise "
+        "max_quarantined; nothing was published"
+    )
+
+
+def test_a_day_with_just_as_many_as_allowed_is_published(spark: SparkSession, tmp_path: Path) -> None:
+    land_first(tmp_path, *GOOD, (*GOOD[0][:3], "0", "true"), ("p4", "S1", TIMES[0], "1", "true"))
+
+    found = built(spark, tmp_path, of_parcels(rules=RULES, max_quarantined=0.25), FIRST, format="csv")
+
+    assert found.manifest.rows("") == 3
+    assert [row[-2:] for row in rows_of(found, QUARANTINE)] == [("weighs something", "weight > 0 is false")]
+
+
+def test_a_key_that_repeats_is_refused_unless_the_feed_says_what_becomes_of_it(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    other = ("p1", "S1", TIMES[0], "9", "true")
+    where = land_first(tmp_path, *GOOD, other, GOOD[1])
+
+    assert str(refused(spark, tmp_path, of_parcels(rules=RULES))) == (
+        f"{where}: wanted each 'parcel' once; found 2 rows too many, as 'p1' 2 times. Next: land the day again, then run "
+        "again, or declare `duplicates`"
+    )
+    assert str(refused(spark, tmp_path, of_parcels(duplicates="identical"))) == (
+        f"{where}: wanted rows of one 'parcel' to be equal in every column (duplicates = 'identical'); found 1 with rows "
+        "that differ, as 'p1'. Next: land the day again, then run again, or declare duplicates = 'newest'"
+    )
+    newest = built(spark, tmp_path, of_parcels(duplicates="newest"), FIRST, format="csv")
+    assert [row[3] for row in rows_of(newest)] == [9.0, 2.5]
+
+
+def test_rows_that_are_equal_as_values_are_identical_however_they_are_written(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    land_first(tmp_path, *GOOD, ("p1", "S1", TIMES[1], "1.0", "TRUE"))
+
+    found = built(spark, tmp_path, of_parcels(duplicates="identical"), FIRST, format="csv")
+
+    assert [row[0] for row in rows_of(found)] == ["p1", "p2"]
+    assert rows_of(found, QUARANTINE) == [
+        ("p1", "S1", TIMES[1], "1.0", "TRUE", "duplicates", "an equal row is there"),
+    ]
+
+
+def test_too_few_rows_are_refused_before_any_rule_is_asked(spark: SparkSession, tmp_path: Path) -> None:
+    where = land_first(tmp_path)
+
+    assert str(refused(spark, tmp_path, of_parcels(rules=RULES), min_rows=1)) == (
+        f"{where}: wanted at least 1 rows ([raw.parcels] min_rows); found 0. Next: land the whole day, or lower min_rows"
+    )
+
+
+def test_a_day_without_rows_is_clean(spark: SparkSession, tmp_path: Path) -> None:
+    land(feed(tmp_path, format="csv"), FIRST)
+
+    found = built(spark, tmp_path, of_parcels(rules=RULES, unique_days=3), FIRST, format="csv")
+
+    assert (found.manifest.rows(), found.manifest.sections) == (0, ("", QUARANTINE))
+
+
+def test_a_record_of_another_width_is_still_refused_with_its_file(spark: SparkSession, tmp_path: Path) -> None:
+    (file,) = land(feed(tmp_path, format="csv"), FIRST, f"{csv_of(GOOD)}p3,S1\n")
+
+    error = refused(spark, tmp_path, of_parcels(rules=RULES))
+
+    assert isinstance(error, BadData) and error.file == file
+    assert "row 3 (line 4): wanted 5 values, as the header has; found 2" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("condition", "found"),
+    [
+        ("wieght > 0", "'wieght' (did you mean 'weight'?), which is none of them"),
+        ("landed > sent", "'landed', which is none of them"),
+        ("weight", "[DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN] Cannot resolve \"weight\" due to data type mismatch: Filter expression \"weight\" of type \"DOUBLE\" is not a boolean"),
+        ("sum(weight) > 0", "[INVALID_WHERE_CONDITION] The WHERE condition \"(sum(weight) > 0)\" contains invalid expressions: sum(weight)"),
+        ("weight >", "[PARSE_SYNTAX_ERROR] Syntax error at or near end of input"),
+        ("EXISTS (SELECT 1)", "a query in 'EXISTS (SELECT 1)'"),
+    ],
+)  # fmt: skip
+def test_a_rule_that_is_no_condition_over_the_declared_columns_is_refused(
+    spark: SparkSession, condition: str, found: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        cleaning.check_rules(spark, of_parcels(rules={"good": condition}), "parcels")
+
+    assert str(caught.value) == (
+        "rule 'good' of feed 'parcels' of Parcels: wanted a condition in Spark SQL over the declared columns, true or false "
+        f"for each row alone; found {found}. Next: correct the rule"
+    )
+
+
+@pytest.mark.parametrize("condition", ["sent < now()", "weight > rand()", "sent > current_date()"])
+def test_a_rule_that_depends_on_the_moment_or_on_chance_is_refused(spark: SparkSession, condition: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        cleaning.check_rules(spark, of_parcels(rules={"good": condition}), "parcels")
+
+    assert str(caught.value) == (
+        "rule 'good' of feed 'parcels' of Parcels: wanted a condition that depends on the row alone; found "
+        f"{condition!r}, which is another one at another time. Next: correct the rule"
+    )
+
+
+def test_a_rule_that_fails_at_a_row_says_how_to_let_it_be_null(spark: SparkSession, tmp_path: Path) -> None:
+    land_first(tmp_path, *GOOD, ("p3", "S1", TIMES[0], "0", "true"))
+
+    error = refused(spark, tmp_path, of_parcels(rules={"light": "1 / weight > 0"}))
+
+    assert isinstance(error, UseCaseError)
+    assert str(error) == (
+        "a rule of feed 'parcels' of Parcels: wanted a condition that can be computed for every row; found "
+        "[DIVIDE_BY_ZERO] Division by zero. Use `try_divide` to tolerate divisor being 0 and return NULL instead. If "
+        'necessary set "spark.sql.ansi.enabled" to "false" to bypass this error. Next: let what cannot be computed be '
+        "null, which breaks the rule (try_cast, try_divide, try_add); nothing was published"
+    )
+
+
+def test_parquet_rows_lie_in_quarantine_with_their_own_types(spark: SparkSession, tmp_path: Path) -> None:
+    case = of_parcels(rules=RULES, max_quarantined=1)
+    land_rows(tmp_path, "parcels", FIRST, [parcel("p1", fragile=True), parcel("p2", weight=None, fragile=True)])
+
+    found = built(spark, tmp_path, case, FIRST)
+
+    apart = ("p2", "S1", noon(), None, True, "weighs something", "weight > 0 is null")
+    assert rows_of(found, QUARANTINE) == [apart]
+    assert dict(found.manifest.schema_of(QUARANTINE))["sent"] == "timestamp"
+    read = spark_lib.read(spark, str(tmp_path / "lake"), REFERENCE, "clean/parcels", FIRST, section=QUARANTINE)
+    assert [row["rule"] for row in read.collect()] == ["weighs something"]
+
+
+# -- what reads clean days
+
+
+def of_clean(root: Path, case: Parcels, first: date, last: date) -> dict[str, RawDays]:
+    """The clean days of the scored feed, as stages read them."""
+    found = Lake(str(root / "lake"), CASE).require("clean/parcels", first, last)
+    return {"parcels": clean_days(feed(root, format="csv"), found)}
+
+
+@pytest.mark.slow
+def test_features_of_clean_days_are_those_of_days_on_which_no_other_row_had_landed(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    landed = drawn_days(4, 40, 60)
+    land_days(tmp_path, landed)
+    case = of_parcels(rules=RULES, duplicates="newest", unique_days=1, max_quarantined=1)
+    for day in DAYS:
+        built(spark, tmp_path, case, day, format="csv")
+        rows = [dict(zip(COLUMNS, values, strict=True)) for values in expected(landed, day, 1)[0]]
+        land_rows(tmp_path / "good", "parcels", day, rows)
+
+    lake = Lake(str(tmp_path / "lake"), CASE)
+    good = {"parcels": feed(tmp_path / "good").history(FIRST, DAY)}
+    clean = of_clean(tmp_path, case, FIRST, DAY)
+
+    for stage in (features, serving):
+        wanted = publish(lake, "wanted", DAY, lambda url: stage.build(spark, Parcels(), good, url, ANY_FILE_ROWS))  # noqa: B023
+        found = publish(lake, "found", DAY, lambda url: stage.build(spark, case, clean, url, ANY_FILE_ROWS))  # noqa: B023
+        assert rows_of(found) == rows_of(wanted)
+        assert found.manifest.digest == wanted.manifest.digest
+        lake.store.remove(lake.prefix("wanted", DAY))
+        lake.store.remove(lake.prefix("found", DAY))
+
+
+def test_a_clean_day_of_other_columns_than_are_declared_now_is_refused(spark: SparkSession, tmp_path: Path) -> None:
+    land_first(tmp_path, *GOOD)
+    built(spark, tmp_path, of_parcels(rules=RULES), FIRST, format="csv")
+    now = of_parcels(rules=RULES, schema=f"{SCHEMA}, colour STRING")
+
+    with pytest.raises(LakeError) as caught:
+        raw_feeds.read(spark, of_clean(tmp_path, now, FIRST, FIRST)["parcels"], now.feeds["parcels"])
+
+    columns = "parcel string, sender string, sent timestamp, weight double, fragile boolean"
+    assert str(caught.value) == (
+        f"clean/parcels of {FIRST}: wanted the columns that the feed declares, {columns}, colour string; found {columns}. "
+        f"Next: build it again (daystone rebuild clean/parcels --date {FIRST})"
+    )
+
+
+def test_a_clean_day_that_was_not_checked_for_what_is_needed_now_is_checked_again(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    land_first(tmp_path, *GOOD, ("p3", "S1", TIMES[0], None, "true"))
+    case = of_parcels(rules={"is from us": "sender LIKE 'S%'"})
+    built(spark, tmp_path, case, FIRST, format="csv")
+    days_read, declared = of_clean(tmp_path, case, FIRST, FIRST)["parcels"], case.feeds["parcels"]
+    rows = raw_feeds.read(spark, days_read, declared)
+
+    assert raw_feeds.check(days_read, declared, rows, ["sender"]) == {FIRST: 3}
+    with pytest.raises(BadData, match="no null in 'weight'; found 1 of 3 rows"):
+        raw_feeds.check(days_read, declared, rows, ["weight"])
