@@ -38,6 +38,7 @@ class Cleaning(Stage):
     dataset = CLEAN.rstrip("/")
     RESULT = 1
     libraries = ("pyspark",)
+    explained_as = "left out"
     feed: str = luigi.Parameter(positional=False, description="a feed of the use case that declares rules")
     #: The feed of a class; None for the one that stands for all.
     of_feed: ClassVar[str | None] = None
@@ -115,7 +116,7 @@ class Cleaning(Stage):
             return []
         broken = sorted(manifest.metrics["rules"].items(), key=lambda item: (-item[1], item[0]))
         rules = ", ".join(f"{name} {count:,}" for name, count in broken if count)
-        return [f"{apart:,} of {manifest.rows():,} rows are in quarantine: {rules}"]
+        return [f"{apart:,} of {manifest.rows():,} rows, in quarantine: {rules}"]
 
     @property
     def feeds_read(self) -> list[str]:

@@ -184,6 +184,23 @@ def _said(error: Any) -> str:
     return told.partition(" SQLSTATE")[0].rstrip(". ;")
 
 
+def too_many_broken(where: str, feed: Feed, counted: Counted, example: str) -> BadData:
+    """The error for a day of which more rows break rules than may. ``example`` says why one does."""
+    share = counted.broken / counted.landed
+    return BadData(
+        where,
+        f"at most {feed.most_quarantined:.4g} of the rows to break rules (max_quarantined of the feed)",
+        f"{share:.4g}, {counted.broken:,} of {counted.landed:,} rows: {_in_words(counted.rules or {})}, as {example}",
+        f"{_NEXT}; or correct the rules, or raise max_quarantined; nothing was published",
+    )
+
+
+def repeated_key(where: str, feed: Feed, too_many: int, example: object, times: int) -> BadData:
+    """The error for a day on which keys repeat, of a feed that does not say what becomes of them."""
+    rows = f"{too_many:,} rows too many, as {example!r} {times} times"
+    return BadData(where, f"each {feed.key!r} once", rows, f"{_NEXT}, or declare `duplicates`")
+
+
 @dataclass(frozen=True)
 class _Rule:
     """What a row ``breaks`` or not, never null, and the ``reason`` in words for one that does."""
@@ -365,12 +382,7 @@ class _Cleaning:
         rules = {rule.name: row[f"_{place}"] for place, rule in enumerate(self._rules)}
         broken = landed - row["passed"]
         if broken > self._feed.most_quarantined * landed:
-            raise BadData(
-                where,
-                f"at most {self._feed.most_quarantined:.4g} of the rows to break rules (max_quarantined of the feed)",
-                f"{broken / landed:.4g}, {broken:,} of {landed:,} rows: {_in_words(rules)}, as {self._example(day)}",
-                f"{_NEXT}; or correct the rules, or raise max_quarantined; nothing was published",
-            )
+            raise too_many_broken(where, self._feed, Counted(landed, broken, rules), self._example(day))
         too_many = 0
         if day in repeated:
             self._check_repeated(where, repeated[day])
@@ -381,8 +393,7 @@ class _Cleaning:
         """Raise BadData for a day on which keys repeat, where the feed does not allow it."""
         if self._feed.duplicates == "error":
             of = found["example"]
-            rows = f"{found['too_many']:,} rows too many, as {value(of, self._feed.key)!r} {of['_times']} times"
-            raise BadData(where, f"each {self._feed.key!r} once", rows, f"{_NEXT}, or declare `duplicates`")
+            raise repeated_key(where, self._feed, found["too_many"], value(of, self._feed.key), of["_times"])
         if found["differ"]:
             of = found["differing"]
             raise BadData(

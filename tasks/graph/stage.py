@@ -140,6 +140,8 @@ class Stage(Dated):
     replaces: ClassVar[bool] = False
     #: The dataset of whose runs a published day keeps those that it was built from: gc never removes them.
     keeps: ClassVar[str] = ""
+    #: The word above what ``explain`` says of a day.
+    explained_as: ClassVar[str] = "chosen"
     #: Build although the day is complete, and swap the manifest for the new run's (``daystone rebuild``).
     force = False
     #: Whether a ``run()`` of this process had nothing to build.

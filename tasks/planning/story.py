@@ -29,13 +29,14 @@ class User:
 @dataclass(frozen=True)
 class Story:
     """``cell`` is None where the partition is not there and the chain does not ask for it. ``explained`` is what its
-    stage says of it, a line each."""
+    stage says of it, a line each, under its ``heading``."""
 
     day: Day
     cell: Cell | None
     manifest: Manifest | None
     explained: tuple[str, ...]
     used_by: tuple[User, ...]
+    heading: str = ""
 
 
 def tell(lake: Lake, feeds: Mapping[str, RawFeed], case: UseCase, stage: type[Stage], day: date) -> Story:
@@ -45,7 +46,9 @@ def tell(lake: Lake, feeds: Mapping[str, RawFeed], case: UseCase, stage: type[St
     told = Day(stage.dataset, day)
     manifest = states.standing.manifest(told.name, day)
     explained = _explained(states, stage, manifest) if manifest else ()
-    return Story(told, states.cell(told.name, day), manifest, explained, tuple(_users(lake, told, stages)))
+    return Story(
+        told, states.cell(told.name, day), manifest, explained, tuple(_users(lake, told, stages)), stage.explained_as
+    )
 
 
 def _explained(states: States, stage: type[Stage], manifest: Manifest) -> tuple[str, ...]:

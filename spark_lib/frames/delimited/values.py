@@ -75,7 +75,7 @@ def converted(texts: pa.Array, kind: Kind) -> pa.Array:
     import pyarrow.compute as pc
 
     if kind.pattern:
-        good = pc.match_substring_regex(texts, rf"\A(?:{kind.pattern})\z")
+        good = _matches(texts, kind)
         if pc.all(good).as_py() is False:
             place = pc.index(good, pa.scalar(False)).as_py()
             raise NoValue(place, texts[place].as_py(), pc.sum(pc.invert(good)).as_py())
@@ -84,6 +84,13 @@ def converted(texts: pa.Array, kind: Kind) -> pa.Array:
     except ValueError:  # Arrow's errors are ValueErrors, too
         place = _first(texts, kind)
         raise NoValue(place, texts[place].as_py(), 1) from None
+
+
+def _matches(texts: pa.Array, kind: Kind) -> pa.Array:
+    """Which of the texts match the pattern of a type; null for null."""
+    import pyarrow.compute as pc
+
+    return pc.match_substring_regex(texts, rf"\A(?:{kind.pattern})\z")
 
 
 def fitting(texts: pa.Array, kind: Kind) -> tuple[pa.Array, pa.Array | None]:
@@ -95,8 +102,7 @@ def fitting(texts: pa.Array, kind: Kind) -> tuple[pa.Array, pa.Array | None]:
     try:
         return converted(texts, kind), None
     except NoValue:
-        matching = pc.match_substring_regex(texts, rf"\A(?:{kind.pattern})\z")
-        values = _readable(pc.if_else(matching, texts, pa.scalar(None, texts.type)), kind)
+        values = _readable(pc.if_else(_matches(texts, kind), texts, pa.scalar(None, texts.type)), kind)
         return values, pc.and_(pc.is_valid(texts), pc.is_null(values))
 
 

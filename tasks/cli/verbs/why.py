@@ -57,7 +57,7 @@ def lines(found: Story) -> Iterator[tuple[str, str]]:
     yield str(found.day), state
     if found.manifest:
         yield from _built(found.manifest)
-        yield from _under("chosen", list(found.explained))
+        yield from _under(found.heading, list(found.explained))
     uses = _uses(found)
     yield from _under("used by", uses or ["none that is published"])
     if found.cell and found.cell.state in PUBLISHED:

@@ -217,7 +217,17 @@ def test_exactly_the_benchmarks_that_have_figures_take_keep() -> None:
     takes_keep = {part for part, main in mains.items() if "options(__doc__)" in main and "parsed(" in main}
     has_figures = {part for part, main in mains.items() if "record(" in main}
 
-    others = {"backfill", "csv_reading", "export", "planning", "s3_publish", "scoring", "smote", "snapshots"}
+    others = {
+        "backfill",
+        "cleaning",
+        "csv_reading",
+        "export",
+        "planning",
+        "s3_publish",
+        "scoring",
+        "smote",
+        "snapshots",
+    }
     assert takes_keep == has_figures == {"bench", *others}
 
 
