@@ -1,7 +1,7 @@
 """The benchmarks. Whole processes, as a user starts them, are compared with what no user can do without, in turn in one
-run. After that come backfills (backfill.py), days with snapshots (snapshots.py), publications to databases
-(publication.py), the costs of strict reading of CSV (csv_reading.py), of an export to ONNX (export.py), of a publish on S3
-(s3_publish.py) and of a prediction by REST (serving.py), and a part of the benchmarks of scoring (scoring.py).
+run. After that come backfills (backfill.py), days with snapshots (snapshots.py), the costs of rules (cleaning.py), publications
+to databases (publication.py), the costs of strict reading of CSV (csv_reading.py), of an export to ONNX (export.py), of a
+publish on S3 (s3_publish.py) and of a prediction by REST (serving.py), and a part of the benchmarks of scoring (scoring.py).
 
     make bench [KEEP=1]
     python -m benchmarks.bench [--keep]
@@ -20,7 +20,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import backfill, csv_reading, export, publication, s3_publish, scoring, serving, snapshots
+from benchmarks import backfill, cleaning, csv_reading, export, publication, s3_publish, scoring, serving, snapshots
 from benchmarks.commands import seconds
 from benchmarks.result import Result, judge, options, parsed, record
 
@@ -71,6 +71,7 @@ def main() -> None:
     results += backfill.results()
     results += snapshots.results_of_a_process()
     results += publication.results_of_a_process()
+    results += cleaning.results_of_a_process()
     # S3 comes first: Spark's JVM lives as long as this process, and finds only the jars that it was started with.
     results += s3_publish.results()
     results += csv_reading.results()

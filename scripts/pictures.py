@@ -9,7 +9,6 @@ without LAKE a sample lake is built for it, which takes some minutes.
 from __future__ import annotations
 
 import argparse
-import importlib
 import shutil
 import struct
 import subprocess
@@ -154,11 +153,11 @@ def chain() -> str:
 
 
 def sources(task: type[Dated]) -> Iterator[type[Dated]]:
-    """The tasks that a stage's module imports: those that it asks for."""
+    """What a stage is built from: landed days, where it reads feeds, and other stages."""
     if issubclass(task, Stage):
-        for found in vars(importlib.import_module(task.__module__)).values():
-            if isinstance(found, type) and issubclass(found, Dated) and found not in (task, Stage, Dated):
-                yield found
+        if "feeds_read" in vars(task):
+            yield tasks.RawPartition
+        yield from task.built_from
 
 
 def days_due(stage: type[Stage]) -> int:

@@ -2,6 +2,7 @@
 ``spark_lib.stages`` says how.
 
     RawPartition -> FeatureEngineering -> Balancing -> Training -> ModelSelection -> BatchInference
+          |-> Cleaning -> whatever reads the feed, where the feed declares rules
           |-> Snapshot -> FeatureEngineering, where [features] snapshot asks for it
           \\-> ServingFeatures -> Publication                     BatchInference -> Release -> Publication
 
@@ -22,6 +23,7 @@ defaults.install()
 # Luigi reads its configuration when its classes are used, so what uses them is imported after our defaults.
 from tasks.backfill import Backfill  # noqa: E402  (after our defaults)
 from tasks.balancing import Balancing  # noqa: E402  (after our defaults)
+from tasks.cleaning import Cleaning, CleaningRange  # noqa: E402  (after our defaults)
 from tasks.features import FeatureEngineering  # noqa: E402  (after our defaults)
 from tasks.graph import log, ranges  # noqa: E402  (after our defaults)
 from tasks.graph.stage import Stage  # noqa: E402  (after our defaults)
@@ -43,6 +45,8 @@ __all__ = [
     "Backfill",
     "Balancing",
     "BatchInference",
+    "Cleaning",
+    "CleaningRange",
     "FeatureEngineering",
     "ModelSelection",
     "Publication",

@@ -9,11 +9,12 @@ from datetime import date
 from spark_lib.errors import NoApprovedModel
 from spark_lib.lake import Manifest, RawDays, days, resolved
 from spark_lib.models.training_set import TrainingSet
+from tasks.cleaning import Cleaning, awaited, late
 from tasks.config.settings import Settings
 from tasks.features import FeatureEngineering
 from tasks.graph import cadence
-from tasks.graph.stage import Stage
-from tasks.graph.staleness import RAW, Candidates, Need
+from tasks.graph.stage import Dated, Stage, name_read
+from tasks.graph.staleness import Candidates, Need
 from tasks.raw import RawPartition
 
 
@@ -28,7 +29,7 @@ class Balancing(Stage):
     dataset = "balanced"
     RESULT = 1
     libraries = ("pyspark",)
-    built_from = (FeatureEngineering,)
+    built_from = (Cleaning, FeatureEngineering)
     settings_used = (
         "window_days",
         "label_delay_days",
@@ -50,22 +51,25 @@ class Balancing(Stage):
         values, case = settings.training, settings.case
         first, last = cadence.window(day, values.window_days, values.label_delay_days)
         with_rows = case.feature_feeds
-        read = [Need(f"{RAW}{feed}", first, last if feed in with_rows else day) for feed in case.outcome_feeds]
+        read = [Need(name_read(case, feed), first, last if feed in with_rows else day) for feed in case.outcome_feeds]
         return [Need(FeatureEngineering.dataset, first, last), *read]
 
     @property
     def feeds_read(self) -> list[str]:
         return self.case.outcome_feeds
 
-    def requires(self) -> list[FeatureEngineering | RawPartition]:
+    def requires(self) -> list[Dated]:
         if self.begins_too_early:
             return []  # run() raises the error: Luigi would call one that is raised here a scheduling error
         features = [self.clone(FeatureEngineering, date=day) for day in days(*self.window)]
-        awaited = self.awaited(features)
-        if awaited:  # features of later days would take the awaited day for a hole in history, which is an error
-            features = [stage for stage in features if stage.date < awaited[0].date]
-        landing = [feed for feed in self.case.outcome_feeds if feed not in self.case.feature_feeds]
-        return [*features, *awaited, *(self.clone(RawPartition, feed=feed) for feed in landing)]
+        not_landed = self.late(features)
+        if not_landed:  # features of later days would take such a day for a hole in history, which is an error
+            features = [stage for stage in features if stage.date < not_landed[0].date]
+        found: list[Dated] = [*features, *not_landed]
+        for feed in self.case.outcome_feeds:
+            if feed not in self.case.feature_feeds:
+                found += awaited(self, feed, self.window[0], self.date)
+        return found
 
     def run(self) -> None:
         if self.needs_no_build():
@@ -95,15 +99,12 @@ class Balancing(Stage):
         of the window; all others go on to this day."""
         first, last = self.window
         with_rows = self.case.feature_feeds
-        return [self.raw_days(feed, first, last if feed in with_rows else None) for feed in self.case.outcome_feeds]
+        return [self.days_read(feed, first, last if feed in with_rows else None) for feed in self.case.outcome_feeds]
 
-    def awaited(self, features: list[FeatureEngineering]) -> list[RawPartition]:
+    def late(self, features: list[FeatureEngineering]) -> list[RawPartition]:
         """The raw days, oldest first, that have not landed and whose features are not there either."""
         there = self.partitions.find("features", *self.window)
-        missing = (stage for stage in features if stage.date not in there)
-        raw = (each for stage in missing for each in stage.requires() if isinstance(each, RawPartition))
-        awaited = [each for each in raw if not each.complete()]
-        return sorted(awaited, key=lambda raw: raw.date)
+        return late(task for stage in features if stage.date not in there for task in stage.requires())
 
     @property
     def window(self) -> tuple[date, date]:

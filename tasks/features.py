@@ -8,10 +8,10 @@ from datetime import date
 from spark_lib.lake import Input, resolved
 from spark_lib.session import interrupts
 from spark_lib.use_case import UseCase
+from tasks.cleaning import Cleaning, awaited
 from tasks.config.settings import Settings
-from tasks.graph.stage import Stage, history_needed, previous
+from tasks.graph.stage import Dated, Stage, history_needed, previous
 from tasks.graph.staleness import Candidates, Need
-from tasks.raw import RawPartition
 from tasks.snapshot import Snapshot, newest_to_read
 
 
@@ -25,7 +25,7 @@ class FeatureEngineering(Stage):
     dataset = "features"
     RESULT = 1
     libraries = ("pyspark",)
-    built_from = (Snapshot,)
+    built_from = (Cleaning, Snapshot)
     stands_for_raw = (Snapshot.dataset,)
 
     @classmethod
@@ -68,17 +68,14 @@ class FeatureEngineering(Stage):
     def feeds_read(self) -> list[str]:
         return self.case.history_feeds
 
-    def requires(self) -> list[RawPartition | Snapshot]:
+    def requires(self) -> list[Dated]:
         self.refuse_earlier_days()
-        landed: list[RawPartition | Snapshot] = [
-            self.clone(RawPartition, feed=feed) for feed in self.case.feature_feeds
-        ]
+        first = self.settings.first_date
+        found = [task for feed in self.case.feature_feeds for task in awaited(self, feed, first, self.date)]
         if snapshot := Snapshot.before(self.date, self.settings):
-            landed.append(self.clone(Snapshot, date=snapshot))
-        if self.last_outcomes < self.settings.first_date:
-            return landed
-        past = self.case.past_outcome_feeds
-        return [*landed, *(self.clone(RawPartition, feed=feed, date=self.last_outcomes) for feed in past)]
+            found.append(self.clone(Snapshot, date=snapshot))
+        past = self.case.past_outcome_feeds if self.last_outcomes >= first else ()
+        return [*found, *(task for feed in past for task in awaited(self, feed, first, self.last_outcomes))]
 
     @property
     def last_outcomes(self) -> date:

@@ -10,7 +10,7 @@ from luigi.retcodes import retcode
 
 from spark_lib.errors import DaystoneError
 from tasks.graph.parameters import refusal_as_exit_code
-from tasks.graph.stage import Dated, Stage
+from tasks.graph.stage import Dated
 from tasks.graph.targets import RawTarget
 
 
@@ -26,12 +26,6 @@ class RawPartition(Dated, luigi.ExternalTask):
 
     def output(self) -> RawTarget:
         return RawTarget(self.settings.feed(self.lake, self.feed), self.date)
-
-
-def landed(stage: Stage) -> list[RawPartition]:
-    """The day of a stage in each feed that it reads, for a stage that reads all days up to its own."""
-    stage.refuse_earlier_days()
-    return [stage.clone(RawPartition, feed=feed) for feed in stage.feeds_read]
 
 
 @RawPartition.event_handler(luigi.Event.DEPENDENCY_MISSING)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import date
 
+from tasks.cleaning import Cleaning, landed
 from tasks.config.settings import Settings
-from tasks.graph.stage import Stage, history_needed
+from tasks.graph.stage import Dated, Stage, history_needed
 from tasks.graph.staleness import Candidates, Need
-from tasks.raw import RawPartition, landed
 
 
 class ServingFeatures(Stage):
@@ -19,6 +19,7 @@ class ServingFeatures(Stage):
     dataset = "serving"
     RESULT = 1
     libraries = ("pyspark",)
+    built_from = (Cleaning,)
     on_demand = True
 
     @classmethod
@@ -33,7 +34,7 @@ class ServingFeatures(Stage):
     def feeds_read(self) -> list[str]:
         return self.case.history_feeds
 
-    def requires(self) -> list[RawPartition]:
+    def requires(self) -> list[Dated]:
         return landed(self)
 
     def run(self) -> None:

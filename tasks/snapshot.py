@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 
 from spark_lib.errors import ConfigurationError
-from spark_lib.lake import Partition, RawDays, resolved
+from spark_lib.lake import CLEAN, CleanDays, Manifest, Partition, RawDays, resolved
+from tasks.cleaning import Cleaning, landed
 from tasks.config.sections import NO_SNAPSHOTS
 from tasks.config.settings import Settings
 from tasks.graph import cadence
-from tasks.graph.stage import Stage, history_needed
-from tasks.graph.staleness import RAW, Candidates, Day, Landed, Need, Standing, State, States
-from tasks.raw import RawPartition, landed
+from tasks.graph.stage import Dated, Stage, history_needed
+from tasks.graph.staleness import RAW, Candidates, Day, Landed, Need, Standing, State, States, is_of_feed
 
 
 class Snapshot(Stage):
@@ -25,6 +25,7 @@ class Snapshot(Stage):
     dataset = "snapshots"
     RESULT = 1
     libraries = ("pyspark",)
+    built_from = (Cleaning,)
     stands_for_raw = ("snapshots",)
 
     @classmethod
@@ -55,7 +56,7 @@ class Snapshot(Stage):
     def feeds_read(self) -> list[str]:
         return self.case.history_feeds
 
-    def requires(self) -> list[RawPartition]:
+    def requires(self) -> list[Dated]:
         return landed(self)
 
     def run(self) -> None:
@@ -92,12 +93,17 @@ def newest_to_read(stage: Stage, raw: Mapping[str, RawDays]) -> Partition | None
     landed = {
         f"{RAW}{feed}": Landed(days.days[0].date, days.input.ids, days.last.date)
         for feed, days in raw.items()
-        if days.days
+        if days.days and not isinstance(days, CleanDays)
     }
     published = {day: each.manifest for day, each in there.items()}
-    states = States([stage.clone(Snapshot).today()], Standing({Snapshot.dataset: published}, landed))
+    clean: dict[str, dict[date, Manifest | None]] = {
+        f"{CLEAN}{feed}": {each.date: each.manifest for each in days.read}
+        for feed, days in raw.items()
+        if isinstance(days, CleanDays)
+    }
+    states = States([stage.clone(Snapshot).today()], Standing({Snapshot.dataset: published, **clean}, landed))
     for day in sorted(there, reverse=True):
-        begins = min((given.first for given in published[day].inputs if given.name.startswith(RAW)), default=None)
+        begins = min((given.first for given in published[day].inputs if is_of_feed(given.name)), default=None)
         if begins == first and states.of(Day(Snapshot.dataset, day)).state is State.DONE:
             return there[day]
     return None

@@ -78,7 +78,7 @@ def read_partitions(spark: SparkSession, partitions: Sequence[Partition], sectio
 
     from spark_lib.frames.files import read_parquet
 
-    schema = ", ".join(f"`{name}` {kind}" for name, kind in common_schema(list(partitions)))
+    schema = ", ".join(f"`{name}` {kind}" for name, kind in common_schema(list(partitions), section))
     files = [file for partition in partitions for file in partition.files(section)]
     day = F.regexp_extract(F.col("_metadata.file_path"), r".*/date=(\d{4}-\d\d-\d\d)/run=[0-9a-f]{16}/", 1)
     return read_parquet(spark, files, schema, date=F.to_date(day))

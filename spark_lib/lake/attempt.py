@@ -38,19 +38,23 @@ _SOURCES_SECONDS = 5.0
 #: Files whose footers are read together. On S3 a footer costs one request, or two where it is longer than 64 KB.
 _FILES_AT_ONCE = 8
 _PROBED: set[str] = set()
+#: A job of many days writes a section into directories that are named by a column of this name.
+SECTION = "section"
 
 
 @dataclass(frozen=True)
 class Rows:
     """Parquet files that a job wrote: the rows that it ``observed`` by section, their ``schema``, and ``metrics``
     about them. ``files`` are the files of the run that the job wrote, where it names them; any other file there is
-    ignored. ``digest`` is the same for the same rows, in whatever order they are; empty where the job took none."""
+    ignored. ``digest`` is the same for the same rows, in whatever order they are; empty where the job took none.
+    ``schemas`` are those of sections that have other columns."""
 
     observed: Mapping[str, int]
     schema: Schema
     metrics: Mapping[str, Any] = field(default_factory=dict)
     files: frozenset[str] | None = None
     digest: str = ""
+    schemas: Mapping[str, Schema] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -172,6 +176,7 @@ class Attempt:
             files=files,
             sections=tuple(sorted(written.observed)) if isinstance(written, Rows) else (),
             schema=written.schema if isinstance(written, Rows) else (),
+            schemas=dict(written.schemas) if isinstance(written, Rows) else {},
             settings=self._settings,
             code=self._code,
             inputs=tuple(i if isinstance(i, Input) else i.input for i in self._inputs[day]),
@@ -200,7 +205,7 @@ class Attempt:
             kind, _, value = self._store.checksum(entry).partition(":")
             etag = value if kind == "etag" else ""  # so a listing shows an altered document, as it does for rows
             return File(path, len(body), f"sha256:{hashlib.sha256(body).hexdigest()}", etag=etag)
-        section = path.partition("/")[2].rpartition("/")[0]
+        section = path.partition("/")[2].rpartition("/")[0].removeprefix(f"{SECTION}=")
         rows, footer = self._footer(entry)
         return File(path, entry.size, self._store.checksum(entry), rows, section, footer=footer)
 

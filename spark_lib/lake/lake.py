@@ -260,18 +260,18 @@ def some(found: Iterable[date], at_most: int = 5) -> str:
     return f"{shown} and {len(ordered) - at_most} more" if len(ordered) > at_most else shown
 
 
-def common_schema(partitions: list[Partition]) -> Schema:
-    """The schema that all partitions share. Raises LakeError that names two days that differ."""
-    first = partitions[0]
+def common_schema(partitions: list[Partition], section: str = "") -> Schema:
+    """The schema of a section that all partitions share. Raises LakeError that names two days that differ."""
+    first, schema = partitions[0], partitions[0].manifest.schema_of(section)
     for other in partitions[1:]:
-        if other.manifest.schema != first.manifest.schema:
+        if (found := other.manifest.schema_of(section)) != schema:
             raise LakeError(
                 f"{first.dataset} of {first.date} and {other.date}",
-                f"one schema ({_ddl(first.manifest.schema)})",
-                _ddl(other.manifest.schema),
+                f"one schema ({_ddl(schema)})",
+                _ddl(found),
                 "read them apart, or build the older one again",
             )
-    return first.manifest.schema
+    return schema
 
 
 def _ddl(schema: Schema) -> str:

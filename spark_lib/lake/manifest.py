@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -14,11 +15,12 @@ from typing import Any
 from spark_lib.errors import DamagedPartition, later_format
 
 #: Raise this number only where a reader of the format before would go wrong. A reader ignores fields that it does not
-#: know.
-FORMAT = 1
+#: know. A manifest has the least format that says what it says: only one with a section of other columns has the second.
+FORMAT = 2
+_FORMAT_OF_ONE_SCHEMA = 1
 NAME = "_SUCCESS"
-#: The dataset and the date of a path in a lake.
-_DAY = re.compile(r"/(\w+)/date=(\d{4}-\d{2}-\d{2})/")
+#: The dataset and the date of a path in a lake. A dataset of a feed has the name of the feed behind its own.
+_DAY = re.compile(r"/((?:clean/)?[^/]+)/date=(\d{4}-\d{2}-\d{2})/")
 
 #: Column names with their Spark SQL types, in order.
 Schema = tuple[tuple[str, str], ...]
@@ -77,6 +79,12 @@ class Manifest:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     #: What two runs of the same rows have in common, in whatever order and files their rows are. Empty: unknown.
     digest: str = ""
+    #: The columns of the sections that have others than ``schema`` says.
+    schemas: Mapping[str, Schema] = field(default_factory=dict)
+
+    def schema_of(self, section: str) -> Schema:
+        """The columns of a section."""
+        return self.schemas.get(section, self.schema)
 
     def rows(self, section: str | None = None) -> int:
         """Rows of one section, or of all."""
@@ -91,7 +99,10 @@ class Manifest:
         hold."""
         document = asdict(self)
         document["inputs"] = [{**asdict(i), "first": str(i.first), "last": str(i.last)} for i in self.inputs]
-        document |= {"format": FORMAT, "schema_hash": schema_hash(self.schema)}
+        if not self.schemas:
+            del document["schemas"]
+        known = FORMAT if self.schemas else _FORMAT_OF_ONE_SCHEMA
+        document |= {"format": known, "schema_hash": schema_hash(self.schema)}
         return json.dumps(document, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"
 
 
@@ -111,7 +122,8 @@ def parse(body: bytes, where: str) -> Manifest:
             | {
                 "files": tuple(File(**_known(File, file)) for file in document["files"]),
                 "sections": tuple(document["sections"]),
-                "schema": tuple((name, kind) for name, kind in document["schema"]),
+                "schema": _schema(document["schema"]),
+                "schemas": {name: _schema(found) for name, found in document.get("schemas", {}).items()},
                 "inputs": tuple(
                     Input(
                         i["name"],
@@ -137,13 +149,18 @@ def to_rebuild(where: str) -> str:
     """The command that rebuilds the day that a file of a lake belongs to. ``where`` has the file's path, which names the
     dataset and the date; without one, the command has a place for them."""
     days = _DAY.findall(where)
-    return "daystone rebuild {} --date {}".format(*days[-1] if days else ("STAGE", "DAY"))
+    dataset, day = (shlex.quote(days[-1][0]), days[-1][1]) if days else ("STAGE", "DAY")
+    return f"daystone rebuild {dataset} --date {day}"
 
 
 def _known(kind: type, document: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of ``document`` that a type has."""
     names = [one.name for one in fields(kind)]
     return {name: document[name] for name in names if name in document}
+
+
+def _schema(document: Any) -> Schema:
+    return tuple((name, kind) for name, kind in document)
 
 
 def _work(manifest: Manifest) -> tuple[Any, Any, Any]:

@@ -30,7 +30,7 @@ def arrow_of(partitions: Sequence[Partition], section: str = "") -> pa.Table:
     cannot be read, LakeError where the days' schemas differ."""
     import pyarrow as pa
 
-    schema = arrow_schema(common_schema(list(partitions)))
+    schema = arrow_schema(common_schema(list(partitions), section))
     tables = [_with_date(_read_files(partition, section, schema), partition.date) for partition in partitions]
     return pa.concat_tables(tables)
 
@@ -94,7 +94,7 @@ def read_batches(partition: Partition, section: str = "", rows: int = 65_536) ->
     in Arrow."""
     import pyarrow.parquet as pq
 
-    schema = arrow_schema(partition.manifest.schema)
+    schema = arrow_schema(partition.manifest.schema_of(section))
     for file in partition.section(section):
         with _opened(partition, file) as opened:
             parquet = pq.ParquetFile(opened, page_checksum_verification=True)

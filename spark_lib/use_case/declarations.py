@@ -23,6 +23,14 @@ NUMERIC = ("boolean", "tinyint", "smallint", "int", "bigint", "float", "double",
 #: Columns that Daystone or a model of Spark ML adds to rows of features, and those that it adds to raw rows.
 RESERVED = ("copy", "date", "features", "label", "landed", "side", "prediction", "probability", "rawPrediction")
 ON_RAW_ROWS = ("landed", "_metadata", "_rank")
+#: What may become of rows of one day with one key.
+DUPLICATES = ("error", "identical", "newest")
+#: The columns that Daystone adds to rows in a quarantine, and the names of its own reasons to put them there.
+ON_QUARANTINED_ROWS = ("rule", "reason")
+OWN_RULES = (TYPES, NEVER_NULL, REPEATED, SEEN) = ("types", "never null", "duplicates", "unique_days")
+#: Separates the rules that one row breaks.
+BETWEEN_RULES = "; "
+_LONGEST_UNIQUE = 366
 #: The types of columns that identify a row. Scores can be stored beside columns of these types.
 _PLAIN = (*NUMERIC, "string", "date", "timestamp", "timestamp_ntz", "binary")
 _INSTANTS = ("timestamp", "timestamp_ntz", "date")
@@ -75,6 +83,9 @@ class _Declarations:
         self._check_names()
         self._check_segments()
         self._check_roles()
+        for feed, declared in self._case.feeds.items():
+            self._check_rules(feed, declared)
+            self._check_duplicates(feed, declared)
         self._check_label_key()
         self._check_outcomes()
         self._check_settings()
@@ -130,6 +141,60 @@ class _Declarations:
         for attribute in ("entity", "event_time"):
             if getattr(case, attribute) is not None:
                 self._need_text(getattr(case, attribute), f"`{attribute}` as the name of a column")
+
+    def _check_rules(self, feed: str, declared: Feed) -> None:
+        """Whether each condition can be computed is found out by Spark (``spark_lib.stages.cleaning.check_rules``)."""
+        like = "{'amount is positive': 'amount > 0'}"
+        as_mapping = f"`rules` of feed {feed!r} as a mapping of names to conditions, such as {like}"
+        self._need(isinstance(declared.rules, Mapping), as_mapping, shown(declared.rules))
+        for name, condition in declared.rules.items():
+            self._need_text(name, f"names of rules of feed {feed!r} that are text")
+            plain = f"names of rules of feed {feed!r} on one line and without {BETWEEN_RULES.strip()!r}"
+            self._need(name.isprintable() and BETWEEN_RULES.strip() not in name, plain, repr(name))
+            others = f"names of rules of feed {feed!r} other than {', '.join(OWN_RULES)}, which are Daystone's own"
+            self._need(name not in OWN_RULES, others, repr(name))
+            self._need_text(
+                condition, f"rule {name!r} of feed {feed!r} as a condition in Spark SQL, such as 'amount > 0'"
+            )
+        share = declared.max_quarantined
+        is_share = share is None or (
+            isinstance(share, (int, float)) and not isinstance(share, bool) and 0 <= share <= 1
+        )
+        self._need(is_share, f"`max_quarantined` of feed {feed!r} as a share from 0 to 1, or None", shown(share))
+        taken = [name for name in self._columns(feed) if name.lower() in ON_QUARANTINED_ROWS or name.startswith("_")]
+        self._need(
+            not declared.is_cleaned or not taken,
+            f"columns of feed {feed!r} of other names than {', '.join(ON_QUARANTINED_ROWS)} or _anything, which Daystone adds to "
+            "rows while it cleans them",
+            ", ".join(map(repr, taken)),
+        )
+
+    def _check_duplicates(self, feed: str, declared: Feed) -> None:
+        case, kinds = self._case, self._columns(feed)
+        one_of = f"`duplicates` of feed {feed!r} as one of {', '.join(map(repr, DUPLICATES))}"
+        self._need(declared.duplicates in DUPLICATES, one_of, shown(declared.duplicates))
+        days = declared.unique_days
+        whole = isinstance(days, int) and not isinstance(days, bool) and 0 <= days <= _LONGEST_UNIQUE
+        self._need(
+            whole, f"`unique_days` of feed {feed!r} as a number of days from 0 to {_LONGEST_UNIQUE}", shown(days)
+        )
+        own = declared.event_time
+        if own is not None:
+            self._need_text(own, f"`event_time` of feed {feed!r} as the name of a column")
+            of_rows = f"`event_time` of feed {feed!r} left out, as the use case's own `event_time` is that of its rows"
+            self._need(feed != case.rows, of_rows, repr(own))
+            role = f"`event_time` of feed {feed!r}"
+            self._need(own in kinds, f"{role} among its columns: {_some(kinds)}", _hint(own, kinds))
+            self._need(kinds[own] in _INSTANTS, f"{role} of one of the types {', '.join(_INSTANTS)}", kinds[own])
+        if declared.duplicates == "newest":
+            timed = f"an `event_time` of feed {feed!r}, by which duplicates = 'newest' decides"
+            self._need(case.event_time_of(feed) is not None, timed, "none")
+        if declared.duplicates in ("identical", "newest"):
+            odd = [name for name, kind in kinds.items() if kind.partition("(")[0] not in _PLAIN]
+            compared = (
+                f"columns of feed {feed!r} that can be compared, as duplicates = {declared.duplicates!r} asks for"
+            )
+            self._need(not odd, compared, ", ".join(f"{name!r} of type {kinds[name]}" for name in odd))
 
     def _check_label(self) -> None:
         case, label = self._case, self._case.label

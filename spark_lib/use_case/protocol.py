@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from spark_lib.errors import ConfigurationError
@@ -27,6 +27,9 @@ from spark_lib.use_case.labels import Outcome
 if TYPE_CHECKING:
     from pyspark.ml import Estimator
     from pyspark.sql import DataFrame
+
+#: The greatest share of a day's rows that may break rules, where a feed does not say it.
+MAX_QUARANTINED = 0.1
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,43 @@ class Feed:
 
     ``history`` is for a feed in which outcomes land: ``engineer`` gets the outcomes that landed before the day in its
     ``history``, too. Every other feed is there in any case.
+
+    A feed that declares one of the following is cleaned before anything reads it (docs/cleaning.md). Rows that are left
+    out stay in a quarantine. Any other feed is read as it landed.
+
+    ``rules`` are conditions in Spark SQL over the declared columns, by name: ``{"amount is positive": "amount > 0"}``. A
+    row breaks a rule whose condition is not true for it; null is not true.
+
+    ``duplicates`` says what becomes of rows of one day with one key: ``"error"`` refuses the day; ``"identical"`` keeps one
+    of them where they are equal in every column, and refuses the day otherwise; ``"newest"`` keeps the row with the
+    greatest event time, which is the use case's of the scored feed and ``event_time`` of any other. Of rows with the
+    same event time it keeps the one whose other columns, compared in the order of the schema, are the greatest.
+
+    With ``unique_days`` a row is left out where its key passed the rules on one of so many days before it landed.
+
+    ``max_quarantined`` is the greatest share of a day's rows that may break rules (``MAX_QUARANTINED`` where it is left
+    out); a day with more is an error. Duplicates do not count.
     """
 
     schema: str
     key: Key
     history: bool = False
+    rules: Mapping[str, str] = field(default_factory=dict, hash=False)
+    duplicates: str = "error"
+    unique_days: int = 0
+    max_quarantined: float | None = None
+    event_time: str | None = None
+
+    @property
+    def is_cleaned(self) -> bool:
+        """Whether the feed is cleaned before anything reads it."""
+        asks = self.duplicates != "error" or self.max_quarantined is not None
+        return bool(self.rules) or bool(self.unique_days) or asks
+
+    @property
+    def most_quarantined(self) -> float:
+        """The greatest share of a day's rows that may break rules."""
+        return MAX_QUARANTINED if self.max_quarantined is None else self.max_quarantined
 
 
 @dataclass(frozen=True)
@@ -255,6 +290,23 @@ class UseCase(ABC):
     def history_feeds(self) -> list[str]:
         """The feeds that features look back on: those of their day, and those of outcomes that are asked for."""
         return [*self.feature_feeds, *self.past_outcome_feeds]
+
+    @property
+    def cleaned_feeds(self) -> list[str]:
+        """The feeds that are cleaned before anything reads them."""
+        return [feed for feed, declared in self.feeds.items() if declared.is_cleaned]
+
+    def never_null(self, feed: str) -> tuple[str, ...]:
+        """The columns of a feed in which no row has a null: its key, of the scored feed whatever identifies a row, and of
+        a feed of outcomes the label's key and, unless the outcome lands with the rows, the outcome."""
+        found = [*names(self.feeds[feed].key), *(self.identity if feed == self.rows else ())]
+        if feed in self.outcome_feeds:
+            found += [*names(self.label.key), *([] if feed == self.rows else [self.label.column])]
+        return tuple(dict.fromkeys(found))
+
+    def event_time_of(self, feed: str) -> str | None:
+        """The column of a feed with the event time of its rows, as far as it is declared."""
+        return self.event_time if feed == self.rows else self.feeds[feed].event_time
 
     @property
     def rows_outcomes(self) -> str:

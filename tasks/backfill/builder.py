@@ -25,10 +25,10 @@ from tasks.config.on_stale import OnStale
 from tasks.config.settings import Settings
 from tasks.graph import refused, sessions, words
 from tasks.graph.log import logger
-from tasks.graph.stage import PROGRESS, Stage
+from tasks.graph.stage import PROGRESS, Stage, expanded
 from tasks.graph.staleness import PUBLISHED, RAW, Candidates, Cell, Day, Need, State, States
 from tasks.planning import jobs, standing
-from tasks.planning.chain import BY_DATASET, CHAIN
+from tasks.planning.chain import CHAIN
 from tasks.planning.jobs import Cut, Job, Order
 from tasks.planning.plan import Builds
 
@@ -71,7 +71,8 @@ class Asked:
     place: dict[str, str] = field(default_factory=dict)
 
     def datasets(self, settings: Settings) -> list[str]:
-        by_itself = (stage.dataset for stage in CHAIN if not stage.on_demand and stage.is_used(settings))
+        chain = expanded(CHAIN, settings.case)
+        by_itself = (stage.dataset for stage in chain if not stage.on_demand and stage.is_used(settings))
         return [self.stage.dataset] if self.stage else [*by_itself]
 
 
@@ -108,7 +109,8 @@ class Builder:
         self._on_job = on_job
         self._watcher: Watcher = Unwatched()
         self._said: dict[str, str] = {}
-        self._any = self._stage(CHAIN[0].dataset, asked.first)  # for what all stages have in common
+        self._any = CHAIN[-1](date=asked.first, **asked.place)  # for what all stages have in common
+        self._kinds = {stage.dataset: stage for stage in expanded(CHAIN, self._any.case)}
         self.report = Report([])
         self.states: States
 
@@ -174,7 +176,7 @@ class Builder:
             Builds(states, roots).asked(),
             needs,
             self._asked.order,
-            together=[name for name, stage in BY_DATASET.items() if stage.is_built_together(self._any.case)],
+            together=[name for name, stage in self._kinds.items() if stage.is_built_together(self._any.case)],
             size=states.raw_bytes,
             cut=self._asked.cut,
         )
@@ -406,7 +408,7 @@ class Builder:
         return standing.look(self._any.partitions, self.feeds, todays, spans)
 
     def _stage(self, dataset: str, day: date) -> Stage:
-        return BY_DATASET[dataset](date=day, **self._asked.place)
+        return self._kinds[dataset](date=day, **self._asked.place)
 
     @contextmanager
     def _listening(self) -> Iterator[None]:

@@ -19,7 +19,7 @@ from tasks.graph.log import logger, say_why
 from tasks.graph.parameters import DayParameter, LakeParameter, UseCaseParameter, refusal_as_exit_code
 from tasks.graph.stage import Stage, explained
 from tasks.planning import jobs
-from tasks.planning.chain import BY_NAME, NAMES
+from tasks.planning.chain import NAMES, known, named
 from tasks.planning.jobs import Cut, Order
 
 if TYPE_CHECKING:
@@ -147,8 +147,9 @@ class Backfill(luigi.Task):
 
 def stage_named(name: str) -> type[Stage]:
     """A stage by the name of its class or of its dataset. Raises ConfigurationError."""
-    if name not in BY_NAME:
+    stage = named(name)
+    if stage is None:
         raise ConfigurationError(
-            "Backfill", f"--of to be one of {NAMES}", f"{name!r}{did_you_mean(name, BY_NAME)}", "correct it"
+            "Backfill", f"--of to be one of {NAMES}", f"{name!r}{did_you_mean(name, known())}", "correct it"
         )
-    return BY_NAME[name]
+    return stage

@@ -10,8 +10,7 @@ from spark_lib.errors import ConfigurationError
 from spark_lib.lake import gc
 from tasks.cli import render
 from tasks.cli.place import Place
-from tasks.planning import kept
-from tasks.planning.chain import CHAIN
+from tasks.planning import chain, kept
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ def look(place: Place, older_than_hours: float | None) -> Found:
         )
     keep = set(kept.runs(place.partitions))
     found = gc.find_probes(place.partitions, hours * 3600)
-    for stage in CHAIN:
+    for stage in chain.of(place.case):
         found += gc.find(place.partitions, stage.dataset, hours * 3600, keep)
     return Found(found, hours)
 

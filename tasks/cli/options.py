@@ -12,7 +12,7 @@ from spark_lib.errors import did_you_mean
 from tasks.backfill.waiting import seconds_of
 from tasks.config import check, resolve
 from tasks.config.shown import without_password
-from tasks.planning.chain import BY_NAME, NAMES
+from tasks.planning.chain import NAMES, known, named
 
 if TYPE_CHECKING:
     from tasks.graph.stage import Stage
@@ -105,9 +105,10 @@ class StageOrDataset(click.ParamType):  # type: ignore[type-arg]  # generic in n
         if not isinstance(value, str):
             stage: type[Stage] = value
             return stage
-        if value not in BY_NAME:
-            self.fail(f"no stage or dataset {value!r}{did_you_mean(value, BY_NAME)}; there are {NAMES}", param, ctx)
-        return BY_NAME[value]
+        found = named(value)
+        if found is None:
+            self.fail(f"no stage or dataset {value!r}{did_you_mean(value, known())}; there are {NAMES}", param, ctx)
+        return found
 
 
 class StageOrPublication(StageOrDataset):

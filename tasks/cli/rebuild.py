@@ -9,7 +9,7 @@ from spark_lib.lake import Partition
 from tasks.cli.run import Outcome, Watcher, run
 from tasks.graph.stage import Stage
 from tasks.graph.staleness import Day
-from tasks.planning.chain import CHAIN
+from tasks.planning import chain
 from tasks.planning.story import used_of
 
 
@@ -39,7 +39,7 @@ def built_from_others(stage: Stage) -> list[tuple[str, date]]:
     lake, built = stage.partitions, Day(stage.dataset, stage.date)
     (now,) = lake.require(stage.dataset, stage.date)
     found = []
-    for other in CHAIN:
+    for other in chain.of(stage.case):
         for day, partition in lake.find(other.dataset, stage.date, date.max).items():
             if not isinstance(partition, Partition):
                 continue

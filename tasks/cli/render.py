@@ -13,7 +13,7 @@ import click
 
 from spark_lib.errors import DaystoneError
 from tasks.cli import run as runner
-from tasks.planning.chain import CHAIN
+from tasks.planning.chain import rank
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -178,12 +178,11 @@ class Bars(runner.Watcher):
         for _ in range(4):
             table.add_column(no_wrap=True)
         table.add_column(no_wrap=True, overflow="ellipsis")
-        for name in [stage.dataset for stage in CHAIN]:
-            if name in self._course.datasets():
-                done, total = self._course.place(name)
-                says = Text(self._refused[name], "red") if name in self._refused else Text(self._says.get(name, ""))
-                bar = ProgressBar(total=total, completed=done, width=BAR_CELLS)
-                table.add_row(name, bar, f"{done} of {total}", self._course.left(name), says)
+        for name in sorted(self._course.datasets(), key=lambda name: (rank(name), name)):
+            done, total = self._course.place(name)
+            says = Text(self._refused[name], "red") if name in self._refused else Text(self._says.get(name, ""))
+            bar = ProgressBar(total=total, completed=done, width=BAR_CELLS)
+            table.add_row(name, bar, f"{done} of {total}", self._course.left(name), says)
         for name in self._refused.keys() - self._course.datasets():
             table.add_row(name, "", "", "", Text(self._refused[name], "red"))
         table.add_row(Text(f"{time.monotonic() - self._began:.0f} s", "dim"))

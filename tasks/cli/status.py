@@ -19,8 +19,8 @@ from tasks.graph.stage import Stage
 from tasks.graph.staleness import RAW, Day, Landed, States
 from tasks.graph.staleness import Cell as Judged
 from tasks.graph.staleness import State as PartitionState
+from tasks.planning import chain as stages_of
 from tasks.planning import standing
-from tasks.planning.chain import CHAIN
 
 DAYS_SHOWN = 14
 
@@ -115,7 +115,7 @@ def report(place: Place, first: date | None, last: date | None, verify: bool = F
     """
     if last is None:
         last = newest(place)
-    chain = [stage for stage in CHAIN if stage.is_used(place.settings)]
+    chain = [stage for stage in stages_of.of(place.case) if stage.is_used(place.settings)]
     datasets = [stage.dataset for stage in chain]
     if last is None:
         shown = [stage.dataset for stage in chain if stage.always_shown]
@@ -166,7 +166,7 @@ def report(place: Place, first: date | None, last: date | None, verify: bool = F
 
 def newest(place: Place) -> date | None:
     """The last day of the lake that has a partition or has landed."""
-    used = (stage for stage in CHAIN if stage.is_used(place.settings))
+    used = (stage for stage in stages_of.of(place.case) if stage.is_used(place.settings))
     found = [day for stage in used if (day := place.partitions.newest(stage.dataset))]
     after = max(found, default=None)
     found += [day for feed in place.feeds.values() if (day := landed.newest(feed, after))]

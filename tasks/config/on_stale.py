@@ -40,7 +40,8 @@ class Policies:
 
     def of(self, dataset: str) -> OnStale:
         """The policy of a dataset."""
-        return self.others.get(dataset, self.usual)
+        named = dataset if dataset in self.others else dataset.partition("/")[0]  # one for all cleaned feeds
+        return self.others.get(named, self.usual)
 
 
 def parse(text: str, said_by: Callable[[], str]) -> Policies:

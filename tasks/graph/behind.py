@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from spark_lib.lake import Manifest, Partition, days
 from spark_lib.lake.feeds import landed
-from tasks.graph.staleness import RAW, Candidates, Landed, Need, Standing, States, Today
+from tasks.graph.staleness import RAW, Candidates, Landed, Need, Standing, States, Today, is_of_feed, raw_of
 
 if TYPE_CHECKING:
     from spark_lib.errors import DamagedPartition
@@ -67,8 +67,8 @@ def look(
                 elif as_of:
                     lightly.setdefault(read.name, set()).update(days(read.first, read.last))
             for need in stage.needs(day) if day in wholly else ():
-                if isinstance(need, Need) and need.name.startswith(RAW):
-                    widen(spans, need.name, need.first, need.last)
+                if isinstance(need, Need) and is_of_feed(need.name):
+                    widen(spans, raw_of(need.name), need.first, need.last)
     standing = {
         f"{RAW}{name}": listed(feed, *spans[f"{RAW}{name}"]) for name, feed in feeds.items() if f"{RAW}{name}" in spans
     }

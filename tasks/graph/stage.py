@@ -13,7 +13,20 @@ import luigi
 from luigi.retcodes import retcode
 
 from spark_lib.errors import BadData, ConfigurationError, DamagedPartition, DaystoneError, StalePartition
-from spark_lib.lake import Attempt, Documents, Input, Lake, Manifest, Partition, RawDays, RawFeed, Resolved, Rows
+from spark_lib.lake import (
+    Attempt,
+    CleanDays,
+    Documents,
+    Input,
+    Lake,
+    Manifest,
+    Partition,
+    RawDays,
+    RawFeed,
+    Resolved,
+    Rows,
+)
+from spark_lib.lake.feeds import cleaned
 from spark_lib.session import interrupts
 from spark_lib.use_case import UseCase, loading
 from tasks.config import check, luigi_settings, resolve
@@ -149,10 +162,18 @@ class Stage(Dated):
     refused: ClassVar[State] = State.REJECTED
     #: The dataset of whose runs a published day keeps those that it was built from: gc never removes them.
     keeps: ClassVar[str] = ""
+    #: The word above what ``explain`` says of a day.
+    explained_as: ClassVar[str] = "chosen"
     #: Build although the day is complete, and swap the manifest for the new run's (``daystone rebuild``).
     force = False
     #: Whether a ``run()`` of this process had nothing to build.
     built_nothing = False
+
+    @classmethod
+    def kinds(cls, case: UseCase) -> tuple[type[Stage], ...]:
+        """The stages that this one is for a use case: itself, or one for each value of a parameter besides the day. Each
+        has a dataset of its own."""
+        return (cls,)
 
     @classmethod
     def is_used(cls, settings: Settings) -> bool:
@@ -234,7 +255,7 @@ class Stage(Dated):
         with self.refusal_said():
             states = self._states([self.date], behind.seen)
             if states.standing.manifest(self.dataset, self.date) and states.of(self._day).state is not State.STALE:
-                kinds = {kind.dataset: kind for kind in self.built_from}
+                kinds = {kind.dataset: kind for kind in expanded(self.built_from, self.case)}
                 for given in states.built_from(self._day):
                     if given.name in kinds and states.unfit(given):
                         found.append(self.clone(kinds[given.name], date=given.date))
@@ -292,7 +313,7 @@ class Stage(Dated):
         """What this stage, and all that it is built from, would build with today, in the order of the chain."""
         of = (self.settings, self.lake, type(self))
         if of not in _LINEAGES:
-            _LINEAGES[of] = [self.clone(kind).today() for kind in _in_order(type(self))]
+            _LINEAGES[of] = [self.clone(kind).today() for kind in _in_order(type(self), self.case)]
         return _LINEAGES[of]
 
     @property
@@ -342,17 +363,21 @@ class Stage(Dated):
     ) -> Attempt:
         """Open an attempt at the days of ``inputs``, each of which is recorded with its own. ``sources`` are verified for
         all of them together."""
-        from spark_lib.use_case.fingerprint import code, versions
+        from spark_lib.use_case.fingerprint import versions
 
         return Attempt(
             self.partitions,
             self.dataset,
             list(inputs),
             stage=self.task_family,
-            inputs=inputs,
+            # Clean days are partitions, of which a rebuild looks whether they still stand.
+            inputs={
+                day: [given.input if isinstance(given, CleanDays) else given for given in read]
+                for day, read in inputs.items()
+            },
             sources=sources,
             settings=self.recorded_settings(),
-            code=code(self.case, self.RESULT),
+            code=self.recorded_code(),
             versions=versions(),
             rebuild=self.force or self.replaces or self.on_stale is OnStale.REBUILD,
             max_hours=self.settings.lake.max_attempt_hours,
@@ -368,13 +393,20 @@ class Stage(Dated):
         the CSV feeds that it reads are written."""
         values = self.settings.training
         used = {name: getattr(values, name) for name in (*self.settings_used, *self.settings_of_the_problem)}
-        return used | self.settings.dialects(self.lake, self.feeds_read)
+        landed = [feed for feed in self.feeds_read if not self.case.feeds[feed].is_cleaned]
+        return used | self.settings.dialects(self.lake, landed)
+
+    def recorded_code(self) -> dict[str, str]:
+        """The code that this stage's result depends on: its own number, and the use case's."""
+        from spark_lib.use_case.fingerprint import code
+
+        return code(self.case, self.RESULT)
 
     def today(self, asked: bool = False) -> Today:
         """What the stage would build with today, by which the published days of its dataset are judged. Where it is
         ``asked`` for, a stage that no other asks for is due on every day of history.
         """
-        from spark_lib.use_case.fingerprint import code, versions
+        from spark_lib.use_case.fingerprint import versions
 
         kind, settings = type(self), self.settings
         there = versions()
@@ -389,7 +421,7 @@ class Stage(Dated):
             rejection=lambda manifest: kind.describe(manifest).rejection,
             refused=kind.refused,
             settings=self.recorded_settings(),
-            code=code(self.case, self.RESULT),
+            code=self.recorded_code(),
             libraries={name: there[name] for name in self.libraries if name in there},
             pinned=kind.pinned,
             is_damaged_behind=lambda partition: bool(kind.damage_behind(self.partitions, partition)),
@@ -405,7 +437,7 @@ class Stage(Dated):
 
     @property
     def feeds_read(self) -> Sequence[str]:
-        """The raw feeds that the stage reads itself."""
+        """The feeds that the stage reads itself, as they landed or cleaned."""
         return ()
 
     def publish(self, attempt: Attempt, written: Rows | Documents) -> Manifest:
@@ -440,12 +472,21 @@ class Stage(Dated):
         refused.check(days)
         return days
 
+    def days_read(self, feed: str, first: date, last: date | None = None) -> RawDays:
+        """The same as ``raw_days``; of a feed that is cleaned its clean days. Raises NotPublished, DamagedPartition for one
+        of these."""
+        last = last or self.date
+        if not self.case.feeds[feed].is_cleaned:
+            return self.raw_days(feed, first, last)
+        found = self.partitions.require(cleaned.dataset_of(feed), first, last) if first <= last else []
+        return cleaned.clean_days(self.settings.feed(self.lake, feed), found)
+
     def history(self, last_outcomes: date) -> dict[str, RawDays]:
         """Every feed that features may see, from the first day on: outcomes to ``last_outcomes``, which may be before
         the first day, and all others to this day."""
         first = self.settings.first_date
-        seen = {feed: self.raw_days(feed, first) for feed in self.case.feature_feeds}
-        return seen | {feed: self.raw_days(feed, first, last_outcomes) for feed in self.case.past_outcome_feeds}
+        seen = {feed: self.days_read(feed, first) for feed in self.case.feature_feeds}
+        return seen | {feed: self.days_read(feed, first, last_outcomes) for feed in self.case.past_outcome_feeds}
 
     @cached_property
     def _read(self) -> list[RawDays]:
@@ -495,11 +536,22 @@ class Awaited(luigi.DynamicRequirements):
 
 
 def history_needed(settings: Settings, day: date, last_outcomes: date) -> list[Need | Candidates]:
-    """The raw days that ``Stage.history`` reads for a day."""
+    """The days that ``Stage.history`` reads for a day."""
     first, case = settings.first_date, settings.case
-    read = [Need(f"{RAW}{feed}", first, day) for feed in case.feature_feeds]
-    read += [Need(f"{RAW}{feed}", first, last_outcomes) for feed in case.past_outcome_feeds if last_outcomes >= first]
-    return list(read)
+    read = [Need(name_read(case, feed), first, day) for feed in case.feature_feeds]
+    past = case.past_outcome_feeds if last_outcomes >= first else ()
+    return [*read, *(Need(name_read(case, feed), first, last_outcomes) for feed in past)]
+
+
+def name_read(case: UseCase, feed: str) -> str:
+    """The name of the input that a feed is read from: its raw days, or where it is cleaned the dataset of its clean
+    ones."""
+    return cleaned.dataset_of(feed) if case.feeds[feed].is_cleaned else f"{RAW}{feed}"
+
+
+def expanded(stages: Iterable[type[Stage]], case: UseCase) -> tuple[type[Stage], ...]:
+    """The stages of a use case among some: one with a parameter besides the day once for each value."""
+    return tuple(kind for stage in stages for kind in stage.kinds(case))
 
 
 def previous(day: date, days: int) -> date:
@@ -521,9 +573,9 @@ def forget_checked() -> None:
     _LINEAGES.clear()
 
 
-def _in_order(kind: type[Stage]) -> list[type[Stage]]:
+def _in_order(kind: type[Stage], case: UseCase) -> list[type[Stage]]:
     """A stage and all that it is built from, each behind what it is built from itself."""
-    found = [earlier for other in kind.built_from for earlier in _in_order(other)]
+    found = [earlier for other in expanded(kind.built_from, case) for earlier in _in_order(other, case)]
     return list(dict.fromkeys([*found, kind]))
 
 

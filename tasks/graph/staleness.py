@@ -15,7 +15,7 @@ from datetime import date, timedelta
 from functools import cached_property
 from typing import Any
 
-from spark_lib.lake import ROWS_FROM_RAW, Input, Manifest, Partition, are_comparable
+from spark_lib.lake import CLEAN, ROWS_FROM_RAW, Input, Manifest, Partition, are_comparable
 from tasks.config.on_stale import OnStale
 
 _ONE_DAY = timedelta(days=1)
@@ -23,6 +23,16 @@ _ONE_DAY = timedelta(days=1)
 RAW = "raw/"
 #: A later bugfix release of a library computes the same: what counts is its feature release, the first two numbers.
 _FEATURE_RELEASE = 2
+
+
+def is_of_feed(name: str) -> bool:
+    """Whether an input is a feed: its raw days, or its clean ones, which stand for these."""
+    return name.startswith((RAW, CLEAN))
+
+
+def raw_of(name: str) -> str:
+    """The raw days of a feed, by the name of its raw or of its clean days."""
+    return f"{RAW}{name.removeprefix(CLEAN)}" if name.startswith(CLEAN) else name
 
 
 class State(enum.Enum):
@@ -240,10 +250,24 @@ class Standing:
 
     published: Mapping[str, Mapping[date, Manifest | None]]
     landed: Mapping[str, Landed]
+    #: The runs of all days of a dataset from the first published one on, by dataset, once they were asked for.
+    _runs: dict[str, tuple[date, tuple[str, ...]]] = field(default_factory=dict, compare=False, repr=False)
 
     def manifest(self, name: str, day: date) -> Manifest | None:
         """The manifest of a day that is published and whole."""
         return self.published.get(name, {}).get(day)
+
+    def runs(self, name: str, first: date, last: date) -> tuple[str, ...]:
+        """The runs that are published and whole on ``[first, last]``, empty for a day without one; fewer than the days
+        where these begin before the first published one. A history is compared by it at once."""
+        if name not in self._runs:
+            there = self.published.get(name, {})
+            begin, end = (min(there), max(there)) if there else (first, first)
+            found = (there.get(begin + timedelta(days=place)) for place in range((end - begin).days + 1))
+            self._runs[name] = begin, tuple(manifest.run if manifest else "" for manifest in found)
+        begin, runs = self._runs[name]
+        start = (first - begin).days
+        return runs[start : start + (last - first).days + 1] if start >= 0 else ()
 
     def has_run(self, partition: Day, run: str) -> bool:
         """Whether this run is what is published and whole for a partition."""
@@ -405,7 +429,7 @@ class States:
     def raw_bytes(self, partition: Day) -> int:
         """Bytes that land on the day of a partition, of the feeds that it is built from itself."""
         needs = self.stages[partition.name].needs(partition.date)
-        feeds = {need.name for need in needs if need.name.startswith(RAW)}
+        feeds = {raw_of(need.name) for need in needs if is_of_feed(need.name)}
         return sum(self.standing.landed[feed].size(partition.date) for feed in feeds)
 
     def serves(self, candidate: Day) -> bool:
@@ -439,9 +463,9 @@ def reasons_of(
     changed = [
         reason for given in manifest.inputs if given.name not in stage.as_of for reason in _changed(given, standing)
     ]
-    if any(reason.day.name.startswith(RAW) for reason in changed):
+    if any(is_of_feed(reason.day.name) for reason in changed):
         until = _stood_for(stage, manifest, standing, is_fresh)
-        changed = [reason for reason in changed if not (reason.day.name.startswith(RAW) and reason.day.date <= until)]
+        changed = [reason for reason in changed if not (is_of_feed(reason.day.name) and reason.day.date <= until)]
     yield from changed
     if not settings:  # other settings may ask for other days, which says the same once more
         yield from _read_now_too(stage.needs(day), manifest.inputs, standing)
@@ -500,6 +524,8 @@ def _changed(given: Input, standing: Standing) -> Iterator[InputChanged]:
             if found and then != found and are_comparable(then, found):
                 yield InputChanged(Day(given.name, given.first + timedelta(days=place)), then, found)
         return
+    if standing.runs(given.name, given.first, given.last) == given.ids:
+        return
     for place, then in enumerate(given.ids):
         day = given.first + timedelta(days=place)
         stands = standing.manifest(given.name, day)
@@ -514,20 +540,22 @@ def _changed(given: Input, standing: Standing) -> Iterator[InputChanged]:
 def _read_now_too(
     needs: Sequence[Need | Candidates], inputs: Sequence[Input], standing: Standing
 ) -> Iterator[InputChanged]:
-    """The raw days that have landed, would be read now, and are before or after those that were read."""
+    """The raw days that have landed, would be read now, as they are or cleaned, and are before or after those that were
+    read."""
     for need in needs:
         recorded = [given for given in inputs if given.name == need.name]
-        if not recorded or isinstance(need, Candidates) or need.name not in standing.landed:
+        name = raw_of(need.name)
+        if not recorded or isinstance(need, Candidates) or name not in standing.landed:
             continue
         first, last = min(given.first for given in recorded), max(given.last for given in recorded)
-        feed = standing.landed[need.name]
+        feed = standing.landed[name]
         for begin, end in (
             (need.first, min(need.last, first - _ONE_DAY)),
             (max(need.first, last + _ONE_DAY), need.last),
         ):
             for place, found in enumerate(feed.of(begin, end) if begin <= end else ()):
                 if found:
-                    yield InputChanged(Day(need.name, begin + timedelta(days=place)), "", found)
+                    yield InputChanged(Day(name, begin + timedelta(days=place)), "", found)
 
 
 def _worst_and_oldest(cell: Cell) -> tuple[bool, date]:

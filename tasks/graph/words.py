@@ -14,7 +14,7 @@ _IDENTITY_SHOWN = 8
 
 def message_of(summary: str) -> str:
     """A stage's words without the name of its dataset, which is shown beside them."""
-    return re.sub(r"^\w+: ", "", summary)
+    return re.sub(r"^(clean/)?[^/:]+: ", "", summary)
 
 
 def of_cell(cell: Cell) -> str:

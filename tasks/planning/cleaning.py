@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
@@ -12,10 +12,11 @@ from spark_lib.lake import Partition, clean, days
 from spark_lib.lake.lake import some
 from tasks.graph.staleness import Cell, Day, Standing, States
 from tasks.planning import kept, standing
-from tasks.planning.chain import BY_DATASET, CHAIN
+from tasks.planning.chain import CHAIN, later, of_dataset, rank
 
 if TYPE_CHECKING:
     from spark_lib.lake import Lake, Manifest, RawFeed
+    from spark_lib.use_case import UseCase
     from tasks.graph.stage import Stage
 
 
@@ -48,15 +49,22 @@ class Cleaning:
 
 
 def look(
-    lake: Lake, feeds: Mapping[str, RawFeed], stage: type[Stage], first: date, last: date, downstream: bool
+    lake: Lake,
+    feeds: Mapping[str, RawFeed],
+    case: UseCase,
+    stage: type[Stage],
+    first: date,
+    last: date,
+    downstream: bool,
 ) -> Cleaning:
     """What removing ``[first, last]`` of a stage would remove, with ``downstream`` also all that was built from it.
 
     Raises ConfigurationError where a published run that would be removed is one that a published day of another dataset
     was made from, and that is not removed.
     """
+    stages = later(stage, case)
     asked = clean.find(lake, stage.dataset, first, last)
-    users = _users(lake, stage, set(asked))
+    users = _users(lake, stages, set(asked))
     found = {Day(stage.dataset, day): directory for day, directory in asked.items()}
     if downstream:
         for name in {day.name for day in users}:
@@ -68,25 +76,29 @@ def look(
         published = lake.published_run(each.day.name, each.day.date)
         if each.run == published:
             raise _refusal(each)
-    order = [kind.dataset for kind in CHAIN]
     runs = [each.run for each in rests]
     directories = sorted(
         (each for each in found.values() if each.without(runs)),
-        key=lambda each: (-order.index(each.dataset), each.date.toordinal() * (-1 if _is_chained(each.dataset) else 1)),
+        key=lambda each: (
+            -rank(each.dataset),
+            each.dataset,
+            each.date.toordinal() * (-1 if _is_chained(each.dataset) else 1),
+        ),
     )
-    staying = () if downstream else tuple(sorted(users, key=lambda day: (order.index(day.name), day.date)))
+    staying = () if downstream else tuple(sorted(users, key=lambda day: (rank(day.name), day.name, day.date)))
     end = max([last, *(day.date for day in users)])
     return Cleaning(
-        tuple(directories), tuple(rests), staying, dict(_becomes(lake, feeds, stage, (first, end), set(found)))
+        tuple(directories), tuple(rests), staying, dict(_becomes(lake, feeds, stages, (first, end), set(found)))
     )
 
 
-def _users(lake: Lake, stage: type[Stage], removed: set[date]) -> set[Day]:
-    """The published days that were built from days of a stage, directly or not."""
+def _users(lake: Lake, stages: Sequence[type[Stage]], removed: set[date]) -> set[Day]:
+    """The published days that were built from days of the first of some stages, directly or not."""
+    stage = stages[0]
     gone = {stage.dataset: set(removed)}
-    for later in CHAIN[CHAIN.index(stage) + (not _is_chained(stage.dataset)) :] if removed else ():
-        of_later = gone.setdefault(later.dataset, set())
-        for day, partition in sorted(lake.find(later.dataset, min(removed), date.max).items()):
+    for other in stages[not _is_chained(stage.dataset) :] if removed else ():
+        of_later = gone.setdefault(other.dataset, set())
+        for day, partition in sorted(lake.find(other.dataset, min(removed), date.max).items()):
             if isinstance(partition, Partition) and _was_built_from(partition.manifest, gone):
                 of_later.add(day)
     users = {Day(name, day) for name, found in gone.items() for day in found}
@@ -95,7 +107,8 @@ def _users(lake: Lake, stage: type[Stage], removed: set[date]) -> set[Day]:
 
 def _is_chained(dataset: str) -> bool:
     """Whether a day of a dataset is built from an earlier one."""
-    return dataset in BY_DATASET[dataset].stands_for_raw
+    stage = of_dataset(dataset)
+    return stage is not None and dataset in stage.stands_for_raw
 
 
 def _was_built_from(manifest: Manifest, gone: Mapping[str, set[date]]) -> bool:
@@ -127,20 +140,19 @@ def _refusal(each: Kept) -> ConfigurationError:
 
 
 def _becomes(
-    lake: Lake, feeds: Mapping[str, RawFeed], stage: type[Stage], span: tuple[date, date], removed: set[Day]
+    lake: Lake, feeds: Mapping[str, RawFeed], stages: Sequence[type[Stage]], span: tuple[date, date], removed: set[Day]
 ) -> Iterator[tuple[Day, tuple[Cell | None, Cell | None]]]:
-    """The states of this and later datasets that change, on the days of ``span``."""
+    """The states of the datasets of some stages that change, on the days of ``span``."""
     if not removed:
         return
-    later = CHAIN[CHAIN.index(stage) :]
-    spans = {each.dataset: span for each in later}
-    before = standing.look(lake, feeds, standing.todays(span[0], [stage]), spans)
+    spans = {each.dataset: span for each in stages}
+    before = standing.look(lake, feeds, standing.todays(span[0], stages[:1]), spans)
     published = {
         name: {day: manifest for day, manifest in there.items() if Day(name, day) not in removed}
         for name, there in before.standing.published.items()
     }
     after = States(list(before.stages.values()), Standing(published, before.standing.landed))
-    for each in later:
+    for each in stages:
         for day in days(*span):
             was, will = before.cell(each.dataset, day), after.cell(each.dataset, day)
             if was != will:

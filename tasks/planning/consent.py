@@ -14,7 +14,7 @@ from spark_lib.errors import DaystoneError, NotConfirmed
 from tasks.config.on_stale import OnStale
 from tasks.graph.stage import Stage
 from tasks.graph.staleness import Day, State, States
-from tasks.planning.chain import CHAIN
+from tasks.planning.chain import CHAIN, rank
 from tasks.planning.commands import options
 
 _SETTLED: list[None] = []  # one for each block that has asked already
@@ -48,7 +48,7 @@ def _stages(wanted: Iterable[luigi.Task]) -> Iterator[Stage]:
     """The stages of the chain among some tasks, and those that other tasks require, as a range does."""
     for task in wanted:
         if isinstance(task, Stage):
-            if type(task) in CHAIN:
+            if isinstance(task, CHAIN):
                 yield task
         elif hasattr(task, "stages_asked"):  # a backfill, whose stages are no tasks of its own
             yield from task.stages_asked()
@@ -93,10 +93,9 @@ def _ask(stage: Stage, rebuilt: dict[Day, States]) -> None:
     for day, states in sorted(rebuilt.items()):
         kinds = ", ".join(dict.fromkeys(reason.kind for reason in states.of(day).reasons))
         counts[day.name, kinds] = counts.get((day.name, kinds), 0) + 1
-    order = [kind.dataset for kind in CHAIN]
     said = "; ".join(
         f"{count:,} of {dataset} ({kinds})"
-        for (dataset, kinds), count in sorted(counts.items(), key=lambda item: order.index(item[0][0]))
+        for (dataset, kinds), count in sorted(counts.items(), key=lambda item: (rank(item[0][0]), item[0][0]))
     )
     number, limit = len(rebuilt), stage.settings.lake.ask_above
     partitions = f"{number:,} stale partition{'' if number == 1 else 's'}"

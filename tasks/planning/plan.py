@@ -20,7 +20,7 @@ from spark_lib.lake import Manifest, days
 from tasks.config.on_stale import OnStale
 from tasks.config.sections import NO_SNAPSHOTS
 from tasks.config.settings import Settings
-from tasks.graph.staleness import PUBLISHED, RAW, Candidates, Cell, Day, InputChanged, Need, State, States
+from tasks.graph.staleness import PUBLISHED, RAW, Candidates, Cell, Day, InputChanged, Need, State, States, is_of_feed
 
 
 class Build(enum.Enum):
@@ -159,8 +159,9 @@ class Builds:
             if isinstance(need, Candidates):
                 self._walk(need, certain and self._stays_stale(partition), is_chosen)
             elif not need.name.startswith(RAW):
-                # A training asks for no features from a day on that has not landed, and so for no snapshot of theirs.
-                is_sure = is_chosen or need.name not in in_place_of_raw
+                # A training asks for no features from a day on that has not landed, and so for no snapshot and no clean days
+                # of theirs.
+                is_sure = is_chosen or not (need.name in in_place_of_raw or is_of_feed(need.name))
                 for day in days(need.first, need.last):
                     self._reach(Day(need.name, day), certain and not need.may and is_sure)
         for given in self._states.built_from(partition) if is_there else ():
@@ -237,14 +238,18 @@ class Builds:
         if partition in self._forced or self._states.of(partition).state not in PUBLISHED:
             return True
         return any(
-            not isinstance(reason, InputChanged)
-            or (reason.day.name.startswith(RAW) and not self._may_be_stood_for(partition, reason.day.date))
-            or (not reason.day.name.startswith(RAW) and self._is_done(reason.day))
+            not isinstance(reason, InputChanged) or self._stays_changed(partition, reason.day)
             for reason in self._states.of(partition).reasons
         )
 
+    def _stays_changed(self, partition: Day, given: Day) -> bool:
+        """Whether an input of a partition that has changed will be what it is now."""
+        if is_of_feed(given.name) and self._may_be_stood_for(partition, given.date):
+            return False
+        return given.name.startswith(RAW) or self._is_done(given)
+
     def _may_be_stood_for(self, partition: Day, raw_day: date) -> bool:
-        """Whether a raw day was read for a partition by way of a snapshot, which is itself built again."""
+        """Whether a day of a feed was read for a partition by way of a snapshot, which is itself built again."""
         stage = self._states.stages[partition.name]
         manifest = self._states.standing.manifest(partition.name, partition.date)
         return any(

@@ -16,10 +16,9 @@ from tasks.config.on_stale import OnStale
 from tasks.graph import behind, met, words
 from tasks.graph.stage import Stage
 from tasks.graph.staleness import Day, Landed, State, States, Today
-from tasks.planning.chain import BY_DATASET, CHAIN
+from tasks.planning.chain import of_dataset, rank
 from tasks.planning.commands import to_rebuild
 
-_RANK = {stage.dataset: place for place, stage in enumerate(CHAIN)}
 _KINDS_SHOWN, _DAYS_SHOWN = 4, 3
 #: Days of a dataset that are stale for the same reasons, by dataset and reasons.
 _Kinds = dict[tuple[str, str], list[date]]
@@ -50,12 +49,12 @@ def _note(found: met.Met) -> str:
 
 def _lineage(stage: Stage, datasets: Iterable[str]) -> list[Today]:
     """What the stages of some datasets, and all that these are built from, would build with today, in order."""
-    kinds = {type(stage).dataset: type(stage)} | BY_DATASET
     found: dict[str, Today] = {}
-    for dataset in sorted(datasets, key=_rank):
-        if dataset in kinds:
-            found |= {today.dataset: today for today in stage.clone(kinds[dataset]).lineage()}
-    return sorted(found.values(), key=lambda today: _rank(today.dataset))
+    for dataset in sorted(datasets, key=_in_order):
+        kind = of_dataset(dataset) or (type(stage) if dataset == stage.dataset else None)
+        if kind is not None:
+            found |= {today.dataset: today for today in stage.clone(kind).lineage()}
+    return sorted(found.values(), key=lambda today: _in_order(today.dataset))
 
 
 def _look(found: met.Met, stages: list[Today]) -> States:
@@ -88,7 +87,7 @@ def _back(states: States, met_days: Iterable[Day]) -> Iterator[Day]:
 
 
 def _in_words(stage: Stage, states: States, reached: list[Day], kinds: _Kinds) -> str:
-    ordered = sorted(kinds.items(), key=lambda item: (_rank(item[0][0]), item[0], item[1]))
+    ordered = sorted(kinds.items(), key=lambda item: (rank(item[0][0]), item[0], item[1]))
     listed = "; ".join(
         f"{dataset} of {some(days, _DAYS_SHOWN)} ({why})" for (dataset, why), days in ordered[:_KINDS_SHOWN]
     )
@@ -102,13 +101,14 @@ def _in_words(stage: Stage, states: States, reached: list[Day], kinds: _Kinds) -
 def _next(stage: Stage, states: States, reached: list[Day], stale: set[Day]) -> str:
     """The commands that build the partitions and what was built from them again, in the order in which they work."""
     again = set(stale)
-    for partition in sorted(reached, key=lambda day: _rank(day.name)):
+    for partition in sorted(reached, key=lambda day: _in_order(day.name)):
         if not again.isdisjoint(states.built_from(partition, as_of=True)):
             again.add(partition)
     commands = []
-    for dataset in sorted({day.name for day in again}, key=_rank):
+    for dataset in sorted({day.name for day in again}, key=_in_order):
         is_due = states.stages[dataset].is_due
-        on_demand = dataset not in BY_DATASET or BY_DATASET[dataset].on_demand
+        kind = of_dataset(dataset)
+        on_demand = kind is None or kind.on_demand
         days = sorted(day.date for day in again if day.name == dataset and (on_demand or is_due(day.date)))
         if days:
             others = f" (then {some(days[1:], _DAYS_SHOWN)})" if days[1:] else ""
@@ -118,5 +118,5 @@ def _next(stage: Stage, states: States, reached: list[Day], stale: set[Day]) -> 
     return f"To build them again: {'; '.join(commands)}"
 
 
-def _rank(dataset: str) -> int:
-    return _RANK.get(dataset, len(_RANK))
+def _in_order(dataset: str) -> tuple[int, str]:
+    return rank(dataset), dataset

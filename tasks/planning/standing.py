@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from spark_lib.lake import Partition, days
 from tasks.config.on_stale import OnStale
 from tasks.graph.behind import Span, earliest, look_at, span_of, widen
+from tasks.graph.stage import expanded
 from tasks.graph.staleness import RAW, Candidates, Day, Pinned, Standing, States, Today
 from tasks.planning.chain import CHAIN
 
@@ -28,7 +29,8 @@ def todays(day: date, asked: Iterable[type[Stage]] = (), **place: str) -> list[T
     """What each stage of the chain would build with today, in its order. Without a ``use_case`` and a ``lake`` in
     ``place`` they are those of the configuration. Raises ConfigurationError. No result depends on ``day``."""
     named = set(asked)
-    return [stage(date=day, **place).today(stage in named) for stage in CHAIN]
+    case = CHAIN[-1](date=day, **place).case  # any stage knows its use case
+    return [stage(date=day, **place).today(stage in named) for stage in expanded(CHAIN, case)]
 
 
 def look(lake: Lake, feeds: Mapping[str, RawFeed], stages: Sequence[Today], spans: Mapping[str, Span]) -> States:

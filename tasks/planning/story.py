@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from spark_lib.lake import Manifest, Partition
 from tasks.graph.staleness import Cell, Day, States
 from tasks.planning import standing
-from tasks.planning.chain import BY_DATASET, CHAIN
+from tasks.planning.chain import later, of_dataset
 
 if TYPE_CHECKING:
     from spark_lib.lake import Lake, RawFeed
+    from spark_lib.use_case import UseCase
     from tasks.graph.stage import Stage
 
 
@@ -28,22 +29,26 @@ class User:
 @dataclass(frozen=True)
 class Story:
     """``cell`` is None where the partition is not there and the chain does not ask for it. ``explained`` is what its
-    stage says of it, a line each."""
+    stage says of it, a line each, under its ``heading``."""
 
     day: Day
     cell: Cell | None
     manifest: Manifest | None
     explained: tuple[str, ...]
     used_by: tuple[User, ...]
+    heading: str = ""
 
 
-def tell(lake: Lake, feeds: Mapping[str, RawFeed], stage: type[Stage], day: date) -> Story:
+def tell(lake: Lake, feeds: Mapping[str, RawFeed], case: UseCase, stage: type[Stage], day: date) -> Story:
     """The story of a day of a stage."""
+    stages = later(stage, case)
     states = standing.look(lake, feeds, standing.todays(day, [stage]), {stage.dataset: (day, day)})
     told = Day(stage.dataset, day)
     manifest = states.standing.manifest(told.name, day)
     explained = _explained(states, stage, manifest) if manifest else ()
-    return Story(told, states.cell(told.name, day), manifest, explained, tuple(_users(lake, told)))
+    return Story(
+        told, states.cell(told.name, day), manifest, explained, tuple(_users(lake, told, stages)), stage.explained_as
+    )
 
 
 def _explained(states: States, stage: type[Stage], manifest: Manifest) -> tuple[str, ...]:
@@ -51,17 +56,17 @@ def _explained(states: States, stage: type[Stage], manifest: Manifest) -> tuple[
     day."""
     said = list(stage.explain(manifest))
     for given in manifest.inputs:
-        if given.first == given.last and given.name in BY_DATASET and given.name not in stage.as_of:
+        source = of_dataset(given.name)
+        if given.first == given.last and source and given.name not in stage.as_of:
             found = states.standing.manifest(given.name, given.first)
-            said += BY_DATASET[given.name].explain(found) if found else ()
+            said += source.explain(found) if found else ()
     return tuple(said)
 
 
-def _users(lake: Lake, told: Day) -> list[User]:
-    """Who was built from a partition, in the order of the chain."""
+def _users(lake: Lake, told: Day, stages: Sequence[type[Stage]]) -> list[User]:
+    """Who was built from a partition of the first of some stages, in their order."""
     found = []
-    own = BY_DATASET[told.name]
-    for stage in CHAIN[CHAIN.index(own) + (told.name not in own.stands_for_raw) :]:
+    for stage in stages[told.name not in stages[0].stands_for_raw :]:
         for day, partition in lake.find(stage.dataset, told.date, date.max).items():
             if isinstance(partition, Partition) and (run := used_of(partition.manifest, told).run):
                 found.append(User(Day(stage.dataset, day), run))

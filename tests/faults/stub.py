@@ -172,7 +172,6 @@ class Report(tasks.Stage):
 def backfill(root: str, first: str, last: str, order: str) -> None:
     """A backfill of reports and of all that they need; a refusal is its exit code."""
     builder.CHAIN = standing.CHAIN = (Seeds, Sums, Report)
-    builder.BY_DATASET = {stage.dataset: stage for stage in builder.CHAIN}
     asked = builder.Asked(
         date.fromisoformat(first),
         date.fromisoformat(last),

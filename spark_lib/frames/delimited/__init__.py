@@ -4,6 +4,6 @@
 docs/feeds.md has the rules. Spark's Python workers import this package, so it does not import pyspark.
 """
 
-from spark_lib.frames.delimited.reader import check_names, kinds, names, read, read_with_texts
+from spark_lib.frames.delimited.reader import check_names, kinds, names, read, read_fitting, read_with_texts
 
-__all__ = ["check_names", "kinds", "names", "read", "read_with_texts"]
+__all__ = ["check_names", "kinds", "names", "read", "read_fitting", "read_with_texts"]

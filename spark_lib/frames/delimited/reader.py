@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from spark_lib.errors import BadData
 from spark_lib.frames.delimited.records import Block, BrokenText, Records, Undecodable, row_starts, shortened
-from spark_lib.frames.delimited.values import Kind, NoValue, converted, kind_of
+from spark_lib.frames.delimited.values import Kind, NoValue, converted, fitting, kind_of
 from spark_lib.lake.feeds.raw import not_held
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 LAND_AGAIN = "land the file again"
 #: Arrow drops a byte order mark at the beginning of a text. In the middle of a file it belongs to a value.
 _BOM = "\ufeff".encode()
+#: Separates what is wrong with several texts of one row.
+BETWEEN = "; "
 _WITH_THE_COLUMN = f"{LAND_AGAIN} with the column"
 #: Signs of which one in the only name of a header tells that the file is written with another separator.
 _SEPARATORS = frozenset(",;|\t:")
@@ -70,6 +72,23 @@ def read_with_texts(
             values = reading.values(block, texts)
             records.pass_over(values.num_rows)
             yield texts, values
+
+
+def read_fitting(
+    feed: RawFeed, file: str, columns: Mapping[str, str]
+) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch, pa.Array]]:
+    """Read a file of ``feed`` as triples: the texts of the declared ``columns``, their values, with null in place of each
+    text that is no value of its type, and of each row in words which texts these are; null where there is none.
+
+    Raises BadData for text that cannot be cut into rows of these columns.
+    """
+    reading = _Reading(feed, file, columns)
+    with _records(reading) as records:
+        for block in records.blocks(len(reading.names) == 1):
+            texts = reading.texts(block)
+            values, misfits = reading.fitting(texts)
+            records.pass_over(values.num_rows)
+            yield texts, values, misfits
 
 
 def names(feed: RawFeed, file: str, columns: Mapping[str, str]) -> list[str]:
@@ -154,6 +173,24 @@ class _Reading:
             except NoValue as none:
                 raise self._no_value(block, name, kind, none, len(texts[name])) from none
         return pa.RecordBatch.from_arrays(found, names=list(self._kinds))
+
+    def fitting(self, texts: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.Array]:
+        """The values of texts as far as they are values, and of each row in words which are not."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        found = []
+        wrong: dict[int, list[str]] = {}
+        for name, kind in self._kinds.items():
+            values, misfits = fitting(texts[name], kind)
+            found.append(values)
+            for place in pc.indices_nonzero(misfits).to_pylist() if misfits is not None else ():
+                text = shortened(repr(texts[name][place].as_py()))
+                wrong.setdefault(place, []).append(f"{name!r} is {text}, not {kind.words}")
+        said: list[str | None] = [None] * texts.num_rows
+        for place, of_row in wrong.items():
+            said[place] = BETWEEN.join(of_row)
+        return pa.RecordBatch.from_arrays(found, names=list(self._kinds)), pa.array(said, pa.string())
 
     def texts(self, block: Block) -> pa.RecordBatch:
         """The declared columns of a block as texts. Raises BadData."""

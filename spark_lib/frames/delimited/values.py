@@ -75,7 +75,7 @@ def converted(texts: pa.Array, kind: Kind) -> pa.Array:
     import pyarrow.compute as pc
 
     if kind.pattern:
-        good = pc.match_substring_regex(texts, rf"\A(?:{kind.pattern})\z")
+        good = _matches(texts, kind)
         if pc.all(good).as_py() is False:
             place = pc.index(good, pa.scalar(False)).as_py()
             raise NoValue(place, texts[place].as_py(), pc.sum(pc.invert(good)).as_py())
@@ -84,6 +84,40 @@ def converted(texts: pa.Array, kind: Kind) -> pa.Array:
     except ValueError:  # Arrow's errors are ValueErrors, too
         place = _first(texts, kind)
         raise NoValue(place, texts[place].as_py(), 1) from None
+
+
+def _matches(texts: pa.Array, kind: Kind) -> pa.Array:
+    """Which of the texts match the pattern of a type; null for null."""
+    import pyarrow.compute as pc
+
+    return pc.match_substring_regex(texts, rf"\A(?:{kind.pattern})\z")
+
+
+def fitting(texts: pa.Array, kind: Kind) -> tuple[pa.Array, pa.Array | None]:
+    """A column of texts as values of its type, with null in place of each text that is no value, and which these are;
+    None in place of that where all texts are values."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        return converted(texts, kind), None
+    except NoValue:
+        values = _readable(pc.if_else(_matches(texts, kind), texts, pa.scalar(None, texts.type)), kind)
+        return values, pc.and_(pc.is_valid(texts), pc.is_null(values))
+
+
+def _readable(texts: pa.Array, kind: Kind) -> pa.Array:
+    """The values of texts that match, and null for each that cannot be read after all. Halves are read until only such a
+    text is left."""
+    import pyarrow as pa
+
+    try:
+        return kind.read(texts)
+    except ValueError:
+        if len(texts) == 1:
+            return pa.nulls(1, kind.read(texts.slice(0, 0)).type)
+        middle = len(texts) // 2
+        return pa.concat_arrays([_readable(texts[:middle], kind), _readable(texts[middle:], kind)])
 
 
 def _first(texts: pa.Array, kind: Kind) -> int:

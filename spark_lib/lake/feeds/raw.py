@@ -6,10 +6,10 @@ import hashlib
 import re
 import string
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 from spark_lib.errors import BadData, ConfigurationError, HoleInHistory, LakeError, WaitingForData
 from spark_lib.lake.feeds import landed
@@ -58,17 +58,17 @@ class RawDays:
         return self.days[-1]
 
     @property
-    def newest(self) -> RawDays:
+    def newest(self) -> Self:
         """The last day alone."""
-        return RawDays(self.feed, self.days[-1:])
+        return replace(self, days=self.days[-1:])
 
-    def of(self, wanted: Collection[date]) -> RawDays:
+    def of(self, wanted: Collection[date]) -> Self:
         """Those of the days that are ``wanted``."""
-        return RawDays(self.feed, tuple(day for day in self.days if day.date in wanted))
+        return replace(self, days=tuple(day for day in self.days if day.date in wanted))
 
-    def after(self, day: date | None) -> RawDays:
+    def after(self, day: date | None) -> Self:
         """Those of the days that are later than ``day``; all where there is none."""
-        return RawDays(self.feed, tuple(each for each in self.days if day is None or each.date > day))
+        return replace(self, days=tuple(each for each in self.days if day is None or each.date > day))
 
     @property
     def input(self) -> Input:

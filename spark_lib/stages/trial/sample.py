@@ -11,7 +11,7 @@ from spark_lib.errors import DaystoneError, WaitingForData
 from spark_lib.frames import raw as raw_feeds
 from spark_lib.frames.files import unreadable_files_named
 from spark_lib.lake.feeds import landed as listings
-from spark_lib.stages import outcomes
+from spark_lib.stages import cleaning, outcomes
 from spark_lib.use_case.keys import names
 
 if TYPE_CHECKING:
@@ -27,10 +27,12 @@ DAYS, ROWS = 3, 1_000
 
 @dataclass(frozen=True)
 class FirstRows:
-    """The first rows of some days of a feed: its declared columns, and the day on which each row ``landed``."""
+    """The first rows of some days of a feed: its declared columns, and the day on which each row ``landed``. Of a feed that
+    is cleaned they are those of the first ``landed`` rows that pass."""
 
     days: RawDays
     table: pa.Table
+    landed: int = 0
 
     @property
     def name(self) -> str:
@@ -73,18 +75,26 @@ def read(spark: SparkSession, case: UseCase, days: RawDays) -> FirstRows:
     import pyarrow as pa
 
     declared = case.feeds[days.feed.name]
-    of_days = [raw_feeds.read(spark, replace(days, days=(day,)), declared).limit(ROWS).toArrow() for day in days.days]
+    reading = raw_feeds.read_fitting if declared.is_cleaned else raw_feeds.read
+    of_days = [reading(spark, replace(days, days=(day,)), declared).limit(ROWS).toArrow() for day in days.days]
     nullable = pa.schema([field.with_nullable(True) for field in of_days[0].schema])
-    return FirstRows(days, pa.concat_tables([rows.cast(nullable) for rows in of_days]))
+    found = pa.concat_tables([rows.cast(nullable) for rows in of_days])
+    if declared.is_cleaned:
+        return FirstRows(days, _passing(spark, case, days.feed.name, found), found.num_rows)
+    return FirstRows(days, found, found.num_rows)
+
+
+def _passing(spark: SparkSession, case: UseCase, feed: str, rows: pa.Table) -> pa.Table:
+    """Those of the rows that pass the rules. Raises ConfigurationError for a rule that is no condition."""
+    passed = cleaning.passing(spark, case, feed, frame_of(spark, rows)).toArrow()
+    return passed.cast(rows.drop_columns([raw_feeds.MISFITS]).schema)
 
 
 def checked(spark: SparkSession, case: UseCase, rows: FirstRows) -> str:
     """What was found, in words. Raises BadData for a key that is not unique, for a null where none may be, and for an
     outcome that the label does not declare."""
-    label, feed = case.label, rows.name
-    never_null = [name for name in case.identity if name not in names(case.key)] if feed == case.rows else []
-    if feed in case.outcome_feeds:
-        never_null += names(label.key) if feed == case.rows else [*names(label.key), label.column]
+    feed = rows.name
+    never_null = [name for name in case.never_null(feed) if name not in names(case.feeds[feed].key)]
     frame = frame_of(spark, rows.table)
     # The first rows of a day may be fewer than its least number of rows.
     days = replace(rows.days, feed=replace(rows.days.feed, min_rows=0))
@@ -95,6 +105,9 @@ def checked(spark: SparkSession, case: UseCase, rows: FirstRows) -> str:
     of_days = f"of {last}" if first == last else f"of {first} to {last}"
     if not rows.table.num_rows:
         return f"no rows {of_days}"
+    if case.feeds[feed].is_cleaned:
+        apart = rows.landed - rows.table.num_rows
+        of_days = f"that pass, of the first {rows.landed:,} rows {of_days} ({apart:,} would be in quarantine),"
     outcome = ", declared outcomes" if feed in case.outcome_feeds else ""
     return f"the first {rows.table.num_rows:,} rows {of_days} have the declared columns, each key once{outcome}"
 

@@ -23,7 +23,7 @@ from tasks.graph import words
 from tasks.graph.staleness import Cell, State
 from tasks.graph.staleness import Day as Partition
 from tasks.planning import consent, jobs, plan
-from tasks.planning.chain import CHAIN
+from tasks.planning.chain import rank
 from tasks.planning.jobs import Order
 
 if TYPE_CHECKING:
@@ -170,11 +170,12 @@ def table(builder: Builder) -> Iterator[str]:
         "left": {*report.remains},
     }
     kinds["blocked"] -= kinds["failed"]
-    yield f"{'':<12}" + "".join(f"{name:>9}" for name in ("days", *kinds))
-    for stage in CHAIN:
-        counts = [sum(day.name == stage.dataset for day in days) for days in kinds.values()]
-        if any(counts):
-            yield f"{stage.dataset:<12}" + "".join(f"{count:>9,}" for count in (sum(counts), *counts))
+    datasets = sorted({day.name for days in kinds.values() for day in days}, key=lambda name: (rank(name), name))
+    width = max([12, *(len(name) + 1 for name in datasets)])
+    yield f"{'':<{width}}" + "".join(f"{name:>9}" for name in ("days", *kinds))
+    for dataset in datasets:
+        counts = [sum(day.name == dataset for day in days) for days in kinds.values()]
+        yield f"{dataset:<{width}}" + "".join(f"{count:>9,}" for count in (sum(counts), *counts))
 
 
 def _kind(cell: Cell | None) -> str:
@@ -184,11 +185,10 @@ def _kind(cell: Cell | None) -> str:
 
 def not_built(builder: Builder, without: Collection[Partition] = ()) -> Iterator[str]:
     """Which days are not there, and what stands in the way: a line for days that are alike."""
-    order = [stage.dataset for stage in CHAIN]
     report = builder.report
     lost = sorted(
         {*report.failed, *report.behind, *report.cells, *report.remains} - {*without},
-        key=lambda day: (order.index(day.name), day.date),
+        key=lambda day: (rank(day.name), day.name, day.date),
     )
     for (dataset, why), found in groupby(lost, lambda day: (day.name, _why(builder, day))):
         yield f"{dataset} of {spans([day.date for day in found])}: {why}"

@@ -45,7 +45,7 @@ def command(stage: type[Stage], first: date, last: date, downstream: bool, yes: 
     """
     check_range("clean", first, last)
     place = configured()
-    found = cleaning.look(place.partitions, place.feeds, stage, first, last, downstream)
+    found = cleaning.look(place.partitions, place.feeds, place.case, stage, first, last, downstream)
     if not found.directories:
         click.echo(f"nothing to remove: there is nothing of {stage.dataset} from {first} to {last}")
         return
@@ -54,7 +54,7 @@ def command(stage: type[Stage], first: date, last: date, downstream: bool, yes: 
     days = render.count(len(found.directories), "day")
     if not yes:
         confirm(f"clean {stage.dataset}", days)
-        check_still(found, cleaning.look(place.partitions, place.feeds, stage, first, last, downstream))
+        check_still(found, cleaning.look(place.partitions, place.feeds, place.case, stage, first, last, downstream))
     for directory in found.remove(place.partitions):
         click.echo(f"removed {directory.dataset} of {directory.date}")
     click.echo(f"{days} removed")

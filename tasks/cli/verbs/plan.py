@@ -19,12 +19,13 @@ from tasks.graph import words
 from tasks.graph.staleness import Cell
 from tasks.graph.staleness import Day as Partition
 from tasks.planning import plan, standing
-from tasks.planning.chain import CHAIN
+from tasks.planning.chain import CHAIN, later, of, rank
 from tasks.planning.plan import Build, Estimate, Plan
 
 if TYPE_CHECKING:
     from tasks.graph.stage import Stage
 
+#: The least width of the column of datasets: those that clean have the names of their feeds behind their own.
 _WHAT = max(len(stage.dataset) for stage in CHAIN)
 _SPAN = len("2026-01-01 to 2026-01-31")
 _SAYS = {Build.WILL: "will be built", Build.MAY: "may be built", None: ""}
@@ -61,7 +62,8 @@ def made(first: date, last: date, stage: type[Stage] | None) -> Plan:
     """The plan for a stage, or for all that the chain asks for. Raises ConfigurationError for a range that is none."""
     plan.check_range("plan", first, last)
     place = configured()
-    asked = [stage.dataset] if stage else [each.dataset for each in CHAIN if each.is_used(place.settings)]
+    used = [each.dataset for each in of(place.case) if each.is_used(place.settings)]
+    asked = [later(stage, place.case)[0].dataset] if stage else used
     spans = dict.fromkeys(asked, (first, last))
     states = standing.look(place.partitions, place.feeds, standing.todays(last, [stage] if stage else []), spans)
     return replace(plan.make(states, asked, first, last), note=plan.of_history(place.settings))
@@ -70,32 +72,34 @@ def made(first: date, last: date, stage: type[Stage] | None) -> Plan:
 def lines(found: Plan, why: bool) -> Iterator[str]:
     """The plan for a person: a line for days of a dataset that are alike, and what it takes."""
     earlier = [day for day in found.builds if day.date < found.first or day.name not in found.cells]
-    for stage in CHAIN:
-        before = [(found.builds[day], day.date) for day in earlier if day.name == stage.dataset]
+    datasets = sorted({*found.cells, *(day.name for day in earlier)}, key=lambda name: (rank(name), name))
+    width = max([_WHAT, *map(len, datasets)])
+    for dataset in datasets:
+        before = [(found.builds[day], day.date) for day in earlier if day.name == dataset]
         for build, alike in groupby(before, itemgetter(0)):
-            yield _line(stage.dataset, [day for _, day in alike], "missing", build)
-        yield from _of_dataset(found, stage.dataset, why)
+            yield _line(dataset, width, [day for _, day in alike], "missing", build)
+        yield from _of_dataset(found, dataset, width, why)
     for kind, estimate in ((Build.WILL, found.will), (Build.MAY, found.may)):
         yield f"{_SAYS[kind]}: {takes(estimate)}"
     if found.note:
         yield f"note: {found.note}"
 
 
-def _of_dataset(found: Plan, dataset: str, why: bool) -> Iterator[str]:
+def _of_dataset(found: Plan, dataset: str, width: int, why: bool) -> Iterator[str]:
     def alike(item: tuple[date, Cell]) -> tuple[Any, ...]:
         day, cell = item
         reasons = tuple(words.of_reasons(cell.reasons)) if why else ()
         return words.of_cell(cell), found.builds.get(Partition(dataset, day)), reasons
 
     for (state, build, reasons), cells in groupby(found.cells.get(dataset, {}).items(), alike):
-        yield _line(dataset, [day for day, _ in cells], state, build)
+        yield _line(dataset, width, [day for day, _ in cells], state, build)
         for reason in reasons:
-            yield f"{'':{_WHAT}}    {reason}"
+            yield f"{'':{width}}    {reason}"
 
 
-def _line(dataset: str, days: list[date], state: str, build: Build | None) -> str:
+def _line(dataset: str, width: int, days: list[date], state: str, build: Build | None) -> str:
     span = f"{days[0]} to {days[-1]}" if days[1:] else f"{days[0]}"
-    line = f"{dataset:<{_WHAT}}  {span:<{_SPAN}}  {render.count(len(days), 'day'):>8}  {state}"
+    line = f"{dataset:<{width}}  {span:<{_SPAN}}  {render.count(len(days), 'day'):>8}  {state}"
     return f"{line}, {_SAYS[build]}" if build else line
 
 

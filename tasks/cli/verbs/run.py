@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 def command(stage: type[Stage], day: date, wait: float, is_published: bool) -> None:
     """Build STAGE of a day, and what is missing of its inputs.
 
-    STAGE is a stage or the dataset that it writes: Snapshot (snapshots), FeatureEngineering (features), ServingFeatures
-    (serving), Balancing (balanced), Training (model), ModelSelection (selection), BatchInference (predictions, the
+    STAGE is a stage or the dataset that it writes: clean/FEED (of Cleaning), Snapshot (snapshots), FeatureEngineering
+    (features), ServingFeatures (serving), Balancing (balanced), Training (model), ModelSelection (selection), BatchInference (predictions, the
     default), Release (release).
 
     \b

@@ -54,7 +54,7 @@ def command(stage: type[Stage] | None, day: date, as_json: bool, target: tuple[s
     if target:
         raise click.UsageError("--target: wanted publication as STAGE")
     place = configured()
-    found = story.tell(place.partitions, place.feeds, stage, day)
+    found = story.tell(place.partitions, place.feeds, place.case, stage, day)
     if as_json:
         click.echo(json.dumps(document(found), indent=1))
         return
@@ -68,7 +68,7 @@ def lines(found: Story) -> Iterator[tuple[str, str]]:
     yield str(found.day), state
     if found.manifest:
         yield from _built(found.manifest)
-        yield from _under("chosen", list(found.explained))
+        yield from _under(found.heading, list(found.explained))
     uses = _uses(found)
     yield from _under("used by", uses or ["none that is published"])
     if found.cell and found.cell.state in PUBLISHED:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spark_lib.errors import DamagedPartition, LakeError
-from spark_lib.lake.manifest import File, Input, Manifest, parse, schema_hash
+from spark_lib.lake.manifest import File, Input, Manifest, Schema, parse, schema_hash, to_rebuild
 
 SOME = Manifest(
     run="0123456789abcdef",
@@ -109,13 +109,13 @@ def test_the_format_is_what_readers_of_other_languages_find_documented() -> None
 
 
 def test_a_manifest_of_another_format_is_left_to_the_version_that_wrote_it() -> None:
-    body = json.dumps(json.loads(SOME.to_json()) | {"format": 2}).encode()
+    body = json.dumps(json.loads(SOME.to_json()) | {"format": 3}).encode()
 
     with pytest.raises(LakeError) as caught:
         parse(body, "/lake/x/features/date=2026-01-01/_SUCCESS")
 
     assert str(caught.value) == (
-        "/lake/x/features/date=2026-01-01/_SUCCESS: wanted a manifest of format 1; found format 2. Next: read it with the Daystone that wrote it"
+        "/lake/x/features/date=2026-01-01/_SUCCESS: wanted a manifest of format 2; found format 3. Next: read it with the Daystone that wrote it"
     )
 
 
@@ -208,3 +208,29 @@ def test_the_hash_of_a_schema_knows_its_order(schema: list[tuple[str, str]]) -> 
 def test_a_number_that_json_has_not_is_refused() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         replace(SOME, metrics={"auc": float("nan")}).to_json()
+
+
+def test_a_manifest_with_a_section_of_other_columns_is_of_a_format_that_an_older_reader_refuses() -> None:
+    rules: Schema = (("a", "string"), ("rule", "string"))
+    both = replace(SOME, sections=("", "quarantine"), schemas={"quarantine": rules})
+
+    read = parse(both.to_json(), "x")
+
+    assert json.loads(both.to_json())["format"] == 2
+    assert read == both
+    assert read.schema_of("quarantine") == rules
+    assert read.schema_of("") == SOME.schema
+
+
+@pytest.mark.parametrize(
+    ("where", "command"),
+    [
+        ("/lake/x/features/date=2026-01-01/_SUCCESS", "daystone rebuild features --date 2026-01-01"),
+        (
+            "/lake/x/clean/loans of banks/date=2026-01-01/run=1",
+            "daystone rebuild 'clean/loans of banks' --date 2026-01-01",
+        ),
+    ],
+)
+def test_the_command_that_builds_a_day_again_follows_from_its_path(where: str, command: str) -> None:
+    assert to_rebuild(where) == command

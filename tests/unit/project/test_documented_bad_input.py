@@ -24,7 +24,8 @@ from spark_lib.models.training_set import SIDES, TrainingSet
 from spark_lib.problems import gates
 from spark_lib.problems.multiclass import Multiclass
 from spark_lib.problems.regression import Regression
-from spark_lib.use_case import Feature
+from spark_lib.stages import cleaning
+from spark_lib.use_case import Feature, Feed
 from tests.support.checkout import ROOT
 
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -33,10 +34,11 @@ ROWS = [
     row for row in re.findall(r"^\| (.+?) \| (.+?) \| (.+?) \|$", SECTION, re.MULTILINE) if row[0] != "what came in"
 ]
 #: Names of settings, files and figures, which no message has.
-NAMES = ("[raw.<feed>] min_rows", "daystone land", '""', "fill", "unseen_categories")
+NAMES = ("[raw.<feed>] min_rows", "max_quarantined", "duplicates", "daystone land", '""', "fill", "unseen_categories")
 DAY = date(2026, 1, 1)
 COLUMNS = {"order_id": "string", "amount": "decimal(10,2)", "items": "int"}
 HEADER, ROW = "order_id,amount,items\n", "o1,1.00,1\n"
+ORDERS = Feed("order_id STRING, amount DECIMAL(10,2)", "order_id", rules={"amount is positive": "amount > 0"})
 COURSES = Multiclass(("main", "starter"))
 
 Tried = list[DaystoneError | str]
@@ -69,6 +71,25 @@ def same_rows(directory: Path, *contents: str) -> Tried:
 
 def without_rows(directory: Path) -> Tried:
     assert list(read(directory, HEADER, HEADER.strip())) == [[], []]
+    return []
+
+
+def a_text_that_does_not_fit(directory: Path) -> Tried:
+    """What is read of it; tests/spark/stages/test_cleaning.py has what becomes of its row."""
+    file = directory / "orders.csv"
+    file.write_text(f"{HEADER}o1,1.00,many\n{ROW}")
+    feed = RawFeed("orders", str(directory), "shop", format="csv")
+    ((_, values, misfits),) = delimited.read_fitting(feed, str(file), COLUMNS)
+    assert values["items"].to_pylist() == [None, 1]
+    assert misfits.to_pylist()[1] is None
+    return [misfits[0].as_py()]
+
+
+def a_row_that_breaks_a_rule(directory: Path) -> Tried:
+    """Its day is published with both sections; tests/spark/stages/test_cleaning.py has the rows."""
+    counted = cleaning.Counted(10, broken=1, rules={"amount is positive": 1})
+    assert (counted.clean, counted.quarantined) == (9, 1)
+    assert counted.broken <= ORDERS.most_quarantined * counted.landed
     return []
 
 
@@ -141,6 +162,12 @@ TRIED: dict[str, Callable[[Path], Tried]] = {
     ),
     "a column is missing": lambda at: refused(at, "order_id,items\no1,1\n"),
     "a text that is no value of its type": lambda at: refused(at, f"{HEADER}o1,1.00,many\n"),
+    "the same in a feed that declares rules ([cleaning.md](cleaning.md))": a_text_that_does_not_fit,
+    "a row that breaks a rule of its feed, or has a null in its key": a_row_that_breaks_a_rule,
+    "more rows that break rules than `max_quarantined`": lambda at: [
+        cleaning.too_many_broken("", ORDERS, cleaning.Counted(4, 2, {"amount is positive": 2}), "amount > 0 is false")
+    ],
+    "a key that is there twice within a day": lambda at: [cleaning.repeated_key("", ORDERS, 1, "o1", 2)],
     "an empty text": an_empty_text,
     "a null in a feature without a `fill`": a_null_without_a_fill,
     "a category that training did not see": an_unseen_category,

@@ -42,7 +42,7 @@ def test_the_chain_has_every_stage_once_and_in_its_order() -> None:
 
     names = [text.text for text in drawn.iter(f"{SVG}text") if text.get("class") == "name"]
 
-    aside = [tasks.Snapshot, tasks.ServingFeatures, tasks.Release]
+    aside = [tasks.Cleaning, tasks.Snapshot, tasks.ServingFeatures, tasks.Release]
     asked_for = [stage for stage in CHAIN if stage not in aside]
     assert names == [task.__name__ for task in (tasks.RawPartition, *asked_for, *aside)]
 
@@ -69,10 +69,11 @@ def test_an_arrow_leads_to_each_stage_from_whatever_it_asks_for() -> None:
     found = {task.__name__: {source.__name__ for source in pictures.sources(task)} for task in CHAIN}
 
     assert found == {
-        "Snapshot": {"RawPartition"},
-        "FeatureEngineering": {"RawPartition", "Snapshot"},
-        "ServingFeatures": {"RawPartition"},
-        "Balancing": {"FeatureEngineering", "RawPartition"},
+        "Cleaning": {"RawPartition"},
+        "Snapshot": {"Cleaning", "RawPartition"},
+        "FeatureEngineering": {"Cleaning", "RawPartition", "Snapshot"},
+        "ServingFeatures": {"Cleaning", "RawPartition"},
+        "Balancing": {"Cleaning", "FeatureEngineering", "RawPartition"},
         "Training": {"Balancing"},
         "ModelSelection": {"Training", "Balancing"},
         "BatchInference": {"FeatureEngineering", "ModelSelection"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from spark_lib import Feature, Feed, Label, UseCase
@@ -70,6 +71,24 @@ class Remembered(Loans):
     feeds = dict(Loans.feeds) | {"outcomes": Feed("id STRING, outcome STRING", key="id", history=True)}
 
 
+CLEANED = {
+    "events": replace(Loans.feeds["events"], rules={"amount is positive": "amount > 0"}, unique_days=2),
+    "outcomes": replace(Loans.feeds["outcomes"], rules={"outcome is known": "outcome IS NOT NULL"}),
+}
+
+
+class Cleaned(Contested):
+    """Both feeds declare rules, and a key of an event counts once in three days."""
+
+    feeds = CLEANED
+
+
+class CleanedTogether(Together):
+    """The same, of features of many days by one job."""
+
+    feeds = CLEANED
+
+
 class Cards(Loans):
     """Another use case over the same feeds."""
 
@@ -115,3 +134,9 @@ class Stateful(Together):
         self, day: DataFrame, state: DataFrame | None, recent: Mapping[str, DataFrame]
     ) -> DataFrame:
         raise NotImplementedError
+
+
+class CleanedStateful(Stateful):
+    """Features can be made from a state, and the scored feed declares rules."""
+
+    feeds = dict(Loans.feeds) | {"events": CLEANED["events"]}

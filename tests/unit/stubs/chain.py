@@ -18,6 +18,7 @@ from typing import Any
 
 import spark_lib.stages.balancing
 import spark_lib.stages.champion
+import spark_lib.stages.cleaning
 import spark_lib.stages.features
 import spark_lib.stages.inference
 import spark_lib.stages.release
@@ -27,7 +28,7 @@ import spark_lib.stages.training
 import tasks
 from spark_lib import problems
 from spark_lib.errors import BadData
-from spark_lib.lake import Attempt, Documents, Partition
+from spark_lib.lake import QUARANTINE, Attempt, Documents, Partition, Rows
 from spark_lib.models.calibration import NONE
 from spark_lib.models.card import CARD, MODEL, Card
 from spark_lib.models.model import digest
@@ -44,6 +45,8 @@ _ODD = 0.875
 def install(replace: Callable[[object, str, object], object] = setattr) -> None:
     """Put the small bodies in place of those that need Spark."""
     replace(tasks.Stage, "spark", lambda stage, reads=(): None)
+    replace(spark_lib.stages.cleaning, "build", _cleaned)
+    replace(spark_lib.stages.cleaning, "build_days", _cleaned_days)
     replace(spark_lib.stages.features, "build", _features)
     replace(spark_lib.stages.features, "build_days", _features_of_days)
     replace(spark_lib.stages.serving, "build", _features)
@@ -54,6 +57,20 @@ def install(replace: Callable[[object, str, object], object] = setattr) -> None:
     replace(spark_lib.stages.inference, "build", _predictions)
     replace(spark_lib.stages.champion, "compare", _compared)
     replace(spark_lib.stages.release, "judge", _judged)
+
+
+def _cleaned(spark: None, case: Any, raw: Any, url: str, file_rows: int) -> Rows:
+    """Without a row. Two days are equal whose files have the same first lines. Refuses a file by the name
+    ``unreadable``."""
+    for file in (file for file in raw.last.files if file.endswith("/unreadable")):
+        raise BadData(file, "a file that can be read", "none", "land it again", file)
+    lines = [Path(file).read_text().partition("\n")[0] for file in raw.last.files]
+    figures = {"landed": 0, "broken": 0, "rules": {"types": 0}}
+    return Rows({"": 0, QUARANTINE: 0}, (("id", "string"),), figures, digest=f"0-{'-'.join(lines)}")
+
+
+def _cleaned_days(spark: None, case: Any, raw: Any, attempt: Attempt, file_rows: int) -> dict[date, Rows]:
+    return {day: _cleaned(spark, case, raw.of([day]), "", file_rows) for day in attempt.days}
 
 
 def _features(spark: None, case: Any, raw: Any, url: str, file_rows: int) -> Documents:

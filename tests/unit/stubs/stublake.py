@@ -28,6 +28,9 @@ LOANS = "tests.unit.stubs.cases:Loans"
 CARDS = "tests.unit.stubs.cases:Cards"
 TOGETHER = "tests.unit.stubs.cases:Together"
 CONTESTED = "tests.unit.stubs.cases:Contested"
+CLEANED = "tests.unit.stubs.cases:Cleaned"
+CLEANED_TOGETHER = "tests.unit.stubs.cases:CleanedTogether"
+CLEANED_STATEFUL = "tests.unit.stubs.cases:CleanedStateful"
 STATEFUL = "tests.unit.stubs.cases:Stateful"
 
 #: Of LOANS: the first Monday whose window of 7 days, 2 days back, lies within the data, and that window.
@@ -100,8 +103,12 @@ class StubLake:
             path.rmdir() if path.is_dir() else path.unlink()
 
     def damage(self, dataset: str, day: date) -> Path:
-        """Remove a file that the day's manifest names, and say which."""
-        file = min(path for path in self.partition(dataset, day).glob("run=*/*"))
+        """Remove a file that the day's manifest names, and say which; spoil a manifest that names none."""
+        file = min(self.partition(dataset, day).glob("run=*/*"), default=None)
+        if file is None:
+            manifest = self.partition(dataset, day) / "_SUCCESS"
+            manifest.write_text(json.dumps(self.manifest(dataset, day) | {"schema_hash": ""}))
+            return manifest
         file.unlink()
         return file
 

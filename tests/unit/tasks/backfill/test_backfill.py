@@ -99,7 +99,7 @@ def test_a_backfill_of_many_days_is_what_each_day_is_alone(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     use_case = random.choice([LOANS, TOGETHER, CONTESTED])
     alone = prepare(monkeypatch, tmp_path / "alone", use_case=use_case)
-    drawn(random, alone, used(NO_SNAPSHOTS))
+    drawn(random, alone, used(alone, NO_SNAPSHOTS))
     shutil.copytree(alone.root, tmp_path / "together")
     first, last = sorted(random.choices(days(date(2026, 1, 10), LAST), k=2))
     name = random.choice(["predictions", "model", "balanced", "serving", "features"])
@@ -662,7 +662,7 @@ def test_a_stage_that_was_built_is_not_kept_in_memory(lake: StubLake) -> None:
         ({"wait": "soon"}, "Backfill: wanted --wait to be a time like 4h, 90m or 30s; found 'soon'. Next: correct it"),
         (
             {"of": "Traning"},
-            "Backfill: wanted --of to be one of Snapshot (snapshots), FeatureEngineering (features), ServingFeatures (serving), "
+            "Backfill: wanted --of to be one of Cleaning (clean/FEED), Snapshot (snapshots), FeatureEngineering (features), ServingFeatures (serving), "
             "Balancing (balanced), Training (model), ModelSelection (selection), BatchInference (predictions), Release (release); found 'Traning' (did you mean "
             "'Training'?). Next: correct it",
         ),

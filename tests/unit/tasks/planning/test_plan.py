@@ -15,14 +15,18 @@ from luigi.task_register import Register
 
 import tasks
 from spark_lib.lake import days
+from spark_lib.use_case import loading
+from tasks.cleaning import of as cleaning_of
 from tasks.cli import main
 from tasks.cli.place import configured
 from tasks.config.sections import NO_SNAPSHOTS
 from tasks.graph.staleness import Day, State
 from tasks.planning import plan, standing
-from tasks.planning.chain import BY_DATASET, CHAIN
+from tasks.planning.chain import CHAIN, of
 from tasks.planning.plan import Build
 from tests.unit.stubs.stublake import (
+    CLEANED,
+    CLEANED_STATEFUL,
     CONTESTED,
     LOANS,
     STATEFUL,
@@ -36,13 +40,20 @@ from tests.unit.verbs import SHORT, Verbs, last_line
 
 FIRST, LAST = date(2026, 1, 1), date(2026, 1, 27)
 MONDAYS = [date(2026, 1, day) for day in (12, 19, 26)]
-DATASETS = BY_DATASET
+DATASETS = {stage.dataset: stage for stage in CHAIN if stage is not tasks.Cleaning}
+CLEAN_ONES: dict[str, type[tasks.Stage]] = {f"clean/{feed}": cleaning_of(feed) for feed in ("events", "outcomes")}
 #: Lakes that each run of the tests draws; the others are for ``make test-full``.
 FEW = 6
-#: A seed of each lake, and the cadence of its snapshots.
+#: A seed of each lake, the cadence of its snapshots, and whether its feeds are cleaned.
 DRAWN = [
-    pytest.param(seed, cadence, marks=[] if seed < FEW else pytest.mark.full)
-    for cadence in (NO_SNAPSHOTS, "weekly", "daily")
+    pytest.param(seed, cadence, is_cleaned, marks=[] if seed < FEW else pytest.mark.full)
+    for cadence, is_cleaned in (
+        (NO_SNAPSHOTS, False),
+        ("weekly", False),
+        ("daily", False),
+        (NO_SNAPSHOTS, True),
+        ("weekly", True),
+    )
     for seed in range(100 if cadence == NO_SNAPSHOTS else 50)
 ]
 
@@ -54,29 +65,30 @@ def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StubLake:
 
 def made(asked: list[str], first: date, last: date) -> plan.Plan:
     place = configured()
-    stages = standing.todays(last, [DATASETS[dataset] for dataset in asked])
+    stages = standing.todays(last, [(DATASETS | CLEAN_ONES)[dataset] for dataset in asked])
     states = standing.look(place.partitions, place.feeds, stages, dict.fromkeys(asked, (first, last)))
     return plan.make(states, asked, first, last)
 
 
 def published(lake: StubLake) -> set[Day]:
-    return {Day(dataset, day) for dataset in DATASETS for day in lake.published(dataset)}
+    return {Day(dataset, day) for dataset in DATASETS | CLEAN_ONES for day in lake.published(dataset)}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("seed", "snapshot"), DRAWN)
+@pytest.mark.parametrize(("seed", "snapshot", "is_cleaned"), DRAWN)
 def test_what_a_plan_says_will_be_built_is_built_and_nothing_but_what_it_says_may_be(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, snapshot: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, snapshot: str, is_cleaned: bool
 ) -> None:
     random = Random(seed)
-    lake = drawn_lake(random, monkeypatch, tmp_path, snapshot)
+    lake = drawn_lake(random, monkeypatch, tmp_path, snapshot, is_cleaned)
     first, last = sorted(random.choices(days(date(2026, 1, 10), LAST), k=2))
-    asked = random.choice([["predictions"], ["model"], ["balanced"], ["serving"], list(DATASETS)])
+    every = list(datasets(lake))
+    asked = random.choice([["predictions"], ["model"], ["balanced"], ["serving"], every])
     planned = made(asked, first, last)
     before = published(lake)
 
     Register.clear_instance_cache()
-    wanted = [DATASETS[dataset](date=day) for dataset, cells in planned.cells.items() for day in cells]
+    wanted = [datasets(lake)[dataset](date=day) for dataset, cells in planned.cells.items() for day in cells]
     build(*random.sample(wanted, len(wanted)))
 
     built = published(lake) - before
@@ -86,20 +98,21 @@ def test_what_a_plan_says_will_be_built_is_built_and_nothing_but_what_it_says_ma
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("seed", "snapshot"), DRAWN)
+@pytest.mark.parametrize(("seed", "snapshot", "is_cleaned"), DRAWN)
 def test_what_a_plan_says_of_stale_partitions_that_are_rebuilt_holds_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, snapshot: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, snapshot: str, is_cleaned: bool
 ) -> None:
     random = Random(seed)
-    lake = drawn_lake(random, monkeypatch, tmp_path, snapshot)
+    lake = drawn_lake(random, monkeypatch, tmp_path, snapshot, is_cleaned)
     change(random, monkeypatch, lake, snapshot)
     first, last = sorted(random.choices(days(date(2026, 1, 10), LAST), k=2))
-    asked = random.choice([["predictions"], ["model"], ["balanced"], list(DATASETS)])
+    every = list(datasets(lake))
+    asked = random.choice([["predictions"], ["model"], ["balanced"], every])
     planned = made(asked, first, last)
     before = runs(lake)
 
     Register.clear_instance_cache()
-    asked_for = [DATASETS[dataset](date=day) for dataset, cells in planned.cells.items() for day in cells]
+    asked_for = [datasets(lake)[dataset](date=day) for dataset, cells in planned.cells.items() for day in cells]
     wanted = [stage for stage in asked_for if stage.on_demand or stage.is_due(stage.date, stage.settings)]
     build(*random.sample(wanted, len(wanted)))
 
@@ -109,17 +122,26 @@ def test_what_a_plan_says_of_stale_partitions_that_are_rebuilt_holds_too(
     assert built <= planned.builds.keys(), sorted(built - planned.builds.keys())
 
 
-def drawn_lake(random: Random, monkeypatch: pytest.MonkeyPatch, home: Path, snapshot: str) -> StubLake:
+def drawn_lake(
+    random: Random, monkeypatch: pytest.MonkeyPatch, home: Path, snapshot: str, is_cleaned: bool
+) -> StubLake:
     """A lake of a drawn use case, or of the one that has a state, as ``drawn`` leaves it."""
     use_case = random.choice([LOANS, CONTESTED]) if snapshot == NO_SNAPSHOTS else STATEFUL
+    if is_cleaned:
+        use_case = CLEANED if snapshot == NO_SNAPSHOTS else CLEANED_STATEFUL
     lake = prepare(monkeypatch, home / "lake", f"[features]\nsnapshot = {snapshot}\n", use_case)
-    drawn(random, lake, used(snapshot))
+    drawn(random, lake, used(lake, snapshot))
     return lake
 
 
-def used(snapshot: str) -> list[type[tasks.Stage]]:
-    """The stages that lakes have."""
-    return [stage for stage in CHAIN if stage is not tasks.Snapshot or snapshot != NO_SNAPSHOTS]
+def datasets(lake: StubLake) -> dict[str, type[tasks.Stage]]:
+    """The stages of a lake by their datasets."""
+    return {stage.dataset: stage for stage in of(loading.load(lake.use_case))}
+
+
+def used(lake: StubLake, snapshot: str) -> list[type[tasks.Stage]]:
+    """The stages that a lake has."""
+    return [stage for stage in datasets(lake).values() if stage is not tasks.Snapshot or snapshot != NO_SNAPSHOTS]
 
 
 def change(random: Random, monkeypatch: pytest.MonkeyPatch, lake: StubLake, snapshot: str) -> None:
@@ -130,8 +152,8 @@ def change(random: Random, monkeypatch: pytest.MonkeyPatch, lake: StubLake, snap
         if lake.flag("events", day).exists():
             lake.flag("events", day).with_name("part-0").write_text("again")
     others = "".join(
-        f", {stage.dataset}: {random.choice(['keep', 'warn', 'fail'])}"
-        for stage in used(snapshot)
+        f", {dataset}: {random.choice(['keep', 'warn', 'fail'])}"
+        for dataset in dict.fromkeys(stage.dataset.partition("/")[0] for stage in used(lake, snapshot))
         if random.random() < 0.1
     )
     training = random.choice(["", "trees = 3\n", "balancing = smote\n", "champion_margin = 0.03\n", "seed = 3\n"])
@@ -143,7 +165,7 @@ def change(random: Random, monkeypatch: pytest.MonkeyPatch, lake: StubLake, snap
 
 
 def runs(lake: StubLake) -> dict[Day, str]:
-    return {Day(dataset, day): run for dataset in DATASETS for day, run in lake.published(dataset).items()}
+    return {Day(dataset, day): run for dataset in DATASETS | CLEAN_ONES for day, run in lake.published(dataset).items()}
 
 
 def drawn(random: Random, lake: StubLake, stages: list[type[tasks.Stage]]) -> None:
