@@ -11,7 +11,7 @@ import pytest
 import spark_lib
 from spark_lib import use_case
 from spark_lib.errors import ConfigurationError
-from spark_lib.frames import reading
+from spark_lib.frames import reading, views
 from spark_lib.use_case import Feature, Feed, Label
 from tests.unit.stubs import cases
 from tests.unit.stubs.stublake import LOANS
@@ -42,6 +42,7 @@ def test_every_name_of_the_library_is_the_one_of_the_module_that_defines_it() ->
         "read": reading.read,
         "read_arrow": reading.read_arrow,
         "read_pandas": reading.read_pandas,
+        "views": views.views,
     }
 
 
