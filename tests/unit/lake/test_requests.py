@@ -26,10 +26,10 @@ ASK = """
 import sys
 from datetime import date
 from tasks.cli.place import configured
-from tasks.planning.chain import CHAIN
+from tasks.planning import chain
 from spark_lib.lake import days
 year = days(date(2026, 1, 1), date(2026, 12, 31))
-found = {stage.dataset: len(stage.bulk_complete(year)) for stage in CHAIN}
+found = {stage.dataset: len(stage.bulk_complete(year)) for stage in chain.of(configured().case)}
 found |= {name: len(feed.landed(year[0], year[-1])) for name, feed in configured().feeds.items()}
 print(found)
 sys.exit("pyspark" in sys.modules or "numpy" in sys.modules)
