@@ -101,6 +101,24 @@ When a day of predictions is held. [release.md](release.md) explains the checks.
 settings.""",
     "serve": """\
 What `daystone serve` listens on and answers. [serving.md](serving.md) says more. The token is in the environment alone.""",
+    "publication": """\
+Where released predictions go. [publication.md](publication.md) explains it. Nothing in the lake depends on these settings.""",
+    "target": """\
+A place that days are published to. Each has a section of its own, `[target.<name>]`, and the name is free. There is no
+`[target]` and no `[target.<name>.<use case>]`: a target is the same for all use cases. A setting that the kind does not have
+is refused, and so is a password: it comes from the environment or from the file of PGPASSFILE. For a class of your own,
+`kind = module.Class`, every other key is an argument of the class, as a text.
+
+    [publication]
+    targets = risk_db, cache
+
+    [target.risk_db]
+    kind = postgres
+    conninfo = host=db.example dbname=risk user=writer
+
+    [target.cache]
+    kind = redis
+    url = redis://cache.example:6379/0""",
     "raw": """\
 Where and how raw days land. `[raw.<feed>.<use case>]` is for one feed of one use case, `[raw.<feed>]` for one feed, and
 `[raw]` for all feeds: the first of these that sets a value wins. There is no `[raw.<use case>]`: name the feed. A use

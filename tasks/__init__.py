@@ -3,7 +3,7 @@
 
     RawPartition -> FeatureEngineering -> Balancing -> Training -> ModelSelection -> BatchInference
           |-> Snapshot -> FeatureEngineering, where [features] snapshot asks for it
-          \\-> ServingFeatures                                                     BatchInference -> Release
+          \\-> ServingFeatures -> Publication                     BatchInference -> Release -> Publication
 
 Luigi finds them by ``luigi --module tasks BatchInference --date 2026-11-20``.
 """
@@ -27,6 +27,7 @@ from tasks.graph import log, ranges  # noqa: E402  (after our defaults)
 from tasks.graph.stage import Stage  # noqa: E402  (after our defaults)
 from tasks.inference import BatchInference  # noqa: E402  (after our defaults)
 from tasks.planning import runs  # noqa: E402  (after our defaults)
+from tasks.publication import Publication  # noqa: E402  (after our defaults)
 from tasks.raw import RawPartition  # noqa: E402  (after our defaults)
 from tasks.release import Release  # noqa: E402  (after our defaults)
 from tasks.selection import ModelSelection  # noqa: E402  (after our defaults)
@@ -44,6 +45,7 @@ __all__ = [
     "BatchInference",
     "FeatureEngineering",
     "ModelSelection",
+    "Publication",
     "RawPartition",
     "Release",
     "ServingFeatures",

@@ -129,6 +129,11 @@ class Binary(Problem):
     def labels(self) -> dict[str, int]:
         return {NEGATIVE: 0, POSITIVE: 1}
 
+    @property
+    def predicted_classes(self) -> dict[Any, str]:
+        """Empty where several outcomes are negative: a prediction does not say which."""
+        return {True: str(self.positive), False: str(self.negative[0])} if len(self.negative) == 1 else {}
+
     def title(self, column: str) -> str:
         return f"the probability of {self.positive}"
 

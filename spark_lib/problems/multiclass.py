@@ -116,6 +116,10 @@ class Multiclass(Problem):
     def title(self, column: str) -> str:
         return f"{column}, one of {self.classes} classes"
 
+    @property
+    def predicted_classes(self) -> dict[Any, str]:
+        return {str(name): str(name) for name in self.names}
+
     def is_outcome(self, value: Column) -> Column:
         return value.isin(*self.values)
 

@@ -280,6 +280,11 @@ class Problem(ABC):
         """The columns of predictions, with their types."""
         return self.predictions({"kind": "none"}).schema
 
+    @property
+    def predicted_classes(self) -> dict[Any, str]:
+        """What each value of the column ``prediction`` means, as the label has it; empty where it names no class."""
+        return {}
+
     @abstractmethod
     def compared(
         self,

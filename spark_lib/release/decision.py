@@ -37,7 +37,8 @@ _NUMBER = re.compile(r"/(\d{4,})\.json$")
 class Decision:
     """A decision on a day, the ``number``-th: what it does, ``why``, ``by`` whom and ``at`` what time (ISO 8601, UTC).
     ``reasons`` are the names of the failed checks that a release covers; a failed check that it does not name goes on
-    holding the day."""
+    holding the day. ``runs`` are runs of predictions that a hold takes out of force besides the one that it holds, where
+    the day is withdrawn."""
 
     action: str
     why: str
@@ -45,6 +46,7 @@ class Decision:
     at: str
     reasons: tuple[str, ...] = ()
     number: int = 0
+    runs: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, document: Mapping[str, Any], where: str = DIRECTORY) -> Decision:
@@ -59,10 +61,11 @@ class Decision:
             document["at"],
             tuple(document.get("reasons", ())),
             document["number"],
+            tuple(document.get("runs", ())),
         )
 
     def document(self) -> dict[str, Any]:
-        return {"format": FORMAT} | asdict(self) | {"reasons": list(self.reasons)}
+        return {"format": FORMAT} | asdict(self) | {"reasons": list(self.reasons), "runs": list(self.runs)}
 
     def to_json(self) -> bytes:
         return json.dumps(self.document(), indent=1, sort_keys=True).encode() + b"\n"

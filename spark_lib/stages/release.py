@@ -30,7 +30,8 @@ def limits(settings: Mapping[str, Any]) -> Limits:
 def build(lake: Lake, predictions: Partition, first: date, bounds: Limits) -> Documents:
     """The verdict on a day of predictions, by the releases from the day ``first`` on, and by the decisions of people.
 
-    Where the day is held, the run that was in force before stays in force, unless it is the one that is held. Raises
+    Where the day is held, the run that was in force before stays in force, unless it is the one that is held, or was
+    withdrawn. Raises
     DamagedPartition where the card of the model or the release before is not what was published.
     """
     day = predictions.date
@@ -50,8 +51,10 @@ def build(lake: Lake, predictions: Partition, first: date, bounds: Limits) -> Do
     found = Release(day, predictions.manifest.run, tuple(checks), decision.read(lake, day), predictions.manifest)
     if found.reasons:
         old = document.parse(before.document(RELEASE), f"{RELEASE} of {day}").in_force if before else None
-        # A person may hold the very run that was released before.
-        found = replace(found, in_force=old if old is not None and old.run != found.judged else None)
+        # A person may hold the very run that was released before, or withdraw it.
+        hold = found.decisions.hold
+        out_of_force = {found.judged, *(hold.runs if hold else ())}
+        found = replace(found, in_force=old if old is not None and old.run not in out_of_force else None)
     written = page.render(f"Release of {day}: predictions of {lake.use_case}", found, judged, reference)
     return Documents({RELEASE: found.to_json(), PAGE: written.encode()}, found.figures())
 

@@ -24,7 +24,7 @@ from spark_lib.lake.stores import s3_client
 from spark_lib.session import environment, java, jvm
 from tasks.cli import run as runner
 from tasks.cli.place import Place, configured
-from tasks.config import check, defaults, luigi_settings, resolve, sections
+from tasks.config import check, defaults, luigi_settings, resolve, sections, targets
 from tasks.config import files as config_files
 from tasks.config.shown import OF_LUIGI, shown
 from tasks.graph import sessions
@@ -74,6 +74,8 @@ def examine(spark: bool = False) -> Iterator[Finding]:
     for feed in place.feeds:
         yield from _told(f"raw {feed}", partial(_server_of_feed, place, feed))
         yield from _told(f"raw {feed}", partial(_feed, place, feed))
+    for name in targets.names():
+        yield from _told(f"target {name}", partial(_target, place, name))
 
 
 def _told(what: str, look: Callable[[], list[Finding]]) -> list[Finding]:
@@ -265,3 +267,10 @@ def _feed(place: Place, name: str) -> list[Finding]:
     looked_for = feed.flag_url(place.settings.first_date)
     text = f"no day has landed; looked for flags like {looked_for}. Next: land one, set [raw.{name}] path, or `daystone sample`"
     return [Finding(f"raw {name}", False, text)]
+
+
+def _target(place: Place, name: str) -> list[Finding]:
+    """Whether days can be published to a target. Its server is asked."""
+    kind = targets.kind_of(name)
+    place.settings.target(name).check()
+    return [Finding(f"target {name}", True, f"days can be published to it ({kind})")]

@@ -85,6 +85,17 @@ def of_a_wait(verb: Verb) -> Verb:
     )(verb)
 
 
+def of_targets(verb: Verb) -> Verb:
+    """The option of verbs about targets of publication."""
+    return click.option(
+        "--target",
+        multiple=True,
+        show_default="[publication] targets",
+        metavar="NAME",
+        help="A target, as in [target.NAME]. Repeatable.",
+    )(verb)
+
+
 class StageOrDataset(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only: click 8.1 will do
     """A stage, by the name of its class or of its dataset."""
 
@@ -97,6 +108,13 @@ class StageOrDataset(click.ParamType):  # type: ignore[type-arg]  # generic in n
         if value not in BY_NAME:
             self.fail(f"no stage or dataset {value!r}{did_you_mean(value, BY_NAME)}; there are {NAMES}", param, ctx)
         return BY_NAME[value]
+
+
+class StageOrPublication(StageOrDataset):
+    """A stage, or the publication of a day, which is None."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> type[Stage] | None:  # type: ignore[override]  # one more
+        return None if value in ("publication", "Publication") else super().convert(value, param, ctx)
 
 
 def of_a_lake(verb: Verb) -> Verb:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from tasks.cli import run as runner
 from tasks.planning import stale
 
 if TYPE_CHECKING:
+    from spark_lib.errors import DaystoneError
+    from tasks.cli.publish import Published, Report, Withdrawn
     from tasks.cli.release import Decided
 
 
@@ -39,3 +42,45 @@ def say_decided(day: date, decided: Decided) -> None:
     click.echo(f"recorded: decision {made.number} on {day}: {made.action}{of}, by {made.by}")
     then = "there are no predictions yet" if decided.verdict is None else str(decided.verdict)
     click.echo(f"release of {day}: {then}")
+
+
+def say_published(report: Report) -> None:
+    """Say what was published at each target, and raise the first error."""
+    for published in report.published:
+        click.echo(f"{published.target}: {_words(published)}")
+    _raise_first(report.errors)
+
+
+def say_withdrawn(day: date, done: Withdrawn) -> None:
+    """Say who holds the day, and where it was taken back, and raise the first error."""
+    if done.decided is not None:
+        say_decided(day, done.decided)
+    else:
+        click.echo(f"{day} is held already, and nothing is in force")
+    for name in done.taken:
+        click.echo(f"{name}: predictions of {day} are not there any more")
+    _raise_first(done.errors)
+
+
+def _words(published: Published) -> str:
+    there = (
+        f"{_days(published.there)} {'was' if len(published.there) == 1 else 'were'} there" if published.there else ""
+    )
+    if not published.rows:
+        return f"nothing to do, {published.dataset} of {there}" if there else "nothing to do, nothing is in force"
+    rows = render.count(sum(published.rows.values()), "row")
+    done = f"published {published.dataset} of {_days(published.rows)} ({rows})"
+    return f"{done}; {there}" if there else done
+
+
+def _days(days: Collection[date]) -> str:
+    """One day by its date, and many by their number and the first and the last."""
+    if len(days) == 1:
+        return str(min(days))
+    return f"{len(days):,} days, {min(days)} to {max(days)}"
+
+
+def _raise_first(errors: Sequence[DaystoneError]) -> None:
+    if errors:
+        render.say_also(errors[1:])
+        raise errors[0]

@@ -61,6 +61,17 @@ def hold(day: date, why: str, watcher: runner.Watcher) -> Decided:
     return _decided(task, HOLD, why, watcher)
 
 
+def withdraw(day: date, why: str, watcher: runner.Watcher) -> Decided | None:
+    """Hold a day so that nothing is in force for it, whatever was released before. Returns None where that is so
+    already."""
+    task = Release(date=day)
+    found = task.partitions.find(task.dataset, day, day).get(day)
+    in_force = Summary.of(found.manifest.metrics).in_force if isinstance(found, Partition) else None
+    if in_force is None and decision.read(task.partitions, day).hold is not None:
+        return None
+    return _decided(task, HOLD, why, watcher, () if in_force is None else (in_force.run,))
+
+
 def revoke_hold(day: date, why: str, watcher: runner.Watcher) -> Decided:
     """Revoke the hold of a day. Raises NothingToDecide where none stands."""
     task = Release(date=day)
@@ -77,9 +88,11 @@ def revoke_release(day: date, why: str, watcher: runner.Watcher) -> Decided:
     return _decided(task, REVOKE_RELEASE, why, watcher)
 
 
-def _decided(task: Release, action: str, why: str, watcher: runner.Watcher) -> Decided:
+def _decided(
+    task: Release, action: str, why: str, watcher: runner.Watcher, out_of_force: tuple[str, ...] = ()
+) -> Decided:
     """Record a decision, and judge the day again where it has predictions."""
-    made = _recorded(task.partitions, task.date, action, why)
+    made = _recorded(task.partitions, task.date, action, why, runs=out_of_force)
     scored = task.partitions.find(BatchInference.dataset, task.date, task.date)
     return Decided(made, _judged(task, watcher) if isinstance(scored.get(task.date), Partition) else None)
 
@@ -93,9 +106,11 @@ def _judged(task: Release, watcher: runner.Watcher) -> Summary:
     return Summary.of(there.manifest.metrics)
 
 
-def _recorded(lake: Lake, day: date, action: str, why: str, reasons: tuple[str, ...] = ()) -> Decision:
+def _recorded(
+    lake: Lake, day: date, action: str, why: str, reasons: tuple[str, ...] = (), runs: tuple[str, ...] = ()
+) -> Decision:
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    return decision.record(lake, day, Decision(action, why, _user(), at, reasons))
+    return decision.record(lake, day, Decision(action, why, _user(), at, reasons, runs=runs))
 
 
 def _user() -> str:

@@ -19,7 +19,7 @@ from spark_lib.lake.stores.s3_settings import Said, checked_url
 from spark_lib.problems.options import CONSTANT_COLUMNS, SPLITS
 from spark_lib.problems.problem import Problem
 from spark_lib.use_case import Feed, UseCase, ddl, load, shipped
-from tasks.config import defaults, files, resolve, sections, shown, value_rules
+from tasks.config import defaults, files, resolve, sections, shown, targets, value_rules
 from tasks.config.sections import CADENCES, NO_SNAPSHOTS, SECTIONS, SHARED, raw
 
 #: The option or the setting that has set a value, by section and key.
@@ -243,7 +243,9 @@ def names(use_case: str, case: UseCase) -> None:
     }
     for section in parser.sections():
         family, dot, suffix = section.partition(".")
-        if family in SECTIONS:
+        if family == "target":
+            targets.check_name(section)  # its keys are those of its kind
+        elif family in SECTIONS:
             keys = [name for name, _ in SECTIONS[family].get_params()]
             for key in parser.options(section):
                 if key not in keys and key not in parser.defaults():
@@ -269,6 +271,7 @@ def names(use_case: str, case: UseCase) -> None:
         elif family not in luigi.task_register.Register.task_names() or family.lower() in SECTIONS:
             _refuse_near_miss(section, list(SECTIONS))
     families = SECTIONS | {f"raw.{feed}": raw for feed in case.feeds}
+    del families["target"]  # where predictions go is no property of the use case
     settings = [f"{family}.{key}" for family, section in families.items() for key, _ in section.get_params()]
     for setting in case.settings:
         if tuple(setting.rsplit(".", 1)) in SHARED:

@@ -15,10 +15,15 @@ from spark_lib.problems.options import BALANCING, CALIBRATION, CONSTANT_COLUMNS
 CADENCES = ("daily", "weekly", "monthly")
 #: The word for no cadence of snapshots.
 NO_SNAPSHOTS = "none"
+DEFAULT_TABLE = "{use_case}_{dataset}"
 
 
 class lake(luigi.Config):
     root = luigi.Parameter(default="lake", description="root of the lake: a local directory or s3://bucket/prefix")
+    name = luigi.Parameter(
+        default="",
+        description="name by which targets of publication tell the lake from others; default: its root",
+    )
     endpoint = luigi.Parameter(
         default="",
         description="URL of the S3 server, unless S3_ENDPOINT or AWS_ENDPOINT_URL_S3 names one; default: AWS's",
@@ -242,6 +247,57 @@ class serve(luigi.Config):
     )
 
 
+class publication(luigi.Config):
+    targets = luigi.Parameter(
+        default="",
+        description="names of the targets that a day is published to, as in risk_db, cache; default: none",
+    )
+
+
+class target(luigi.Config):
+    kind = luigi.Parameter(
+        default="",
+        description="what the target is: postgres, redis, csv, or module.Class of a class of your own; default: none, it"
+        " has to be set",
+    )
+    conninfo = luigi.Parameter(
+        default="",
+        description="PostgreSQL: connection string or URL of libpq without a password, as in host=db.example dbname=risk;"
+        " default: what the variables of libpq say",
+    )
+    schema = luigi.Parameter(default="public", description="PostgreSQL: schema of the tables; default: public")
+    table = luigi.Parameter(
+        default=DEFAULT_TABLE,
+        description=f"PostgreSQL: pattern of the names of views and tables; default: {DEFAULT_TABLE}",
+    )
+    url = luigi.Parameter(
+        default="",
+        description="Redis: URL of the server without a password, as in redis://cache.example:6379/0; default: none, it has"
+        " to be set",
+    )
+    root = luigi.Parameter(
+        default="",
+        description="CSV: directory or s3://bucket/prefix of the files; default: none, it has to be set",
+    )
+    separator = luigi.Parameter(
+        default=";", description="CSV: sign between two values, a semicolon (the default) or a comma"
+    )
+    input_columns = luigi.BoolParameter(
+        default=False,
+        parsing=luigi.BoolParameter.EXPLICIT_PARSING,
+        description="CSV: whether a row of predictions has the features that it was scored by, too; default: false",
+    )
+    predicted_class = luigi.BoolParameter(
+        default=False,
+        parsing=luigi.BoolParameter.EXPLICIT_PARSING,
+        description="CSV: whether a row of predictions has the name of the predicted class, too; default: false",
+    )
+    keep_hours = luigi.OptionalFloatParameter(
+        default=None,
+        description="PostgreSQL, Redis: hours for which superseded rows stay; default: 168 in PostgreSQL, 1 in Redis",
+    )
+
+
 class raw(luigi.Config):
     path = luigi.Parameter(default=DEFAULT_PATH, description="pattern of a day's directory, with {date:%%Y-%%m-%%d}")
     format = luigi.Parameter(default="parquet", description="format of the files: parquet (the default) or csv")
@@ -319,8 +375,8 @@ class log(luigi.Config):
 
 
 #: Keys that are read before the use case is known, so that no section of one use case can set them.
-SHARED = {("lake", "root"), ("pipeline", "use_case"), ("log", "directory")}
+SHARED = {("lake", "root"), ("lake", "name"), ("pipeline", "use_case"), ("log", "directory")}
 SECTIONS: dict[str, type[luigi.Config]] = {
     section.__name__: section
-    for section in (lake, pipeline, features, training, decision, release, serve, raw, spark, log)
+    for section in (lake, pipeline, features, training, decision, release, publication, target, serve, raw, spark, log)
 }

@@ -6,21 +6,24 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
 from datetime import date
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spark_lib import problems
 from spark_lib.errors import ConfigurationError, did_you_mean
-from spark_lib.lake import Dialect, RawFeed
+from spark_lib.lake import Dialect, RawFeed, normalise_root
 from spark_lib.lake.feeds import buckets
 from spark_lib.lake.stores import s3_client
 from spark_lib.lake.stores.s3_client import Connection
 from spark_lib.lake.stores.s3_settings import Said
 from spark_lib.problems import Problem
 from spark_lib.use_case import UseCase, directory
-from tasks.config import check, on_stale, resolve
+from tasks.config import check, on_stale, resolve, targets
 from tasks.config.on_stale import Policies
 from tasks.config.resolve import Section
-from tasks.config.sections import decision, features, lake, pipeline, raw, release, serve, spark, training
+from tasks.config.sections import decision, features, lake, pipeline, publication, raw, release, serve, spark, training
+
+if TYPE_CHECKING:
+    from spark_lib.targets import Target
 
 
 class Settings:
@@ -63,6 +66,39 @@ class Settings:
     @cached_property
     def serve(self) -> serve:
         return self._section(serve)
+
+    @cached_property
+    def publication(self) -> publication:
+        return self._section(publication)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The names of the targets that a day is published to, in their order."""
+        return tuple(dict.fromkeys(check.names_of(self.publication.targets)))
+
+    def target(self, name: str) -> Target:
+        """A target of publication by its name. Raises ConfigurationError."""
+        return targets.target(name, self.connection)
+
+    def name_of_lake(self, root: str) -> str:
+        """The name by which targets tell the lake of a root from others: ``[lake] name``, or the root.
+
+        Raises ConfigurationError where a name is set for the lake of another root: a copy of a lake would publish in the
+        name of the lake that it was copied from.
+        """
+        name = self.lake.name
+        if not name:
+            return root
+        by_root, by_name = self.said_by("lake", "root"), self.said_by("lake", "name")
+        is_beside = not by_root.startswith("--") or by_name.startswith("--")
+        if root != normalise_root(resolve.default_lake()) or not is_beside:
+            raise ConfigurationError(
+                by_name,
+                f"the name of the lake {root}",
+                f"{name!r}, which is set for the lake of another [lake] root",
+                "set root and name in one place, or give the name with the root: --set lake.name=NAME",
+            )
+        return str(name)
 
     @cached_property
     def spark(self) -> spark:
@@ -157,6 +193,7 @@ class Settings:
         check.decision(self.problem, self.decision, self.said_by)
         check.release(self.case, self.release, self.said_by)
         check.serve(self.serve, self.said_by)
+        targets.check(self.targets, lambda: self.said_by("publication", "targets"))
         check.texts(self.case, self.training.balancing, self.said_by)
         check.first_date(self.first_date, self.said_by)
         for feed, declared in self.case.feeds.items():

@@ -94,6 +94,26 @@ class Dated(luigi.Task):
         say_why(code, f"{self.task_family} of {self.date}: {error}")
         self.trigger_event(REFUSED, self, error)
 
+    def progress(self, percent: int, message: str) -> None:
+        """Show on the scheduler's page, and to all listeners, how far the run is."""
+        # Luigi's worker sets both, around run().
+        if self.set_progress_percentage is not None and self.set_status_message is not None:
+            self.set_progress_percentage(percent)
+            self.set_status_message(message)
+        self.trigger_event(PROGRESS, self, percent, message)
+
+    def on_failure(self, exception: BaseException) -> str:
+        """The explanation that Luigi passes on: one line where the error is ours, else the traceback."""
+        explanation = super().on_failure(exception)
+        if isinstance(exception, DaystoneError):
+            explanation = str(exception)
+        self.refuse(self.explained(exception), retcode().task_failed)
+        return str(explanation)
+
+    def explained(self, exception: BaseException) -> DaystoneError:
+        """An exception of a run as an error of ours."""
+        return explained(f"run of {self.task_family} of {self.date}", exception)
+
 
 class Stage(Dated):
     """Builds one day of ``dataset``.
@@ -402,14 +422,6 @@ class Stage(Dated):
         """A published day in words."""
         return f"{self.dataset}: {manifest.rows():,} rows"
 
-    def progress(self, percent: int, message: str) -> None:
-        """Show on the scheduler's page, and to all listeners, how far the run is."""
-        # Luigi's worker sets both, around run().
-        if self.set_progress_percentage is not None and self.set_status_message is not None:
-            self.set_progress_percentage(percent)
-            self.set_status_message(message)
-        self.trigger_event(PROGRESS, self, percent, message)
-
     def spark(self, reads: Iterable[Sized] = ()) -> SparkSession:
         """The process's session, started on first use, with partitions for what this stage reads. Raises
         JavaMissing."""
@@ -452,18 +464,9 @@ class Stage(Dated):
             )
 
     def on_failure(self, exception: BaseException) -> str:
-        """The explanation that Luigi passes on: one line where the error is ours, else the traceback."""
-        explanation = super().on_failure(exception)
         if isinstance(exception, BadData):
             refused.remember(exception, self._read)
-        if isinstance(exception, DaystoneError):
-            explanation = str(exception)
-        self.refuse(self.explained(exception), retcode().task_failed)
-        return str(explanation)
-
-    def explained(self, exception: BaseException) -> DaystoneError:
-        """An exception of a run as an error of ours."""
-        return explained(f"run of {self.task_family} of {self.date}", exception)
+        return super().on_failure(exception)
 
 
 def explained(where: str, exception: BaseException) -> DaystoneError:

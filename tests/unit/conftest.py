@@ -1,4 +1,4 @@
-"""Fixtures of the lake. The contract suite runs on every store that ``lake_root`` names."""
+"""Fixtures of the lake and of servers. The contract suite runs on every store that ``lake_root`` names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from spark_lib.lake import Lake
 from spark_lib.lake.stores import open_store
 from spark_lib.lake.stores.store import Store
-from tests.support import s3
+from tests.support import postgres, redis, s3
 from tests.support.outsiders import LocalOutsider, Outsider, S3Outsider
 
 
@@ -31,6 +31,25 @@ def _own_handlers() -> Iterator[None]:
 def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[s3.Server]:
     with s3.moto(tmp_path_factory.mktemp("moto")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Server]:
+    with postgres.server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Server]:
+    with redis.server(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def database(postgres_server: postgres.Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty database, whose password this process and its children know as a user's would."""
+    monkeypatch.setenv("PGPASSWORD", postgres.PASSWORD)
+    return postgres_server.new_database()
 
 
 STORES = [

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 @click.argument("stage", type=StageOrDataset(), default="BatchInference", metavar="[STAGE]")
 @click.option("--date", "day", type=Day(), required=True, metavar="DAY", help="The landing day, UTC.")
 @of_a_wait
+@click.option("--publish", "is_published", is_flag=True, help="Publish the day to all of [publication] targets, too.")
 @of_a_lake
-def command(stage: type[Stage], day: date, wait: float) -> None:
+def command(stage: type[Stage], day: date, wait: float, is_published: bool) -> None:
     """Build STAGE of a day, and what is missing of its inputs.
 
     STAGE is a stage or the dataset that it writes: Snapshot (snapshots), FeatureEngineering (features), ServingFeatures
@@ -35,7 +36,26 @@ def command(stage: type[Stage], day: date, wait: float) -> None:
       daystone run --date 2026-03-01 --lake-root lake
       daystone run features --date 2026-03-01 --set spark.master=local[2]
       daystone run --date 2026-03-01 --wait 4h
+      daystone run --date 2026-03-01 --publish
     """
+    if not is_published:
+        _build(stage, day, wait)
+        return
+    from tasks.cli import publish
+
+    dataset = publish.DATASETS.get(stage)
+    if dataset is None:
+        known = ", ".join(kind.__name__ for kind in publish.DATASETS)
+        raise click.UsageError(f"--publish: wanted one of {known}; found {stage.__name__}")
+    names = publish.named(())
+    _build(stage, day, wait)
+    with render.run() as watcher:
+        report = publish.publish(day, day, names, dataset, watcher)
+    outcomes.say_published(report)
+
+
+def _build(stage: type[Stage], day: date, wait: float) -> None:
+    """Build what is missing of a day, and say so."""
     task = runner.make(stage, day)
     if task.complete():
         click.echo(f"nothing to do: {stage.dataset} of {day} is complete")

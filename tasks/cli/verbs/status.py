@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,7 +15,11 @@ from tasks.cli import render
 from tasks.cli.options import Day, of_a_lake
 from tasks.cli.place import configured
 from tasks.cli.sample import USE_CASE
-from tasks.cli.status import report
+from tasks.cli.status import Report, report
+
+if TYPE_CHECKING:
+    from tasks.cli.publish import Standing
+    from tasks.config.settings import Settings
 
 
 @click.command("status", short_help="Show what there is, day by day.")
@@ -30,8 +35,11 @@ from tasks.cli.status import report
     metavar="FILE",
     help="Write it as a page, with the lineage of each day and links to reports of models.",
 )
+@click.option("--targets", "asks_targets", is_flag=True, help="Ask the targets which of these days they hold.")
 @of_a_lake
-def command(first: date | None, last: date | None, verify: bool, as_json: bool, html: Path | None) -> None:
+def command(
+    first: date | None, last: date | None, verify: bool, as_json: bool, html: Path | None, asks_targets: bool
+) -> None:
     """Show a calendar of days by feeds and datasets: what has landed, and what is published, stale, missing, waiting for
     raw days, blocked, damaged or not due.
 
@@ -44,13 +52,17 @@ def command(first: date | None, last: date | None, verify: bool, as_json: bool, 
     """
     place = configured()
     found = report(place, first, last, verify)
+    standing = _standing(found, place.settings) if asks_targets else []
     if html is not None:
         from tasks.cli import status_page
 
         status_page.write(found, place.partitions, html)
         click.echo(f"written: {html}", err=True)
     if as_json:
-        click.echo(json.dumps(found.document(), indent=1))
+        document = found.document() | (
+            {"targets": {each.target: _document(each) for each in standing}} if standing else {}
+        )
+        click.echo(json.dumps(document, indent=1))
         found.raise_if_damaged()
         return
     if not found.cells:
@@ -67,6 +79,8 @@ def command(first: date | None, last: date | None, verify: bool, as_json: bool, 
     console.print(render.table_of(found, console))
     for dataset, days in found.stale().items():
         click.echo(f"stale: {dataset} of {some(days)} (daystone why {dataset} --date {days[0]})")
+    for each in standing:
+        console.print(_words(each), soft_wrap=True, markup=False, highlight=False)
     for line in found.rejections:
         console.print(line, soft_wrap=True, markup=False, highlight=False)
     for error in found.damaged:
@@ -79,3 +93,27 @@ def command(first: date | None, last: date | None, verify: bool, as_json: bool, 
         )
         click.echo(f"{render.count(found.verified, 'file')} read and held against the manifests{unverifiable}")
     found.raise_if_damaged()
+
+
+def _standing(found: Report, settings: Settings) -> list[Standing]:
+    """What each target of ``[publication] targets`` holds of the days that are shown."""
+    from tasks.cli import publish
+
+    names = publish.named((), settings)
+    return publish.standing(min(found.cells), max(found.cells), names) if found.cells else []
+
+
+def _words(each: Standing) -> str:
+    if each.error is not None:
+        return f"{each.target}: {each.error}"
+    said = f"{each.target} holds the predictions in force of {some(each.there) if each.there else 'no day'}"
+    if each.missing:
+        said += f"; none of {some(each.missing)}"
+    if each.other:
+        said += f"; others than those in force of {some(each.other)}"
+    return said
+
+
+def _document(each: Standing) -> dict[str, Any]:
+    days = {name: [str(day) for day in getattr(each, name)] for name in ("there", "other", "missing")}
+    return days | {"error": None if each.error is None else str(each.error)}

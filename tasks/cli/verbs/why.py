@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spark_lib.lake.lake import some
-from tasks.cli.options import Day, StageOrDataset, of_a_lake
+from tasks.cli.options import Day, StageOrPublication, of_a_lake, of_targets
 from tasks.cli.place import configured
 from tasks.graph import words
 from tasks.graph.staleness import PUBLISHED
@@ -20,20 +20,25 @@ from tasks.planning.story import Story
 
 if TYPE_CHECKING:
     from spark_lib.lake import Manifest
+    from tasks.cli import publish
     from tasks.graph.stage import Stage
 
 _HEADING = len("if built now")
 
 
 @click.command("why", short_help="Tell the story of one partition.")
-@click.argument("stage", type=StageOrDataset(), metavar="STAGE")
+@click.argument("stage", type=StageOrPublication(), metavar="STAGE")
 @click.option("--date", "day", type=Day(), required=True, metavar="DAY", help="The landing day, UTC.")
 @click.option("--json", "as_json", is_flag=True, help="Print the story as JSON.")
+@of_targets
 @of_a_lake
-def command(stage: type[Stage], day: date, as_json: bool) -> None:
+def command(stage: type[Stage] | None, day: date, as_json: bool, target: tuple[str, ...]) -> None:
     """Say of a partition in which state it is, from which runs, settings and code it was built, who was built from it,
     and what would differ if it were built now. Of predictions it also says which model made them, and which were not
     taken.
+
+    Of a publication say what the release of the day is, which run is in force, and what each target holds. The targets are
+    asked.
 
     Nothing is started and nothing is written.
 
@@ -41,7 +46,13 @@ def command(stage: type[Stage], day: date, as_json: bool) -> None:
     Example:
       daystone why predictions --date 2026-03-01 --lake-root lake
       daystone why model --date 2026-02-23 --json
+      daystone why publication --date 2026-03-01 --target risk_db
     """
+    if stage is None:
+        _tell_publication(day, target, as_json)
+        return
+    if target:
+        raise click.UsageError("--target: wanted publication as STAGE")
     place = configured()
     found = story.tell(place.partitions, place.feeds, stage, day)
     if as_json:
@@ -62,6 +73,57 @@ def lines(found: Story) -> Iterator[tuple[str, str]]:
     yield from _under("used by", uses or ["none that is published"])
     if found.cell and found.cell.state in PUBLISHED:
         yield from _under("if built now", list(words.of_reasons(found.cell.reasons)) or ["the same"])
+
+
+def _tell_publication(day: date, given: tuple[str, ...], as_json: bool) -> None:
+    from tasks.cli import publish
+
+    found = publish.tell(day, publish.named(given))
+    if as_json:
+        click.echo(json.dumps(_publication_document(found), indent=1))
+        return
+    said = list(_of_publication(found))
+    width = max(len(heading) for heading, _ in said)
+    for heading, line in said:
+        click.echo(f"{heading:<{width}}  {line}")
+
+
+def _of_publication(found: publish.Story) -> Iterator[tuple[str, str]]:
+    verdict = "none yet" if found.release is None else str(found.release)
+    later = "" if found.is_judged or found.release is None else "; it is judged again, because something changed since"
+    yield f"predictions of {found.date}", ", ".join(_state(held, found.in_force) for held in found.held)
+    yield "release", verdict + later
+    yield "in force", f"run {found.in_force}" if found.in_force else "nothing"
+    for held in found.held:
+        yield held.target, _held(held)
+
+
+def _state(held: publish.Held, in_force: str) -> str:
+    if held.error is not None:
+        return f"unknown at {held.target}"
+    if held.run and held.run == in_force:
+        return f"published at {held.target}"
+    return f"{'out of date' if held.run else 'not published'} at {held.target}"
+
+
+def _held(held: publish.Held) -> str:
+    if held.error is not None:
+        return str(held.error)
+    return f"holds run {held.run}" if held.run else "holds no run"
+
+
+def _publication_document(found: publish.Story) -> dict[str, Any]:
+    return {
+        "dataset": "publication",
+        "date": str(found.date),
+        "release": None if found.release is None else str(found.release),
+        "is_judged": found.is_judged,
+        "in_force": found.in_force or None,
+        "targets": {
+            held.target: {"run": held.run or None, "error": None if held.error is None else str(held.error)}
+            for held in found.held
+        },
+    }
 
 
 def _built(manifest: Manifest) -> Iterator[tuple[str, str]]:

@@ -62,7 +62,9 @@ def test_another_default_in_a_description_is_shown_beside_that_of_the_code() -> 
 def test_the_settings_that_are_the_same_for_all_use_cases_are_named_above_the_tables() -> None:
     top, _, _ = configuration.page().partition("\n## `[lake]`\n")
 
-    sentence = "`[lake] root`, `[pipeline] use_case` and `[log] directory` are the same for all use cases:"
+    sentence = (
+        "`[lake] root`, `[lake] name`, `[pipeline] use_case` and `[log] directory` are the same for all use cases:"
+    )
     assert sentence in top
     assert sentence.count("[") == len(SHARED)
 

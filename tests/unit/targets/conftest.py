@@ -20,7 +20,7 @@ from spark_lib.targets import Series, Target
 from spark_lib.targets.csv import CsvTarget
 from spark_lib.targets.postgres import PostgresTarget
 from spark_lib.targets.redis import RedisTarget
-from tests.support import postgres, redis
+from tests.support import redis
 from tests.support.patience import PATIENCE
 from tests.unit.targets.days import Reader
 from tests.unit.targets.own import SqliteTarget
@@ -33,25 +33,6 @@ TARGETS = [
     pytest.param("redis", marks=pytest.mark.processes),
 ]
 _lakes = itertools.count()
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[postgres.Server]:
-    with postgres.server() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Server]:
-    with redis.server(tmp_path_factory.mktemp("redis")) as server:
-        yield server
-
-
-@pytest.fixture
-def database(postgres_server: postgres.Server, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An empty database, whose password this process and its children know as a user's would."""
-    monkeypatch.setenv("PGPASSWORD", postgres.PASSWORD)
-    return postgres_server.new_database()
 
 
 @dataclass

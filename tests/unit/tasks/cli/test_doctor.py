@@ -86,6 +86,33 @@ def test_an_archive_of_sparks_classes_is_named(daystone: Verbs, monkeypatch: pyt
     assert f"ok start-up         Spark's classes are archived in {archive}\n" in result.stdout
 
 
+def test_each_target_is_asked_whether_days_can_be_published_to_it(daystone: Verbs) -> None:
+    given = {"files.kind": "csv", "files.root": daystone.home / "out", "db.kind": "postgres"}
+    given["db.conninfo"] = "host=127.0.0.1 port=1 dbname=risk"
+
+    result = examined(
+        daystone, *(word for name, value in given.items() for word in ("--set", f"target.{name}={value}"))
+    )
+
+    assert "ok target files     days can be published to it (csv)\n" in result.stdout
+    (line,) = wrong(result)
+    assert line.startswith(
+        "!! target db        PostgreSQL 127.0.0.1:1, database risk: wanted a server that lets us in; found "
+    )
+    assert line.endswith("Next: check host, port, user and password, and that the server runs; then run again")
+
+
+def test_a_password_of_a_target_is_refused_and_not_shown(daystone: Verbs) -> None:
+    given = ("target.db.kind=postgres", "target.db.conninfo=host=db password=hush", "target.db.secret=hush")
+
+    result = examined(daystone, *(word for value in given for word in ("--set", value)))
+
+    assert result.code == 1
+    assert "hush" not in result.stdout + result.stderr + daystone.log
+    assert "[target.db] secret = (not shown), from the command line" in result.stdout
+    assert "--set target.db.conninfo: wanted a value without a password; found one that is not shown" in result.stdout
+
+
 def test_the_probe_of_the_lake_leaves_nothing_behind(daystone: Verbs) -> None:
     before = set(daystone.contents())
 

@@ -40,6 +40,8 @@ def daystone(tmp_path: Path) -> Verbs:
         "hold",
         "sql",
         "serve",
+        "publish",
+        "withdraw",
     ],
 )
 def test_the_help_of_a_verb_shows_an_example(daystone: Verbs, verb: str) -> None:

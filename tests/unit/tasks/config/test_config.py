@@ -233,6 +233,7 @@ def test_luigis_own_command_line_overrides_each_value(tmp_path: Path) -> None:
     pipeline = {"use_case": LOANS, "first_date": "2025-06-01"}
     lake = {
         "root": "elsewhere",
+        "name": "production",
         "endpoint": "http://127.0.0.1:7070",
         "trust_unconditional_puts": "True",
         "max_records_per_file": "1000",

@@ -34,6 +34,15 @@ HIDDEN = "found one that is not shown: it may hold a secret"
         ("lake", "endpoint", "http://me:hu@sh@host", "http://host"),
         ("core", "smtp_password", "hush", "(not shown)"),
         ("smtp", "host", "hush", "(not shown)"),
+        ("target.db", "conninfo", "host=db password=hush user=me", "host=db password=... user=me"),
+        ("target.db", "conninfo", "host=db Password = 'hush it' user=me", "host=db Password = ... user=me"),
+        (
+            "target.db",
+            "conninfo",
+            "postgresql://db/risk?password=hush&user=me",
+            "postgresql://db/risk?password=...&user=me",
+        ),
+        ("target.own", "api_key", "hush", "(not shown)"),
     ],
 )
 def test_only_what_is_no_secret_is_shown(section: str, key: str, value: str, text: str) -> None:
