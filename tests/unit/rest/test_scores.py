@@ -95,6 +95,23 @@ def test_a_newer_day_is_said_until_it_is_withdrawn(served: Served, target: Targe
     assert newest["values"] != earlier["values"]
 
 
+def test_the_newest_serving_features_of_an_entity_are_said_beside_its_score(served: Served, target: Target) -> None:
+    looking = Lookups(target, served.lake.root, USE_CASE, Case())
+    assert looking.serving_features("0007") is None
+    found = served.lake.require("features", DAY)[0]
+    series = Series(served.lake.root, CASE, "serving_features")
+    target.publish([publication.day(Case(), series, found, served.lake)])
+
+    features = looking.serving_features("0007")
+
+    assert features is not None
+    assert (features.date, features.run) == (DAY, found.manifest.run)
+    row = {
+        name: str(value) if name == "rate" and value is not None else value for name, value in features.values.items()
+    }
+    assert row == served.features_of(DAY)[7]
+
+
 def test_an_entity_without_a_score_gets_the_fallback_or_404(served: Served, target: Target, service: Service) -> None:
     publish(served, target, DAY)
 
