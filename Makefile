@@ -7,10 +7,11 @@ PEERS := .venv/.peers
 # make bench KEEP=1
 KEPT := $(if $(filter-out 0 no false,$(KEEP)),--keep)
 
-.PHONY: help demo test check test-full mutants faults faults-drawn faults-full bench bench-full jars quick-start pictures configuration clean prerequisites s3-server browser
+.PHONY: help demo demo-serve test check test-full mutants faults faults-drawn faults-full bench bench-full jars quick-start pictures configuration clean prerequisites s3-server browser
 
 help:
 	@echo "make demo       60 sample days, the chain on them, a few predictions"
+	@echo "make demo-serve predictions into a PostgreSQL and a Redis of its own, look-ups, and the REST service"
 	@echo "make test       the test suite"
 	@echo "make check      lint, format, types, layers and the quick unit tests: no server, no browser, no command, in under a minute"
 	@echo "make test-full  the test suite with the tests that take minutes"
@@ -29,6 +30,10 @@ help:
 
 demo: $(READY)
 	@bash examples/demo.sh
+
+# On the lake of `make demo`, which it makes where it is missing.
+demo-serve: $(READY)
+	@bash examples/demo_serve.sh
 
 # With CHECKED=yes without the tests that `make check` has just run.
 test: $(READY) s3-server browser

@@ -99,6 +99,8 @@ others it is refused.""",
     "release": """\
 When a day of predictions is held. [release.md](release.md) explains the checks. Nothing but the stage `Release` uses these
 settings.""",
+    "lookup": """\
+What `daystone lookup` and `GET /scores` say. [serving.md](serving.md) explains it.""",
     "serve": """\
 What `daystone serve` listens on and answers. [serving.md](serving.md) says more. The token is in the environment alone.""",
     "publication": """\

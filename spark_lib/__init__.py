@@ -5,7 +5,7 @@ A use case is written with ``UseCase``, ``Feed``, ``Label`` (or ``ClassLabel``, 
     from spark_lib import Feature, Feed, Label, UseCase
 
 ``read`` gives the rows of published partitions to Spark; ``read_arrow`` and ``read_pandas`` read them without Spark.
-``views`` makes them SQL views of a Spark session.
+``views`` makes them SQL views of a Spark session. ``lookup`` asks a target for the score of one entity.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ __all__ = [
     "Label",
     "NumberLabel",
     "UseCase",
+    "lookup",
     "read",
     "read_arrow",
     "read_pandas",
@@ -30,8 +31,12 @@ __all__ = [
 if TYPE_CHECKING:
     from spark_lib.frames.reading import read, read_arrow, read_pandas
     from spark_lib.frames.views import views
+    from spark_lib.lookups import lookup
     from spark_lib.use_case import ClassLabel, Feature, Feed, Label, NumberLabel, UseCase
 else:
+    _HOMES = {"lookup": "lookups", "views": "frames.views"} | dict.fromkeys(
+        ("read", "read_arrow", "read_pandas"), "frames.reading"
+    )
 
     def __getattr__(name):
         # Names are imported on first use, so that importing the package costs nothing. Type checkers do not see this
@@ -39,6 +44,6 @@ else:
         if name in __all__:
             import importlib
 
-            home = "frames.views" if name == "views" else "frames.reading" if name.startswith("read") else "use_case"
+            home = _HOMES.get(name, "use_case")
             return getattr(importlib.import_module(f"spark_lib.{home}"), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -49,6 +49,10 @@ class ConfigurationError(DaystoneError):
     exit_code = 31
 
 
+class UnknownEntity(ConfigurationError):
+    """What is looked up is no entity of the use case: a column is another one, or a value does not fit its type."""
+
+
 class HoleInHistory(DaystoneError):
     """An earlier raw day is missing although a later one has landed."""
 
@@ -136,6 +140,12 @@ class QueryError(DaystoneError):
     """A query of SQL cannot be answered as it is written, or is no query."""
 
     exit_code = 48
+
+
+class NoScore(DaystoneError):
+    """An entity has no published score, and no fallback is declared or known."""
+
+    exit_code = 49
 
 
 def later_format(where: str, what: str, known: int, found: int) -> LakeError:

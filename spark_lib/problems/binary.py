@@ -99,6 +99,7 @@ class Binary(Problem):
     )
     headline: ClassVar[str] = "area_under_roc"
     has_prevalence: ClassVar[bool] = True
+    constant_wanted: ClassVar[str] = "a probability from 0 to 1"
     card_format: ClassVar[int] = 1
 
     @classmethod
@@ -286,6 +287,14 @@ class Binary(Problem):
 
     def predictions(self, back: Calibration, decision: Mapping[str, Any] = NO_DECISION) -> Predictions:
         return Probability(back, decision.get("threshold"))
+
+    def constant(self, number: float) -> dict[str, Any] | None:
+        return {"score": number} if 0 <= number <= 1 else None
+
+    def prior(self, card: Card) -> dict[str, Any] | None:
+        """The prevalence of the training rows, before balancing."""
+        rows = card.rows.rows(TRAIN)
+        return {"score": card.rows.sides[TRAIN][POSITIVE] / rows} if rows else None
 
     def compared(
         self, rows: DataFrame, backs: tuple[Calibration, Calibration], settings: Mapping[str, Any], against: str

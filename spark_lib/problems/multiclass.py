@@ -84,6 +84,7 @@ class Multiclass(Problem):
     report: ClassVar[tuple[str, ...]] = ("confusion", "worst_classes", "certainty")
     shown_apart: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1", "log_loss", "calibration_error")
     headline: ClassVar[str] = "accuracy"
+    constant_wanted: ClassVar[str] = "prior or none, because a number names no class"
 
     @classmethod
     def of_label(cls, label: Any) -> Multiclass:
@@ -231,6 +232,19 @@ class Multiclass(Problem):
 
     def predictions(self, back: Calibration, decision: Mapping[str, Any] = NO_DECISION) -> Classified:
         return Classified(back, self.names, self.all_scores)
+
+    def constant(self, number: float) -> dict[str, Any] | None:
+        return None
+
+    def prior(self, card: Card) -> dict[str, Any] | None:
+        """The class of the most training rows, before balancing, and its proportion."""
+        rows = card.rows.rows(TRAIN)
+        if not rows:
+            return None
+        shares = [card.rows.sides[TRAIN].get(name, 0) / rows for name in self.names]
+        greatest = max(range(len(shares)), key=shares.__getitem__)
+        every = {"scores": shares} if self.all_scores else {}
+        return {"prediction": self.names[greatest], "score": shares[greatest], **every}
 
     def compared(
         self, rows: DataFrame, backs: tuple[Calibration, Calibration], settings: Mapping[str, Any], against: str

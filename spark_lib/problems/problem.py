@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from spark_lib.lake import Schema
     from spark_lib.models.calibration import Calibration
+    from spark_lib.models.card import Card
     from spark_lib.scoring.predictions import Predictions
     from spark_lib.use_case.keys import Key
 
@@ -110,6 +111,8 @@ class Problem(ABC):
     has_prevalence: ClassVar[bool] = False
     #: What a problem is compared by, in a sentence; ``str`` shows it.
     what: ClassVar[str] = "classes"
+    #: What a number that stands for a score has to be, in a message.
+    constant_wanted: ClassVar[str] = "no number"
     #: The first format of cards whose readers understand this problem.
     card_format: ClassVar[int] = 2
 
@@ -284,6 +287,16 @@ class Problem(ABC):
     def predicted_classes(self) -> dict[Any, str]:
         """What each value of the column ``prediction`` means, as the label has it; empty where it names no class."""
         return {}
+
+    @abstractmethod
+    def constant(self, number: float) -> dict[str, Any] | None:
+        """What is said, by columns of predictions, of a row for which a fixed number stands; None where that number is
+        no ``constant_wanted``. Nothing is decided by it."""
+
+    @abstractmethod
+    def prior(self, card: Card) -> dict[str, Any] | None:
+        """What is said, by columns of predictions, of a row of which nothing is known, as the card of a model has it; None
+        where the card does not say. Nothing is decided by it."""
 
     @abstractmethod
     def compared(

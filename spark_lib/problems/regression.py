@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 #: The name by which rows with an outcome are counted.
 ROWS = "rows"
+#: What a card calls the mean of the outcomes, among its metrics.
+_MEAN = "mean_outcome"
 #: How far below its promise the coverage on the validation rows may be, where ``min_coverage`` is not set. A gate at
 #: the promise itself would refuse most good models, half of them by chance alone.
 _ROOM = 0.05
@@ -77,6 +79,7 @@ class Regression(Problem):
     report: ClassVar[tuple[str, ...]] = ("errors", "predicted_and_observed")
     shown_apart: ClassVar[tuple[str, ...]] = ("rmse", "mae", "r2", "coverage", "width")
     headline: ClassVar[str] = "rmse"
+    constant_wanted: ClassVar[str] = "a finite number"
     what: ClassVar[str] = "bounds"
 
     @classmethod
@@ -205,7 +208,7 @@ class Regression(Problem):
         measured["intervals"] = outputs.intervals(
             sums, measure, settings["bootstrap_replicates"], settings["confidence"], settings["seed"]
         )
-        return measured
+        return measured | {_MEAN: self.outcomes_of(found)["mean"]}
 
     def outcomes_of(self, found: Outputs) -> dict[str, float]:
         return {"mean": math.fsum(found.labels) / found.rows}
@@ -217,6 +220,14 @@ class Regression(Problem):
 
     def predictions(self, back: Calibration, decision: Mapping[str, Any] = NO_DECISION) -> Estimated:
         return Estimated(back)
+
+    def constant(self, number: float) -> dict[str, Any] | None:
+        return {"prediction": number} if math.isfinite(number) else None
+
+    def prior(self, card: Card) -> dict[str, Any] | None:
+        """The mean of the outcomes of the validation rows, which older cards do not have."""
+        mean = card.metrics.get(_MEAN)
+        return None if mean is None else {"prediction": mean}
 
     def compared(
         self, rows: DataFrame, backs: tuple[Calibration, Calibration], settings: Mapping[str, Any], against: str

@@ -14,7 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from spark_lib._version import __version__
-from spark_lib.errors import DaystoneError
+from spark_lib.errors import DaystoneError, UnknownEntity
 from spark_lib.rest import openapi
 from spark_lib.rest.current import Current, Slot, logger
 from spark_lib.rest.guard import HEALTH, Guard
@@ -34,8 +34,9 @@ class Scores(Protocol):
     """Where published scores are looked up."""
 
     def of(self, entity: str) -> Mapping[str, Any] | None:
-        """The score of an entity with its date and its model, as JSON has them; None where there is none. It is called
-        by threads."""
+        """The score of an entity with its date and its model, or the fallback, as JSON has them; None where there is
+        neither. It is called by threads. Raises UnknownEntity for what is no entity, and another DaystoneError where no
+        score can be looked up."""
         ...
 
 
@@ -121,7 +122,16 @@ def create(slot: Slot, limits: Limits, token: str | None = None, scores: Scores 
 
         @app.get("/scores/{entity:path}", summary="The published score of an entity")
         async def score(entity: str) -> Response:
-            found = await run_in_threadpool(scores.of, entity)
+            try:
+                found = await run_in_threadpool(scores.of, entity)
+            except UnknownEntity as error:
+                return _answer({"detail": str(error)}, 422)
+            except DaystoneError as error:
+                # It names servers, which is for who operates them.
+                logger.error("no look-up: %s", error)
+                answer = _answer({"detail": "scores cannot be looked up now; the log of the service says why"}, 503)
+                answer.headers["Retry-After"] = str(max(1, round(limits.poll_seconds)))
+                return answer
             return _answer({"detail": "no score of this entity"}, 404) if found is None else _answer(found)
 
     base = app.openapi

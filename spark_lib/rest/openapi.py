@@ -27,6 +27,15 @@ _OTHERS = {
     "503": "No model is there yet.",
 }
 
+#: The route of published scores, which is there where they can be looked up, and what is said of answers without one.
+SCORES = "/scores/{entity}"
+_NO_SCORE = {
+    "401": _OTHERS["401"],
+    "404": "No score of this entity, and no fallback.",
+    "422": "What is asked for is no entity: what is wanted, and what was found.",
+    "503": "Scores cannot be looked up now.",
+}
+
 
 def document(base: Mapping[str, Any], current: Current | None, has_token: bool) -> dict[str, Any]:
     """FastAPI's description with what only the model knows."""
@@ -44,6 +53,8 @@ def document(base: Mapping[str, Any], current: Current | None, has_token: bool) 
             "content": {"application/json": answer},
         }
     } | {status: {"description": words} for status, words in _OTHERS.items() if has_token or status != "401"}
+    if SCORES in found["paths"]:
+        found["paths"][SCORES]["get"]["responses"] = _of_scores(current, has_token)
     if has_token:
         found.setdefault("components", {})["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         found["security"] = [{"token": []}]
@@ -104,3 +115,34 @@ def _answer(current: Current | None) -> dict[str, Any]:
             },
         },
     }
+
+
+def _of_scores(current: Current | None, has_token: bool) -> dict[str, Any]:
+    predicted = current.scorer.predicted if current else ()
+    day = {"type": ["string", "null"], "format": "date"}
+    words = {"type": ["string", "null"]}
+    answer = {
+        "type": "object",
+        "properties": {
+            "entity": {"type": "object", "description": "The entity by its columns."},
+            "kind": {"enum": ["score", "fallback"]},
+            "values": {
+                "type": "object",
+                "description": "The published row without the entity, or what is declared for entities without a score.",
+                "properties": {name: _PREDICTED[kind] for name, kind in predicted},
+            },
+            "date": {**day, "description": "The published day; null for a fallback."},
+            "model_date": {**day, "description": "The date of the model, null for a fixed value."},
+            "model_digest": {**words, "description": "The SHA-256 of the model."},
+            "run": {**words, "description": "The published run; null for a fallback."},
+            "is_stale": {"type": "boolean", "description": "Whether the score is older than it may be."},
+        },
+    }
+    found = {
+        "200": {
+            "description": "The newest published score, or the fallback.",
+            "content": {"application/json": {"schema": answer}},
+        }
+    }
+    others = {status: {"description": said} for status, said in _NO_SCORE.items() if has_token or status != "401"}
+    return found | others

@@ -5,17 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from spark_lib.errors import QueryError
 from spark_lib.frames import catalog
 from spark_lib.frames.catalog import Catalog
+from spark_lib.plain import in_a_line, plain, text
 from tasks.cli.place import Place
 from tasks.graph import sessions
 
@@ -83,8 +83,8 @@ def _collected(spark: SparkSession, text: str, at_most: int | None) -> Answer:
 
 def as_table(answer: Answer) -> Iterator[str]:
     """Lines of text, numbers to the right."""
-    cells = [[_in_a_line(value) for value in column] for column in answer.columns]
-    heads = [_in_a_line(name) for name in answer.names]
+    cells = [[in_a_line(value) for value in column] for column in answer.columns]
+    heads = [in_a_line(name) for name in answer.names]
     widths = [max(map(len, [head, *column])) for head, column in zip(heads, cells, strict=True)]
     right = [
         any(isinstance(value, int | float | Decimal) and not isinstance(value, bool) for value in column)
@@ -110,7 +110,7 @@ def as_csv(answer: Answer) -> Iterator[str]:
     for row in [answer.names, *answer.rows]:
         fields = []
         for value in row:
-            writer.writerow([_text(value)])
+            writer.writerow([text(value)])
             fields.append("" if value is None else out.getvalue().removesuffix(_END))
             out.seek(0)
             out.truncate()
@@ -123,35 +123,7 @@ def as_json(answer: Answer) -> Iterator[str]:
     if twice is not None:
         raise QueryError("the query", "another name for each column", f"{twice!r} twice", "rename one of them with AS")
     yield "["
-    lines = [json.dumps(_plain(dict(zip(answer.names, row, strict=True)))) for row in answer.rows]
+    lines = [json.dumps(plain(dict(zip(answer.names, row, strict=True)))) for row in answer.rows]
     for place, line in enumerate(lines):
         yield line + ("," if place < len(lines) - 1 else "")
     yield "]"
-
-
-def _in_a_line(value: Any) -> str:
-    return (
-        "null" if value is None else "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in _text(value))
-    )
-
-
-def _text(value: Any) -> str:
-    plain = _plain(value)
-    return plain if isinstance(plain, str) else "" if plain is None else json.dumps(plain, ensure_ascii=False)
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON has it. Decimals keep their digits, and what is no number of JSON becomes a text."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
-    if isinstance(value, Decimal | date):
-        return str(value)
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, dict):
-        return {_text(key): _plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    return value

@@ -16,6 +16,7 @@ from spark_lib.lake import RawFeed
 from spark_lib.lake.feeds.dialect import is_held
 from spark_lib.lake.feeds.raw import not_held
 from spark_lib.lake.stores.s3_settings import Said, checked_url
+from spark_lib.problems import fallbacks
 from spark_lib.problems.options import CONSTANT_COLUMNS, SPLITS
 from spark_lib.problems.problem import Problem
 from spark_lib.use_case import Feed, UseCase, ddl, load, shipped
@@ -155,6 +156,13 @@ def release(case: UseCase, values: sections.release, said_by: SaidBy) -> None:
 def names_of(listed: str) -> tuple[str, ...]:
     """The names in a value that lists them with commas between."""
     return tuple(name.strip() for name in listed.split(",") if name.strip())
+
+
+def lookup(problem: Problem, values: sections.lookup, said_by: SaidBy) -> None:
+    """Raise ConfigurationError for a fallback that the use case's problem cannot have, and for a negative age."""
+    fallbacks.constant(problem, values.fallback, said_by("lookup", "fallback"))
+    if values.max_age_days is not None:
+        _Rules(said_by).at_least("lookup", "max_age_days", values.max_age_days, 0)
 
 
 def serve(values: sections.serve, said_by: SaidBy) -> None:

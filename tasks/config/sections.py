@@ -247,6 +247,17 @@ class serve(luigi.Config):
     )
 
 
+class lookup(luigi.Config):
+    fallback = luigi.Parameter(
+        default="none",
+        description="what is said of an entity without a score: prior (what the newest released model knows of a row of"
+        " which nothing is known), a number, or none; default: none",
+    )
+    max_age_days = luigi.OptionalIntParameter(
+        default=None, description="days after which a published score is marked as stale; default: never"
+    )
+
+
 class publication(luigi.Config):
     targets = luigi.Parameter(
         default="",
@@ -378,5 +389,19 @@ class log(luigi.Config):
 SHARED = {("lake", "root"), ("lake", "name"), ("pipeline", "use_case"), ("log", "directory")}
 SECTIONS: dict[str, type[luigi.Config]] = {
     section.__name__: section
-    for section in (lake, pipeline, features, training, decision, release, serve, publication, target, raw, spark, log)
+    for section in (
+        lake,
+        pipeline,
+        features,
+        training,
+        decision,
+        release,
+        publication,
+        target,
+        lookup,
+        serve,
+        raw,
+        spark,
+        log,
+    )
 }

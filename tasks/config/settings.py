@@ -20,7 +20,19 @@ from spark_lib.use_case import UseCase, directory
 from tasks.config import check, on_stale, resolve, targets
 from tasks.config.on_stale import Policies
 from tasks.config.resolve import Section
-from tasks.config.sections import decision, features, lake, pipeline, publication, raw, release, serve, spark, training
+from tasks.config.sections import (
+    decision,
+    features,
+    lake,
+    lookup,
+    pipeline,
+    publication,
+    raw,
+    release,
+    serve,
+    spark,
+    training,
+)
 
 if TYPE_CHECKING:
     from spark_lib.targets import Target
@@ -62,6 +74,10 @@ class Settings:
     @cached_property
     def release(self) -> release:
         return self._section(release)
+
+    @cached_property
+    def lookup(self) -> lookup:
+        return self._section(lookup)
 
     @cached_property
     def serve(self) -> serve:
@@ -193,6 +209,7 @@ class Settings:
         check.decision(self.problem, self.decision, self.said_by)
         check.release(self.case, self.release, self.said_by)
         check.serve(self.serve, self.said_by)
+        check.lookup(self.problem, self.lookup, self.said_by)
         targets.check(self.targets, lambda: self.said_by("publication", "targets"))
         check.texts(self.case, self.training.balancing, self.said_by)
         check.first_date(self.first_date, self.said_by)

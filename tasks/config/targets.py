@@ -90,6 +90,11 @@ def columns_of(name: str) -> dict[str, bool]:
     return {key: values[key] for key in _OF_ROWS if key in values}
 
 
+def is_of_files(name: str) -> bool:
+    """Whether a target is files, which are read whole to find an entity. Raises ConfigurationError."""
+    return kind_of(name) == "csv"
+
+
 def names() -> list[str]:
     """The names of all targets that the configuration has."""
     sections = (section.partition(".") for section in get_config().sections())

@@ -12,6 +12,7 @@ FILES = {
     "sample lake": (
         "tests/chain/test_bad_input.py",
         "tests/chain/test_chain.py",
+        "tests/chain/test_demo_serve.py",
         "tests/chain/test_ranges.py",
         "tests/chain/test_run.py",
     ),

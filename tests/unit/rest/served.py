@@ -188,8 +188,8 @@ class Served:
     def problem(self) -> Problem:
         return PROBLEMS[self.kind]
 
-    def train(self, day: date, seed: int = 0) -> Partition:
-        """Publish a model."""
+    def train(self, day: date, seed: int = 0, sides: Mapping[str, Mapping[str, int]] | None = None) -> Partition:
+        """Publish a model. ``sides`` are the rows that it was trained and judged on."""
         body = fitted(self.kind, seed)
         name = PICKLE if self.kind == "texts" else MODEL
         card = Card(
@@ -197,7 +197,7 @@ class Served:
             outcome=self.problem.outcome,
             entity="id",
             calibration=self.problem.calibration,
-            rows=TrainingSet(),
+            rows=TrainingSet(sides=sides or {}),
             settings={"seed": seed},
             versions={},
             decision=self.problem.decision,

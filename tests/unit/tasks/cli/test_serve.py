@@ -19,10 +19,14 @@ from typing import Any
 import pytest
 
 from spark_lib.lake import Lake
+from spark_lib.stages import publication
+from spark_lib.targets import Series
+from spark_lib.targets.redis import RedisTarget
+from tests.support import redis
 from tests.support.checkout import ROOT
 from tests.support.patience import PATIENCE, until
 from tests.support.processes import Commands
-from tests.unit.rest.served import CASE, DAY, NEXT_DAY, Served, Values
+from tests.unit.rest.served import CASE, DAY, NEXT_DAY, Case, Served, Values
 
 pytestmark = pytest.mark.processes
 
@@ -239,4 +243,52 @@ def test_an_address_that_others_reach_is_refused_without_a_token(served: Served)
     assert (code, len(lines)) == (31, 1)
     assert lines[0].startswith(
         "Error: --set serve.host: wanted 127.0.0.1, or a token in the environment's DAYSTONE_SERVE_TOKEN; found 0.0.0.0,"
+    )
+
+
+def configured(served: Served, text: str) -> dict[str, str]:
+    """The environment of a process with this configuration."""
+    path = Path(served.lake.root).parent / "luigi.cfg"
+    path.write_text(text)
+    return {"LUIGI_CONFIG_PATH": str(path)}
+
+
+def test_scores_are_looked_up_at_the_first_target(
+    served: Served, redis_server: redis.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDISCLI_AUTH", redis.PASSWORD)
+    url = redis_server.url()
+    found = publication.partition(served.lake, "predictions", DAY)
+    series = Series(served.lake.root, CASE, "predictions")
+    RedisTarget(url).publish([publication.day(Case(), series, found, served.lake)])
+    text = f"[publication]\ntargets = cache\n[target.cache]\nkind = redis\nurl = {url}\n[lookup]\nfallback = 0.5\n"
+
+    with serving(served, **configured(served, text), REDISCLI_AUTH=redis.PASSWORD) as running:
+        known, unknown = running.get("/scores/0007"), running.get("/scores/nobody")
+        assert running.stop() == 0
+
+    values = served.predictions_of(DAY)[7]
+    assert (known[0], known[1]["kind"], known[1]["values"]) == (200, "score", values)
+    assert (unknown[0], unknown[1]["kind"], unknown[1]["values"]) == (200, "fallback", {"score": 0.5})
+    assert "scores are looked up at cache" in running.lines
+    assert redis.PASSWORD not in "".join(running.lines)
+
+
+def test_a_target_of_files_looks_no_scores_up_and_the_service_says_so(served: Served) -> None:
+    home = Path(served.lake.root).parent
+    text = f"[publication]\ntargets = files\n[target.files]\nkind = csv\nroot = {home}/files\n"
+    given = configured(served, text)
+
+    with serving(served, **given) as running:
+        answer = running.get("/scores/0007")
+        assert running.stop() == 0
+    command = [sys.executable, str(ROOT / "run.py"), "serve", "--use-case", USE_CASE, "--lake-root", served.lake.root]
+    asked_for = Commands(home).run([*command, "--target", "files"], env=given)
+
+    assert answer == (404, {"detail": "Not Found"})
+    assert "no scores are looked up: files is a target of files; --target names another one" in running.lines
+    assert asked_for.code == 31
+    assert asked_for.stderr.splitlines()[-1] == (
+        "Error: daystone serve --target: wanted a target that can be asked for one entity, as PostgreSQL and Redis; found "
+        "files, whose files would be read whole for each request. Next: publish to a database, and name that target"
     )

@@ -42,6 +42,7 @@ def daystone(tmp_path: Path) -> Verbs:
         "serve",
         "publish",
         "withdraw",
+        "lookup",
     ],
 )
 def test_the_help_of_a_verb_shows_an_example(daystone: Verbs, verb: str) -> None:
