@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import spark_lib
-from spark_lib import use_case
+from spark_lib import lookups, use_case
 from spark_lib.errors import ConfigurationError
 from spark_lib.frames import reading, views
 from spark_lib.use_case import Feature, Feed, Label
@@ -39,6 +39,7 @@ def test_every_name_of_the_library_is_the_one_of_the_module_that_defines_it() ->
         "Label": use_case.Label,
         "NumberLabel": use_case.NumberLabel,
         "UseCase": use_case.UseCase,
+        "lookup": lookups.lookup,
         "read": reading.read,
         "read_arrow": reading.read_arrow,
         "read_pandas": reading.read_pandas,
