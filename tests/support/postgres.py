@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,8 +59,9 @@ class Server:
 
 
 @contextmanager
-def server() -> Iterator[Server]:
-    """PostgreSQL in a temporary directory, which is removed in the end. Every user needs the password."""
+def server(largest_file: int | None = None) -> Iterator[Server]:
+    """PostgreSQL in a temporary directory, which is removed in the end. Every user needs the password. None of its files
+    can grow above ``largest_file`` bytes."""
     # A directory below pytest's own is closed to the user that the server runs as.
     with tempfile.TemporaryDirectory(prefix="daystone-postgres-") as temporary:
         directory = Path(temporary)
@@ -73,7 +74,8 @@ def server() -> Iterator[Server]:
         _run(*make, "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
         port = free_port()
         options = f"-h 127.0.0.1 -p {port} -k {directory} -c fsync=off"
-        _run("pg_ctl", "-D", data, "-w", "-t", str(PATIENCE), "-l", directory / "log", "-o", options, "start")
+        start = ("pg_ctl", "-D", data, "-w", "-t", str(PATIENCE), "-l", directory / "log", "-o", options, "start")
+        _run(*start, limits=[] if largest_file is None else ["prlimit", f"--fsize={largest_file}"])
         pid = int((data / "postmaster.pid").read_text().splitlines()[0])
         try:
             yield Server(port, pid)
@@ -93,8 +95,8 @@ def _owned(*paths: Path) -> None:
             os.chown(path, user.pw_uid, user.pw_gid)
 
 
-def _run(program: str, *arguments: object) -> None:
-    command = [_program(program), *map(str, arguments)]
+def _run(program: str, *arguments: object, limits: Sequence[str] = ()) -> None:
+    command = [*limits, _program(program), *map(str, arguments)]
     if os.geteuid() == 0:
         command = ["setpriv", f"--reuid={_USER}", f"--regid={_USER}", "--clear-groups", *command]
     # pg_ctl leaves the server behind, which would hold a pipe open.

@@ -490,3 +490,23 @@ def test_without_psycopg_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> 
         "PostgreSQL: wanted psycopg; found import of psycopg halted; None in sys.modules. Next: install it: pip install "
         '"daystone[postgres]"'
     )
+
+
+def test_a_server_that_cannot_write_any_further_leaves_the_day_absent_and_the_others_as_they_were(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where its disk is full: a table may grow to 17 MiB, which is more than a file of the server's log has."""
+    monkeypatch.setenv("PGPASSWORD", postgres.PASSWORD)
+    with postgres.server(largest_file=17 * 2**20) as small:
+        database = small.new_database()
+        target = PostgresTarget(small.conninfo(database))
+        target.publish([day(OF, at(0), "run 0", rows(3))])
+
+        message = refusal(PublishError, lambda: target.publish([day(OF, at(1), "run 1", rows(400_000), batch=100_000)]))
+
+        assert "could not extend file" in message
+        assert target.published(OF, at(0), at(1)) == {at(0): "run 0"}
+        with small.connect(database) as connection:
+            connection.execute("VACUUM")  # makes room
+        target.publish([day(OF, at(1), "run 2", rows(3))])
+        assert target.published(OF, at(0), at(1)) == {at(0): "run 0", at(1): "run 2"}
