@@ -68,6 +68,17 @@ def main() -> None:
                 before_other=lambda: remove(lake, "predictions"),
             ),
         ]
+        seconds(release(lake))  # so that there is one to remove
+        results.append(
+            compare(
+                "the release of a day / a run with nothing to do",
+                10,
+                release(lake),
+                chain(lake),
+                goal=1.2,
+                before=lambda: remove(lake, "release"),
+            )
+        )
     results += backfill.results()
     results += snapshots.results_of_a_process()
     results += publication.results_of_a_process()
@@ -83,6 +94,10 @@ def main() -> None:
 
 def chain(lake: str) -> list[str]:
     return [LUIGI, "--module", "tasks", "BatchInference", "--date", DAY, "--lake-root", lake]
+
+
+def release(lake: str) -> list[str]:
+    return [LUIGI, "--module", "tasks", "Release", "--date", DAY, "--lake-root", lake]
 
 
 def one_more(lake: str) -> None:
