@@ -196,7 +196,7 @@ def _psi(name: str, sketch: Sketch | None, against: Sketch, of: str, limits: Lim
         return unchecked(name, "one side has no value")
 
     def made(level: float) -> Check:
-        found = float(index.psi(sketch.counts, against.counts))
+        found = index.psi(sketch.counts, against.counts)
         bound = limits.max_psi
         if found > bound:  # below it chance decides nothing
             bound = max(bound, index.of_chance(sketch.counts, against.counts, level, bound))

@@ -9,13 +9,17 @@ where this trend leads by then.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from statistics import NormalDist
-
-import numpy as np
+from typing import TYPE_CHECKING, TypeVar
 
 from spark_lib.release import psi as index
 from spark_lib.release.sketch import Column
 
+if TYPE_CHECKING:
+    import numpy as np
+
+_Count = TypeVar("_Count", int, float)
 #: How probable it is that a feature that does not move gets a trend by chance.
 LEVEL = 0.01
 #: The places on the path that a day is compared with, beside its start.
@@ -31,6 +35,8 @@ def slopes(bins: np.ndarray, count: int, days: np.ndarray) -> tuple[float, ...]:
     variable with one degree of freedom less than there are bins (P. Armitage, Tests for linear trends in proportions and
     frequencies, 1955).
     """
+    import numpy as np
+
     if not len(bins):
         return ()
     centred = days - days.mean()
@@ -46,35 +52,36 @@ def slopes(bins: np.ndarray, count: int, days: np.ndarray) -> tuple[float, ...]:
     return tuple(found.tolist())
 
 
-def path(column: Column, days: float) -> np.ndarray:
-    """The counts of the reference at its start and at each step of its path over so many ``days``, float [1 + STEPS,
-    bins]. A share that would be below 0 is 0. Without a trend there is the start alone."""
-    start = np.asarray(column.sketch.counts, np.float64)
-    if not column.trend or days <= 0 or not start.sum():
-        return start[None]
-    way = np.linspace(0.0, days, 1 + STEPS)[:, None] * np.asarray(column.trend)
-    shares = np.clip(start / start.sum() + way, 0.0, None)
-    return np.asarray(shares / shares.sum(axis=1, keepdims=True) * start.sum())
+def path(column: Column, days: float) -> list[list[float]]:
+    """The counts of the reference at its start and at each step of its path over so many ``days``, [1 + STEPS, bins]. A
+    share that would be below 0 is 0. Without a trend there is the start alone."""
+    start = [float(count) for count in column.sketch.counts]
+    rows = sum(start)
+    if not column.trend or days <= 0 or not rows:
+        return [start]
+    places = [start]
+    for step in range(1, 1 + STEPS):
+        way = days * step / STEPS
+        shares = [max(0.0, count / rows + way * slope) for count, slope in zip(start, column.trend, strict=True)]
+        places.append([share / sum(shares) * rows for share in shares])
+    return places
 
 
-def nearest(column: Column, counts: tuple[int, ...], days: float) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def nearest(column: Column, counts: Sequence[int], days: float) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The counts of a day, so many ``days`` after the reference, and those of the place on the path that has the least
     index against them. Where the column moves, what lies outside of the reference's range counts with what lies next to
     it, because the range moves, too."""
-    places = path(column, days)
-    day = np.asarray(counts)
+    places, day = path(column, days), list(counts)
     if len(places) > 1 and not column.cut.is_category and len(day) > 3:
-        places, day = _without_outer(places), _without_outer(day)
-    found = places[int(np.argmin(index.psi(day, places)))]
-    return tuple(day.tolist()), tuple(np.rint(found).astype(int).tolist())
+        places, day = [_without_outer(place) for place in places], _without_outer(day)
+    found = min(places, key=lambda place: index.psi(day, place))
+    return tuple(day), tuple(map(round, found))
 
 
-def _without_outer(counts: np.ndarray) -> np.ndarray:
-    """Counts [..., bins] with each outer bin added to its neighbour."""
-    inner = counts[..., 1:-1].copy()
-    inner[..., 0] += counts[..., 0]
-    inner[..., -1] += counts[..., -1]
-    return inner
+def _without_outer(counts: list[_Count]) -> list[_Count]:
+    """Counts with each outer bin added to its neighbour."""
+    first, second, *inner, before_last, last = counts
+    return [first + second, *inner, before_last + last]
 
 
 def _chi_squared(degrees: int, level: float) -> float:

@@ -26,9 +26,17 @@ def test_chance_exceeds_its_bound_as_often_as_the_level_says(rows: int, of_rows:
     one, other = random.multinomial(rows, shares, draws), random.multinomial(of_rows, shares, draws)
     bound = psi.of_chance([rows // 10] * 10, [of_rows // 10] * 10, 0.01, below=0.0)
 
-    above = np.count_nonzero(psi.psi(one, other) > bound)
+    above = sum(psi.psi(*pair) > bound for pair in zip(one, other, strict=True))
 
     assert 0.005 < above / draws < 0.017
+
+
+def test_what_chance_is_drawn_for_is_the_same_index() -> None:
+    drawn = psi._drawn((50, 300), np.full(10, 0.1), 2, 5)
+    random = np.random.default_rng(0)
+    one, other = (np.pad(random.multinomial(size, np.full(10, 0.1), 5), ((0, 0), (0, 2))) for size in (50, 300))
+
+    assert drawn.tolist() == pytest.approx([psi.psi(*pair) for pair in zip(one, other, strict=True)], rel=1e-12)
 
 
 def test_the_bound_is_the_same_each_time_and_smaller_for_more_rows() -> None:

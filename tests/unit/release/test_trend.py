@@ -53,7 +53,7 @@ def test_without_two_days_there_is_no_trend(rows: int) -> None:
 def test_the_path_leads_from_the_reference_to_where_the_feature_will_be() -> None:
     moving, _ = window(0.03)
 
-    places = trend.path(moving, 30)
+    places = np.array(trend.path(moving, 30))
 
     assert places[0].tolist() == list(moving.sketch.counts)
     assert places.sum(axis=1) == pytest.approx(places[0].sum())
