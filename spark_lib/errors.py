@@ -52,6 +52,8 @@ class ConfigurationError(DaystoneError):
 class UnknownEntity(ConfigurationError):
     """What is looked up is no entity of the use case: a column is another one, or a value does not fit its type."""
 
+    exit_code = 46
+
 
 class HoleInHistory(DaystoneError):
     """An earlier raw day is missing although a later one has landed."""
