@@ -69,10 +69,10 @@ def _started(count: int) -> list[_Worker]:
     return there[:count]
 
 
-def started(source: str, without: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+def started(source: str, may_have: Callable[[str], object] = bool) -> subprocess.Popen[bytes]:
     """A process of Python that runs ``source``, which calls ``answer_all``. It finds the modules that this process finds,
-    and has its environment ``without`` these variables."""
-    environment = {name: value for name, value in os.environ.items() if name not in without}
+    and has the variables of its environment that it ``may_have``, by their names: all of them, unless said otherwise."""
+    environment = {name: value for name, value in os.environ.items() if may_have(name)}
     environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
     command = [sys.executable, "-c", source]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)

@@ -40,7 +40,7 @@ class Telling:
     def predict_proba(self, rows: pd.DataFrame) -> np.ndarray:
         if self.what == "fails":
             raise LookupError("no scores")
-        told = {"token": float(TOKEN in os.environ), "process": os.getpid() / 2**32}[self.what]
+        told = os.getpid() / 2**32 if self.what == "process" else float(self.what in os.environ)
         return np.array([[1 - told, told]] * len(rows))
 
 
@@ -74,10 +74,19 @@ def is_there(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
-def test_the_process_of_a_model_has_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(TOKEN, "a-token-of-some-length")
+@pytest.mark.parametrize(
+    "name", [TOKEN, "PGPASSWORD", "REDISCLI_AUTH", "AWS_SECRET_ACCESS_KEY", "KEY_OF_OUR_OWN_TARGET"]
+)
+def test_the_process_of_a_model_has_no_secret(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "a-secret-of-some-length")
 
-    assert said(scorer.of(pinned(Telling("token")))) == 0
+    assert said(scorer.of(pinned(Telling(name)))) == 0
+
+
+def test_the_process_of_a_model_has_what_libraries_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+    assert said(scorer.of(pinned(Telling("OMP_NUM_THREADS")))) == 1
 
 
 def test_a_model_is_never_loaded_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
