@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from spark_lib import problems
@@ -25,16 +26,14 @@ from spark_lib.release import in_force
 from spark_lib.stages import selection
 from spark_lib.stages.publication import PREDICTIONS, SERVING_FEATURES
 from spark_lib.targets import Score, Series
-from spark_lib.targets.target import MODEL_DATE
 from spark_lib.use_case import UseCase, ddl, loading
 from spark_lib.use_case.keys import names
+from spark_lib.use_case.protocol import BY_MODEL
 
 if TYPE_CHECKING:
     from spark_lib.models.card import Card
     from spark_lib.problems import Problem
     from spark_lib.targets import Target
-
-MODEL_DIGEST = "model_digest"
 
 Kind = Literal["score", "fallback", "none"]
 
@@ -162,13 +161,18 @@ class Lookups:
             return self.entity(text)
         return self.entity({name.strip(): value for name, _, value in parts})
 
+    @cached_property
+    def _kinds(self) -> dict[str, str]:
+        """The types of the columns of the scored feed."""
+        return {column.name: column.kind for column in ddl.columns(self.case.feeds[self.case.rows].schema)}
+
     def _series(self, dataset: str) -> Series:
         return Series(self.lake, loading.directory(self.use_case), dataset)
 
     def _answer(self, asked: Mapping[str, Any], found: Score, on: date | None) -> Answer:
         is_stale = self.max_age_days is not None and on is not None and (on - found.date).days > self.max_age_days
-        values = _without(found.values, (*asked, MODEL_DATE, MODEL_DIGEST))
-        digest = str(found.values.get(MODEL_DIGEST) or "")
+        values = _without(found.values, (*asked, *BY_MODEL))
+        digest = str(found.values.get(BY_MODEL[1]) or "")
         return Answer(asked, "score", values, found.run, is_stale, digest, found.model_date, found.date)
 
     def _fitting(self, where: str, name: str, value: Any) -> Any:
@@ -177,7 +181,7 @@ class Lookups:
 
         from spark_lib.lake.tables import arrow_type
 
-        kind = {column.name: column.kind for column in ddl.columns(self.case.feeds[self.case.rows].schema)}[name]
+        kind = self._kinds[name]
         wanted = arrow_type(kind)
         text = value if isinstance(value, str) else str(value)
         try:
@@ -247,8 +251,10 @@ def newest_card(lake: Lake) -> Released | None:
     predictions = in_force.run_of(release) if release is not None else None
     if release is None or predictions is None:
         return None
-    model = selection.that_scored(lake, release.date, predictions)
-    return model.date, model.digest, model.card
+    card = selection.card_that_scored(lake, release.date, predictions)
+    if card is None:
+        raise selection.lost(lake, release.date, predictions)
+    return date.fromisoformat(predictions.metrics["model_date"]), predictions.metrics["model_digest"], card
 
 
 def _prior(released: Released | None) -> Fallback | None:

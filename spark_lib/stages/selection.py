@@ -11,6 +11,7 @@ from datetime import date
 
 from spark_lib.errors import ModelError
 from spark_lib.lake import Documents, Lake, Manifest, Partition, read_document
+from spark_lib.lake.manifest import File
 from spark_lib.models import card
 from spark_lib.models import selection as documents
 from spark_lib.models.card import CARD, MODEL, PICKLE, Card, Verdict, rejected
@@ -63,19 +64,48 @@ def that_scored(lake: Lake, day: date, predictions: Manifest) -> Pinned:
 
     Raises ModelError where neither is that model, and DamagedPartition where a file is not what was published.
     """
-    digest, of = predictions.metrics["model_digest"], date.fromisoformat(predictions.metrics["model_date"])
-    selected = lake.require_whole(lake.find("selection", day, day)).get(day)
-    if selected is not None and selected.manifest.metrics["model_digest"] == digest:
-        return pinned(lake, selected)
-    trained = lake.require_whole(lake.find("model", of, of)).get(of)
-    if trained is not None and trained.manifest.metrics.get("model_digest") == digest:
-        return approved_model(lake, trained)
-    raise ModelError(
+    files = _that_scored(lake, day, predictions)
+    if files is None:
+        raise lost(lake, day, predictions)
+    return _pinned(lake, _model_date(predictions), predictions.metrics["model_digest"], files)
+
+
+def card_that_scored(lake: Lake, day: date, predictions: Manifest) -> Card | None:
+    """The card of that model, without the model itself; None where it is not found any more. Raises DamagedPartition where
+    it is not what was published."""
+    files = _that_scored(lake, day, predictions) or ()
+    of = _model_date(predictions)
+    cards = (_read(lake, of, file) for file in files if _name(file) == CARD)
+    return next((card.parse(body, f"{CARD} of the model of {of}") for body in cards), None)
+
+
+def lost(lake: Lake, day: date, predictions: Manifest) -> ModelError:
+    """The error for a model that is not found any more. Raises DamagedPartition where that is why."""
+    of = _model_date(predictions)
+    for dataset, place in (("selection", day), ("model", of)):
+        lake.require_whole(lake.find(dataset, place, place))
+    return ModelError(
         f"model of {of}",
-        f"the model that scored {day}, {digest}",
+        f"the model that scored {day}, {predictions.metrics.get('model_digest')}",
         "another one, in the selection of that day and in the training",
         f"score the day anew (daystone rebuild predictions --date {day}), and release it",
     )
+
+
+def _that_scored(lake: Lake, day: date, predictions: Manifest) -> Sequence[Pin] | None:
+    """The files of the model that a run was scored by; None where they are not found. What is damaged is passed over."""
+    digest, of = predictions.metrics.get("model_digest"), _model_date(predictions)
+    selected = lake.find("selection", day, day).get(day)
+    if isinstance(selected, Partition) and selected.manifest.metrics.get("model_digest") == digest:
+        return documents.parse(selected.document(SELECTION), f"{SELECTION} of {day}").files
+    trained = lake.find("model", of, of).get(of)
+    if isinstance(trained, Partition) and trained.manifest.metrics.get("model_digest") == digest:
+        return _pins(trained)
+    return None
+
+
+def _model_date(predictions: Manifest) -> date:
+    return date.fromisoformat(predictions.metrics["model_date"])
 
 
 def _pins(model: Partition) -> tuple[Pin, ...]:
@@ -83,16 +113,19 @@ def _pins(model: Partition) -> tuple[Pin, ...]:
     return tuple(
         Pin(file.path, file.size, file.checksum.removeprefix("sha256:"))
         for file in model.manifest.files
-        if file.path.rpartition("/")[2] in (MODEL, PICKLE, CARD)
+        if _name(file) in (MODEL, PICKLE, CARD)
     )
 
 
 def _pinned(lake: Lake, day: date, digest: str, files: Sequence[Pin]) -> Pinned:
-    read = {
-        file.path.rpartition("/")[2]: read_document(
-            lake.store, f"{lake.prefix('model', day)}/{file.path}", f"sha256:{file.sha256}"
-        )
-        for file in files
-    }
+    read = {_name(file): _read(lake, day, file) for file in files}
     model = next(read[name] for name in (MODEL, PICKLE) if name in read)
     return Pinned(day, model, digest, card.parse(read[CARD], f"{CARD} of the model of {day}"))
+
+
+def _read(lake: Lake, day: date, file: Pin) -> bytes:
+    return read_document(lake.store, f"{lake.prefix('model', day)}/{file.path}", f"sha256:{file.sha256}")
+
+
+def _name(file: Pin | File) -> str:
+    return file.path.rpartition("/")[2]
