@@ -63,7 +63,8 @@ def path(column: Column, days: float) -> list[list[float]]:
     for step in range(1, 1 + STEPS):
         way = days * step / STEPS
         shares = [max(0.0, count / rows + way * slope) for count, slope in zip(start, column.trend, strict=True)]
-        places.append([share / sum(shares) * rows for share in shares])
+        together = sum(shares)
+        places.append([share / together * rows for share in shares])
     return places
 
 

@@ -20,7 +20,7 @@ class Metrics:
     def __init__(self) -> None:
         self._requests: Counter[tuple[str, int]] = Counter()
         self._latencies: dict[str, list[int]] = {}
-        self._seconds: Counter[str] = Counter()
+        self._seconds: dict[str, float] = {}
         self.rows = 0
         self.unseen: Counter[str] = Counter()
 
@@ -28,7 +28,7 @@ class Metrics:
         """Count a request that was answered."""
         self._requests[route, status] += 1
         self._latencies.setdefault(route, [0] * (len(BOUNDS) + 1))[bisect_left(BOUNDS, seconds)] += 1
-        self._seconds[route] += seconds  # type: ignore[assignment]  # a counter adds up whatever can be added
+        self._seconds[route] = self._seconds.get(route, 0.0) + seconds
 
     def scored(self, rows: int, unseen: Mapping[str, int]) -> None:
         """Count rows that were scored, and how many had a category that training did not see."""
