@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks import backfill, cleaning, csv_reading, export, publication, s3_publish, scoring, serving, snapshots
-from benchmarks.commands import seconds
+from benchmarks.commands import apart, seconds
 from benchmarks.result import Result, judge, options, parsed, record
 
 LUIGI = str(Path(sys.executable).with_name("luigi"))
@@ -80,9 +80,9 @@ def main() -> None:
             )
         )
     results += backfill.results()
-    results += snapshots.results_of_a_process()
-    results += publication.results_of_a_process()
-    results += cleaning.results_of_a_process()
+    results += apart(snapshots.results)
+    results += apart(publication.results)
+    results += apart(cleaning.results)
     # S3 comes first: Spark's JVM lives as long as this process, and finds only the jars that it was started with.
     results += s3_publish.results()
     results += csv_reading.results()

@@ -1,18 +1,23 @@
-"""Whole processes, as a user starts them."""
+"""Whole processes: commands as a user starts them, and parts of a benchmark that need a process of their own."""
 
 from __future__ import annotations
 
 import atexit
+import multiprocessing
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
+_Arguments = ParamSpec("_Arguments")
+_Found = TypeVar("_Found")
 ROOT = str(Path(__file__).resolve().parent.parent)
 
 
@@ -24,6 +29,13 @@ def seconds(command: Sequence[str]) -> float:
     if done.returncode:
         sys.exit(f"{done.stdout}\nexit {done.returncode}: {' '.join(command)}")
     return taken
+
+
+def apart(function: Callable[_Arguments, _Found], *arguments: _Arguments.args, **named: _Arguments.kwargs) -> _Found:
+    """What a function of a module returns in a process of its own: the configuration, the session and the JVM of a process
+    are one, and end with it."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        return process.submit(function, *arguments, **named).result()
 
 
 def environment() -> dict[str, str]:

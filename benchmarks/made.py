@@ -7,10 +7,8 @@ that nobody holds a day.
 
 from __future__ import annotations
 
-import multiprocessing
 import pickle
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from itertools import accumulate, pairwise
@@ -21,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.commands import apart
 from spark_lib.lake import Attempt, Lake, Rows
 from spark_lib.lake.stores import open_store
 from spark_lib.models.calibration import NONE
@@ -170,8 +169,7 @@ MODELS: dict[str, tuple[Callable[[str, int], Model], int]] = {
 def model(name: str, directory: str) -> Model:
     """The model of that name, made in a process of its own, so that no JVM stays behind."""
     make, width = MODELS[name]
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as apart:
-        return apart.submit(make, f"{directory}/{name.replace(' ', '-')}", width).result()
+    return apart(make, f"{directory}/{name.replace(' ', '-')}", width)
 
 
 def _training_rows(width: int) -> tuple[dict[str, np.ndarray], np.ndarray]:

@@ -12,11 +12,9 @@ runs this too.
 from __future__ import annotations
 
 import itertools
-import multiprocessing
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -58,12 +56,6 @@ CREATE TABLE {table} (
     score float8, model_date date, model_digest text, PRIMARY KEY (customer_id, date, publication, loan_id));
 CREATE INDEX ON {table} (date, publication)
 """
-
-
-def results_of_a_process() -> list[Result]:
-    """The figures, measured in a process of its own, whose JVM is started with the driver of the database."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as apart:
-        return apart.submit(results).result()
 
 
 def results(rows: int = ROWS, pairs: int = PAIRS) -> list[Result]:

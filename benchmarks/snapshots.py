@@ -10,11 +10,9 @@ that nearly all of them have borrowed by the early day: what grows is the histor
 
 from __future__ import annotations
 
-import multiprocessing
 import sys
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
 from datetime import date, timedelta
 from typing import Any
 
@@ -34,12 +32,6 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=PAIRS)
     given = parsed(parser, rows=ROWS)
     record(results(given.rows, given.pairs), given.into)
-
-
-def results_of_a_process() -> list[Result]:
-    """The figures, measured in a process of its own, because the configuration and the session of a process are one."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as apart:
-        return apart.submit(results).result()
 
 
 def results(rows: int = ROWS, pairs: int = PAIRS) -> list[Result]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import Any, ClassVar
 
 import luigi
@@ -159,10 +159,9 @@ class Cleaning(Stage):
 
     @classmethod
     def _first_needed(cls, day: date, settings: Settings) -> date:
-        """The first raw day that a clean day is made from: history has none before its first day."""
+        """The first raw day that a clean day is made from."""
         assert cls.of_feed is not None  # the class that stands for all has no days
-        first: date = max(settings.first_date, day - timedelta(days=settings.case.feeds[cls.of_feed].unique_days))
-        return first
+        return settings.case.feeds[cls.of_feed].first_needed(day, settings.first_date)
 
 
 @functools.cache

@@ -58,6 +58,10 @@ class Sketch:
         return Sketch(counts, self.nulls + other.nulls, self.rows + other.rows)
 
 
+#: What is sketched of a day, by the names in documents.
+_KINDS = ("scores", "features", "segments")
+
+
 @dataclass(frozen=True)
 class Sketches:
     """The sketches of a day, or of a part of it, by name of the column: the ``scores`` that were predicted, and the
@@ -82,9 +86,6 @@ class Sketches:
 
     def merged(self, other: Sketches) -> Sketches:
         return Sketches(*(_merged(getattr(self, kind), getattr(other, kind)) for kind in _KINDS))
-
-
-_KINDS = ("scores", "features", "segments")
 
 
 def _merged(one: Mapping[str, Sketch], other: Mapping[str, Sketch]) -> dict[str, Sketch]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from functools import reduce
 from operator import and_, or_
 from typing import TYPE_CHECKING, Any
@@ -445,11 +445,6 @@ def _placed(case: UseCase, feed: str, rows: DataFrame, texts: Sequence[str] = ()
     latest_first = [F.desc_nulls_last(column) for column in [*columns, *map(F.col, texts)]]
     window = Window.partitionBy("landed", *key).orderBy(*latest_first)
     return rows.withColumn(_PLACE, F.row_number().over(window))
-
-
-def first_needed(day: date, feed: Feed, first_date: date) -> date:
-    """The first raw day that a clean day is made from."""
-    return max(first_date, day - timedelta(days=feed.unique_days))
 
 
 def _with_seen(counted: Counted, seen: int) -> Counted:

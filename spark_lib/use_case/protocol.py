@@ -18,6 +18,7 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from spark_lib.errors import ConfigurationError
@@ -72,6 +73,10 @@ class Feed:
     unique_days: int = 0
     max_quarantined: float | None = None
     event_time: str | None = None
+
+    def first_needed(self, day: date, first_date: date) -> date:
+        """The first raw day that a clean day is made from. History has none before ``first_date``."""
+        return max(first_date, day - timedelta(days=self.unique_days))
 
     @property
     def is_cleaned(self) -> bool:

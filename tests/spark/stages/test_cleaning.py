@@ -47,7 +47,7 @@ def built(
     spark: SparkSession, root: Path, case: Parcels, day: date, lake: str = "lake", name: str = "parcels", **more: Any
 ) -> Partition:
     """A clean day, published by itself."""
-    first = cleaning.first_needed(day, case.feeds[name], FIRST)
+    first = case.feeds[name].first_needed(day, FIRST)
     raw = feed(root, name, **more).history(first, day)
     place = Lake(str(root / lake), CASE)
     with Attempt(place, f"clean/{name}", [day], stage="Test", settings=SETTINGS) as attempt:
