@@ -96,6 +96,8 @@ score is at least the threshold. A training writes the threshold into its model'
 a day is decided by the threshold of the model that scores it, and not by the setting of that day. After a change train
 anew, or wait for the next training. The column "label" names the declarations of a label that use a setting; for the
 others it is refused.""",
+    "selection": """\
+Which model is in force ([models.md](models.md)).""",
     "release": """\
 When a day of predictions is held. [release.md](release.md) explains the checks. Nothing but the stage `Release` uses these
 settings.""",

@@ -197,6 +197,14 @@ class decision(luigi.Config):
     )
 
 
+class selection(luigi.Config):
+    manual_from: date | None = luigi.DateParameter(
+        default=None,  # type: ignore[arg-type]  # Luigi takes None as a default, though its types do not
+        description="first day whose model is the one that a person has promoted; default: none, the newest approved"
+        " training that does not lose to the one before it is in force",
+    )
+
+
 class release(luigi.Config):
     max_psi = luigi.FloatParameter(
         default=0.2,
@@ -395,6 +403,7 @@ SECTIONS: dict[str, type[luigi.Config]] = {
         features,
         training,
         decision,
+        selection,
         release,
         publication,
         target,

@@ -29,6 +29,7 @@ from tasks.config.sections import (
     publication,
     raw,
     release,
+    selection,
     serve,
     spark,
     training,
@@ -70,6 +71,15 @@ class Settings:
     @cached_property
     def decision(self) -> decision:
         return self._section(decision)
+
+    @cached_property
+    def selection(self) -> selection:
+        return self._section(selection)
+
+    def is_manual(self, day: date) -> bool:
+        """Whether the model of a day is the one that a person has promoted."""
+        first: date | None = self.selection.manual_from
+        return first is not None and day >= first
 
     @cached_property
     def release(self) -> release:

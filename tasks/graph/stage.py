@@ -231,6 +231,16 @@ class Stage(Dated):
         """Damage outside of a whole partition that makes the partition useless; by default none."""
         return []
 
+    @classmethod
+    def decided_then(cls, manifest: Manifest) -> str:
+        """The name of the decision of people that a published day was built by; by default they decide nothing."""
+        return ""
+
+    def decided(self, day: date) -> str | None:
+        """The name of what people have decided of a day, by which it is built; empty where they have to and did not. By
+        default None: they decide nothing."""
+        return None
+
     def complete(self) -> bool:
         """Whether the day is published and whole. Under ``[lake] on_stale = rebuild`` it must not be stale either, nor
         anything that it was built from. Under ``fail`` a stale one raises StalePartition.
@@ -427,6 +437,8 @@ class Stage(Dated):
             is_damaged_behind=lambda partition: bool(kind.damage_behind(self.partitions, partition)),
             as_of=frozenset(self.as_of),
             stands_for_raw=frozenset(self.stands_for_raw),
+            decided=self.decided,
+            decided_then=kind.decided_then,
             on_stale=self.on_stale,
         )
 
