@@ -138,6 +138,12 @@ class NotReleased(DaystoneError):
     exit_code = 45
 
 
+class PromotionRefused(DaystoneError):
+    """A promotion of a model cannot count from the day that it names on, or by the strategy that it names."""
+
+    exit_code = 50
+
+
 class QueryError(DaystoneError):
     """A query of SQL cannot be answered as it is written, or is no query."""
 

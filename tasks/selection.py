@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import luigi
@@ -17,13 +16,13 @@ from tasks.balancing import Balancing, nothing_to_train_on
 from tasks.config.settings import Settings
 from tasks.graph.cadence import candidates_of
 from tasks.graph.log import logger
+from tasks.graph.promoted import Promoted
 from tasks.graph.stage import Awaited, Description, Stage, previous
 from tasks.graph.staleness import Candidates, Day, Need, Pinned
 from tasks.training import Training
 
 if TYPE_CHECKING:
     from spark_lib.models.selection import Beside, Challenge, Selection
-    from spark_lib.registry.promotions import InForce, Promotion
 
 _AROUND = 7  # days before and after, whose comparisons are used again
 
@@ -101,24 +100,13 @@ class ModelSelection(Stage):
     def decided_then(cls, manifest: Manifest) -> str:
         return _figures(manifest).promoted
 
-    def decided(self, day: date) -> str | None:
-        """The promotions that decide a day. They are read once for all days."""
-        if not self.settings.is_manual(day):
-            return None
-        stands = self.promoted(day)
-        return stands.name if stands else ""
+    def decisions(self) -> Callable[[date], str | None]:
+        return Promoted(self.settings, self.partitions).name
 
-    def promoted(self, day: date) -> InForce | None:
-        """What people have promoted for a day; None where there is nothing."""
-        from spark_lib.registry import promotions
-
-        return promotions.in_force(self._promotions, day)
-
-    @cached_property
-    def _promotions(self) -> list[Promotion]:
-        from spark_lib.registry import promotions
-
-        return promotions.read(self.partitions)
+    def follows_promotions(self) -> bool:
+        """Whether the published selection of the day is what the promotions say now."""
+        found = self.partitions.find(self.dataset, self.date, self.date).get(self.date)
+        return isinstance(found, Partition) and self.decided_then(found.manifest) == (self.decisions()(self.date) or "")
 
     @property
     def priority(self) -> int:  # type: ignore[override]  # Luigi asks tasks, and never sets it
@@ -178,7 +166,7 @@ class ModelSelection(Stage):
 
     def pin_promoted(self) -> None:
         """Publish what people have decided. Raises NoApprovedModel where they have promoted no model yet."""
-        stands = self.promoted(self.date)
+        stands = Promoted(self.settings, self.partitions).of(self.date)
         if stands is None:
             raise NoApprovedModel(
                 f"model for {self.date}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -12,6 +11,7 @@ from spark_lib.release import decision
 from spark_lib.release.decision import HOLD, RELEASE, REVOKE_HOLD, REVOKE_RELEASE, Decision
 from spark_lib.release.document import Summary
 from tasks.cli import run as runner
+from tasks.cli.user import user
 from tasks.inference import BatchInference
 from tasks.release import Release
 
@@ -110,15 +110,7 @@ def _recorded(
     lake: Lake, day: date, action: str, why: str, reasons: tuple[str, ...] = (), runs: tuple[str, ...] = ()
 ) -> Decision:
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    return decision.record(lake, day, Decision(action, why, _user(), at, reasons, runs=runs))
-
-
-def _user() -> str:
-    """Who decides, by the name of the user; unknown on a machine that has none."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
+    return decision.record(lake, day, Decision(action, why, user(), at, reasons, runs=runs))
 
 
 def _held_already(where: str, wanted: str, by: Decision, day: date) -> NothingToDecide:

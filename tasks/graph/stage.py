@@ -236,10 +236,15 @@ class Stage(Dated):
         """The name of the decision of people that a published day was built by; by default they decide nothing."""
         return ""
 
-    def decided(self, day: date) -> str | None:
-        """The name of what people have decided of a day, by which it is built; empty where they have to and did not. By
-        default None: they decide nothing."""
-        return None
+    def decisions(self) -> Callable[[date], str | None]:
+        """Says of a day by the name of which decision of people it is built; empty where they have to decide and did not.
+        By default None: they decide nothing."""
+        return lambda day: None
+
+    def wanted(self) -> Callable[[date], bool]:
+        """Says whether a day is to have this stage: by default where the chain asks for it, and for another stage where
+        people have decided so."""
+        return lambda day: self.is_due(day, self.settings)
 
     def complete(self) -> bool:
         """Whether the day is published and whole. Under ``[lake] on_stale = rebuild`` it must not be stale either, nor
@@ -421,8 +426,10 @@ class Stage(Dated):
         kind, settings = type(self), self.settings
         there = versions()
 
+        wanted = self.wanted()
+
         def is_due(day: date) -> bool:
-            return kind.is_due(day, settings) or (asked and kind.on_demand and day >= settings.first_date)
+            return wanted(day) or (asked and kind.on_demand and day >= settings.first_date)
 
         return Today(
             self.dataset,
@@ -437,7 +444,7 @@ class Stage(Dated):
             is_damaged_behind=lambda partition: bool(kind.damage_behind(self.partitions, partition)),
             as_of=frozenset(self.as_of),
             stands_for_raw=frozenset(self.stands_for_raw),
-            decided=self.decided,
+            decided=self.decisions(),
             decided_then=kind.decided_then,
             on_stale=self.on_stale,
         )

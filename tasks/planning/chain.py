@@ -14,6 +14,7 @@ from tasks.inference import BatchInference
 from tasks.release import Release
 from tasks.selection import ModelSelection
 from tasks.serving import ServingFeatures
+from tasks.shadow import ShadowInference
 from tasks.snapshot import Snapshot
 from tasks.training import Training
 
@@ -26,6 +27,7 @@ CHAIN: tuple[type[Stage], ...] = (
     Training,
     ModelSelection,
     BatchInference,
+    ShadowInference,
     Release,
 )
 #: The stages by the dataset that each writes.

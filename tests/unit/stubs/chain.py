@@ -134,10 +134,16 @@ def _compared(spark: Any, case: Any, lake: Any, new: Partition, old: Partition, 
     return Challenge(new.date, old.date, loses, detail)
 
 
-def _predictions(spark: None, case: Any, features: Any, model: Any, url: str, file_rows: int) -> Documents:
+def _predictions(
+    spark: None, case: Any, features: Any, model: Any, url: str, file_rows: int, canary: Any = None
+) -> Documents:
     is_odd = str(features.date) in _verdicts(features).get("odd", [])
     figures = {"model_date": str(model.date), **({"scores": {"mean": _ODD}} if is_odd else {})}
-    return Documents({"rows.txt": model.model}, figures)
+    rows = model.model
+    if canary is not None:
+        rows += f"\n{canary.beside.share:g} of ".encode() + canary.model.model
+        figures["canary"] = canary.beside.figures() | {"rows": 1}
+    return Documents({"rows.txt": rows}, figures)
 
 
 def _judged(day: Figures, *others: Any) -> list[Check]:
