@@ -14,8 +14,10 @@ from tasks.graph.log import logger
 from tasks.graph.stage import Description, Stage, previous
 from tasks.graph.staleness import Candidates, Need, State
 from tasks.inference import BatchInference
+from tasks.shadow import ShadowInference
 
 if TYPE_CHECKING:
+    from spark_lib.lake.gc import Kept
     from spark_lib.release.document import Summary
 
 
@@ -59,11 +61,11 @@ class Release(Stage):
         return [str(found), *unchecked]
 
     @classmethod
-    def runs_kept(cls, day: date, manifest: Manifest) -> Iterator[tuple[date, str]]:
+    def runs_kept(cls, day: date, manifest: Manifest) -> Iterator[Kept]:
         """The run in force: where a rebuilt day is held, no other manifest names its files any more."""
         found = _summary(manifest)
         if found.in_force is not None:
-            yield day, found.in_force.run
+            yield found.in_force.dataset, day, found.in_force.run
 
     def recorded_settings(self) -> Mapping[str, Any]:
         return {f"release.{name}": value for name, value in self.bounds.items()}
@@ -104,15 +106,33 @@ class Release(Stage):
         first, last = min(days), max(days)
         predictions = self.partitions.find(BatchInference.dataset, first, last)
         decided = decision.numbers(self.partitions, first, last)
+        second = self._second_in_force(found, days)
 
         def stands(day: date) -> bool:
             there, scored = found.get(day), predictions.get(day)
             if not isinstance(there, Partition) or not isinstance(scored, Partition):
                 return False
             verdict = _summary(there.manifest)
+            if day in second and not second[day]:
+                return False
             return (verdict.judged, verdict.decisions) == (scored.manifest.run, decided.get(day, ()))
 
         return [day for day in days if stands(day)]
+
+    def _second_in_force(
+        self, found: Mapping[date, Partition | DamagedPartition], days: Iterable[date]
+    ) -> dict[date, bool]:
+        """Of each day that was rolled back, whether the run in force is what is published of the second model's scores; by
+        one listing, where there is such a day."""
+        runs = {}
+        for day in days:
+            there = found.get(day)
+            in_force = _summary(there.manifest).in_force if isinstance(there, Partition) else None
+            if in_force is not None and in_force.dataset == ShadowInference.dataset:
+                runs[day] = in_force.run
+        published = self.partitions.find(ShadowInference.dataset, min(runs), max(runs)) if runs else {}
+        stand = {day: each.manifest.run for day, each in published.items() if isinstance(each, Partition)}
+        return {day: stand.get(day) == run for day, run in runs.items()}
 
     def run(self) -> None:
         # Not every reason for another verdict makes the day stale, so that needs_no_build() has no say here.
