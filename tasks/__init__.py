@@ -5,6 +5,7 @@
           |-> Cleaning -> whatever reads the feed, where the feed declares rules
           |-> Snapshot -> FeatureEngineering, where [features] snapshot asks for it
           \\-> ServingFeatures -> Publication                     BatchInference -> Release -> Publication
+          \\-> outcomes that landed later                         BatchInference -> Evaluation
 
 Luigi finds them by ``luigi --module tasks BatchInference --date 2026-11-20``.
 """
@@ -24,6 +25,7 @@ defaults.install()
 from tasks.backfill import Backfill  # noqa: E402  (after our defaults)
 from tasks.balancing import Balancing  # noqa: E402  (after our defaults)
 from tasks.cleaning import Cleaning, CleaningRange  # noqa: E402  (after our defaults)
+from tasks.evaluation import Evaluation  # noqa: E402  (after our defaults)
 from tasks.features import FeatureEngineering  # noqa: E402  (after our defaults)
 from tasks.graph import log, ranges  # noqa: E402  (after our defaults)
 from tasks.graph.stage import Stage  # noqa: E402  (after our defaults)
@@ -47,6 +49,7 @@ __all__ = [
     "BatchInference",
     "Cleaning",
     "CleaningRange",
+    "Evaluation",
     "FeatureEngineering",
     "ModelSelection",
     "Publication",
