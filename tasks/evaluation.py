@@ -150,11 +150,9 @@ class Evaluation(Stage):
         from spark_lib.stages import evaluation
 
         first, last = self.window(self.date, self.settings)
-        if first > last:
-            raise self.nothing(f"no day before {first} can have predictions")
+        if not self.has_predictions():
+            raise self.nothing()
         found = evaluation.published(self.partitions, first, last, bool(self.case.segments))
-        if not found.predictions:
-            raise self.nothing(f"none of {first} to {last} in force")
         outcomes, *later = read_outcomes(self, first, last)
         inputs: list[Input | Resolved] = [*(each.input for each in found.partitions), outcomes, *later]
         with self.attempt(inputs=inputs) as attempt:
@@ -171,13 +169,14 @@ class Evaluation(Stage):
             if _summary(stands).is_below:
                 logger.warning(self.summary(stands))
 
-    def nothing(self, found: str) -> NothingToEvaluate:
-        values = self.settings
+    def nothing(self) -> NothingToEvaluate:
+        """The error for a day of whose landing days there are no predictions."""
+        values, (first, last) = self.settings, self.window(self.date, self.settings)
         return NothingToEvaluate(
             f"evaluation of {self.date}",
-            f"predictions of some of the {values.evaluation.window_days} landing days up to"
+            f"predictions of some of the {values.evaluation.window_days} landing days that end"
             f" {values.training.label_delay_days} days before",
-            found,
+            f"none of {first} to {last}" if first <= last else f"only days before the first model, of {first}",
             "build them (daystone backfill predictions --from DAY --to DAY), or ask for a later day",
         )
 

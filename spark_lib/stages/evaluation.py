@@ -92,15 +92,10 @@ def build(
     Raises BadData for an outcome outside of its set.
     """
     problem = problems.of(case.label)
-    rows = _labelled(spark, case, problem, found, outcomes, later).persist()
-    try:
-        counted = _counted(rows, found, settings["max_unlabelled"])
-        judged = [each.date for each in counted if not each.reason]
-        table = _collected(case, rows, judged) if judged else None
-    finally:
-        rows.unpersist()
+    counted, table = _read(spark, case, problem, found, outcomes, settings["max_unlabelled"], later)
     measured = Evaluation(day, found.first, found.last, problem.name, tuple(counted), NOTHING)
     if table is not None:
+        judged = [each.date for each in counted if not each.reason]
         measured = _judged(problem, case, measured, _rows(case, table, judged), settings)
     title = f"Evaluation of {day}: {problem.title(case.label.column)}"
     written = page.render(title, problem, measured)
@@ -128,6 +123,27 @@ def _judged(
         gates=judging.held(problem, whole, segments, of_settings(problem, bounds, case.segments)),
         sampled=len(rows.labels) if len(rows.labels) < known else 0,
     )
+
+
+def _read(
+    spark: SparkSession,
+    case: UseCase,
+    problem: Problem,
+    found: Published,
+    outcomes: RawDays,
+    max_unlabelled: float,
+    later: RawDays | None,
+) -> tuple[list[Day], pa.Table | None]:
+    """Every day of the window, and the rows of those that are judged; None where none is."""
+    if not found.predictions:
+        return [_day(day, found, (), max_unlabelled) for day in days(found.first, found.last)], None
+    rows = _labelled(spark, case, problem, found, outcomes, later).persist()
+    try:
+        counted = _counted(rows, found, max_unlabelled)
+        judged = [each.date for each in counted if not each.reason]
+        return counted, _collected(case, rows, judged) if judged else None
+    finally:
+        rows.unpersist()
 
 
 def _labelled(
