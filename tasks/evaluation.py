@@ -7,6 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from spark_lib.errors import DamagedPartition, NothingToEvaluate
+from spark_lib.evaluation.bounds import settings_of
 from spark_lib.lake import Input, Manifest, Partition, Resolved
 from tasks.balancing import read_outcomes
 from tasks.cleaning import Cleaning, awaited
@@ -102,8 +103,6 @@ class Evaluation(Stage):
     @property
     def bounds(self) -> dict[str, Any]:
         """The window and the bounds that the problem can have."""
-        from spark_lib.evaluation.bounds import settings_of
-
         names = ("window_days", *settings_of(self.settings.problem), "segment_bounds")
         return {name: getattr(self.settings.evaluation, name) for name in names}
 
@@ -177,12 +176,13 @@ class Evaluation(Stage):
             f"predictions of some of the {values.evaluation.window_days} landing days that end"
             f" {values.training.label_delay_days} days before",
             f"none of {first} to {last}" if first <= last else f"only days before the first model, of {first}",
-            "build them (daystone backfill predictions --from DAY --to DAY), or ask for a later day",
+            "build them (daystone backfill --stage predictions --from DAY --to DAY), or ask for a later day",
         )
 
     def summary(self, manifest: Manifest) -> str:
         found, problem = _summary(manifest), self.settings.problem
-        words = f"evaluation: {found.judged_days} days, {found.whole.rows:,} rows"
+        days = "1 day" if found.judged_days == 1 else f"{found.judged_days} days"
+        words = f"evaluation: {days}, {found.whole.rows:,} rows"
         if problem.headline in found.whole.metrics:
             words += f", {problem.headline_words} {found.whole.metrics[problem.headline]:.2f}"
         return f"{words}; {found}"

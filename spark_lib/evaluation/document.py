@@ -20,8 +20,8 @@ from spark_lib.models.segments import Value
 EVALUATION, PAGE = "evaluation.json", "evaluation.html"
 #: Raise this number only where a reader of the format before would go wrong.
 FORMAT = 1
-#: The verdicts: a bound is missed, none is, or there was nothing to judge.
-BELOW, WITHIN, UNJUDGED = "below", "within bounds", "not judged"
+#: The verdicts: a bound is missed, none of those that are set is, none is set, or there was nothing to judge.
+BELOW, WITHIN, JUDGED, UNJUDGED = "below", "within bounds", "judged", "not judged"
 #: The shares of rows at whose quantiles it is kept where predictions lie.
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -252,7 +252,9 @@ class Evaluation:
     def verdict(self) -> str:
         if self.missed:
             return BELOW
-        return UNJUDGED if self.whole.reason else WITHIN
+        if self.whole.reason:
+            return UNJUDGED
+        return WITHIN if self.gates else JUDGED
 
     @property
     def missed(self) -> tuple[Gate, ...]:

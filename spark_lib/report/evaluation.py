@@ -8,7 +8,9 @@ from datetime import date
 
 from spark_lib.evaluation.document import (
     BELOW,
+    JUDGED,
     UNJUDGED,
+    WITHIN,
     Day,
     Evaluation,
     Gate,
@@ -23,9 +25,12 @@ from spark_lib.report.page import page
 from spark_lib.report.tables import NAME, NUMBER, TEXT, Column, chart_with, figures, number, section, table
 from spark_lib.report.timeline import Line, Point, over_time
 
+#: The verdicts in words, and what to do then.
 _VERDICTS = {
-    BELOW: ("Below its bounds", "missed", "look at the parts below: a model, a segment or some days may say why."),
-    UNJUDGED: ("Not judged", "", "wait for more outcomes, or look at why the days below are not judged."),
+    BELOW: ("Below its bounds", "look at the parts below: a model, a segment or some days may say why."),
+    UNJUDGED: ("Not judged", "wait for more outcomes, or look at why the days below are not judged."),
+    WITHIN: ("Within its bounds", ""),
+    JUDGED: ("Judged", "set bounds in [evaluation] by which a day is called good enough."),
 }
 _NOTE = (
     "Of the published predictions of days whose outcomes have landed since. Intervals are by a bootstrap over groups of"
@@ -68,9 +73,7 @@ def render_over_time(title: str, problem: Problem, found: Mapping[date, Summary]
 
 
 def _verdict(title: str, found: Evaluation) -> Markup:
-    words, _, step = _VERDICTS.get(
-        found.verdict, ("Within its bounds" if found.gates else "Judged; no bound is set", "", "")
-    )
+    words, step = _VERDICTS[found.verdict]
     judged = sum(not day.reason for day in found.days)
     said = (
         f"Landing days {found.first} to {found.last}: {judged} of {len(found.days)} are judged, by the outcomes that landed by"
@@ -89,7 +92,7 @@ def _verdict(title: str, found: Evaluation) -> Markup:
             *missed,
             *why,
             tag("p", tag("strong", "Next: "), step) if step else None,
-            class_="verdict" if found.verdict in _VERDICTS else "verdict approved",
+            class_="verdict" if found.verdict in (BELOW, UNJUDGED) else "verdict approved",
         ),
     )
 

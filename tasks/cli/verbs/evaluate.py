@@ -10,6 +10,7 @@ import click
 from tasks.cli import evaluate as evaluating
 from tasks.cli import render
 from tasks.cli.options import Day, of_a_lake
+from tasks.cli.outcomes import say_stale
 from tasks.cli.place import write_whole
 from tasks.config import resolve
 
@@ -39,6 +40,7 @@ def command(day: date | None, first: date | None, last: date | None, page: Path 
         found = evaluating.evaluate(first or day, last or day, watcher)  # type: ignore[arg-type]  # one of both is there
     if found.found:
         click.echo("\n".join(evaluating.table(found)))
+    say_stale()
     if page is not None and found.found:
         write_whole(page, evaluating.page(found), f"evaluate --page {page}")
         click.echo(f"written: {page}", err=True)

@@ -27,7 +27,7 @@ from sklearn.metrics import (
     root_mean_squared_error,
 )
 
-from spark_lib.evaluation.document import NO_PREDICTIONS, UNJUDGED, WITHIN, Evaluation, Model, parse
+from spark_lib.evaluation.document import JUDGED, NO_PREDICTIONS, UNJUDGED, Evaluation, Model, parse
 from spark_lib.lake import Documents, Lake, Rows
 from spark_lib.lake.tables import arrow_schema
 from spark_lib.stages import evaluation
@@ -159,7 +159,7 @@ def test_the_metrics_of_all_rows_of_each_day_and_of_each_model_are_those_of_scik
     found = evaluated(spark, tmp_path)
 
     labels, scores = known(every)
-    assert (found.whole.rows, found.verdict) == (1_600, WITHIN)
+    assert (found.whole.rows, found.verdict) == (1_600, JUDGED)
     assert found.whole.metrics["area_under_roc"] == pytest.approx(roc_auc_score(labels, scores), abs=1e-6)
     assert found.whole.metrics["area_under_pr"] == pytest.approx(average_precision_score(labels, scores), abs=1e-6)
     assert found.whole.metrics["brier"] == pytest.approx(brier_score_loss(labels, scores), abs=1e-6)
