@@ -40,7 +40,7 @@ class Evaluation(Stage):
     dataset = "evaluation"
     RESULT = 1
     libraries = ("numpy",)
-    built_from = (Cleaning, FeatureEngineering, BatchInference)
+    built_from = (Cleaning, BatchInference)
     as_of = (FeatureEngineering.dataset, BatchInference.dataset, SHADOW)
     on_demand = True
     always_shown = False

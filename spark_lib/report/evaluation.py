@@ -142,19 +142,26 @@ def _over_days(problem: Problem, found: Evaluation) -> Iterator[Markup]:
 
 
 def _charts(problem: Problem, parts: Mapping[date, Part], changes: Sequence[tuple[date, str]]) -> Iterator[Markup]:
-    """The headline and the calibration with their bands, and where the predictions lie."""
+    """The metrics that the problem shows with their bands, beside the base rate, and where the predictions lie."""
     judged = {day: part for day, part in parts.items() if not part.reason}
     if not judged:
         return
     span = min(parts), max(parts)
     inside = [mark for mark in changes if span[0] <= mark[0] <= span[1]]
     drawn = []
-    for name in dict.fromkeys((problem.shown_later[0], problem.shown_later[-1])):
+    for name in problem.shown_later:
+        metric = problem.metrics[name]
         lines = [Line([Point.of(day, part.metrics[name], part.interval(name)) for day, part in judged.items()])]
-        drawn.append((name, problem.metrics[name].words, problem.metrics[name].meaning, lines))
+        base = [Point.of(day, part.base[name], None) for day, part in judged.items() if name in part.base]
+        lines += [Line(base, "reference")] if base else []
+        meaning = f"{metric.meaning}; the dashed line is the base rate's" if base else metric.meaning
+        drawn.append((name, metric.words, meaning, lines))
     middle = len(next(iter(judged.values())).levels) // 2
     levels = [
-        Line([Point(day, part.levels[middle], part.levels[low], part.levels[-1 - low]) for day, part in judged.items()])
+        Line(
+            [Point(day, part.levels[middle], part.levels[low], part.levels[-1 - low]) for day, part in judged.items()],
+            band="band" if low else "band outer",
+        )
         for low in range(middle)
     ]
     drawn.append(("levels", "Where predictions lie", "median, and the middle 50 and 90 % of rows", levels))
@@ -194,7 +201,7 @@ def _shadow(problem: Problem, found: Shadow) -> Markup | None:
 def _days(problem: Problem, days: Sequence[Day]) -> Markup:
     columns = (
         Column("Landing day", TEXT),
-        Column("Models", NAME),
+        Column("Models", TEXT),
         Column("Rows", NUMBER),
         Column("Without outcome", NUMBER),
         *_columns(problem),
@@ -218,10 +225,10 @@ def _table_over_time(problem: Problem, found: Mapping[date, Summary]) -> Markup:
     columns = (
         Column("Evaluation", TEXT),
         Column("Landing days", TEXT),
-        Column("Models", NAME),
+        Column("Models", TEXT),
         Column("Rows", NUMBER),
         *_columns(problem),
-        Column("Verdict", NAME),
+        Column("Verdict", TEXT),
     )
     rows = [
         (

@@ -33,10 +33,12 @@ class Point:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of points, oldest first. Its ``kind`` is the class of its style: ``curve`` or ``reference``."""
+    """A line of points, oldest first. ``kind`` is the class of its style, ``curve`` or ``reference``, and ``band`` that of its
+    intervals: ``band``, or ``band outer`` for one that another is drawn upon."""
 
     points: Sequence[Point]
     kind: str = "curve"
+    band: str = "band"
 
 
 @dataclass(frozen=True)
@@ -65,18 +67,14 @@ def over_time(
     lines: Sequence[Line],
     span: tuple[date, date],
     marks: Sequence[tuple[date, str]] = (),
-    bound: float | None = None,
 ) -> Markup:
     """A chart of ``lines`` from the first to the last day of ``span``, with upright lines at ``marks``, which say what
-    changed, and a level line at the ``bound``, where there is one."""
+    changed."""
     values = [value for line in lines for point in line.points for value in (point.low, point.high)]
-    values += [] if bound is None else [bound]
     low, high, step = _range(min(values), max(values))
     frame = Frame(*span, low, high)
     drawn: list[Markup] = [*_grid(frame, step), *(_band(frame, line) for line in lines)]
     drawn += _marks(frame, marks)
-    if bound is not None:
-        drawn.append(_level(frame, bound))
     for line in lines:
         drawn += _line(frame, line)
     first, last = span
@@ -125,7 +123,7 @@ def _band(frame: Frame, line: Line) -> Markup:
     for run in _runs(line.points):
         high = [f"{frame.across(point.day):.1f},{frame.down(point.high):.1f}" for point in run]
         low = [f"{frame.across(point.day):.1f},{frame.down(point.low):.1f}" for point in reversed(run)]
-        parts.append(tag("polygon", points=" ".join([*high, *low]), class_="band"))
+        parts.append(tag("polygon", points=" ".join([*high, *low]), class_=line.band))
     return joined(*parts)
 
 
@@ -162,11 +160,3 @@ def _marks(frame: Frame, marks: Sequence[tuple[date, str]]) -> Iterator[Markup]:
             written = x
             anchor = "end" if x > WIDTH - _RIGHT - _APART else "start"
             yield tag("text", words, x=x, y=_TOP - 8, text_anchor=anchor)
-
-
-def _level(frame: Frame, bound: float) -> Markup:
-    y = frame.down(bound)
-    return joined(
-        tag("line", x1=_LEFT, x2=WIDTH - _RIGHT, y1=y, y2=y, class_="reference"),
-        tag("text", f"bound {bound:g}", x=WIDTH - _RIGHT - 4, y=y - 5, text_anchor="end"),
-    )

@@ -131,7 +131,7 @@ def test_many_evaluations_are_one_page_with_a_line_each() -> None:
     shown = page.render_over_time("Evaluations", BINARY, found)
 
     assert [str(day) in shown for day in found] == [True] * 4
-    assert shown.count(f">model {NEW.date}<") == 3  # in each of three charts
+    assert shown.count(f">model {NEW.date}<") == 4  # in each of four charts
     assert "0.7300 (0.6800 – 0.7800)" in shown
 
 
@@ -142,7 +142,7 @@ def test_every_mark_of_a_chart_lies_within_it(values: list[float]) -> None:
         for number, value in enumerate(values)
     ]
 
-    drawn = over_time("x", "X", [Line(points)], (FIRST, points[-1].day), [(FIRST, "model")], bound=values[0])
+    drawn = over_time("x", "X", [Line(points)], (FIRST, points[-1].day), [(FIRST, "model")])
 
     places = [float(found) for found in re.findall(r'(?:[xy][12]?|c[xy])="([-0-9.]+)"', drawn)]
     assert np.isfinite(places).all()
