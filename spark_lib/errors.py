@@ -156,6 +156,18 @@ class NoScore(DaystoneError):
     exit_code = 49
 
 
+class NothingToEvaluate(DaystoneError):
+    """There are no predictions of the days that would be judged."""
+
+    exit_code = 54
+
+
+class BelowBound(DaystoneError):
+    """The newest evaluation that was asked for has missed one of the bounds of ``[evaluation]``."""
+
+    exit_code = 55
+
+
 def later_format(where: str, what: str, known: int, found: int) -> LakeError:
     """The refusal of a document whose format is later than the one that this version knows."""
     return LakeError(where, f"{what} of format {known}", f"format {found}", "read it with the Daystone that wrote it")

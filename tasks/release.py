@@ -10,6 +10,7 @@ from spark_lib.errors import DamagedPartition
 from spark_lib.lake import Manifest, Partition
 from tasks.config import check
 from tasks.config.settings import Settings
+from tasks.evaluation import Evaluation
 from tasks.graph.log import logger
 from tasks.graph.stage import Description, Stage, previous
 from tasks.graph.staleness import Candidates, Need, State
@@ -27,12 +28,17 @@ class Release(Stage):
 
     A day is compared with the releases before it as they are at the moment. They are recorded nowhere as inputs, and
     another release of an earlier day makes nothing stale. No stage of the chain asks for a release.
+
+    With ``[evaluation] required`` a release needs the evaluation of the day before, as soon as there are predictions that
+    it judges, and holds the day where a bound is missed.
     """
 
     dataset = "release"
     RESULT = 1
     libraries = ("numpy",)
-    built_from = (BatchInference,)
+    built_from = (BatchInference, Evaluation)
+    #: A verdict is on what was known when it was made.
+    as_of = (Evaluation.dataset,)
     on_demand = True
     always_shown = False
     #: Whoever judges a day again swaps the verdict for the new one.
@@ -46,7 +52,10 @@ class Release(Stage):
 
     @classmethod
     def needs(cls, day: date, settings: Settings) -> list[Need | Candidates]:
-        return [Need(BatchInference.dataset, day, day)]
+        before = previous(day, 1)
+        first, last = Evaluation.window(before, settings) if settings.evaluation.required else (day, before)
+        evaluated = [Need(Evaluation.dataset, before, before, may=True)] if first <= last else []
+        return [Need(BatchInference.dataset, day, day), *evaluated]
 
     @classmethod
     def describe(cls, manifest: Manifest) -> Description:
@@ -77,9 +86,18 @@ class Release(Stage):
         found = {name: getattr(values, name) for name, _ in values.get_params()}
         return found | {"unchecked_features": check.names_of(values.unchecked_features)}
 
-    def requires(self) -> Stage:
-        required: Stage = self.clone(BatchInference)
-        return required
+    def requires(self) -> Stage | list[Stage]:
+        predictions: Stage = self.clone(BatchInference)
+        evaluation = self.evaluation
+        return predictions if evaluation is None else [predictions, evaluation]
+
+    @property
+    def evaluation(self) -> Evaluation | None:
+        """The evaluation that the day needs; None where none is required, or where it would have nothing to judge."""
+        if not self.settings.evaluation.required:
+            return None
+        before: Evaluation = self.clone(Evaluation, date=previous(self.date, 1))
+        return before if before.has_predictions() else None
 
     def complete(self) -> bool:
         """Whether the day is published and whole, and its verdict is on the run of predictions that is published now and
@@ -137,12 +155,17 @@ class Release(Stage):
     def run(self) -> None:
         # Not every reason for another verdict makes the day stale, so that needs_no_build() has no say here.
         (predictions,) = self.partitions.require(BatchInference.dataset, self.date)
-        with self.attempt(inputs=[predictions.input]) as attempt:
+        before = self.evaluation
+        evaluated = [] if before is None else self.partitions.require(before.dataset, before.date)
+        with self.attempt(inputs=[each.input for each in (predictions, *evaluated)]) as attempt:
             from spark_lib.stages import release
 
             first = previous(self.date, self.settings.release.look_back_days)
             limits = release.limits(self.bounds)
-            stands = self.publish(attempt, release.build(self.partitions, predictions, first, limits))
+            more = [release.of_evaluation(each) for each in evaluated]
+            if self.settings.evaluation.required and before is None:
+                more = [release.not_evaluated()]
+            stands = self.publish(attempt, release.build(self.partitions, predictions, first, limits, more))
             if _summary(stands).is_held:
                 logger.warning(self.summary(stands))
 

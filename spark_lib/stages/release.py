@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import date
 from typing import Any
 
 from spark_lib.errors import NothingToDecide
+from spark_lib.evaluation.document import Summary
 from spark_lib.lake import Documents, Lake, Partition
 from spark_lib.registry.promotions import BLUE_GREEN
 from spark_lib.release import decision, document
-from spark_lib.release.check import Limits
+from spark_lib.release.check import Check, Limits, Outcome, unchecked
 from spark_lib.release.document import PAGE, RELEASE, Release
 from spark_lib.release.figures import of_run
 from spark_lib.release.judging import judge
 from spark_lib.report import release as page
 from spark_lib.stages import selection
+
+#: The name of the check on how good predictions of earlier days were.
+EVALUATION = "evaluation"
+#: The dataset of a second model's scores.
+SECOND = "shadow"
 
 
 def limits(settings: Mapping[str, Any]) -> Limits:
@@ -25,15 +31,27 @@ def limits(settings: Mapping[str, Any]) -> Limits:
     return Limits(**{name: value for name, value in settings.items() if name in names})
 
 
-#: The dataset of a second model's scores.
-SECOND = "shadow"
+def of_evaluation(evaluated: Partition) -> Check:
+    """What the evaluation of the day before says, as a check: it fails where a bound is missed."""
+    found = Summary.of(evaluated.manifest.metrics)
+    if found.whole.reason and not found.is_below:
+        return unchecked(EVALUATION, f"{evaluated.date}: {found.whole.reason}")
+    words = f"{evaluated.date}: {found}"
+    return Check(EVALUATION, Outcome.FAILED if found.is_below else Outcome.PASSED, words)
 
 
-def build(lake: Lake, predictions: Partition, first: date, bounds: Limits) -> Documents:
-    """The verdict on a day of predictions, by the releases from the day ``first`` on, and by the decisions of people.
+def not_evaluated() -> Check:
+    """The check of a day before which nothing can be evaluated yet."""
+    return unchecked(EVALUATION, "there are no predictions yet whose outcomes have had time to land")
+
+
+def build(lake: Lake, predictions: Partition, first: date, bounds: Limits, further: Sequence[Check] = ()) -> Documents:
+    """The verdict on a day of predictions, by the releases from the day ``first`` on, by ``further`` checks that were made
+    elsewhere, and by the decisions of people.
 
     Where the day is held, the run that was in force before stays in force, unless it is the one that is held, or was
-    withdrawn. Where people have rolled the day back, what the model before says is in force. Raises DamagedPartition where the card of the model or the release before is not what was published.
+    withdrawn. Where people have rolled the day back, what the model before says is in force. Raises DamagedPartition where
+    the card of the model or the release before is not what was published.
     """
     day = predictions.date
     published = {
@@ -50,7 +68,7 @@ def build(lake: Lake, predictions: Partition, first: date, bounds: Limits) -> Do
         document.earlier([each.manifest for _, each in sorted(published.items())]),
         bounds,
     )
-    found = Release(day, predictions.manifest.run, tuple(checks), decision.read(lake, day), predictions.manifest)
+    found = Release(day, predictions.manifest.run, (*checks, *further), decision.read(lake, day), predictions.manifest)
     if found.decisions.rollback is not None and not found.reasons:
         found = _rolled_back(lake, found)
     elif found.reasons:

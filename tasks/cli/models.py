@@ -48,7 +48,7 @@ class Model:
     """A training: its verdict, the problem's headline ``metric`` by the card with its ``interval``, the spans on which it was
     in force, the promotions of its very run, and what the newest evaluation that knows it says, ``evaluated``."""
 
-    date: date
+    day: date
     run: str
     verdict: Verdict
     metric: str
@@ -63,7 +63,7 @@ class Model:
         """The model as JSON has it."""
         truth = self.evaluated
         return {
-            "date": str(self.date),
+            "date": str(self.day),
             "run": self.run,
             "verdict": self.verdict.document(),
             self.metric: self.value,

@@ -42,7 +42,9 @@ def command(compare: tuple[date, date] | None, as_json: bool) -> None:
         if as_json:
             click.echo(json.dumps(made.document(), indent=1))
         else:
-            click.echo(f"the model of {made.challenger} {'is worse' if made.loses else 'is not shown to be worse'}: {made.detail}")
+            click.echo(
+                f"the model of {made.challenger} {'is worse' if made.loses else 'is not shown to be worse'}: {made.detail}"
+            )
         return
     there = found.models(place)
     if as_json:
@@ -66,7 +68,7 @@ def _cells(model: Model) -> tuple[str, ...]:
     if truth is not None:
         after = f"{_measured(truth.metrics.get(model.metric), truth.interval(model.metric))} on {truth.rows:,} rows"
     return (
-        str(model.date),
+        str(model.day),
         "approved" if model.verdict.approved else f"rejected ({model.verdict.reason})",
         _measured(model.value, model.interval),
         ", ".join(map(str, model.spans)) or "never",
