@@ -84,6 +84,7 @@ def test_an_arrow_leads_to_each_stage_from_whatever_it_asks_for() -> None:
         "Training": {"Balancing"},
         "ModelSelection": {"Training", "Balancing"},
         "BatchInference": {"FeatureEngineering", "ModelSelection"},
+        "ShadowInference": {"FeatureEngineering", "ModelSelection"},
         "Evaluation": {"BatchInference", "Cleaning", "RawPartition"},
         "Release": {"BatchInference", "Evaluation"},
     }
