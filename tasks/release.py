@@ -165,7 +165,9 @@ class Release(Stage):
             more = [release.of_evaluation(each) for each in evaluated]
             if self.settings.evaluation.required and before is None:
                 more = [release.not_evaluated()]
-            stands = self.publish(attempt, release.build(self.partitions, predictions, first, limits, more))
+            is_manual = self.settings.is_manual(self.date)
+            written = release.build(self.partitions, predictions, first, limits, more, with_second=is_manual)
+            stands = self.publish(attempt, written)
             if _summary(stands).is_held:
                 logger.warning(self.summary(stands))
 

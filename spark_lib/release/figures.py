@@ -64,3 +64,35 @@ def of_run(day: date, manifest: Manifest, dataset: str = PREDICTIONS) -> Figures
     scores = {name: value for name, value in said.get("scores", {}).items() if name in ("least", "greatest", "mean")}
     sketches = Sketches.of(said["sketches"]) if "sketches" in said else None
     return Figures(day, manifest.run, manifest.rows(), said.get("model_digest", ""), scores, sketches, dataset)
+
+
+@dataclass(frozen=True)
+class OfModel:
+    """What a model says of a day, for a comparison with another: ``role`` says what it is on the day, ``model_date`` which
+    one, ``rows`` how many it scored. ``failed`` says why it scored none."""
+
+    role: str
+    model_date: str
+    rows: int
+    scores: Mapping[str, Any] = field(default_factory=dict)
+    failed: str = ""
+
+
+def of_models(predictions: Manifest, second: Manifest | None) -> list[OfModel]:
+    """The models that scored a day: the one in force first, then the canary that some of the ``predictions`` are by, and
+    the ``second`` model, which scored every row beside them. Empty where one alone did."""
+    said = predictions.metrics
+    canary = said.get("canary")
+    others = []
+    if canary is not None:
+        role = f"canary of {canary['share']:.0%} of the entities, published"
+        others.append(
+            OfModel(role, canary["model_date"], canary["rows"], canary.get("scores", {}), canary.get("failed", ""))
+        )
+    if second is not None:
+        role = f"{second.metrics['strategy']}, every row"
+        others.append(OfModel(role, second.metrics["model_date"], second.rows(), second.metrics.get("scores", {})))
+    if not others:
+        return []
+    rows = predictions.rows() - (canary["rows"] if canary is not None else 0)
+    return [OfModel("in force", said["model_date"], rows, said.get("scores", {})), *others]

@@ -14,7 +14,7 @@ from spark_lib.registry.promotions import BLUE_GREEN
 from spark_lib.release import decision, document
 from spark_lib.release.check import Check, Limits, Outcome, unchecked
 from spark_lib.release.document import PAGE, RELEASE, Release
-from spark_lib.release.figures import of_run
+from spark_lib.release.figures import of_models, of_run
 from spark_lib.release.judging import judge
 from spark_lib.report import release as page
 from spark_lib.stages import selection
@@ -45,11 +45,19 @@ def not_evaluated() -> Check:
     return unchecked(EVALUATION, "there are no predictions yet whose outcomes have had time to land")
 
 
-def build(lake: Lake, predictions: Partition, first: date, bounds: Limits, further: Sequence[Check] = ()) -> Documents:
+def build(
+    lake: Lake,
+    predictions: Partition,
+    first: date,
+    bounds: Limits,
+    further: Sequence[Check] = (),
+    with_second: bool = False,
+) -> Documents:
     """The verdict on a day of predictions, by the releases from the day ``first`` on, by ``further`` checks that were made
     elsewhere, and by the decisions of people.
 
-    Where the day is held, the run that was in force before stays in force, unless it is the one that is held, or was
+    The page compares the models that scored the day; the scores of a second model only ``with_second``, and where they are
+    there by now. Where the day is held, the run that was in force before stays in force, unless it is the one that is held, or was
     withdrawn. Where people have rolled the day back, what the model before says is in force. Raises DamagedPartition where
     the card of the model or the release before is not what was published.
     """
@@ -76,7 +84,9 @@ def build(lake: Lake, predictions: Partition, first: date, bounds: Limits, furth
         found = replace(found, in_force=None)
         if old is not None and old.in_force is not None and not _is_out_of_force(old, old.in_force.run, found):
             found = replace(found, in_force=old.in_force, dataset=old.dataset)
-    written = page.render(f"Release of {day}: predictions of {lake.use_case}", found, judged, reference)
+    second = lake.find(SECOND, day, day).get(day) if with_second else None
+    models = of_models(predictions.manifest, second.manifest if isinstance(second, Partition) else None)
+    written = page.render(f"Release of {day}: predictions of {lake.use_case}", found, judged, reference, models)
     return Documents({RELEASE: found.to_json(), PAGE: written.encode()}, found.figures())
 
 
