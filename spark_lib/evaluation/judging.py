@@ -17,6 +17,9 @@ from spark_lib.models.segments import MOST_VALUES, Value
 from spark_lib.problems import gates
 from spark_lib.problems.problem import Problem
 
+#: The most draws for the interval of a single day, of which there are many, and which nothing is decided by.
+REPLICATES_OF_DAYS = 200
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -51,8 +54,9 @@ def whole(problem: Problem, rows: Rows, settings: Mapping[str, Any]) -> Part:
 
 
 def by_day(problem: Problem, rows: Rows, settings: Mapping[str, Any]) -> dict[date, Part]:
-    """The same of each day."""
-    return {day: part(problem, rows, rows.days == place, settings) for place, day in enumerate(rows.all_days)}
+    """The same of each day, with intervals by at most ``REPLICATES_OF_DAYS`` draws."""
+    fewer = {**settings, "bootstrap_replicates": min(settings["bootstrap_replicates"], REPLICATES_OF_DAYS)}
+    return {day: part(problem, rows, rows.days == place, fewer) for place, day in enumerate(rows.all_days)}
 
 
 def by_model(problem: Problem, rows: Rows, settings: Mapping[str, Any]) -> tuple[OfModel, ...]:
