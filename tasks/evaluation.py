@@ -66,7 +66,7 @@ class Evaluation(Stage):
     def needs(cls, day: date, settings: Settings) -> list[Need | Candidates]:
         case, (first, last) = settings.case, cls.window(day, settings)
         if first > last:
-            return []
+            return [Need(BatchInference.dataset, last, last)]  # which cannot be built either
         with_rows = case.feature_feeds
         read = [Need(name_read(case, feed), first, last if feed in with_rows else day) for feed in case.outcome_feeds]
         return [Need(BatchInference.dataset, first, last, may=True), *read]
@@ -145,7 +145,7 @@ class Evaluation(Stage):
         from spark_lib.stages import evaluation
 
         first, last = self.window(self.date, self.settings)
-        if not self.has_predictions():
+        if first > last:
             raise self.nothing()
         found = evaluation.published(self.partitions, first, last, bool(self.case.segments))
         outcomes, *later = read_outcomes(self, first, last)

@@ -101,23 +101,32 @@ def test_no_day_asks_for_an_evaluation(lake: StubLake) -> None:
     assert build(tasks.BatchInference(date=SECOND)).ran == []
 
 
-@pytest.mark.parametrize(
-    ("day", "found"),
-    [
-        (date(2026, 1, 13), "only days before the first model, of 2026-01-12"),
-        (date(2026, 2, 20), "none of 2026-01-21 to 2026-02-17"),
-    ],
-)
-def test_without_predictions_to_judge_the_error_says_which_are_missing(lake: StubLake, day: date, found: str) -> None:
-    lake.land(date(2026, 2, 20), date(2026, 2, 1))
+def test_before_there_can_be_predictions_to_judge_the_error_says_so(lake: StubLake) -> None:
+    day = date(2026, 1, 13)
 
     built = build(evaluation(day))
 
     assert built.status == luigi.LuigiStatusCode.FAILED
     assert built.refused == [
-        f"evaluation of {day}: wanted predictions of some of the 28 landing days that end 2 days before; found {found}. "
-        "Next: build them (daystone backfill --stage predictions --from DAY --to DAY), or ask for a later day"
+        f"evaluation of {day}: wanted predictions of some of the 28 landing days that end 2 days before; found only days before "
+        "the first model, of 2026-01-12. Next: build them (daystone backfill --stage predictions --from DAY --to DAY), or ask "
+        "for a later day"
     ]
+    assert tasks.Evaluation.needs(day, evaluation(day).settings) == [
+        Need("predictions", date(2026, 1, 10), date(2026, 1, 10))
+    ]
+
+
+def test_without_any_predictions_an_evaluation_judges_nothing_until_there_are_some(lake: StubLake) -> None:
+    later = date(2026, 2, 20)
+    lake.land(later, date(2026, 2, 1))
+
+    built = build(evaluation(later))
+
+    assert built.said[-1] == "evaluation: 0 days, 0 rows; not judged: no row with an outcome is judged"
+    assert evaluation(later).complete()
+    build(tasks.BatchInference(date=date(2026, 2, 10)))
+    assert not evaluation(later).complete()
 
 
 def test_that_a_day_was_scored_anew_makes_no_evaluation_stale(lake: StubLake, monkeypatch: pytest.MonkeyPatch) -> None:
