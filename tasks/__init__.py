@@ -4,8 +4,8 @@
     RawPartition -> FeatureEngineering -> Balancing -> Training -> ModelSelection -> BatchInference
           |-> Cleaning -> whatever reads the feed, where the feed declares rules
           |-> Snapshot -> FeatureEngineering, where [features] snapshot asks for it
-          \\-> ServingFeatures -> Publication                     BatchInference -> Release -> Publication
-          \\-> outcomes that landed later                         BatchInference -> Evaluation
+          |-> ServingFeatures -> Publication                      BatchInference -> Release -> Publication
+          \\-> Evaluation, of past predictions                     BatchInference -> Evaluation -> Release
                                       FeatureEngineering, ModelSelection -> ShadowInference
 
 ``Daily`` asks for the predictions of a day, and for what people have decided to build beside them.
