@@ -103,6 +103,8 @@ When a day of predictions is held. [release.md](release.md) explains the checks.
 settings.""",
     "lookup": """\
 What `daystone lookup` and `GET /scores` say. [serving.md](serving.md) explains it.""",
+    "image": """\
+What `daystone image` builds. [image.md](image.md) explains it.""",
     "serve": """\
 What `daystone serve` listens on and answers. [serving.md](serving.md) says more. The token is in the environment alone.""",
     "publication": """\

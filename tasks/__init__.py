@@ -6,6 +6,7 @@
           |-> Snapshot -> FeatureEngineering, where [features] snapshot asks for it
           \\-> ServingFeatures -> Publication                     BatchInference -> Release -> Publication
                                       FeatureEngineering, ModelSelection -> ShadowInference
+                                                          ModelSelection -> ModelImage
 
 ``Daily`` asks for the predictions of a day, and for what people have decided to build beside them.
 
@@ -31,6 +32,7 @@ from tasks.daily import Daily  # noqa: E402  (after our defaults)
 from tasks.features import FeatureEngineering  # noqa: E402  (after our defaults)
 from tasks.graph import log, ranges  # noqa: E402  (after our defaults)
 from tasks.graph.stage import Stage  # noqa: E402  (after our defaults)
+from tasks.image import ModelImage  # noqa: E402  (after our defaults)
 from tasks.inference import BatchInference  # noqa: E402  (after our defaults)
 from tasks.planning import runs  # noqa: E402  (after our defaults)
 from tasks.publication import Publication  # noqa: E402  (after our defaults)
@@ -54,6 +56,7 @@ __all__ = [
     "CleaningRange",
     "Daily",
     "FeatureEngineering",
+    "ModelImage",
     "ModelSelection",
     "Publication",
     "RawPartition",

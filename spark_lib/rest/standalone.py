@@ -66,8 +66,13 @@ def serve(environment: Mapping[str, str]) -> None:
     slot.refresh()
     made = app.create(slot, app.Limits(), token)
     listener = server.listening(host, port, {"host": HOST, "port": PORT}.__getitem__)
-    print(f"serving the model of {found.model_date}, {found.model_digest}, at {server.url_of(listener)}", flush=True)
+    _say(f"serving the model of {found.model_date}, {found.model_digest}, at {server.url_of(listener)}")
     server.run(made, listener)
+
+
+def _say(words: str) -> None:
+    sys.stderr.write(f"{words}\n")
+    sys.stderr.flush()
 
 
 def main() -> int:
@@ -76,7 +81,7 @@ def main() -> int:
     try:
         serve(os.environ)
     except DaystoneError as error:
-        print(error, file=sys.stderr)
+        _say(str(error))
         return error.exit_code
     except KeyboardInterrupt:
         return _INTERRUPTED

@@ -255,6 +255,14 @@ class serve(luigi.Config):
     )
 
 
+class image(luigi.Config):
+    base = luigi.Parameter(
+        default="",
+        description="what images of models stand on: an image with the same Python, as in"
+        " registry.example.org/python:3.11-slim or oci:DIRECTORY; default: Python as it is installed here",
+    )
+
+
 class lookup(luigi.Config):
     fallback = luigi.Parameter(
         default="none",
@@ -409,6 +417,7 @@ SECTIONS: dict[str, type[luigi.Config]] = {
         target,
         lookup,
         serve,
+        image,
         raw,
         spark,
         log,

@@ -23,6 +23,7 @@ from tasks.config.resolve import Section
 from tasks.config.sections import (
     decision,
     features,
+    image,
     lake,
     lookup,
     pipeline,
@@ -88,6 +89,10 @@ class Settings:
     @cached_property
     def lookup(self) -> lookup:
         return self._section(lookup)
+
+    @cached_property
+    def image(self) -> image:
+        return self._section(image)
 
     @cached_property
     def serve(self) -> serve:
@@ -219,6 +224,7 @@ class Settings:
         check.decision(self.problem, self.decision, self.said_by)
         check.release(self.case, self.release, self.said_by)
         check.serve(self.serve, self.said_by)
+        check.image(self.image.base, self.said_by)
         check.lookup(self.problem, self.lookup, self.said_by)
         targets.check(self.targets, lambda: self.said_by("publication", "targets"))
         check.texts(self.case, self.training.balancing, self.said_by)

@@ -10,6 +10,7 @@ from tasks.balancing import Balancing
 from tasks.cleaning import Cleaning
 from tasks.features import FeatureEngineering
 from tasks.graph.stage import Stage, expanded
+from tasks.image import ModelImage
 from tasks.inference import BatchInference
 from tasks.release import Release
 from tasks.selection import ModelSelection
@@ -29,6 +30,7 @@ CHAIN: tuple[type[Stage], ...] = (
     BatchInference,
     ShadowInference,
     Release,
+    ModelImage,
 )
 #: The stages by the dataset that each writes.
 BY_DATASET = {stage.dataset: stage for stage in CHAIN}

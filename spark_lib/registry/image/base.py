@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from spark_lib.errors import ConfigurationError, ImageError
+from spark_lib.errors import ImageError
 from spark_lib.registry.image import contents, layers, reference
 from spark_lib.registry.image.cache import Cache
 from spark_lib.registry.image.client import Client
 from spark_lib.registry.image.documents import DOCKER_LIST, INDEX, Blob, Layer, digest_of
 from spark_lib.registry.image.layers import Entries
 
-#: How [image] base names an image that lies in a directory.
-LAYOUT = "oci:"
 _SEARCHED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -32,23 +32,14 @@ class Base:
     origin: str = ""
 
 
-def check(spec: str, said_by: str) -> None:
-    """Raise ConfigurationError for a base that is none. Nothing is looked up."""
-    if spec.startswith(LAYOUT):
-        if not spec.removeprefix(LAYOUT):
-            raise ConfigurationError(said_by, "oci:DIRECTORY", repr(spec), "name the directory of an image")
-    elif spec:
-        reference.parse(spec, said_by)
-
-
 def find(spec: str, cache: Cache, packages: Entries) -> Base:
     """The base that ``[image] base`` names; an empty text is this machine's Python, with the libraries that ``packages``
     need, too. Raises ImageError where it cannot be one, and RegistryUnavailable."""
     architecture = contents.architecture()
     if not spec:
         return _of_this_machine(cache, packages)
-    if spec.startswith(LAYOUT):
-        found = _of_directory(Path(spec.removeprefix(LAYOUT)), cache)
+    if spec.startswith(reference.LAYOUT):
+        found = _of_directory(Path(spec.removeprefix(reference.LAYOUT)), cache)
     else:
         found = _pulled(reference.parse(spec, "[image] base"), architecture, cache)
     _check_fits(spec, found[0], architecture)
@@ -80,16 +71,24 @@ def _of_directory(directory: Path, cache: Cache) -> _Image:
         manifest = json.loads(read(image["digest"]).read_bytes())
         found = [Blob.of(layer) for layer in manifest["layers"]]
         for blob in found:
-            cache.keep(blob, lambda file, path=read(blob.digest): file.write(path.read_bytes()))
+            cache.keep(blob, _copier(read(blob.digest)))
         config = json.loads(read(manifest["config"]["digest"]).read_bytes())
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ImageError(
-            f"[image] base {LAYOUT}{directory}",
+            f"[image] base {reference.LAYOUT}{directory}",
             "a directory with one image, as the image-spec lays it out",
             f"{type(error).__name__}: {error}",
             "write it anew, as by: skopeo copy docker://NAME oci:DIRECTORY",
         ) from error
     return config, found, image["digest"]
+
+
+def _copier(path: Path) -> Callable[[BinaryIO], None]:
+    def copy(file: BinaryIO) -> None:
+        with path.open("rb") as source:
+            shutil.copyfileobj(source, file)
+
+    return copy
 
 
 def _pulled(image: reference.Reference, architecture: str, cache: Cache) -> _Image:
@@ -99,9 +98,10 @@ def _pulled(image: reference.Reference, architecture: str, cache: Cache) -> _Ima
         _, body = client.manifest(_for_this_machine(image, json.loads(body)["manifests"], architecture))
     manifest = json.loads(body)
     found = [Blob.of(layer) for layer in manifest["layers"]]
-    config = cache.keep(Blob.of(manifest["config"]), lambda file: client.fetch_blob(Blob.of(manifest["config"]), file))
+    described = Blob.of(manifest["config"])
+    config = cache.keep(described, partial(client.fetch_blob, described))
     for blob in found:
-        cache.keep(blob, lambda file, blob=blob: client.fetch_blob(blob, file))
+        cache.keep(blob, partial(client.fetch_blob, blob))
     return json.loads(config.read_bytes()), found, f"{image.repository}@{digest_of(body)}"
 
 

@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from email.message import Message
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.error import HTTPError, URLError
@@ -50,7 +51,7 @@ class Answer:
     """A status with the headers and the body, as far as that was read."""
 
     status: int
-    headers: http.client.HTTPMessage
+    headers: Message
     body: bytes
 
 
@@ -81,11 +82,12 @@ class Client:
         found = self._known("HEAD", f"manifests/{reference}", {"Accept": MANIFEST})
         return "" if found is None else found.headers.get("Docker-Content-Digest", "")
 
-    def send_blob(self, blob: Blob, content: bytes | Path) -> bool:
-        """Have a blob at the registry, and return whether it was sent. It is sent again from its first byte where the
-        connection ends in the middle."""
+    def send_blob(self, blob: Blob, contents: Callable[[Blob], bytes | Path]) -> bool:
+        """Have a blob at the registry, and return whether it was sent. ``contents`` is asked for its bytes, or for the file
+        that has them, only then. It is sent again from its first byte where the connection ends in the middle."""
         if self.has(blob.digest):
             return False
+        content = contents(blob)
         self._persistently(f"blob {blob.digest}", lambda: self._upload(blob, content))
         return True
 
@@ -143,16 +145,17 @@ class Client:
 
         self._persistently(f"blob {blob.digest}", fetched)
 
-    def _known(self, method: str, path: str, headers: Mapping[str, str] = {}) -> Answer | None:  # noqa: B006  (never changed)
+    def _known(self, method: str, path: str, headers: Mapping[str, str] | None = None) -> Answer | None:
         """The answer about something that may not be there."""
-        found = self._asked(method, path, headers)
+        found = self._asked(method, path, headers or {})
         if found.status == 404:
             return None
         self._expect(found, 200, "an answer")
         return found
 
     def _asked(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
-        return self._persistently(path, lambda: self._once(method, self._url(path), headers, body))
+        answer: Answer = self._persistently(path, lambda: self._once(method, self._url(path), headers, body))
+        return answer
 
     def _persistently(self, what: str, ask: Callable[[], Any]) -> Any:
         """What ``ask`` returns. Raises RegistryUnavailable where it gets no answer some times in a row."""
@@ -238,7 +241,10 @@ class Client:
         place = urlsplit(said.get("realm", ""))
         if place.scheme != "https" and not (place.scheme == "http" and is_loopback(place.netloc)):
             raise RegistryUnavailable(
-                str(self.repository), "a server of tokens by https", place.scheme or "none", "ask who operates the registry"
+                str(self.repository),
+                "a server of tokens by https",
+                place.scheme or "none",
+                "ask who operates the registry",
             )
         query = parse_qs(place.query) | {
             "service": [said.get("service", "")],

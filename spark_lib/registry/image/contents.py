@@ -41,7 +41,10 @@ def architecture() -> str:
     Linux, whose packages no container runs."""
     if sys.platform != "linux":
         raise ImageError(
-            "image", "Linux, whose packages containers run", platform.system(), "build the image on a machine with Linux"
+            "image",
+            "Linux, whose packages containers run",
+            platform.system(),
+            "build the image on a machine with Linux",
         )
     machine = platform.machine()
     return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
@@ -51,7 +54,9 @@ def python() -> Entries:
     """Python as it runs here, without its tests and tools, and the users of the image. Its shared libraries are those of
     ``libraries``."""
     standard = Path(sysconfig.get_path("stdlib"))
-    compiled = [path for directory in sys.path if directory.endswith("lib-dynload") for path in Path(directory).glob("*.so")]
+    compiled = [
+        path for directory in sys.path if directory.endswith("lib-dynload") for path in Path(directory).glob("*.so")
+    ]
     inside = f"usr/local/lib/python{sys.version_info.major}.{sys.version_info.minor}"
     found = {f"{inside}/{name}": Entry(path) for name, path in _of_python(standard)}
     for path in compiled:
@@ -88,7 +93,10 @@ def libraries(entries: Entries, own: Iterable[Path]) -> Entries:
         done = subprocess.run(["ldd", *map(str, linked)], capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
         raise ImageError(
-            "image", "the program ldd of glibc, which names shared libraries", "none", "set [image] base to another image"
+            "image",
+            "the program ldd of glibc, which names shared libraries",
+            "none",
+            "set [image] base to another image",
         ) from error
     loaded = re.findall(r"=> (/\S+) \(0x", done.stdout)
     loader = re.findall(r"^\s+(/\S+/ld[-.]\S+) \(0x", done.stdout, re.MULTILINE)

@@ -13,7 +13,7 @@ from pathlib import Path
 from spark_lib.errors import ConfigurationError
 
 #: The variables of the environment with the user and the password, or the token that registries take for one.
-USER, PASSWORD = "DAYSTONE_REGISTRY_USER", "DAYSTONE_REGISTRY_PASSWORD"  # noqa: S105  (the name of a variable)
+USER, PASSWORD = "DAYSTONE_REGISTRY_USER", "DAYSTONE_REGISTRY_PASSWORD"
 _DOCKER_HUB, _ITS_ENTRY = "docker.io", "https://index.docker.io/v1/"
 
 

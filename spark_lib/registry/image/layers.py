@@ -7,7 +7,7 @@ import gzip
 import hashlib
 import io
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -55,12 +55,17 @@ def _identity(entry: Entry) -> str:
 def write(entries: Entries, file: BinaryIO) -> Layer:
     """Write a layer, and say what it is. Directories above its entries are added."""
     packed = _Hashed(file)
-    with gzip.GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=packed, mtime=0) as zipped:  # type: ignore[call-overload]  # it only writes
+    with gzip.GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=packed, mtime=0) as zipped:
         plain = _Hashed(zipped)
         with tarfile.open(fileobj=plain, mode="w|", format=tarfile.PAX_FORMAT) as tar:  # type: ignore[call-overload]  # as above
             for path, entry in sorted((_directories(entries) | dict(entries)).items()):
                 _add(tar, path, entry)
     return Layer(Blob(LAYER, packed.digest, packed.size), plain.digest)
+
+
+def writer(entries: Entries) -> Callable[[BinaryIO], Layer]:
+    """What writes a layer into a file that it is given."""
+    return lambda file: write(entries, file)
 
 
 def packed(entries: Entries) -> tuple[bytes, Layer]:

@@ -22,7 +22,9 @@ def write(directory: Path, manifest: bytes, tags: Iterable[str], contents: Calla
     Raises ImageError where the directory holds something else.
     """
     if directory.exists() and any(directory.iterdir()) and not (directory / "oci-layout").is_file():
-        raise ImageError(str(directory), "an empty directory, or one of images", "other files", "name another directory")
+        raise ImageError(
+            str(directory), "an empty directory, or one of images", "other files", "name another directory"
+        )
     blobs = directory / "blobs" / "sha256"
     blobs.mkdir(parents=True, exist_ok=True)
     document = json.loads(manifest)

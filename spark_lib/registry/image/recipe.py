@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-from spark_lib.errors import ImageError
 from spark_lib.registry.image import base as bases
 from spark_lib.registry.image import contents, documents, layers
 from spark_lib.registry.image.base import Base
 from spark_lib.registry.image.cache import Cache
-from spark_lib.registry.image.documents import Blob, Layer
+from spark_lib.registry.image.documents import Layer
 from spark_lib.registry.image.layers import Entry
 
 #: A user without rights, of whom no container has another file.
@@ -97,12 +94,19 @@ class Recipe:
     def base(self) -> Base:
         return bases.find(self._spec, self._cache, self._packages[0])
 
+    def make_layers(self) -> None:
+        """Have all layers but the model's in the cache. Raises ImageError, RegistryUnavailable."""
+        _ = self._beside
+
     @cached_property
     def _beside(self) -> tuple[tuple[str, Layer], ...]:
-        """The layers below the model's. Raises ImageError, RegistryUnavailable."""
+        """The layers below the model's, by what they hold."""
         below = [("python" if not self.base.origin else "base", layer) for layer in self.base.layers]
         made = [
-            (name, self._cache.layer(f"{name}-{layers.key_of(entries)}", lambda file, of=entries: layers.write(of, file)))
+            (
+                name,
+                self._cache.layer(f"{name}-{layers.key_of(entries)}", layers.writer(entries)),
+            )
             for name, entries in (("packages", self._packages[0]), ("service", contents.service()))
         ]
         return (*below, *made)
@@ -154,30 +158,3 @@ def _labels(model: Model) -> dict[str, str]:
         f"{_OPENED}.title": f"{model.use_case} of {model.date}",
         f"{_OPENED}.version": model.tag,
     }
-
-
-def blob(cache: Cache, wanted: Blob, known: Mapping[str, bytes]) -> bytes | Path:
-    """A blob of an image: one of the ``known`` ones by its digest, or a file of the cache. Raises ImageError where the
-    cache does not have it."""
-    if wanted.digest in known:
-        return known[wanted.digest]
-    found = cache.find(wanted.digest)
-    if found is None:
-        raise ImageError(
-            f"layer {wanted.digest}",
-            "the layer that the image was built with",
-            "none in the cache, and another one from the packages that are installed here",
-            "push from an environment with the packages of the image's manifest, or build the image again "
-            "(daystone rebuild image --date DATE)",
-        )
-    return found
-
-
-def blobs(manifest: bytes) -> list[Blob]:
-    """All blobs of an image."""
-    return documents.blobs_of(manifest)
-
-
-def layers_of(manifest: bytes) -> int:
-    """Bytes of all packed layers."""
-    return sum(Blob.of(layer).size for layer in json.loads(manifest)["layers"])

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 from spark_lib.errors import ConfigurationError
 
+#: How a base is named that lies in a directory.
+LAYOUT = "oci:"
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(
     rf"(?P<host>[\w.-]+(?::\d+)?)/(?P<name>{_PART}(?:/{_PART})*)"
@@ -43,6 +45,15 @@ class Reference:
         return f"{self.host}/{self.name}{tag}{digest}"
 
 
+def check_base(spec: str, said_by: str) -> None:
+    """Raise ConfigurationError for an ``[image] base`` that names neither an image nor a directory. Nothing is looked up.
+    An empty text names this machine's Python."""
+    if spec == LAYOUT:
+        raise ConfigurationError(said_by, "oci:DIRECTORY", repr(spec), "name the directory of an image")
+    if spec and not spec.startswith(LAYOUT):
+        parse(spec, said_by)
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host, with or without a port, is this machine."""
     return _LOOPBACK.fullmatch(host) is not None
@@ -57,7 +68,9 @@ def parse(text: str, said_by: str) -> Reference:
         raise ConfigurationError(
             said_by,
             "a name like registry.example.org/team/loans or registry.example.org/team/loans:TAG, in lower case",
-            "a text with a user or an address in it" if "@" in text.partition("@sha256:")[0] or "//" in text else repr(text),
+            "a text with a user or an address in it"
+            if "@" in text.partition("@sha256:")[0] or "//" in text
+            else repr(text),
             "name the registry, then the repository; user and password come from the environment or from Docker's config.json",
         )
     return Reference(host, found["name"], found["tag"] or "", found["digest"] or "")
