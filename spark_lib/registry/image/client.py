@@ -201,7 +201,7 @@ class Client:
         into: BinaryIO | None,
         redirects: int = _MOST_REDIRECTS,
     ) -> Answer:
-        if not url.startswith(("https://", f"{self.repository.address}/")):
+        if not self._may_be_asked(url):
             raise RegistryUnavailable(
                 str(self.repository),
                 "addresses with https",
@@ -263,6 +263,11 @@ class Client:
             raise Unanswered(_words(error)) from error
         except (ValueError, KeyError):
             raise self._refused(200, "a token", b"") from None
+
+    def _may_be_asked(self, url: str) -> bool:
+        """Whether an address is one with TLS; a registry on this machine may lead to others on it without."""
+        place, own = urlsplit(url), urlsplit(self.repository.address)
+        return place.scheme == "https" or (place.scheme == own.scheme == "http" and is_loopback(place.netloc))
 
     def _is_own(self, url: str) -> bool:
         return urlsplit(url)[:2] == urlsplit(self.repository.address)[:2]

@@ -4,7 +4,6 @@ ever shown."""
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import os
 from collections.abc import Mapping
@@ -46,7 +45,7 @@ def _of_docker(host: str, environment: Mapping[str, str]) -> str | None:
             base64.b64decode(auth, validate=True)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, AttributeError, binascii.Error) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ConfigurationError(
             str(path),
             "Docker's own file, with a text auth for the registry among auths",
