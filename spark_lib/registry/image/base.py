@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -95,7 +95,7 @@ def _pulled(image: reference.Reference, architecture: str, cache: Cache) -> _Ima
     client = Client(image)
     kind, body = client.manifest(image.digest or image.tag or "latest")
     if kind in (INDEX, DOCKER_LIST):
-        _, body = client.manifest(_for_this_machine(image, json.loads(body)["manifests"], architecture))
+        _, body = client.manifest(for_this_machine(str(image), json.loads(body)["manifests"], architecture))
     manifest = json.loads(body)
     found = [Blob.of(layer) for layer in manifest["layers"]]
     described = Blob.of(manifest["config"])
@@ -105,7 +105,8 @@ def _pulled(image: reference.Reference, architecture: str, cache: Cache) -> _Ima
     return json.loads(config.read_bytes()), found, f"{image.repository}@{digest_of(body)}"
 
 
-def _for_this_machine(image: reference.Reference, offered: list[Mapping[str, Any]], architecture: str) -> str:
+def for_this_machine(image: str, offered: Sequence[Mapping[str, Any]], architecture: str) -> str:
+    """The digest of the image for this kind of processor, of those that an index offers. Raises ImageError."""
     platforms = [found.get("platform", {}) for found in offered]
     for found, platform in zip(offered, platforms, strict=True):
         if (platform.get("os"), platform.get("architecture")) == ("linux", architecture):

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+import sysconfig
+from collections.abc import Mapping
 from importlib.metadata import packages_distributions
-from typing import Any
+from pathlib import Path
 
+import spark_lib
 from spark_lib.errors import DaystoneError, ImageError
+from spark_lib.models import python_model
 from spark_lib.registry.image.contents import normal_name
 from spark_lib.scoring import processes
+
+#: Where modules lie that each image has: those of Python and of Daystone.
+_WITHOUT_PACKAGE = (Path(sysconfig.get_path("stdlib")).resolve(), Path(spark_lib.__file__).resolve().parent)
 
 
 def packages_of(model: bytes, digest: str) -> tuple[str, ...]:
@@ -27,36 +33,37 @@ def packages_of(model: bytes, digest: str) -> tuple[str, ...]:
     return _packages(found)
 
 
-def _packages(modules: Iterable[str]) -> tuple[str, ...]:
+def _packages(modules: Mapping[str, str]) -> tuple[str, ...]:
+    """The packages of modules, by the files that these were imported from."""
+    installed = [Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib")]
     known = packages_distributions()
-    unknown = sorted(name for name in modules if name not in known)
+    found: set[str] = set()
+    unknown: set[str] = set()
+    for name, file in modules.items():
+        path = Path(file).resolve()
+        inside = next((directory for directory in installed if path.is_relative_to(directory)), None)
+        if inside is not None:
+            found |= set(known.get(path.relative_to(inside).parts[0].partition(".")[0], ()))
+        elif not any(path.is_relative_to(directory) for directory in _WITHOUT_PACKAGE):
+            unknown.add(name.partition(".")[0])
     if unknown:
         raise ImageError(
             "model.joblib",
             "a pipeline whose parts are of packages that pip has installed",
-            f"one that needs {', '.join(unknown)}",
+            f"one that needs {', '.join(sorted(unknown))}",
             "keep these parts in a package, install it, and train again; or serve by daystone serve, beside the use case",
         )
-    return tuple(sorted({normal_name(package) for name in modules for package in known[name]}))
+    return tuple(sorted(map(normal_name, found)))
 
 
 def work() -> None:
     """Answer with the modules: what the process does."""
-    processes.answer_all(_answer())
+    processes.answer_all(_modules)
 
 
-def _answer() -> Callable[[Any], list[str]]:
-    from spark_lib.models import python_model
-
-    def modules(question: Any) -> list[str]:
-        before = set(sys.modules)
-        python_model.load(*question)
-        after = {name.partition(".")[0] for name in set(sys.modules) - before}
-        return sorted(after - set(sys.stdlib_module_names) - {"spark_lib"} - _without_file(after))
-
-    return modules
-
-
-def _without_file(names: Iterable[str]) -> set[str]:
-    """The modules that were made in memory, as some libraries make them."""
-    return {name for name in names if getattr(sys.modules.get(name), "__spec__", None) is None}
+def _modules(question: tuple[bytes, str]) -> dict[str, str]:
+    """The modules that are imported when a model is loaded, by the files that they are imported from."""
+    before = set(sys.modules)
+    python_model.load(*question)
+    after = {name: getattr(sys.modules[name], "__file__", None) for name in set(sys.modules) - before}
+    return {name: file for name, file in after.items() if file}

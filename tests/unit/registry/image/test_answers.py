@@ -148,9 +148,11 @@ def test_a_redirect_to_no_address_with_tls_is_not_followed(place: str) -> None:
 
 
 def test_redirects_in_a_circle_end() -> None:
-    with answering(lambda *asked: (302, {"Location": asked[1]}, b"")) as seen:
-        with pytest.raises(RegistryUnavailable, match="found the status 302"):
-            client_of(Reference(seen.host, "loans")).fetch_blob(BLOB, io.BytesIO())
+    with (
+        answering(lambda *asked: (302, {"Location": asked[1]}, b"")) as seen,
+        pytest.raises(RegistryUnavailable, match="found the status 302"),
+    ):
+        client_of(Reference(seen.host, "loans")).fetch_blob(BLOB, io.BytesIO())
 
     assert len(seen.requests) == 6
 
