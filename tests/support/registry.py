@@ -87,10 +87,14 @@ class Server:
             found: bytes = answer.read()
         return found
 
+    def manifest(self, name: str, reference: str) -> bytes:
+        """The manifest of a tag or a digest."""
+        return self.get(f"{name}/manifests/{reference}", "application/vnd.oci.image.manifest.v1+json")
+
     def pull(self, name: str, reference: str, root: Path) -> Mapping[str, Any]:
         """Unpack an image below ``root``, as a container has its files, and return its configuration. Each digest is
         checked on the way."""
-        manifest = self.get(f"{name}/manifests/{reference}", "application/vnd.oci.image.manifest.v1+json")
+        manifest = self.manifest(name, reference)
         assert not reference.startswith("sha256:") or _digest(manifest) == reference
         document = json.loads(manifest)
         config: Mapping[str, Any] = json.loads(self._blob(name, document["config"]["digest"]))
