@@ -169,7 +169,9 @@ def days_due(stage: type[Stage]) -> int:
 def _settings() -> SimpleNamespace:
     """The settings by which a stage is due, as they are by default."""
     kept = SimpleNamespace(snapshot=features.snapshot._default)
-    return SimpleNamespace(first_date=date(2026, 1, 1), features=kept, training=SimpleNamespace(**dict(_defaults())))
+    trained = SimpleNamespace(**dict(_defaults()))
+    chosen = SimpleNamespace(manual_from=None)
+    return SimpleNamespace(first_date=date(2026, 1, 1), features=kept, training=trained, selection=chosen)
 
 
 def _defaults() -> Iterator[tuple[str, object]]:

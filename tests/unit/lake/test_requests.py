@@ -19,7 +19,7 @@ from tests.unit.stubs.planted import APPROVED
 pytestmark = pytest.mark.processes
 
 YEAR = days(date(2026, 1, 1), date(2026, 12, 31))
-DATASETS = ("snapshots", "features", "serving", "balanced", "model", "selection", "predictions", "release")
+DATASETS = ("snapshots", "features", "serving", "balanced", "model", "selection", "predictions", "shadow", "release", "image")
 FEEDS = ("applications", "outcomes")
 #: What a backfill asks before it builds anything, in a process of its own.
 ASK = """
@@ -83,8 +83,8 @@ def test_a_year_is_one_listing_a_dataset_and_feed_and_with_warm_manifests_no_oth
 
     assert cold.stdout == warm.stdout == str(dict.fromkeys((*DATASETS, *FEEDS), len(YEAR))) + "\n"
     # A release looks at the predictions and at what people have decided, too.
-    assert cold_requests == {"LIST": 12, "GET": 8 * len(YEAR)}
-    assert warm_requests == {"LIST": 12}
+    assert cold_requests == {"LIST": 14, "GET": 10 * len(YEAR)}
+    assert warm_requests == {"LIST": 14}
 
 
 def ask(proxy: FaultProxy, bucket: str, home: Path) -> tuple[Result, dict[str, int]]:

@@ -43,6 +43,7 @@ def daystone(tmp_path: Path) -> Verbs:
         "publish",
         "withdraw",
         "lookup",
+        "image",
     ],
 )
 def test_the_help_of_a_verb_shows_an_example(daystone: Verbs, verb: str) -> None:

@@ -26,6 +26,7 @@ STAGES = [
     tasks.ModelSelection,
     tasks.BatchInference,
     tasks.Release,
+    tasks.ModelImage,
 ]
 
 
