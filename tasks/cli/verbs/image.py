@@ -39,5 +39,5 @@ def command(day: date, to: str, output: str) -> None:
     if output:
         click.echo(f"written to {output}")
     if made.pushed is not None:
-        blobs = render.count(made.pushed.sent + made.pushed.there, "blob")
-        click.echo(f"pushed to {made.to}: {made.pushed.sent} of {blobs} sent, the others were there")
+        sent, there = render.count(made.pushed.sent, "blob"), made.pushed.there
+        click.echo(f"pushed to {made.to}: {sent} sent, {there} there already")

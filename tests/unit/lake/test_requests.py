@@ -19,7 +19,18 @@ from tests.unit.stubs.planted import APPROVED
 pytestmark = pytest.mark.processes
 
 YEAR = days(date(2026, 1, 1), date(2026, 12, 31))
-DATASETS = ("snapshots", "features", "serving", "balanced", "model", "selection", "predictions", "shadow", "release", "image")
+DATASETS = (
+    "snapshots",
+    "features",
+    "serving",
+    "balanced",
+    "model",
+    "selection",
+    "predictions",
+    "shadow",
+    "release",
+    "image",
+)
 FEEDS = ("applications", "outcomes")
 #: What a backfill asks before it builds anything, in a process of its own.
 ASK = """

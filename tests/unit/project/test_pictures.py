@@ -42,7 +42,14 @@ def test_the_chain_has_every_stage_once_and_in_its_order() -> None:
 
     names = [text.text for text in drawn.iter(f"{SVG}text") if text.get("class") == "name"]
 
-    aside = [tasks.Cleaning, tasks.Snapshot, tasks.ServingFeatures, tasks.ShadowInference, tasks.Release, tasks.ModelImage]
+    aside = [
+        tasks.Cleaning,
+        tasks.Snapshot,
+        tasks.ServingFeatures,
+        tasks.ShadowInference,
+        tasks.Release,
+        tasks.ModelImage,
+    ]
     asked_for = [stage for stage in CHAIN if stage not in aside]
     assert names == [task.__name__ for task in (tasks.RawPartition, *asked_for, *aside)]
 

@@ -87,11 +87,9 @@ def test_a_pushed_image_scores_without_network_what_the_batch_published_and_is_s
         f"image: {digest}, the model of {DAY}",
         f"tag: {tag}",
         "written to images",
-        f"pushed to {images.host}/risk/loans: 5 of 5 blobs sent, the others were there",
+        f"pushed to {images.host}/risk/loans: 5 blobs sent, 0 there already",
     ]
-    assert again.stdout.splitlines()[2:] == [
-        f"pushed to {images.host}/risk/loans: 0 of 5 blobs sent, the others were there"
-    ]
+    assert again.stdout.splitlines()[2:] == [f"pushed to {images.host}/risk/loans: 0 blobs sent, 5 there already"]
     root = tmp_path / "root"
     config = images.pull("risk/loans", tag, root)
     assert images.pull("risk/loans", "production", tmp_path / "other") == config
@@ -111,12 +109,61 @@ def test_a_pushed_image_scores_without_network_what_the_batch_published_and_is_s
     assert (health[0], scores[0], metrics[0]) == (200, 404, 200)
     assert (found["code"], found["user"], found["interfaces"]) == (0, 1000, ["lo"])
     assert f"serving the model of {DAY}, {model.manifest.metrics['model_digest']}" in found["said"]
+    open_to_others = {"DAYSTONE_SERVE_HOST": "0.0.0.0", "DAYSTONE_SERVE_TOKEN": "a-token-of-some-length"}
+    guarded = container.asked(root, config, asked[:2], **open_to_others)
+    assert [status for status, _ in guarded["answers"]] == [401, 200]
     refused = container.asked(root, config, [], DAYSTONE_SERVE_HOST="0.0.0.0")
     assert refused["code"] == 31
     assert (
         "DAYSTONE_SERVE_HOST: wanted 127.0.0.1, or a token in the environment's DAYSTONE_SERVE_TOKEN" in refused["said"]
     )
     assert not _secrets(daystone, done, again)
+
+
+def test_an_image_that_stands_on_another_one_scores_what_the_batch_published(
+    daystone: Daystone, images: registry.Server, tmp_path: Path
+) -> None:
+    """The other image is one of ours, whose Python is of the right version."""
+    first = daystone("image", "--date", DAY, "--push", f"{images.host}/base/python:here")
+    assert first.code == 0, first.stderr
+    other = Daystone(tmp_path / "other", tmp_path / "empty cache", images)
+    other.served.released(seed=1)
+
+    base = ("--set", f"image.base={images.host}/base/python:here")
+    done = other("image", "--date", DAY, "--push", f"{images.host}/risk/other:it", *base)
+
+    assert done.code == 0, done.stderr
+    config = images.pull("risk/other", "it", tmp_path / "root")
+    found = container.asked(tmp_path / "root", config, [("POST", "/predictions", other.served.features_of(DAY))])
+    check(json.loads(found["answers"][0][1])["predictions"], other.served.predictions_of(DAY))
+    (stored,) = other.served.lake.require("image", DAY)
+    assert stored.manifest.metrics["base"].startswith(f"{images.host}/base/python@sha256:")
+
+
+def test_the_page_about_images_shows_what_is_printed(
+    daystone: Daystone, images: registry.Server, tmp_path: Path
+) -> None:
+    page = (ROOT / "docs" / "image.md").read_text(encoding="utf-8")
+    base = Other(FITTING).write(tmp_path / "python")
+
+    shown = [
+        daystone("image", "--date", DAY, *more, "--set", f"image.base={base}").stdout
+        for more in (
+            ["--push", f"{images.host}/risk/page"],
+            ["--push", f"{images.host}/risk/page", "--output", "images"],
+        )
+    ]
+
+    for words in shown:
+        assert _masked(words, images) in _masked(page, images)
+
+
+def _masked(text: str, images: registry.Server) -> str:
+    """A text without what differs from run to run, and without the margin of an example."""
+    text = re.sub(r"^    ", "", text, flags=re.MULTILINE).replace(
+        f"{images.host}/risk/page", "registry.example.org/risk/loans"
+    )
+    return re.sub(r"sha256:[0-9a-f]{64}|(?<=\d-)[0-9a-f]{16}\b", "#", text)
 
 
 @pytest.mark.full
