@@ -156,6 +156,18 @@ class NoScore(DaystoneError):
     exit_code = 49
 
 
+class NothingToEvaluate(DaystoneError):
+    """There are no predictions of the days that would be judged."""
+
+    exit_code = 54
+
+
+class BelowBound(DaystoneError):
+    """The newest evaluation that was asked for has missed one of the bounds of ``[evaluation]``."""
+
+    exit_code = 55
+
+
 class RegistryUnavailable(DaystoneError):
     """A registry of images does not answer, or refuses what it is asked."""
 

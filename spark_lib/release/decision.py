@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 #: The directory of all decisions on a use case.
 DIRECTORY = "decisions"
 FORMAT = 1
-#: What a decision does. Hold and release last until they are revoked.
+#: What a decision does. Hold, release and rollback last until they are revoked.
 HOLD, RELEASE, REVOKE_HOLD, REVOKE_RELEASE = "hold", "release", "revoke hold", "revoke release"
+ROLLBACK, REVOKE_ROLLBACK = "rollback", "revoke rollback"
 
 
 @dataclass(frozen=True)
@@ -86,10 +87,19 @@ class Decisions:
     @property
     def hold(self) -> Decision | None:
         """The hold that stands."""
+        return self._standing(HOLD, REVOKE_HOLD)
+
+    @property
+    def rollback(self) -> Decision | None:
+        """The rollback that stands: the day has what the model before says of it."""
+        return self._standing(ROLLBACK, REVOKE_ROLLBACK)
+
+    def _standing(self, action: str, revoked_by: str) -> Decision | None:
+        """The last decision of an action that was not revoked since."""
         found = None
         for each in self.all:
-            if each.action in (HOLD, REVOKE_HOLD):
-                found = each if each.action == HOLD else None
+            if each.action in (action, revoked_by):
+                found = each if each.action == action else None
         return found
 
     @property

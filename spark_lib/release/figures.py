@@ -14,11 +14,15 @@ if TYPE_CHECKING:
     from spark_lib.lake import Manifest
 
 
+#: The dataset of the scores of the model in force.
+PREDICTIONS = "predictions"
+
+
 @dataclass(frozen=True)
 class Figures:
     """A run of predictions of a day: how many ``rows`` it has, the digest of the ``model`` that scored them, what is
     known of the ``scores`` (``least``, ``greatest``, ``mean``, as far as the problem has them), and the ``sketches``,
-    which are None where an older Daystone scored."""
+    which are None where an older Daystone scored. ``dataset`` is the one whose run it is."""
 
     date: date
     run: str
@@ -26,6 +30,7 @@ class Figures:
     model: str = ""
     scores: Mapping[str, Any] = field(default_factory=dict)
     sketches: Sketches | None = None
+    dataset: str = PREDICTIONS
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Figures:
@@ -38,6 +43,7 @@ class Figures:
             document.get("model", ""),
             document.get("scores", {}),
             Sketches.of(sketches) if sketches is not None else None,
+            document.get("dataset", PREDICTIONS),
         )
 
     def document(self) -> dict[str, Any]:
@@ -48,12 +54,13 @@ class Figures:
             "model": self.model,
             "scores": dict(self.scores),
             **({} if self.sketches is None else {"sketches": self.sketches.document()}),
+            **({} if self.dataset == PREDICTIONS else {"dataset": self.dataset}),
         }
 
 
-def of_run(day: date, manifest: Manifest) -> Figures:
-    """The figures of the run of predictions that a manifest describes."""
+def of_run(day: date, manifest: Manifest, dataset: str = PREDICTIONS) -> Figures:
+    """The figures of the run of predictions, or of a second model's, that a manifest describes."""
     said = manifest.metrics
     scores = {name: value for name, value in said.get("scores", {}).items() if name in ("least", "greatest", "mean")}
     sketches = Sketches.of(said["sketches"]) if "sketches" in said else None
-    return Figures(day, manifest.run, manifest.rows(), said.get("model_digest", ""), scores, sketches)
+    return Figures(day, manifest.run, manifest.rows(), said.get("model_digest", ""), scores, sketches, dataset)

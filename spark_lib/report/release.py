@@ -45,10 +45,13 @@ def _verdict(title: str, release: Release) -> Markup:
             else f"Run {release.in_force.run}, which was released before, stays in force."
         )
     else:
-        words, step = "Released", f"daystone hold --date {release.date} --why TEXT takes that back."
+        rolled_back = release.decisions.rollback is not None
+        words = "Rolled back" if rolled_back else "Released"
+        step = f"daystone hold --date {release.date} --why TEXT takes that back."
         passed = ", ".join(release.excused)
         why = [tag("p", f"A person has released it from {passed}.")] if passed else []
-        force = f"Run {release.judged} is in force."
+        before = release.in_force.run if rolled_back and release.in_force is not None else ""
+        force = f"Run {before} of the model before is in force." if before else f"Run {release.judged} is in force."
     return joined(
         tag("h1", title),
         tag(

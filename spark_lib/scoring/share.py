@@ -53,7 +53,9 @@ class Share:
             drawn = np.array([self._is_drawn(str(value)) for value in column.dictionary.to_pylist()], dtype=bool)
             found = drawn[column.indices.fill_null(0).to_numpy()] if len(drawn) else np.zeros(rows.num_rows, dtype=bool)
         else:
-            found = np.array([self._is_drawn(text) for text in _joined(column.to_pylist() for column in texts)], dtype=bool)
+            found = np.array(
+                [self._is_drawn(text) for text in _joined(column.to_pylist() for column in texts)], dtype=bool
+            )
         asked: npt.NDArray[np.bool_] = found == self.inside
         return asked
 

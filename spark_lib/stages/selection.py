@@ -86,14 +86,14 @@ def approved_model(lake: Lake, model: Partition) -> Pinned:
 def pinned(lake: Lake, selection: Partition) -> Pinned:
     """The model that a selection pins, its files verified. Raises DamagedPartition where a file is not what was
     chosen."""
-    found = documents.parse(selection.document(SELECTION), f"{SELECTION} of {selection.date}")
+    found = _parsed(selection)
     return _pinned(lake, found.model_date, found.model_digest, found.files)
 
 
 def pinned_beside(lake: Lake, selection: Partition) -> tuple[Beside, Pinned] | None:
     """The second model of a selection, its files verified; None where it has none. Raises DamagedPartition where a file
     is not what was promoted."""
-    beside = documents.parse(selection.document(SELECTION), f"{SELECTION} of {selection.date}").beside
+    beside = _parsed(selection).beside
     if beside is None:
         return None
     return beside, _pinned(lake, beside.model_date, beside.model_digest, beside.files)
@@ -133,6 +133,10 @@ def lost(lake: Lake, day: date, predictions: Manifest) -> ModelError:
     )
 
 
+def _parsed(selection: Partition) -> Selection:
+    return documents.parse(selection.document(SELECTION), f"{SELECTION} of {selection.date}")
+
+
 def _beside(strategy: str, second: Promotion, share: float) -> Beside:
     model = second.model
     return Beside(strategy, model.date, model.digest, model.run, model.files, share, salt=second.name if share else "")
@@ -143,7 +147,9 @@ def _that_scored(lake: Lake, day: date, predictions: Manifest) -> Sequence[Pin] 
     digest, of = predictions.metrics.get("model_digest"), _model_date(predictions)
     selected = lake.find("selection", day, day).get(day)
     if isinstance(selected, Partition) and selected.manifest.metrics.get("model_digest") == digest:
-        return documents.parse(selected.document(SELECTION), f"{SELECTION} of {day}").files
+        return _parsed(selected).files
+    if isinstance(selected, Partition) and (beside := _parsed(selected).beside) and beside.model_digest == digest:
+        return beside.files
     trained = lake.find("model", of, of).get(of)
     if isinstance(trained, Partition) and trained.manifest.metrics.get("model_digest") == digest:
         return _pins(trained)

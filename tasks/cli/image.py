@@ -7,11 +7,14 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spark_lib.errors import ConfigurationError
 from tasks.cli import run as runner
 from tasks.image import ModelImage
 
 if TYPE_CHECKING:
     from spark_lib.registry.image.push import Pushed
+
+_OPTION = "daystone image --push"
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,11 @@ def image(day: date, to: str, output: str, watcher: runner.Watcher) -> Made:
     from spark_lib.registry.image import layout, push, reference
     from spark_lib.registry.image.client import Client
 
-    place = reference.parse(to, "daystone image --push") if to else None
+    place = reference.parse(to, _OPTION) if to else None
+    if place and place.digest:
+        raise ConfigurationError(
+            _OPTION, "a repository, or a repository and a tag", f"{place}, one image", "leave the digest out"
+        )
     outcome = runner.run(runner.make(ModelImage, day), watcher)
     if outcome.error is not None:
         raise outcome.error
@@ -52,5 +59,5 @@ def image(day: date, to: str, output: str, watcher: runner.Watcher) -> Made:
     made = Made(stored.digest, stored.tag, there.manifest.metrics["model_date"])
     if place is None:
         return made
-    pushed = push.push(Client(place, "pull,push"), stored.manifest, tags, stored.blobs, contents)
+    pushed = push.push(Client(place, pushes=True), stored.manifest, tags, stored.blobs, contents)
     return Made(made.digest, made.tag, made.model_date, str(place.repository), pushed)

@@ -57,7 +57,9 @@ def promote(
     """
     place = configured()
     (trained,) = place.partitions.require(Training.dataset, model)
-    return _promoted(place, selection.promotable(place.partitions, trained), first, why, watcher, strategy, steps, rebuild)
+    return _promoted(
+        place, selection.promotable(place.partitions, trained), first, why, watcher, strategy, steps, rebuild
+    )
 
 
 def demote(first: date | None, why: str, watcher: runner.Watcher, rebuild: bool = False) -> Promoted:
@@ -235,4 +237,3 @@ def parsed_steps(text: str) -> tuple[Step, ...]:
                 f"wanted later days with greater shares; found {after.day}:{after.share:g} after {before.day}:{before.share:g}"
             )
     return tuple(found)
-

@@ -22,6 +22,7 @@ from tasks.config.on_stale import Policies
 from tasks.config.resolve import Section
 from tasks.config.sections import (
     decision,
+    evaluation,
     features,
     image,
     lake,
@@ -85,6 +86,10 @@ class Settings:
     @cached_property
     def release(self) -> release:
         return self._section(release)
+
+    @cached_property
+    def evaluation(self) -> evaluation:
+        return self._section(evaluation)
 
     @cached_property
     def lookup(self) -> lookup:
@@ -223,6 +228,7 @@ class Settings:
         check.snapshot(self.features.snapshot, self.said_by)
         check.decision(self.problem, self.decision, self.said_by)
         check.release(self.case, self.release, self.said_by)
+        check.evaluation(self.case, self.problem, self.evaluation, self.said_by)
         check.serve(self.serve, self.said_by)
         check.image(self.image.base, self.said_by)
         check.lookup(self.problem, self.lookup, self.said_by)

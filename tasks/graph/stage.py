@@ -41,6 +41,7 @@ from tasks.graph.targets import PartitionTarget
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from spark_lib.lake.gc import Kept
     from spark_lib.session.sizes import Sized
 
 #: Luigi events for code that shows a run to a person, with the arguments (task, percent, message) and (task, error).
@@ -214,12 +215,12 @@ class Stage(Dated):
         return []
 
     @classmethod
-    def runs_kept(cls, day: date, manifest: Manifest) -> Iterator[tuple[date, str]]:
-        """The runs of the dataset that it ``keeps``, by their days, that a published day needs; by default those that it
-        was built from."""
+    def runs_kept(cls, day: date, manifest: Manifest) -> Iterator[Kept]:
+        """The runs that a published day needs, whatever is published in their place; by default those of the dataset that
+        it ``keeps`` and was built from."""
         for given in manifest.inputs:
             if given.name == cls.keeps:
-                yield from ((given.first, run) for run in given.ids)
+                yield from ((cls.keeps, given.first, run) for run in given.ids)
 
     @classmethod
     def pinned(cls, manifest: Manifest) -> Pinned | None:

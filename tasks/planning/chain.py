@@ -8,6 +8,7 @@ from spark_lib.use_case import UseCase
 from tasks import cleaning
 from tasks.balancing import Balancing
 from tasks.cleaning import Cleaning
+from tasks.evaluation import Evaluation
 from tasks.features import FeatureEngineering
 from tasks.graph.stage import Stage, expanded
 from tasks.image import ModelImage
@@ -29,6 +30,7 @@ CHAIN: tuple[type[Stage], ...] = (
     ModelSelection,
     BatchInference,
     ShadowInference,
+    Evaluation,
     Release,
     ModelImage,
 )

@@ -21,8 +21,8 @@ def runs(lake: Lake) -> dict[Kept, list[Day]]:
     found: dict[Kept, list[Day]] = {}
     for stage in (stage for stage in CHAIN if stage.keeps):
         for day, partition in lake.require_whole(lake.find(stage.dataset, date.min, date.max)).items():
-            for other, run in stage.runs_kept(day, partition.manifest):
-                found.setdefault((stage.keeps, other, run), []).append(Day(stage.dataset, day))
+            for run in stage.runs_kept(day, partition.manifest):
+                found.setdefault(run, []).append(Day(stage.dataset, day))
     for each in promotions.read(lake):
         kept = (Training.dataset, each.model.date, each.model.run)
         found.setdefault(kept, []).append(Day(PROMOTION, each.first_day))

@@ -63,6 +63,12 @@ class Server:
         """User and password as HTTP and Docker's file have them."""
         return base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 
+    def logged_in(self, directory: Path) -> Path:
+        """A directory with Docker's own file, as ``docker login`` leaves it there."""
+        known = {"auths": {self.host: {"auth": self.basic}}}
+        (directory / "config.json").write_text(json.dumps(known))
+        return directory
+
     def start(self) -> None:
         log = self.directory / "registry.log"
         with log.open("ab") as output:

@@ -60,13 +60,13 @@ class Unanswered(Exception):
 
 
 class Client:
-    """A repository at a registry. ``actions`` are what is done there: ``pull``, or ``pull,push``."""
+    """A repository at a registry, to pull from; to push to where it ``pushes``."""
 
     def __init__(
-        self, repository: Reference, actions: str = "pull", sleep: Callable[[float], object] = time.sleep
+        self, repository: Reference, pushes: bool = False, sleep: Callable[[float], object] = time.sleep
     ) -> None:
         self.repository = repository.repository
-        self._actions = actions
+        self._pushes = pushes
         self._sleep = sleep
         # A proxy is none of this machine's own business.
         direct = [ProxyHandler({})] if is_loopback(urlsplit(self.repository.address).netloc) else []
@@ -227,7 +227,8 @@ class Client:
 
     def _shown(self, wanted: list[str]) -> str:
         """The header by which a registry knows us; empty where we know none. Raises Unanswered, RegistryUnavailable."""
-        known = credentials.basic(self.repository.host)
+        known_to = credentials.to_push if self._pushes else credentials.to_pull
+        known = known_to(self.repository.host)
         for challenge in wanted:
             kind, _, said = challenge.partition(" ")
             if kind.lower() == "basic" and known:
@@ -248,7 +249,7 @@ class Client:
             )
         query = parse_qs(place.query) | {
             "service": [said.get("service", "")],
-            "scope": [f"repository:{self.repository.name}:{self._actions}"],
+            "scope": [f"repository:{self.repository.name}:{'pull,push' if self._pushes else 'pull'}"],
         }
         url = place._replace(query=urlencode(query, doseq=True)).geturl()
         request = Request(url, headers={"Authorization": f"Basic {known}"} if known else {})  # noqa: S310  (https, as above)
@@ -281,7 +282,8 @@ class Client:
 
     def _refused(self, status: int, wanted: str, body: bytes) -> DaystoneError:
         steps = {
-            401: f"log in (docker login {self.repository.host}), or set {credentials.USER} and {credentials.PASSWORD}",
+            401: f"log in (docker login {self.repository.host})"
+            + (f", or set {credentials.USER} and {credentials.PASSWORD}" if self._pushes else ""),
             403: "ask for the right to pull and push in this repository",
             404: "look whether the name of the repository and of the image is right",
         }

@@ -3,6 +3,7 @@ service itself, and the model."""
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import subprocess
@@ -26,7 +27,7 @@ OF_PICKLES = ("joblib", "pandas", "scikit-learn", "threadpoolctl")
 #: Parts of Python that no service needs.
 _NOT_OF_PYTHON = frozenset(
     {"site-packages", "dist-packages", "test", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3"}
-    | {"pydoc_data", "sitecustomize.py", "usercustomize.py"}
+    | {"lib-dynload", "pydoc_data", "__pycache__", "sitecustomize.py", "usercustomize.py"}
 )
 _NOT_OF_DYNLOAD = re.compile(r"_tkinter|_test|_ctypes_test|xx|nis\.")
 #: Parts of packages that are not there to be run, and those that say where they were installed from.
@@ -72,13 +73,13 @@ def python() -> Entries:
 
 
 def _of_python(directory: Path) -> Iterator[tuple[str, Path]]:
-    for path in sorted(directory.rglob("*")):
-        name = path.relative_to(directory)
-        parts = set(name.parts)
-        if parts & _NOT_OF_PYTHON or "__pycache__" in parts or name.parts[0].startswith("config-"):
-            continue
-        if path.is_file() and name.parts[0] != "lib-dynload":
-            yield name.as_posix(), path
+    for above, inside, files in os.walk(directory, followlinks=True):
+        # Installed packages lie among the modules of Python, too, and are many.
+        inside[:] = [name for name in inside if name not in _NOT_OF_PYTHON and not name.startswith("config-")]
+        for name in files:
+            path = Path(above, name)
+            if name not in _NOT_OF_PYTHON and path.is_file():
+                yield path.relative_to(directory).as_posix(), path
 
 
 def libraries(entries: Entries, own: Iterable[Path]) -> Entries:

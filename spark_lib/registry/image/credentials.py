@@ -16,8 +16,9 @@ USER, PASSWORD = "DAYSTONE_REGISTRY_USER", "DAYSTONE_REGISTRY_PASSWORD"
 _DOCKER_HUB, _ITS_ENTRY = "docker.io", "https://index.docker.io/v1/"
 
 
-def basic(host: str, environment: Mapping[str, str] = os.environ) -> str | None:
-    """User and password for a registry, as HTTP's basic authentication spells them; None where none are known.
+def to_push(host: str, environment: Mapping[str, str] = os.environ) -> str | None:
+    """User and password for the registry that an image is pushed to, as HTTP's basic authentication spells them; None where
+    none are known. The environment's are for this registry alone.
 
     Raises ConfigurationError where only one of the two variables is set, and where Docker's file cannot be read.
     """
@@ -31,10 +32,12 @@ def basic(host: str, environment: Mapping[str, str] = os.environ) -> str | None:
         )
     if user is not None:
         return base64.b64encode(f"{user}:{password}".encode()).decode()
-    return _of_docker(host, environment)
+    return to_pull(host, environment)
 
 
-def _of_docker(host: str, environment: Mapping[str, str]) -> str | None:
+def to_pull(host: str, environment: Mapping[str, str] = os.environ) -> str | None:
+    """User and password for a registry by Docker's own file, which has an entry for each; None where it has none. Raises
+    ConfigurationError where the file cannot be read."""
     directory = environment.get("DOCKER_CONFIG") or os.path.join(environment.get("HOME", ""), ".docker")
     path = Path(directory, "config.json")
     try:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from spark_lib.errors import ImageError
+from spark_lib.registry.image.cache import sha256_of
 from spark_lib.registry.image.documents import INDEX, MANIFEST, Blob, blob_of, digest_of, encoded
 
 _TAG = "org.opencontainers.image.ref.name"
@@ -30,7 +31,7 @@ def write(directory: Path, manifest: bytes, tags: Iterable[str], contents: Calla
     document = json.loads(manifest)
     for blob in [Blob.of(document["config"]), *map(Blob.of, document["layers"])]:
         path = blobs / blob.digest.removeprefix("sha256:")
-        if not path.is_file() or path.stat().st_size != blob.size:
+        if not path.is_file() or sha256_of(path) != blob.digest:
             _put(path, contents(blob))
     _put(blobs / digest_of(manifest).removeprefix("sha256:"), manifest)
     _put(directory / "oci-layout", encoded(_LAYOUT))

@@ -40,7 +40,9 @@ class Steps(click.ParamType):  # type: ignore[type-arg]  # generic in newer vers
     help="The first day that it counts on.  [default: the day after the newest selection]",
 )
 @click.option("--why", type=Words(), required=True, metavar="TEXT", help="Why, for whoever reads the decision later.")
-@click.option("--strategy", type=click.Choice(STRATEGIES), default="direct", show_default=True, help="How it is released.")
+@click.option(
+    "--strategy", type=click.Choice(STRATEGIES), default="direct", show_default=True, help="How it is released."
+)
 @click.option(
     "--canary-days",
     "steps",
@@ -51,9 +53,7 @@ class Steps(click.ParamType):  # type: ignore[type-arg]  # generic in newer vers
 )
 @click.option("--rebuild", is_flag=True, help="Build days again that are published and had another model.")
 @of_a_lake
-def command(
-    model: date, first: date | None, why: str, strategy: str, steps: tuple[Step, ...], rebuild: bool
-) -> None:
+def command(model: date, first: date | None, why: str, strategy: str, steps: tuple[Step, ...], rebuild: bool) -> None:
     """Put the model of a training in force from a day on, for as long as no other promotion begins.
 
     The decision is recorded in the lake, with your user name, and is never changed. It counts from [selection] manual_from

@@ -47,6 +47,7 @@ def test_the_chain_has_every_stage_once_and_in_its_order() -> None:
         tasks.Snapshot,
         tasks.ServingFeatures,
         tasks.ShadowInference,
+        tasks.Evaluation,
         tasks.Release,
         tasks.ModelImage,
     ]
@@ -85,7 +86,8 @@ def test_an_arrow_leads_to_each_stage_from_whatever_it_asks_for() -> None:
         "ModelSelection": {"Training", "Balancing"},
         "BatchInference": {"FeatureEngineering", "ModelSelection"},
         "ShadowInference": {"FeatureEngineering", "ModelSelection"},
-        "Release": {"BatchInference"},
+        "Evaluation": {"BatchInference", "Cleaning", "RawPartition"},
+        "Release": {"BatchInference", "Evaluation"},
         "ModelImage": {"ModelSelection"},
     }
     assert len(re.findall('class="edge"', pictures.chain())) == sum(map(len, found.values()))

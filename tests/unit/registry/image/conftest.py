@@ -48,4 +48,4 @@ def cache(tmp_path: Path) -> Cache:
 
 def client_of(repository: Reference, sleep: Callable[[float], object] = lambda seconds: None) -> Client:
     """A client that does not wait between two tries."""
-    return Client(repository, "pull,push", sleep)
+    return Client(repository, True, sleep)

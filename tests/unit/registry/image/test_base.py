@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from spark_lib.errors import ImageError
+from spark_lib.errors import ImageError, RegistryUnavailable
 from spark_lib.registry.image import base, documents, layers, layout
 from spark_lib.registry.image.cache import Cache
 from spark_lib.registry.image.client import Client
 from spark_lib.registry.image.documents import CONFIG, Blob, blob_of
 from spark_lib.registry.image.layers import Entry
 from spark_lib.registry.image.push import push
+from tests.support import registry
 
 MINE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -57,7 +58,10 @@ def test_the_layers_and_the_environment_of_a_directory_are_taken(cache: Cache, t
 
 
 @pytest.mark.processes
-def test_an_image_at_a_registry_is_pulled_by_its_tag(cache: Cache, client: Client) -> None:
+def test_an_image_at_a_registry_is_pulled_by_its_tag(
+    cache: Cache, client: Client, images: registry.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(images.logged_in(tmp_path)))
     other = Other(FITTING)
     other.push(client, "3.11-slim")
 
@@ -66,6 +70,21 @@ def test_an_image_at_a_registry_is_pulled_by_its_tag(cache: Cache, client: Clien
     assert found.layers == (other.layer,)
     assert found.origin == f"{client.repository}@{documents.digest_of(other.manifest)}"
     assert cache.find(other.layer.blob.digest) is not None
+
+
+@pytest.mark.processes
+def test_the_environments_password_is_not_shown_to_the_registry_of_a_base(
+    cache: Cache, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+
+    with pytest.raises(RegistryUnavailable) as refused:
+        base.find(f"{client.repository}:3.11-slim", cache, {})
+
+    assert str(refused.value) == (
+        f"{client.repository}: wanted the image 3.11-slim; found the status 401: authentication required. Next: log in "
+        f"(docker login {client.repository.host})"
+    )
 
 
 @pytest.mark.processes

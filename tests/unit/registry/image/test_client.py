@@ -205,8 +205,7 @@ def test_dockers_own_file_lets_us_in(
 ) -> None:
     monkeypatch.delenv(credentials.USER)
     monkeypatch.delenv(credentials.PASSWORD)
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    (tmp_path / "config.json").write_text(f'{{"auths": {{"{images.host}": {{"auth": "{images.basic}"}}}}}}')
+    monkeypatch.setenv("DOCKER_CONFIG", str(images.logged_in(tmp_path)))
 
     assert image.pushed_by(client_of(repository), "one").sent == 3
 

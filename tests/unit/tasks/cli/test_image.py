@@ -45,13 +45,10 @@ class Daystone:
 
     def __call__(self, verb: str, *arguments: object) -> Result:
         command = [sys.executable, str(ROOT / "run.py"), verb, "--use-case", USE_CASE, "--lake-root", "lake"]
-        environment = {"XDG_STATE_HOME": str(self.home / "state"), "XDG_CACHE_HOME": str(self.cache)}
-        # The registry's user is in Docker's own file, as docker login leaves it there.
         docker = self.home / "docker"
         docker.mkdir(exist_ok=True)
-        known = {"auths": {self.images.host: {"auth": self.images.basic}}}
-        (docker / "config.json").write_text(json.dumps(known))
-        environment["DOCKER_CONFIG"] = str(docker)
+        environment = {"XDG_STATE_HOME": str(self.home / "state"), "XDG_CACHE_HOME": str(self.cache)}
+        environment["DOCKER_CONFIG"] = str(self.images.logged_in(docker))
         return Commands(self.home).run([*command, *map(str, arguments)], env=environment)
 
     @property
@@ -213,6 +210,10 @@ def test_an_image_that_cannot_be_built_has_an_exit_code_of_its_own(daystone: Day
     ("options", "words"),
     [
         (("--push", "loans"), "daystone image --push: wanted a name like registry.example.org/team/loans"),
+        (
+            ("--push", f"registry.example.org/loans@sha256:{'0' * 64}"),
+            "daystone image --push: wanted a repository, or a repository and a tag; found registry.example.org/loans@sha256:",
+        ),
         (("--set", "image.base=python"), "--set image.base: wanted a name like registry.example.org/team/loans"),
     ],
 )

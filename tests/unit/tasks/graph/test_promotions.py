@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -13,13 +13,17 @@ import pytest
 from luigi.task_register import Register
 
 import tasks
-from spark_lib.errors import DamagedPartition
+from spark_lib.errors import NothingToDecide
 from spark_lib.lake import Lake, days
 from spark_lib.lake import gc as garbage
 from spark_lib.models.selection import Selection
 from spark_lib.registry import promotions
 from spark_lib.registry.promotions import BLUE_GREEN, CANARY, DIRECT, SHADOW, Promotion, Step
+from spark_lib.release import decision, in_force
+from spark_lib.release.decision import HOLD, REVOKE_ROLLBACK, ROLLBACK, Decision
+from spark_lib.release.document import Summary
 from spark_lib.stages import selection
+from spark_lib.stages.release import the_model_before
 from tasks.graph.stage import forget_checked
 from tasks.graph.staleness import PROMOTION, Day, InputChanged, State
 from tasks.planning import kept, standing
@@ -112,7 +116,10 @@ def test_it_is_rebuilt_where_the_policy_says_so(lake: StubLake, monkeypatch: pyt
     build(tasks.BatchInference(date=MANUAL))
     promote(lake, SECOND, MANUAL)
     prepare(monkeypatch, lake.root, f"{MANUALLY}[lake]\non_stale = rebuild\n".replace("[lake]\non", "on"))
-    configure(monkeypatch, f"[lake]\nroot = {lake.root}\non_stale = rebuild\n[pipeline]\nuse_case = {lake.use_case}\n{MANUALLY}")
+    configure(
+        monkeypatch,
+        f"[lake]\nroot = {lake.root}\non_stale = rebuild\n[pipeline]\nuse_case = {lake.use_case}\n{MANUALLY}",
+    )
 
     build(tasks.BatchInference(date=MANUAL))
 
@@ -154,13 +161,9 @@ def test_a_promoted_model_that_is_damaged_is_not_pinned_and_the_error_says_what_
     file = lake.partition("model", FIRST) / f"run={made.model.run}" / "model.onnx"
     file.write_bytes(b"another")
 
-    with pytest.raises(DamagedPartition) as damaged:
-        tasks.ModelSelection.damage_behind(partitions(lake), partitions(lake).find("selection", MANUAL, MANUAL)[MANUAL])  # type: ignore[arg-type]
-        (error,) = tasks.ModelSelection.damage_behind(
-            partitions(lake), partitions(lake).require("selection", MANUAL)[0]
-        )
-        raise error
-    assert damaged.value.next_step == (
+    (error,) = tasks.ModelSelection.damage_behind(partitions(lake), partitions(lake).require("selection", MANUAL)[0])
+
+    assert error.next_step == (
         "restore the file; or promote another model "
         f"(daystone promote --model DATE --from {MANUAL} --why TEXT --rebuild)"
     )
@@ -200,6 +203,93 @@ def test_the_older_model_scores_beside_a_blue_green_release(lake: StubLake) -> N
 
     assert scored_by(lake, THIRD) == f"model of {SECOND}"
     assert partitions(lake).require("shadow", THIRD)[0].document("rows.txt").decode() == f"model of {FIRST}"
+
+
+def green(lake: StubLake) -> None:
+    """A blue-green release of the second model, scored by both and released."""
+    promote(lake, FIRST, MANUAL)
+    promote(lake, SECOND, THIRD, BLUE_GREEN)
+    build(tasks.Daily(date=THIRD), tasks.Release(date=THIRD))
+
+
+def decide(lake: StubLake, action: str) -> None:
+    made = Decision(action, "too high", "ada", "2026-02-01T00:00:00+00:00")
+    decision.record(partitions(lake), THIRD, made)
+    build(tasks.Release(date=THIRD))
+
+
+def in_force_now(lake: StubLake) -> str:
+    (found,) = in_force.require(partitions(lake), "predictions", THIRD)
+    return found.document("rows.txt").decode()
+
+
+def test_a_rollback_puts_what_the_model_before_says_in_force_until_it_is_revoked(lake: StubLake) -> None:
+    green(lake)
+    assert in_force_now(lake) == f"model of {SECOND}"
+
+    decide(lake, ROLLBACK)
+    rolled_back = in_force_now(lake)
+    said = Summary.of(lake.manifest("release", THIRD)["metrics"])
+    decide(lake, REVOKE_ROLLBACK)
+
+    assert rolled_back == f"model of {FIRST}"
+    assert str(said) == "rolled back to the model before, by ada: too high"
+    assert in_force_now(lake) == f"model of {SECOND}"
+
+
+def test_a_day_that_its_checks_hold_is_released_by_a_rollback_and_a_hold_outranks_it(
+    lake: StubLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.let_be_odd(THIRD)
+    green(lake)
+    assert Summary.of(lake.manifest("release", THIRD)["metrics"]).is_held
+
+    decide(lake, ROLLBACK)
+    assert in_force_now(lake) == f"model of {FIRST}"
+    decide(lake, HOLD)
+    assert Summary.of(lake.manifest("release", THIRD)["metrics"]).in_force is None
+
+
+def test_a_release_that_was_rolled_back_is_judged_again_where_the_model_before_scores_anew(lake: StubLake) -> None:
+    green(lake)
+    decide(lake, ROLLBACK)
+    old = lake.published("shadow")[THIRD]
+    again = tasks.ShadowInference(date=THIRD)
+    again.force = True
+    build(again)
+
+    assert not tasks.Release(date=THIRD).complete() and tasks.Release.bulk_complete([THIRD]) == []
+    assert ("shadow", THIRD, old) in kept.runs(partitions(lake)), "until the release is of the new run"
+    build(tasks.Release(date=THIRD))
+
+    assert tasks.Release(date=THIRD).complete() and tasks.Release.bulk_complete([THIRD]) == [THIRD]
+    (found,) = in_force.require(partitions(lake), "predictions", THIRD)
+    assert found.manifest.run == lake.published("shadow")[THIRD] != old
+
+
+def test_a_challenger_is_nothing_to_roll_back_to(lake: StubLake) -> None:
+    promote(lake, FIRST, MANUAL)
+    promote(lake, SECOND, THIRD, SHADOW)
+    build(tasks.Daily(date=THIRD))
+
+    with pytest.raises(NothingToDecide) as refused:
+        the_model_before(partitions(lake), THIRD)
+
+    assert str(refused.value) == (
+        f"rollback of {THIRD}: wanted a blue-green release, whose model before goes on scoring; found scores of a challenger, "
+        f"released by the strategy shadow. Next: put the model before in force again (daystone demote --from {THIRD} --rebuild "
+        "--why TEXT)"
+    )
+
+
+def test_the_model_that_scored_a_day_is_found_whichever_of_the_two_it_was(lake: StubLake) -> None:
+    green(lake)
+    (second,) = partitions(lake).require("shadow", THIRD)
+    metrics = second.manifest.metrics | {"model_digest": selected(lake, THIRD).beside.model_digest}  # type: ignore[union-attr]
+
+    found = selection.that_scored(partitions(lake), THIRD, replace(second.manifest, metrics=metrics))
+
+    assert found.date == FIRST
 
 
 def test_a_day_without_a_second_model_has_no_shadow(lake: StubLake) -> None:
@@ -327,7 +417,9 @@ def outcome(lake: StubLake) -> dict[str, dict[date, str]]:
     """The rows of each day of predictions and of the second model's."""
     found = {name: partitions(lake).find(name, START, END) for name in ("predictions", "shadow")}
     return {
-        name: {day: each.document("rows.txt").decode() for day, each in there.items() if not isinstance(each, Exception)}
+        name: {
+            day: each.document("rows.txt").decode() for day, each in there.items() if not isinstance(each, Exception)
+        }
         for name, there in found.items()
     }
 
