@@ -107,6 +107,8 @@ Which predictions an evaluation judges, and what is good enough. [evaluation.md]
 setting; for the others it is refused.""",
     "lookup": """\
 What `daystone lookup` and `GET /scores` say. [serving.md](serving.md) explains it.""",
+    "image": """\
+What `daystone image` builds. [image.md](image.md) explains it.""",
     "serve": """\
 What `daystone serve` listens on and answers. [serving.md](serving.md) says more. The token is in the environment alone.""",
     "publication": """\

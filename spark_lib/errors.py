@@ -168,6 +168,18 @@ class BelowBound(DaystoneError):
     exit_code = 55
 
 
+class RegistryUnavailable(DaystoneError):
+    """A registry of images does not answer, or refuses what it is asked."""
+
+    exit_code = 56
+
+
+class ImageError(DaystoneError):
+    """An image of a model cannot be built, or not written where it is to be."""
+
+    exit_code = 57
+
+
 def later_format(where: str, what: str, known: int, found: int) -> LakeError:
     """The refusal of a document whose format is later than the one that this version knows."""
     return LakeError(where, f"{what} of format {known}", f"format {found}", "read it with the Daystone that wrote it")

@@ -204,6 +204,14 @@ def lookup(problem: Problem, values: sections.lookup, said_by: SaidBy) -> None:
         _Rules(said_by).at_least("lookup", "max_age_days", values.max_age_days, 0)
 
 
+def image(base: str, said_by: SaidBy) -> None:
+    """Raise ConfigurationError where ``[image] base`` names neither an image nor a directory."""
+    if base:
+        from spark_lib.registry.image import reference  # who builds no images needs nothing of it
+
+        reference.check_base(base, said_by("image", "base"))
+
+
 def serve(values: sections.serve, said_by: SaidBy) -> None:
     """Raise ConfigurationError for the first value by which nothing can be served."""
     rules = _Rules(said_by)

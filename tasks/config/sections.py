@@ -308,6 +308,14 @@ class serve(luigi.Config):
     )
 
 
+class image(luigi.Config):
+    base = luigi.Parameter(
+        default="",
+        description="what images of models stand on: an image with the same Python, as in"
+        " registry.example.org/python:3.11-slim or oci:DIRECTORY; default: Python as it is installed here",
+    )
+
+
 class lookup(luigi.Config):
     fallback = luigi.Parameter(
         default="none",
@@ -463,6 +471,7 @@ SECTIONS: dict[str, type[luigi.Config]] = {
         target,
         lookup,
         serve,
+        image,
         raw,
         spark,
         log,

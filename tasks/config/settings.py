@@ -24,6 +24,7 @@ from tasks.config.sections import (
     decision,
     evaluation,
     features,
+    image,
     lake,
     lookup,
     pipeline,
@@ -93,6 +94,10 @@ class Settings:
     @cached_property
     def lookup(self) -> lookup:
         return self._section(lookup)
+
+    @cached_property
+    def image(self) -> image:
+        return self._section(image)
 
     @cached_property
     def serve(self) -> serve:
@@ -225,6 +230,7 @@ class Settings:
         check.release(self.case, self.release, self.said_by)
         check.evaluation(self.case, self.problem, self.evaluation, self.said_by)
         check.serve(self.serve, self.said_by)
+        check.image(self.image.base, self.said_by)
         check.lookup(self.problem, self.lookup, self.said_by)
         targets.check(self.targets, lambda: self.said_by("publication", "targets"))
         check.texts(self.case, self.training.balancing, self.said_by)

@@ -30,7 +30,7 @@ def command(stage: type[Stage], day: date, wait: float, is_published: bool) -> N
 
     STAGE is a stage or the dataset that it writes: clean/FEED (of Cleaning), Snapshot (snapshots), FeatureEngineering
     (features), ServingFeatures (serving), Balancing (balanced), Training (model), ModelSelection (selection), BatchInference (predictions, the
-    default), ShadowInference (shadow), Evaluation (evaluation), Release (release). With predictions, what people have decided to
+    default), ShadowInference (shadow), Evaluation (evaluation), Release (release), ModelImage (image). With predictions, what people have decided to
     build beside them is built, too: the training that is due, and the scores of a second model.
 
     \b
