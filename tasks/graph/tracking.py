@@ -1,0 +1,57 @@
+"""Mirrors a training that was just published to MLflow, where that is configured, whatever MLflow does meanwhile."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from spark_lib.errors import TrackingUnavailable
+from tasks.graph.log import logger
+from tasks.graph.stage import Stage, explained
+
+if TYPE_CHECKING:
+    from spark_lib.lake import Manifest
+
+
+def mirror(stage: Stage, manifest: Manifest) -> None:
+    """Track what a stage has just published. A day never fails by MLflow: whatever goes wrong is one warning, which names
+    the command that catches up. After ``[mlflow] max_seconds`` the chain goes on."""
+    seconds = stage.settings.mlflow.max_seconds
+    try:
+        _within(seconds, lambda: _track(stage, manifest), stage.settings.mlflow.uri)
+    except Exception as error:
+        reason = explained(f"tracking of {stage.dataset} of {stage.date}", error)
+        command = f"daystone track --from {stage.date} --to {stage.date}"
+        words = f"not tracked: {reason}. To catch up: {command}"
+        logger.warning("%s of %s is %s", stage.dataset, stage.date, words, exc_info=error is not reason)
+        stage.progress(100, f"{stage.summary(manifest)}; {words}")
+
+
+def _track(stage: Stage, manifest: Manifest) -> None:
+    registry = stage.settings.registry(stage.lake)
+    partition = stage.partitions.partition(stage.dataset, stage.date, manifest)
+    with registry.tracker() as tracker:
+        tracker.track(registry.training(partition))
+
+
+def _within(seconds: float, work: Callable[[], None], uri: str) -> None:
+    """Do something in a thread, and raise what it raises, or TrackingUnavailable when the time is up. Each request of
+    MLflow's client has a limit of its own, which a server that sends a byte now and then never reaches. The thread of
+    such a one is left to itself: it holds nothing that another part of the run waits for."""
+    raised: list[BaseException] = []
+
+    def guarded() -> None:
+        try:
+            work()
+        except BaseException as error:  # raised in the other thread
+            raised.append(error)
+
+    thread = threading.Thread(target=guarded, name="mlflow", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        step = "look at the server, or raise [mlflow] max_seconds"
+        raise TrackingUnavailable(f"MLflow at {uri}", f"a tracked training within {seconds:g} s", "none", step)
+    if raised:
+        raise raised[0]
