@@ -26,7 +26,11 @@ def connected(uri: str, answer_seconds: int) -> Iterator[Any]:
     Nothing is asked for twice: a creation whose answer was lost may have been executed, and would be a second one.
     """
     waits = {"MLFLOW_HTTP_REQUEST_TIMEOUT": str(answer_seconds), "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
-    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_CONFIGURE_LOGGING": "false"}
+    quiet = {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_CONFIGURE_LOGGING": "false",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    }
     with _environment(waits | quiet):
         where = f"MLflow at {uri}"
         try:
@@ -39,7 +43,7 @@ def connected(uri: str, answer_seconds: int) -> Iterator[Any]:
         try:
             yield MlflowClient(tracking_uri=uri, registry_uri=uri)
         except (MlflowException, RequestException) as error:
-            raise _unavailable(where, error) from error
+            raise _unavailable(where, error, answer_seconds) from error
 
 
 def code_of(error: Exception) -> str:
@@ -49,7 +53,7 @@ def code_of(error: Exception) -> str:
     return str(error.error_code) if isinstance(error, RestException) else ""
 
 
-def _unavailable(where: str, error: Exception) -> TrackingUnavailable:
+def _unavailable(where: str, error: Exception, answer_seconds: int) -> TrackingUnavailable:
     words = " ".join(str(error).split())
     if any(
         status in words
@@ -58,7 +62,7 @@ def _unavailable(where: str, error: Exception) -> TrackingUnavailable:
         return TrackingUnavailable(where, "a server that lets us in", "a refusal", f"check {_CREDENTIALS}")
     if "timed out" in words:
         step = "look at the server, or raise [mlflow] answer_seconds"
-        return TrackingUnavailable(where, "an answer in time", "none", step)
+        return TrackingUnavailable(where, f"an answer within {answer_seconds} s", "none", step)
     if "exceeded with url" in words:
         return TrackingUnavailable(
             where, "an answer", "nobody who answers", "start the server, or correct [mlflow] uri"

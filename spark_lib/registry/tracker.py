@@ -8,8 +8,8 @@ its run. Where no version is there, the run that began first stays.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,17 +39,22 @@ class Tracked:
 
 @dataclass(frozen=True)
 class _There:
-    """The runs and the versions of one training that MLflow has."""
+    """The runs and the versions of one training that MLflow has, and the numbers of versions that have an alias, where
+    that matters."""
 
     runs: Sequence[Any]
     versions: Sequence[Any]
+    aliased: Set[str] = frozenset()
+
+    @property
+    def is_ambiguous(self) -> bool:
+        """Whether a version may have to be removed."""
+        return len(self.versions) > 1 or len(self._linked) < len(self.versions)
 
     @property
     def version(self) -> Any | None:
         """The version that stays: one with an alias before one without, else the lowest number."""
-        runs = {run.info.run_id for run in self.runs}
-        linked = [version for version in self.versions if version.run_id in runs]
-        return min(linked, key=lambda version: (not version.aliases, int(version.version)), default=None)
+        return min(self._linked, key=lambda each: (each.version not in self.aliased, int(each.version)), default=None)
 
     @property
     def run(self) -> Any | None:
@@ -61,12 +66,18 @@ class _There:
     @property
     def surplus_versions(self) -> list[Any]:
         """One that has an alias is never removed: a person may follow it."""
-        return [version for version in self.versions if version != self.version and not version.aliases]
+        return [each for each in self.versions if each is not self.version and each.version not in self.aliased]
 
     @property
     def surplus_runs(self) -> list[Any]:
-        linked = {version.run_id for version in self.versions if version.aliases}
-        return [run for run in self.runs if run != self.run and run.info.run_id not in linked]
+        followed = {each.run_id for each in self.versions if each.version in self.aliased}
+        return [run for run in self.runs if run is not self.run and run.info.run_id not in followed]
+
+    @property
+    def _linked(self) -> list[Any]:
+        """The versions whose run is there."""
+        runs = {run.info.run_id for run in self.runs}
+        return [each for each in self.versions if each.run_id in runs]
 
     def is_settled(self, training: Training) -> bool:
         """Whether there is nothing to write and nothing to remove."""
@@ -116,14 +127,19 @@ class Tracker:
         return f"{self.uri.rstrip('/')}/#/experiments/{self.experiment_id}/runs/{tracked.run_id}"
 
     def _look(self, training: Training) -> _There:
-        """Two requests. The run of the lake is drawn of 64 random bits, so that there is little to compare."""
+        """What is there, by two requests. The run of the lake is drawn of 64 random bits, so that there is little to
+        compare."""
         of_the_run = f"tags.`{RUN}` = '{training.run}'"
         runs = self.client.search_runs([self.experiment_id], of_the_run)
         versions = self.client.search_model_versions(f"name = '{self.model}' and {of_the_run}")
-        return _There(
+        found = _There(
             [run for run in runs if training.identity.items() <= run.data.tags.items()],
             [version for version in versions if training.identity.items() <= version.tags.items()],
         )
+        if not found.is_ambiguous:
+            return found
+        # A search leaves out which versions have an alias.
+        return replace(found, aliased=set(self.client.get_registered_model(self.model).aliases.values()))
 
     def _settle(self, there: _There, training: Training) -> None:
         run = there.run or self._new_run(training)

@@ -10,7 +10,7 @@ from typing import Any
 
 from spark_lib.lake import Partition
 from spark_lib.models import card as cards
-from spark_lib.models.card import CARD, REPORT, Card
+from spark_lib.models.card import CARD, MODEL, PICKLE, REPORT, Card, Verdict
 
 #: The tags that lead from a run or a version of MLflow back to a partition of a lake.
 LAKE, USE_CASE, DATE, RUN = "daystone.lake", "daystone.use_case", "daystone.date", "daystone.run"
@@ -47,8 +47,12 @@ class Training:
         return self.partition.manifest.run
 
     @property
+    def verdict(self) -> Verdict:
+        return Verdict.of(self.partition.manifest.metrics["verdict"])
+
+    @property
     def is_approved(self) -> bool:
-        return self.card.model is not None
+        return self.verdict.approved
 
     @property
     def identity(self) -> dict[str, str]:
@@ -58,10 +62,10 @@ class Training:
     @property
     def tags(self) -> dict[str, str]:
         found = self.identity | {
-            VERDICT: str(self.card.verdict)[:_LONGEST_TAG],
+            VERDICT: str(self.verdict)[:_LONGEST_TAG],
             PARTITION: self.partition.store.url(self.partition.prefix),
         }
-        return found | ({SHA256: self.card.model.sha256} if self.card.model else {})
+        return found | ({SHA256: self.partition.manifest.metrics["model_digest"]} if self.is_approved else {})
 
     @property
     def params(self) -> dict[str, str]:
@@ -80,12 +84,10 @@ class Training:
 
     def documents(self) -> Iterator[tuple[str, bytes, str]]:
         """The name and the content of each artifact, and the directory that it goes into, which is empty for most."""
-        yield CARD, self.partition.document(CARD), ""
         there = {file.path.rpartition("/")[2] for file in self.partition.manifest.files}
-        if REPORT in there:
-            yield REPORT, self.partition.document(REPORT), ""
-        if self.card.model:
-            yield self.card.model.file, self.partition.document(self.card.model.file), MODEL_DIRECTORY
+        for name, into in ((CARD, ""), (REPORT, ""), (MODEL, MODEL_DIRECTORY), (PICKLE, MODEL_DIRECTORY)):
+            if name in there:
+                yield name, self.partition.document(name), into
 
 
 def _numbers(metrics: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, float]]:
