@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import date
 from typing import Any
 
 from spark_lib.lake import Partition
@@ -80,7 +80,7 @@ class Training:
     @property
     def timestamp(self) -> int:
         """Milliseconds since 1970 of the beginning of the day. A metric that is sent again is the same one then."""
-        return int(datetime.combine(self.date, time(), UTC).timestamp() * 1_000)
+        return 86_400_000 * (self.date - date(1970, 1, 1)).days
 
     def documents(self) -> Iterator[tuple[str, bytes, str]]:
         """The name and the content of each artifact, and the directory that it goes into, which is empty for most."""

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
+from typing import TYPE_CHECKING
 
-from spark_lib.errors import ConfigurationError, DamagedPartition, DaystoneError
+from spark_lib.errors import ConfigurationError, DamagedPartition, DaystoneError, NothingToDecide
 from tasks.cli.place import configured
 from tasks.training import Training
+
+if TYPE_CHECKING:
+    from spark_lib.registry.mlflow import Production
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,25 @@ class Report:
 
     tracked: list[Tracked] = field(default_factory=list)
     errors: list[DaystoneError] = field(default_factory=list)
+
+
+def followed() -> Production:
+    """The training that the alias of ``[mlflow] alias`` names, which may be promoted.
+
+    Raises NothingToDecide where no version has the alias, AliasRefused where it leads to no approved training of this lake,
+    and TrackingUnavailable.
+    """
+    place = configured()
+    registry = place.settings.registry(place.partitions.root)
+    found = registry.production(place.partitions)
+    if found is None:
+        raise NothingToDecide(
+            f"registered model {registry.model} at {registry.uri}",
+            f"a version with the alias {registry.alias}",
+            "none",
+            "give one the alias in MLflow (daystone track brings the lake's), or promote by --model",
+        )
+    return found
 
 
 def track(first: date, last: date, say: Callable[[Tracked], None]) -> Report:

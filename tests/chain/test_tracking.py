@@ -3,6 +3,7 @@ commands say. One server serves all tests, which have names of their own there."
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import sys
@@ -18,16 +19,19 @@ from typing import Any
 
 import pytest
 
-from spark_lib.errors import AliasRefused, DamagedPartition, TrackingUnavailable
+from spark_lib.errors import AliasRefused, ConfigurationError, DamagedPartition, NothingToDecide, TrackingUnavailable
 from spark_lib.lake import Lake, Partition
 from spark_lib.models.card import Verdict, rejected
 from spark_lib.models.model import digest
 from spark_lib.registry.client import connected
 from spark_lib.registry.mlflow import Production, Registry
 from spark_lib.registry.tracker import Tracked
+from tasks.cli import track as tracking
 from tests.support import mlflow, trainings
+from tests.support.checkout import ROOT
 from tests.support.processes import Commands, Result
 from tests.support.s3 import free_port
+from tests.unit.stubs.stublake import configure
 from tests.unit.verbs import RUN_PY, SHORT, Verbs, last_line
 
 pytestmark = pytest.mark.processes
@@ -35,6 +39,7 @@ pytestmark = pytest.mark.processes
 #: Seconds that a server has for an answer. A busy machine is no reason to fail.
 PATIENT = 60
 DAY, LATER, LATEST = date(2026, 1, 12), date(2026, 1, 19), date(2026, 1, 26)
+PAGE = (ROOT / "docs" / "tracking.md").read_text(encoding="utf-8")
 REJECTED = rejected("gate", "area under ROC 0.55, wanted 0.6")
 
 
@@ -526,7 +531,12 @@ def test_many_trainings_are_tracked_at_once_and_a_damaged_one_does_not_keep_the_
     assert len(there(daystone.registry).runs) == 2
 
 
-class Trickling(BaseHTTPRequestHandler):
+class Quiet(BaseHTTPRequestHandler):
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+class Trickling(Quiet):
     """An answer that never ends, and never lets its reader's patience end."""
 
     def do_GET(self) -> None:
@@ -538,30 +548,21 @@ class Trickling(BaseHTTPRequestHandler):
                 self.wfile.write(b" ")
                 time.sleep(0.05)
 
-    def log_message(self, *arguments: object) -> None:
-        pass
 
-
-class Refusing(BaseHTTPRequestHandler):
+class Refusing(Quiet):
     """A server that lets nobody in."""
 
     def do_GET(self) -> None:
         self.send_error(401)
 
-    def log_message(self, *arguments: object) -> None:
-        pass
 
-
-class Page(BaseHTTPRequestHandler):
+class Page(Quiet):
     """A web server that is not MLflow's."""
 
     def do_GET(self) -> None:
         self.send_response(200)
         self.end_headers()
         self.wfile.write(b"<html>a page that is no answer of MLflow's")
-
-    def log_message(self, *arguments: object) -> None:
-        pass
 
 
 @contextmanager
@@ -617,6 +618,94 @@ def test_a_server_that_lets_nobody_in_is_refused_without_the_password(daystone: 
         "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN",
     )
     assert "7d41" not in result.stdout + result.stderr + daystone.log
+
+
+def shown(command: str, number: int = 0) -> str:
+    """A pattern of what docs/tracking.md shows below the ``number``-th of equal commands. ``…`` stands for anything, and lines
+    may be wrapped."""
+    parts = PAGE.split(f"\n    {command}\n\n")
+    block = re.match(r"(?:    .*\n)+", parts[1 + number])
+    assert block is not None, command
+    return re.escape(" ".join(block[0].split())).replace("…", ".*?")
+
+
+def test_the_page_shows_what_the_commands_print(daystone: Tracking, lake: Lake) -> None:
+    daystone.land("2026-01-01", 12)
+    away = replace(daystone, uri=f"http://127.0.0.1:{free_port()}")
+    many = ("track", "--from", "2026-01-01", "--to", "2026-01-31")
+    said = "daystone track --from 2026-01-01 --to 2026-01-31"
+
+    built = away.run("--date", DAY)
+    other = trainings.publish(lake, LATER)
+    track(daystone.registry, other)
+    trainings.publish(lake, LATEST, REJECTED)
+    caught_up = daystone(*many)
+    refused = away(*many)
+
+    printed = [
+        text.replace(uri, "https://mlflow.example:5000")
+        for uri, text in ((away.uri, built.stderr), (daystone.uri, caught_up.stdout), (away.uri, refused.stderr))
+    ]
+    wanted = [shown(f"daystone run Training --date {DAY}"), shown(said), shown(said, 1)]
+    for pattern, text in zip(wanted, printed, strict=True):
+        assert re.search(pattern, " ".join(text.split())), (pattern, text)
+
+
+def test_nothing_is_followed_where_no_version_has_the_alias(
+    daystone: Tracking, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(monkeypatch, f"[lake]\nroot = {lake.root}\n[mlflow]\nuri = {daystone.uri}\nmodel = {daystone.name}\n")
+
+    with pytest.raises(NothingToDecide) as caught:
+        tracking.followed()
+
+    assert str(caught.value) == (
+        f"registered model {daystone.name} at {daystone.uri}: wanted a version with the alias production; found none. Next: "
+        "give one the alias in MLflow (daystone track brings the lake's), or promote by --model"
+    )
+
+
+def test_the_alias_is_followed_to_the_training_that_it_names(
+    daystone: Tracking, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    partition = trainings.publish(lake, DAY)
+    track(daystone.registry, partition)
+    aliased(daystone.registry, "1")
+    configure(monkeypatch, f"[lake]\nroot = {lake.root}\n[mlflow]\nuri = {daystone.uri}\nmodel = {daystone.name}\n")
+
+    found = tracking.followed()
+
+    assert (found.model_date, found.run) == (DAY, partition.manifest.run)
+
+
+def test_a_command_without_a_server_says_what_to_set(daystone: Tracking) -> None:
+    result = Verbs(daystone.home)("track", "--from", DAY, "--to", DAY)
+
+    assert (result.code, last_line(result)) == (
+        31,
+        "Error: [mlflow] uri: wanted the URL of an MLflow server, as in https://mlflow.example:5000; found none. Next: set it, "
+        "or leave out what needs MLflow",
+    )
+
+
+def test_days_in_the_wrong_order_are_refused(daystone: Tracking) -> None:
+    result = daystone("track", "--from", LATER, "--to", DAY)
+
+    assert (result.code, last_line(result)) == (
+        31,
+        f"Error: track: wanted a first day that is not after the last; found {LATER} to {DAY}. Next: correct --from, --to",
+    )
+
+
+def test_without_the_client_a_command_says_what_to_install(
+    registry: Registry, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+
+    with pytest.raises(ConfigurationError) as caught:
+        registry.production(lake)
+
+    assert caught.value.next_step == 'install it: pip install "daystone[mlflow]"'
 
 
 def test_days_without_a_training_are_no_error_and_nobody_is_asked(daystone: Tracking, lake: Lake) -> None:
