@@ -161,14 +161,16 @@ def there(registry: Registry) -> There:
         )
 
 
-def assert_one_of_each(registry: Registry, partition: Partition) -> None:
-    found = there(registry)
-    (run,), (version,) = found.runs, found.versions
+def assert_there_once(registry: Registry, partition: Partition) -> None:
+    """One whole run, and one version that is linked to it; none of a rejected training."""
+    found, training = there(registry), registry.training(partition)
+    (run,) = found.runs
     assert run.info.status == "FINISHED"
-    assert run.data.metrics == registry.training(partition).metrics
-    assert run.data.params == registry.training(partition).params
-    assert version.run_id == run.info.run_id
-    assert artifacts(registry, run.info.run_id) == {"card.json", "report.html", "model/model.onnx"}
+    assert run.data.metrics == training.metrics
+    assert run.data.params == training.params
+    assert [version.run_id for version in found.versions] == ([run.info.run_id] if training.is_approved else [])
+    model = {"model/model.onnx"} if training.is_approved else set()
+    assert artifacts(registry, run.info.run_id) == {"card.json", "report.html"} | model
 
 
 def artifacts(registry: Registry, run_id: str) -> set[str]:
@@ -185,7 +187,7 @@ def test_an_approved_training_is_a_run_and_a_version_that_is_linked_to_it(
 
     tracked = track(registry, partition)
 
-    assert_one_of_each(registry, partition)
+    assert_there_once(registry, partition)
     (run,), (version,) = there(registry).runs, there(registry).versions
     assert tracked == Tracked(run.info.run_id, version.version, was_there=False)
     assert run.info.run_name == "credit_risk 2026-01-12"
@@ -229,7 +231,7 @@ def test_a_training_that_is_there_is_not_written_again(registry: Registry, lake:
 
     assert sent == ["search_runs", "search_model_versions"]
     assert track(registry, partition) == replace(first, was_there=True)
-    assert_one_of_each(registry, partition)
+    assert_there_once(registry, partition)
 
 
 @pytest.mark.parametrize("verdict", [Verdict(approved=True), REJECTED], ids=["approved", "rejected"])
@@ -248,10 +250,7 @@ def test_a_training_whose_tracking_was_killed_anywhere_is_there_once_after_anoth
             break
         except Killed:
             track(tried, partition)
-        assert len(there(tried).runs) == 1, number
-        assert len(there(tried).versions) == int(verdict.approved), number
-        if verdict.approved:
-            assert_one_of_each(tried, partition)
+        assert_there_once(tried, partition)
 
     assert requests > 6
     assert {"create_run", "log_batch", "log_artifact", "set_terminated"} <= names
@@ -265,11 +264,7 @@ def test_a_training_that_two_track_at_once_is_there_once(registry: Registry, lak
 
         sent = track_interrupted(tried, partition, number, lambda tried=tried: _ignored(track(tried, partition)))  # type: ignore[misc]  # a default
 
-        assert len(there(tried).runs) == 1, (number, sent)
-        assert len(there(tried).versions) == int(verdict.approved), (number, sent)
-        assert there(tried).runs[0].info.status == "FINISHED"
-        if verdict.approved:
-            assert_one_of_each(tried, partition)
+        assert_there_once(tried, partition)
         if len(sent) < number:
             break
     assert number > 6
@@ -293,20 +288,39 @@ def test_two_commands_at_once_leave_one_run_and_one_version_of_each_training(day
     assert {run.info.status for run in found.runs} == {"FINISHED"}
 
 
+def track_twice(registry: Registry, partition: Partition) -> None:
+    """Make two runs and two versions of one training, as two processes do that know nothing of each other."""
+    training = registry.training(partition)
+    with registry.tracker() as tracker:
+        for _ in range(2):
+            run = tracker._new_run(training)
+            tracker._fill(run.info.run_id, training)
+            tracker._new_version(run, training)
+
+
 def test_of_two_versions_of_a_training_the_one_with_the_alias_stays(registry: Registry, lake: Lake) -> None:
     partition = trainings.publish(lake, DAY)
-    track(registry, partition)
-    twin = registry.training(partition)
-    with registry.tracker() as tracker:
-        run = tracker._new_run(twin)
-        tracker._fill(run.info.run_id, twin)
-        tracker._new_version(run, twin)
-        tracker.client.set_registered_model_alias(registry.model, "production", "2")
+    track_twice(registry, partition)
+    aliased(registry, "2")
 
     tracked = track(registry, partition)
 
-    assert (tracked.version, tracked.run_id) == ("2", run.info.run_id)
-    assert_one_of_each(registry, partition)
+    assert tracked.version == "2"
+    assert_there_once(registry, partition)
+
+
+def test_a_version_with_an_alias_is_never_removed_and_neither_is_its_run(registry: Registry, lake: Lake) -> None:
+    partition = trainings.publish(lake, DAY)
+    track_twice(registry, partition)
+    aliased(registry, "2")
+    with connected(registry.uri, PATIENT) as client:
+        client.set_registered_model_alias(registry.model, "trial", "1")
+
+    tracked = track(registry, partition)
+
+    assert tracked.version == "1"
+    assert sorted(version.version for version in there(registry).versions) == ["1", "2"]
+    assert len(there(registry).runs) == 2
 
 
 def test_a_version_whose_run_was_deleted_gets_a_run_and_a_version_again(registry: Registry, lake: Lake) -> None:
@@ -318,7 +332,7 @@ def test_a_version_whose_run_was_deleted_gets_a_run_and_a_version_again(registry
     tracked = track(registry, partition)
 
     assert tracked.run_id != first.run_id
-    assert_one_of_each(registry, partition)
+    assert_there_once(registry, partition)
 
 
 def test_a_training_that_was_built_anew_is_another_run_and_another_version(registry: Registry, lake: Lake) -> None:
@@ -354,7 +368,7 @@ def test_a_server_that_is_killed_in_the_middle_is_unavailable_and_the_rest_follo
         f"MLflow at {registry.uri}: wanted an answer; found nobody who answers. Next: start the server, or correct "
         "[mlflow] uri"
     )
-    assert_one_of_each(registry, partition)
+    assert_there_once(registry, partition)
 
 
 def test_a_deleted_experiment_is_refused(registry: Registry, lake: Lake) -> None:
