@@ -23,12 +23,23 @@ DATASET = "model"
 
 @dataclass(frozen=True)
 class Production:
-    """The approved training of the lake that an alias names, and the number of the version that has it."""
+    """The approved ``training`` of the lake that an alias names, and the SHA-256 of its model: ``version`` of the
+    ``registered`` model has the ``alias``."""
 
-    model_date: date
-    run: str
+    training: Partition
     sha256: str
+    registered: str
     version: str
+    alias: str
+
+    @property
+    def model_date(self) -> date:
+        return self.training.date
+
+    @property
+    def run(self) -> str:
+        """The run of the lake."""
+        return self.training.manifest.run
 
 
 @dataclass(frozen=True)
@@ -73,8 +84,8 @@ class Registry:
         there = lake.find(DATASET, day, day).get(day)
         if isinstance(there, DamagedPartition):
             raise there
-        _check_training(where, found.tags, day, there)
-        return Production(day, found.tags[RUN], found.tags[SHA256], str(found.version))
+        training = _checked(where, found.tags, day, there)
+        return Production(training, found.tags[SHA256], self.model, str(found.version), self.alias)
 
     def _experiment_id(self, client: Any) -> str:
         found = client.get_experiment_by_name(self.experiment)
@@ -122,8 +133,8 @@ def _day(where: str, text: str) -> date:
         raise _refused(where, f"a day in the tag {DATE}", repr(text)) from error
 
 
-def _check_training(where: str, tags: Mapping[str, str], day: date, there: Partition | None) -> None:
-    """Raise AliasRefused unless the lake has the training as the tags say, and it was approved."""
+def _checked(where: str, tags: Mapping[str, str], day: date, there: Partition | None) -> Partition:
+    """The training of a day, as the lake has it. Raises AliasRefused unless it is as the tags say, and was approved."""
     if there is None:
         raise _refused(where, f"the training of {day} in the lake", "none")
     manifest = there.manifest
@@ -135,6 +146,7 @@ def _check_training(where: str, tags: Mapping[str, str], day: date, there: Parti
     digest = manifest.metrics["model_digest"]
     if digest != tags[SHA256]:
         raise _refused(where, f"the SHA-256 of the lake's model, {digest}", tags[SHA256])
+    return there
 
 
 def _refused(where: str, wanted: str, found: str) -> AliasRefused:

@@ -3,6 +3,7 @@ commands say. One server serves all tests, which have names of their own there."
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import subprocess
@@ -23,8 +24,9 @@ from spark_lib.errors import AliasRefused, ConfigurationError, DamagedPartition,
 from spark_lib.lake import Lake, Partition
 from spark_lib.models.card import Verdict, rejected
 from spark_lib.models.model import digest
+from spark_lib.registry import promotions
 from spark_lib.registry.client import connected
-from spark_lib.registry.mlflow import Production, Registry
+from spark_lib.registry.mlflow import Registry
 from spark_lib.registry.tracker import Tracked
 from tasks.cli import track as tracking
 from tests.support import mlflow, trainings
@@ -405,11 +407,14 @@ def test_the_alias_names_a_training_of_the_lake(registry: Registry, lake: Lake) 
 
     found = registry.production(lake)
 
-    assert found == Production(DAY, first.manifest.run, digest(first.document("model.onnx")), "1")
+    assert found is not None
+    assert (found.model_date, found.run, found.version) == (DAY, first.manifest.run, "1")
+    assert (found.registered, found.alias) == (registry.model, "production")
+    assert found.sha256 == digest(first.document("model.onnx"))
     aliased(registry, "2")
-    assert registry.production(lake) == Production(
-        LATER, second.manifest.run, digest(second.document("model.onnx")), "2"
-    )
+    moved = registry.production(lake)
+    assert moved is not None
+    assert (moved.model_date, moved.run, moved.version) == (LATER, second.manifest.run, "2")
 
 
 def test_no_model_and_no_alias_name_nothing(registry: Registry, lake: Lake) -> None:
@@ -482,19 +487,23 @@ def test_an_alias_of_a_damaged_training_says_so(registry: Registry, lake: Lake) 
         registry.production(lake)
 
 
-def test_a_training_that_a_run_publishes_is_tracked_and_a_run_with_nothing_to_do_asks_nobody(
+def test_a_training_that_a_run_publishes_is_tracked_and_a_run_with_nothing_to_do_loads_no_client(
     daystone: Tracking, lake: Lake
 ) -> None:
-    daystone.land("2026-01-01", 12)
+    daystone.land("2026-01-01", 19)
+
+    (daystone.home / "trap").mkdir()
+    (daystone.home / "trap" / "mlflow.py").write_text("raise SystemExit('MLflow was imported')\n")
 
     first = daystone.run("--date", DAY)
     tracked = there(daystone.registry)
-    # Whoever asked would be refused, and say so.
-    again = replace(daystone, uri=f"http://127.0.0.1:{free_port()}").run("--date", DAY)
+    again = daystone.run("--date", DAY, PYTHONPATH=f"{daystone.home}/trap{os.pathsep}{ROOT}")
+    trapped = daystone.run("--date", LATER, PYTHONPATH=f"{daystone.home}/trap{os.pathsep}{ROOT}")
 
     assert (first.code, again.code) == (0, 0), first.stderr + again.stderr
     assert [version.tags["daystone.date"] for version in tracked.versions] == [str(DAY)]
-    assert "not tracked" not in first.stderr + again.stderr + daystone.log
+    assert "not tracked" not in first.stderr + again.stderr
+    assert "MLflow was imported" in trapped.stderr
 
 
 def test_where_mlflow_is_away_the_training_is_built_and_the_warning_names_the_command_that_catches_up(
@@ -690,6 +699,65 @@ def test_the_alias_is_followed_to_the_training_that_it_names(
     found = tracking.followed()
 
     assert (found.model_date, found.run) == (DAY, partition.manifest.run)
+
+
+def test_a_promotion_follows_the_alias_and_is_recorded_once(daystone: Tracking, lake: Lake) -> None:
+    for day in (DAY, LATER):
+        track(daystone.registry, trainings.publish(lake, day))
+    aliased(daystone.registry, "1")
+    follow = ("promote", "--from-mlflow", "--set", f"selection.manual_from={DAY}")
+
+    first = daystone(*follow)
+    again = daystone(*follow, "--from", "2026-02-01")
+    aliased(daystone.registry, "2")
+    moved = daystone(*follow)
+
+    assert (first.code, again.code, moved.code) == (0, 0, 0), first.stderr + again.stderr + moved.stderr
+    assert re.match(shown("daystone promote --from-mlflow"), first.stdout)
+    assert again.stdout.startswith(f"nothing to record, it is there: promotion {DAY}/0001 of the model of {DAY}, ")
+    assert moved.stdout.startswith(
+        f"recorded: promotion {LATER}/0001 of the model of {LATER}, direct, from {LATER} on, by "
+    )
+    assert [promotion.why for promotion in promotions.read(lake)] == [
+        f"version {number} of {daystone.name} in MLflow has the alias production" for number in (1, 2)
+    ]
+
+
+def test_a_promotion_does_not_follow_an_alias_of_another_model(daystone: Tracking, lake: Lake) -> None:
+    track(daystone.registry, trainings.publish(lake, DAY))
+    aliased(daystone.registry, "1", sha256="abc")
+
+    result = daystone("promote", "--from-mlflow", "--set", f"selection.manual_from={DAY}")
+
+    assert (result.code, result.stdout) == (53, "")
+    assert promotions.read(lake) == []
+
+
+def test_where_mlflow_is_away_nothing_is_promoted(daystone: Tracking, lake: Lake) -> None:
+    away = replace(daystone, uri=f"http://127.0.0.1:{free_port()}")
+
+    result = away("promote", "--from-mlflow", "--set", f"selection.manual_from={DAY}")
+
+    assert (result.code, promotions.read(lake)) == (52, [])
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ([], "wanted --model, or --from-mlflow"),
+        (["--model", DAY, "--from-mlflow"], "wanted --model, or --from-mlflow"),
+        (["--model", DAY], "Missing option '--why'."),
+        (["--from-mlflow", "--strategy", "shadow"], "--strategy: wanted --model with it"),
+    ],
+    ids=["nothing", "both", "no reason", "a strategy"],
+)
+def test_options_of_a_promotion_that_exclude_each_other_are_refused(
+    daystone: Tracking, options: list[object], reason: str
+) -> None:
+    result = daystone("promote", *options)
+
+    assert result.code == 2
+    assert reason in last_line(result)
 
 
 def test_a_command_without_a_server_says_what_to_set(daystone: Tracking) -> None:

@@ -12,6 +12,7 @@ from spark_lib.models.card import rejected
 from spark_lib.models.model import digest
 from spark_lib.registry.training import Training
 from tests.support import trainings
+from tests.support.checkout import ROOT
 
 DAY = date(2026, 1, 12)
 
@@ -89,3 +90,15 @@ def test_the_model_goes_into_a_directory_of_its_own(lake: Lake) -> None:
         ("report.html", ""),
         ("model.onnx", "model"),
     ]
+
+
+def test_a_training_of_the_first_version_is_tracked_as_well() -> None:
+    lake = Lake(str(ROOT / "tests" / "golden" / "0.1.0"), "credit_risk")
+    (partition,) = lake.require("model", date(2026, 2, 23))
+
+    training = Training.of(partition, "production", "credit_risk")
+
+    assert training.is_approved
+    assert training.tags["daystone.sha256"] == digest(partition.document("model.onnx"))
+    assert training.metrics["intervals/area_under_roc/low"] < training.metrics["area_under_roc"]
+    assert training.params["balancing"] == "undersample"
