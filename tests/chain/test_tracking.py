@@ -23,7 +23,7 @@ import pytest
 
 from spark_lib.errors import AliasRefused, ConfigurationError, DamagedPartition, NothingToDecide, TrackingUnavailable
 from spark_lib.lake import Lake, Partition
-from spark_lib.models.card import Verdict, rejected
+from spark_lib.models.card import APPROVED, Verdict, rejected
 from spark_lib.models.model import digest
 from spark_lib.registry import promotions
 from spark_lib.registry.client import connected
@@ -238,8 +238,11 @@ def test_a_training_that_is_there_is_not_written_again(registry: Registry, lake:
     assert_there_once(registry, partition)
 
 
-@pytest.mark.parametrize("verdict", [Verdict(approved=True), REJECTED], ids=["approved", "rejected"])
-@pytest.mark.parametrize("executed", [False, True], ids=["before a request", "before its answer"])
+@pytest.mark.parametrize(
+    ("verdict", "executed"),
+    [(APPROVED, False), (APPROVED, True), (REJECTED, True)],
+    ids=["before a request", "before its answer", "rejected"],
+)
 def test_a_training_whose_tracking_was_killed_anywhere_is_there_once_after_another_try(
     registry: Registry, lake: Lake, verdict: Verdict, executed: bool
 ) -> None:
@@ -260,7 +263,7 @@ def test_a_training_whose_tracking_was_killed_anywhere_is_there_once_after_anoth
     assert {"create_run", "log_batch", "log_artifact", "set_terminated"} <= names
 
 
-@pytest.mark.parametrize("verdict", [Verdict(approved=True), REJECTED], ids=["approved", "rejected"])
+@pytest.mark.parametrize("verdict", [APPROVED, REJECTED], ids=["approved", "rejected"])
 def test_a_training_that_two_track_at_once_is_there_once(registry: Registry, lake: Lake, verdict: Verdict) -> None:
     partition = trainings.publish(lake, DAY, verdict)
     for number in range(1, 30):
