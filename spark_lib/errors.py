@@ -166,6 +166,16 @@ class BelowBound(DaystoneError):
     """The newest evaluation that was asked for has missed one of the bounds of ``[evaluation]``."""
 
     exit_code = 55
+class TrackingUnavailable(DaystoneError):
+    """MLflow cannot be reached, answers too slowly, or refuses."""
+
+    exit_code = 52
+
+
+class AliasRefused(DaystoneError):
+    """The version that an alias of MLflow names is no approved model of the lake."""
+
+    exit_code = 53
 
 
 class RegistryUnavailable(DaystoneError):

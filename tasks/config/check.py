@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -35,8 +36,11 @@ _SHARES = (
 MOST_DAYS = 36_500
 #: The days that can be asked for. Windows and delays reach beyond them, and stay within Python's calendar.
 FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)
-#: The last port of TCP, and the most seconds between two looks for a model: a day.
+#: The last port of TCP, and the most seconds between two looks for a model, or for MLflow: a day.
 LAST_PORT, MOST_SECONDS = 65_535, 86_400
+#: The server of MLflow, and the names that every part of it takes.
+_SERVER = re.compile(r"https?://[^/\s]+(/\S*)?")
+_NAME_IN_MLFLOW = re.compile(r"[\w.-]+( [\w.-]+)*")
 #: Spark's own limit of a tree's depth.
 DEEPEST = 30
 
@@ -223,6 +227,32 @@ def serve(values: sections.serve, said_by: SaidBy) -> None:
         "poll_seconds",
         values.poll_seconds,
         0 < values.poll_seconds <= MOST_SECONDS,
+        f"above 0, at most {MOST_SECONDS}",
+    )
+
+
+def mlflow(values: sections.mlflow, said_by: SaidBy) -> None:
+    """Raise ConfigurationError for a server, a name or a time by which nothing can be tracked."""
+    if not values.uri:
+        return
+    if shown.holds_password("uri", values.uri) or "@" in values.uri:
+        step = "put it into MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or into MLFLOW_TRACKING_TOKEN"
+        raise ConfigurationError(said_by("mlflow", "uri"), "a URL without a password", shown.NOT_SHOWN, step)
+    if not _SERVER.fullmatch(values.uri):
+        wanted = "the URL of a server, as in https://mlflow.example:5000"
+        raise ConfigurationError(said_by("mlflow", "uri"), wanted, repr(values.uri), "correct it")
+    for name in ("experiment", "model", "alias"):
+        value = getattr(values, name)
+        if not _NAME_IN_MLFLOW.fullmatch(value) and (value or name == "alias"):
+            wanted = "a name of letters, digits, spaces and _ - ."
+            raise ConfigurationError(said_by("mlflow", name), wanted, repr(value), "correct it")
+    rules = _Rules(said_by)
+    rules.at_least("mlflow", "answer_seconds", values.answer_seconds, 1)
+    rules.between(
+        "mlflow",
+        "max_seconds",
+        values.max_seconds,
+        0 < values.max_seconds <= MOST_SECONDS,
         f"above 0, at most {MOST_SECONDS}",
     )
 

@@ -378,6 +378,29 @@ class target(luigi.Config):
     )
 
 
+class mlflow(luigi.Config):
+    uri = luigi.Parameter(
+        default="",
+        description="URL of the MLflow server that trainings are tracked at, without a password, as in"
+        " https://mlflow.example:5000; default: none, trainings are not tracked",
+    )
+    experiment = luigi.Parameter(
+        default="", description="name of the experiment of the runs; default: the use case's name"
+    )
+    model = luigi.Parameter(default="", description="name of the registered model; default: the use case's name")
+    alias = luigi.Parameter(
+        default="production",
+        description="alias that daystone promote --from-mlflow follows; default: production",
+    )
+    answer_seconds = luigi.IntParameter(
+        default=10, description="seconds that the server has for each answer, which is asked for once; default: 10"
+    )
+    max_seconds = luigi.FloatParameter(
+        default=60.0,
+        description="seconds after which the chain goes on without having tracked a training; default: 60",
+    )
+
+
 class raw(luigi.Config):
     path = luigi.Parameter(default=DEFAULT_PATH, description="pattern of a day's directory, with {date:%%Y-%%m-%%d}")
     format = luigi.Parameter(default="parquet", description="format of the files: parquet (the default) or csv")
@@ -472,6 +495,7 @@ SECTIONS: dict[str, type[luigi.Config]] = {
         lookup,
         serve,
         image,
+        mlflow,
         raw,
         spark,
         log,

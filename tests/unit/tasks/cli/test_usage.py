@@ -45,6 +45,7 @@ def daystone(tmp_path: Path) -> Verbs:
         "lookup",
         "evaluate",
         "image",
+        "track",
     ],
 )
 def test_the_help_of_a_verb_shows_an_example(daystone: Verbs, verb: str) -> None:
