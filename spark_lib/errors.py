@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import TypeVar
+
+Raised = TypeVar("Raised", bound="DaystoneError")
 
 
 class DaystoneError(Exception):
@@ -19,6 +22,8 @@ class DaystoneError(Exception):
     """
 
     exit_code = 30
+    #: Whether the cause may pass by itself, so that the same may succeed a little later. ``passing`` says so of an error.
+    may_pass = False
 
     def __init__(self, where: str, wanted: str, found: str, next_step: str) -> None:
         super().__init__(where, wanted, found, next_step)
@@ -148,6 +153,24 @@ class NoScore(DaystoneError):
     """An entity has no published score, and no fallback is declared or known."""
 
     exit_code = 49
+
+
+class NotNotified(DaystoneError):
+    """A message could not be sent to an address of ``[notify]``."""
+
+    exit_code = 58
+
+
+class ScheduleError(DaystoneError):
+    """A run cannot be scheduled as it is asked for."""
+
+    exit_code = 59
+
+
+def passing(error: Raised) -> Raised:
+    """An error, marked as one whose cause may pass by itself."""
+    error.may_pass = True
+    return error
 
 
 def later_format(where: str, what: str, known: int, found: int) -> LakeError:

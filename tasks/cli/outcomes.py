@@ -10,12 +10,25 @@ import click
 
 from tasks.cli import render
 from tasks.cli import run as runner
+from tasks.graph.log import logger
 from tasks.planning import stale
 
 if TYPE_CHECKING:
     from spark_lib.errors import DaystoneError
     from tasks.cli.publish import Published, Report, Withdrawn
     from tasks.cli.release import Decided
+
+
+def say(words: str) -> None:
+    """Say on standard error what a person should know meanwhile, and in the log."""
+    click.echo(words, err=True)
+    logger.info(words)
+
+
+def warn(words: str) -> None:
+    """Warn on standard error, and in the log."""
+    click.echo(f"warning: {words}", err=True)
+    logger.warning(words)
 
 
 def say_stale() -> None:

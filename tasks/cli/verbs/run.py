@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
 import click
 
 from tasks.backfill.waiting import Patience
-from tasks.cli import outcomes, render
+from tasks.cli import outcomes, render, retries
 from tasks.cli import run as runner
 from tasks.cli.options import Day, StageOrDataset, of_a_lake, of_a_wait
 from tasks.config import resolve
+from tasks.notification import runs as notification
 from tasks.planning import consent
 
 if TYPE_CHECKING:
+    from tasks.cli.publish import Report
     from tasks.graph.stage import Stage
 
 
@@ -38,8 +41,11 @@ def command(stage: type[Stage], day: date, wait: float, is_published: bool) -> N
       daystone run --date 2026-03-01 --wait 4h
       daystone run --date 2026-03-01 --publish
     """
+    task = runner.make(stage, day)
+    values = task.settings.retries
     if not is_published:
-        _build(stage, day, wait)
+        with notification.told(outcomes.warn, task):
+            retries.repeated(lambda: _build(task, wait), values, outcomes.say)
         return
     from tasks.cli import publish
 
@@ -48,15 +54,22 @@ def command(stage: type[Stage], day: date, wait: float, is_published: bool) -> N
         known = ", ".join(kind.__name__ for kind in publish.DATASETS)
         raise click.UsageError(f"--publish: wanted one of {known}; found {stage.__name__}")
     names = publish.named(())
-    _build(stage, day, wait)
+    with notification.told(outcomes.warn, task):
+        retries.repeated(lambda: _build(task, wait), values, outcomes.say)
+        report = retries.repeated(lambda: _publish(day, names, dataset), values, outcomes.say)
+        outcomes.say_published(report)
+
+
+def _publish(day: date, names: Sequence[str], dataset: str) -> Report:
+    from tasks.cli import publish
+
     with render.run() as watcher:
-        report = publish.publish(day, day, names, dataset, watcher)
-    outcomes.say_published(report)
+        return publish.publish(day, day, names, dataset, watcher)
 
 
-def _build(stage: type[Stage], day: date, wait: float) -> None:
+def _build(task: Stage, wait: float) -> None:
     """Build what is missing of a day, and say so."""
-    task = runner.make(stage, day)
+    stage, day = type(task), task.date
     if task.complete():
         click.echo(f"nothing to do: {stage.dataset} of {day} is complete")
         outcomes.say_stale()

@@ -1,0 +1,210 @@
+"""Notes what goes wrong in a run, and has it told once the work is done. Where ``[notify]`` names nobody, nothing is noted
+and nothing is imported."""
+
+from __future__ import annotations
+
+import functools
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import luigi
+
+from spark_lib.errors import DamagedPartition, DaystoneError, LakeError, NotConfirmed, NotReleased, WaitingForData
+from tasks.config import addresses
+from tasks.config.settings import Settings
+from tasks.graph.log import logger
+from tasks.graph.stage import AWAITED, REFUSED, Dated, Stage, explained, places
+from tasks.graph.staleness import RAW
+
+FAILED, DAMAGED, LATE = "failed", "damaged", "late"
+#: Errors that are nothing to tell of: what they say is told of another day, or the person who ran the command has seen it.
+_UNTOLD = (NotConfirmed, NotReleased, WaitingForData)
+
+
+@dataclass(frozen=True)
+class Note:
+    """What a run has met: ``kind`` of ``subject`` on a day, and ``why``; where ``kind`` is empty, the day was built. ``run``
+    is the run that was published then."""
+
+    use_case: str
+    lake: str
+    subject: str
+    day: str
+    kind: str = ""
+    why: str = ""
+    run: str = ""
+
+    @property
+    def date(self) -> date:
+        return date.fromisoformat(self.day)
+
+
+class Watch:
+    """Listens to a run. Luigi's workers may be forks of this process: what they note is in one file, which has no name."""
+
+    def __init__(self) -> None:
+        #: The places whose ``[notify]`` names somebody.
+        self.places: dict[tuple[str, str], Settings] = {}
+        self._file: Any = None
+
+    def look_at(self, found: dict[tuple[str, str], Settings]) -> None:
+        """Begin to listen where one of these places is to be told of."""
+        configured = {place: settings for place, settings in found.items() if addresses.is_configured(settings)}
+        if configured and self._file is None:
+            self._file = tempfile.TemporaryFile("a+b", buffering=0)  # noqa: SIM115  (closed by end)
+            for event, handler in self._handlers.items():
+                luigi.Task.event_handler(event)(handler)
+        self.places.update(configured)
+
+    @property
+    def notes(self) -> list[Note]:
+        """All that was noted, each once."""
+        if self._file is None:
+            return []
+        self._file.seek(0)
+        return list(dict.fromkeys(Note(**json.loads(line)) for line in self._file))
+
+    def end(self) -> None:
+        """Listen no more."""
+        if self._file is not None:
+            for event, handler in self._handlers.items():
+                luigi.Task.remove_event_handler(event, handler)
+            self._file.close()
+            self._file = None
+
+    def note_unexplained(self, task: Dated, error: DaystoneError) -> None:
+        """Note that a run of a task has failed, where no other reason was noted."""
+        if not any(note.kind for note in self.notes):
+            self._on_refused(task, error)
+
+    @functools.cached_property
+    def _handlers(self) -> dict[str, Callable[..., None]]:
+        return {
+            REFUSED: self._on_refused,
+            AWAITED: self._on_awaited,
+            luigi.Event.SUCCESS: self._on_success,
+            luigi.Event.BROKEN_TASK: self._on_broken,
+            luigi.Event.PROCESS_FAILURE: self._on_death,
+        }
+
+    def _on_refused(self, task: Any, error: DaystoneError) -> None:
+        if isinstance(error, WaitingForData) and task.subject.startswith(RAW):
+            self._note(task, LATE, str(error))
+        elif not isinstance(error, _UNTOLD):
+            kind = DAMAGED if _is_damage_of(task, error) else FAILED
+            self._note(task, kind, words_of(error), is_lake_there=not isinstance(error, LakeError))
+
+    def _on_awaited(self, stage: Stage, feed: str, day: date) -> None:
+        waiting = stage.settings.feed(stage.lake, feed).waiting(day)
+        self._write(Note(stage.use_case, stage.lake, f"{RAW}{feed}", str(day), LATE, str(waiting)))
+
+    def _on_success(self, task: Any) -> None:
+        if isinstance(task, Dated):
+            self._note(task, "", "")
+
+    def _on_broken(self, task: Any, error: BaseException) -> None:
+        if isinstance(task, Dated) and not isinstance(error, DaystoneError):
+            self._on_refused(task, explained(f"scheduling of {task.task_family} of {task.date}", error))
+
+    def _on_death(self, task: Any, message: str) -> None:
+        if isinstance(task, Dated):
+            self._note(task, FAILED, "its process has died; the log of the run has the rest")
+
+    def _note(self, task: Dated, kind: str, why: str, is_lake_there: bool = True) -> None:
+        run = ""
+        if kind and is_lake_there and isinstance(task, Stage):
+            with suppress(LakeError):  # the lake is away, which other words say
+                run = task.partitions.published_run(task.dataset, task.date)
+        self._write(Note(task.use_case, task.lake, task.subject, str(task.date), kind, why, run))
+
+    def _write(self, note: Note) -> None:
+        self._file.write(json.dumps(vars(note)).encode() + b"\n")
+
+
+def words_of(error: DaystoneError) -> str:
+    """An error as it may be told. What an exception of other code says may hold a secret, and stays in the log."""
+    if type(error) is not DaystoneError:
+        return str(error)
+    kind = error.found.partition(":")[0]
+    return f"{error.where}: {kind if kind.isidentifier() else 'an error'}; the log of the run has the rest"
+
+
+def _is_damage_of(task: Any, error: DaystoneError) -> bool:
+    """Whether it is the partition of the task itself that is damaged, and not one that it is built from."""
+    if not isinstance(error, DamagedPartition) or not isinstance(task, Stage):
+        return False
+    return any(place in error.where for place in (f"{task.dataset} of {task.date}", f"{task.dataset}/date={task.date}"))
+
+
+_WATCHES: list[Watch] = []
+
+
+@contextmanager
+def told(say: Callable[[str], None] = logger.warning, about: Dated | None = None) -> Iterator[None]:
+    """A block at whose end people are told what went wrong in it, and what is over. Only the outermost of several blocks
+    tells, so that a command with many runs sends one message. ``about`` is what the block is to build, which has failed
+    where it raises. What cannot be told is a warning, which ``say`` gets."""
+    if _WATCHES:
+        _WATCHES[-1].look_at(places())
+        yield
+        return
+    watch = Watch()
+    _WATCHES.append(watch)
+    try:
+        _try(say, lambda: watch.look_at(places()))
+        try:
+            yield
+        except DaystoneError as error:
+            if about is not None and watch.places:
+                reason = error
+                _try(say, lambda: watch.note_unexplained(about, reason))
+            _tell(watch, say)
+            raise
+        _tell(watch, say)
+    finally:
+        _WATCHES.pop()
+        watch.end()
+
+
+def install() -> None:
+    """Let every run of Luigi's be such a block."""
+    schedule_and_run = luigi.interface._schedule_and_run
+    if getattr(schedule_and_run, "is_told", False):
+        return
+
+    @functools.wraps(schedule_and_run)
+    def and_tell(*given: Any, **more: Any) -> Any:
+        with told():
+            return schedule_and_run(*given, **more)
+
+    and_tell.is_told = True  # type: ignore[attr-defined]  # a mark of ours
+    luigi.interface._schedule_and_run = and_tell  # Luigi has no event for the beginning and the end of a run
+
+
+def _tell(watch: Watch, say: Callable[[str], None]) -> None:
+    if not watch.places:
+        return
+
+    def tell() -> None:
+        from tasks.notification import telling
+
+        for warning in telling.tell(watch.notes, watch.places):
+            say(warning)
+
+    _try(say, tell)
+
+
+def _try(say: Callable[[str], None], do: Callable[[], None]) -> None:
+    """Do what must never end a run. What it raises is a warning, without the words of other code, which may hold a
+    secret."""
+    try:
+        do()
+    except Exception as error:
+        words = words_of(error) if isinstance(error, DaystoneError) else type(error).__name__
+        say(f"nobody was told how this run went: {words}")
+        logger.info("the notification has failed", exc_info=True)
