@@ -4,8 +4,6 @@ and nothing is imported."""
 from __future__ import annotations
 
 import functools
-import json
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -34,48 +32,34 @@ class Note:
     use_case: str
     lake: str
     subject: str
-    day: str
+    date: date
     kind: str = ""
     why: str = ""
     run: str = ""
 
-    @property
-    def date(self) -> date:
-        return date.fromisoformat(self.day)
-
 
 class Watch:
-    """Listens to a run. Luigi's workers may be forks of this process: what they note is in one file, which has no name."""
+    """Listens to a run."""
 
     def __init__(self) -> None:
         #: The places whose ``[notify]`` names somebody.
         self.places: dict[tuple[str, str], Settings] = {}
-        self._file: Any = None
+        #: All that was noted, each once.
+        self.notes: list[Note] = []
 
     def look_at(self, found: dict[tuple[str, str], Settings]) -> None:
         """Begin to listen where one of these places is to be told of."""
         configured = {place: settings for place, settings in found.items() if addresses.is_configured(settings)}
-        if configured and self._file is None:
-            self._file = tempfile.TemporaryFile("a+b", buffering=0)  # noqa: SIM115  (closed by end)
+        if configured and not self.places:
             for event, handler in self._handlers.items():
                 luigi.Task.event_handler(event)(handler)
         self.places.update(configured)
 
-    @property
-    def notes(self) -> list[Note]:
-        """All that was noted, each once."""
-        if self._file is None:
-            return []
-        self._file.seek(0)
-        return list(dict.fromkeys(Note(**json.loads(line)) for line in self._file))
-
     def end(self) -> None:
         """Listen no more."""
-        if self._file is not None:
+        if self.places:
             for event, handler in self._handlers.items():
                 luigi.Task.remove_event_handler(event, handler)
-            self._file.close()
-            self._file = None
 
     def note_unexplained(self, task: Dated, error: DaystoneError) -> None:
         """Note that a run of a task has failed, where no other reason was noted."""
@@ -101,7 +85,7 @@ class Watch:
 
     def _on_awaited(self, stage: Stage, feed: str, day: date) -> None:
         waiting = stage.settings.feed(stage.lake, feed).waiting(day)
-        self._write(Note(stage.use_case, stage.lake, f"{RAW}{feed}", str(day), LATE, str(waiting)))
+        self._write(Note(stage.use_case, stage.lake, f"{RAW}{feed}", day, LATE, str(waiting)))
 
     def _on_success(self, task: Any) -> None:
         if isinstance(task, Dated):
@@ -120,10 +104,11 @@ class Watch:
         if kind and is_lake_there and isinstance(task, Stage):
             with suppress(LakeError):  # the lake is away, which other words say
                 run = task.partitions.published_run(task.dataset, task.date)
-        self._write(Note(task.use_case, task.lake, task.subject, str(task.date), kind, why, run))
+        self._write(Note(task.use_case, task.lake, task.subject, task.date, kind, why, run))
 
     def _write(self, note: Note) -> None:
-        self._file.write(json.dumps(vars(note)).encode() + b"\n")
+        if note not in self.notes:
+            self.notes.append(note)
 
 
 def words_of(error: DaystoneError) -> str:
