@@ -58,7 +58,7 @@ def cause_of(error: DaystoneError) -> str:
 def repeated(run: Callable[[], Result], values: sections.retries, say: Callable[[str], None]) -> Result:
     """Run, and run again where it raises an error whose cause may pass: at most ``[retries] count`` times. ``say`` is told of
     each repetition. Raises what the last run raises."""
-    on = check.names_of(values.on)
+    on = check.names_of(values.on) or check.RETRIED
     for number in range(1, values.count + 1):
         try:
             return run()

@@ -417,9 +417,9 @@ class retries(luigi.Config):
         description="mean seconds before the first repetition, twice as many before each further one; default: 60",
     )
     on = luigi.Parameter(
-        default="scheduler, store",
-        description="causes that are repeated: scheduler (luigid does not answer), store (the lake's does not); default:"
-        " scheduler, store",
+        default="",
+        description="causes that are repeated, as in scheduler, store: luigid does not answer, or the store of the lake does"
+        " not; default: both",
     )
 
 
