@@ -119,7 +119,7 @@ def _values(field: str, name: str, first: int, last: int, names: Sequence[str]) 
         stride = int(step or 1)
         is_stepped_alone = step and not (star or high)
         if is_stepped_alone or begin is None or end is None or not first <= begin <= end <= last or stride < 1:
-            wanted = f"a {name} from {first} to {last}, as *, 5, 1-5, */15 or 1,3"
+            wanted = f"the {name} from {first} to {last}, as *, 5, 1-5, */15 or 1,3"
             raise ScheduleError("--at", wanted, repr(field), "correct it")
         found |= set(range(begin, end + 1, stride))
     return tuple(sorted(found))

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
 from spark_lib.errors import ConfigurationError
-from tasks.config.shown import holds_password
 
 if TYPE_CHECKING:
     from tasks.config.settings import Settings
@@ -74,7 +73,7 @@ def may_hold_secret(url: str) -> bool:
         return True
     return (
         parts.scheme not in _PLAIN
-        or holds_password("", url)
+        or parts.password is not None
         or any(name.lower() not in _PLAIN_QUERY for name, _ in parse_qsl(parts.query, keep_blank_values=True))
         or bool(parts.fragment)
         or any(_KEY.fullmatch(part) for part in parts.path.split("/"))
