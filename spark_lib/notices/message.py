@@ -25,7 +25,7 @@ class Message:
 def of(use_case: str, lake: str, begun: Sequence[Notice], over: Sequence[Notice]) -> Message:
     """The message of a run: the causes that have begun, and those that are over."""
     counts = [f"{len(found)} {word}" for found, word in ((begun, "new"), (over, "over")) if found]
-    lines = [*_lines("New:", begun, lambda notice: notice.why), *_lines("Over:", over, _since)]
+    lines = [*_lines("New:", begun, _of_new), *_lines("Over:", over, _of_over)]
     return Message(
         f"Daystone, {use_case}: {', '.join(counts)}",
         "\n".join([*lines, f"lake: {lake}", f"use case: {use_case}"]),
@@ -42,15 +42,21 @@ def test(use_case: str, lake: str) -> Message:
     )
 
 
-def _since(notice: Notice) -> str:
-    return f"since {notice.since[:16].replace('T', ' ')} UTC, {notice.why}"
+def _of_new(notice: Notice) -> str:
+    return f"{notice.cause}: {notice.why}"
+
+
+def _of_over(notice: Notice) -> str:
+    """There is no next step any more."""
+    of, why = notice.cause, notice.why.partition(". Next: ")[0]
+    return f"{of.subject} of {of.date}, {of.kind} since {notice.since[:16].replace('T', ' ')} UTC: {why}"
 
 
 def _lines(heading: str, found: Sequence[Notice], words: Callable[[Notice], str]) -> list[str]:
     if not found:
         return []
     ordered = sorted(found, key=lambda notice: notice.cause)
-    named = [f"- {notice.cause}: {_cut(' '.join(words(notice).split()))}" for notice in ordered[:_NAMED]]
+    named = [f"- {_cut(' '.join(words(notice).split()))}" for notice in ordered[:_NAMED]]
     left = len(ordered) - len(named)
     return [heading, *named, *([f"- and {left:,} more"] if left else []), ""]
 

@@ -26,7 +26,7 @@ PASSED_ON = (
 )
 #: Variables that may hold a secret, and so are written nowhere.
 SECRET = (
-    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "PGPASSWORD", "REDIS_PASSWORD"),
+    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "PGPASSWORD", "REDISCLI_AUTH"),
     *("DAYSTONE_NOTIFY_URLS", "DAYSTONE_SERVE_TOKEN", "HTTPS_PROXY", "HTTP_PROXY"),
 )
 #: The most characters of a line that every cron takes.

@@ -81,7 +81,8 @@ def test_a_stage_that_fails_is_told_once_and_once_more_when_it_is_built(
     assert once == [["New:", f"- predictions of {NEXT_DAY} has failed: {WORDS}"]]
     (over,) = lines(webhook)[1:]
     assert over[0] == "Over:"
-    assert over[1].startswith(f"- predictions of {NEXT_DAY} has failed: since 2")
+    assert over[1].startswith(f"- predictions of {NEXT_DAY}, failed since 2")
+    assert over[1].endswith(" UTC: model of 2026-01-12: wanted a model that scores; found one that does not")
     assert [message["kind"] for message in webhook.received] == ["failure", "success"]
 
 
@@ -140,7 +141,7 @@ def test_a_held_release_is_told_and_over_once_a_person_has_released_it(
     new, over = lines(webhook)
     assert new == ["New:", f"- release of {DAY} is held: mean score: 0.875 is odd; nothing is in force"]
     assert over[0] == "Over:"
-    assert over[1].startswith(f"- release of {DAY} is held: since ")
+    assert over[1].startswith(f"- release of {DAY}, held since ")
 
 
 def test_a_rejected_training_is_told_and_over_with_the_next_one_that_is_approved(
@@ -177,7 +178,7 @@ def test_a_late_raw_day_is_told_and_over_once_it_has_landed(lake: StubLake, webh
 
     new, over = lines(webhook)
     assert [line.partition(":")[0] for line in new] == ["New", f"- raw/events of {late} is late"]
-    assert [line.partition(": since")[0] for line in over] == ["Over:", f"- raw/events of {late} is late"]
+    assert [line.partition(" since")[0] for line in over] == ["Over:", f"- raw/events of {late}, late"]
 
 
 @pytest.mark.parametrize(
@@ -307,7 +308,7 @@ def test_many_causes_are_counted_and_a_long_reason_is_cut(lake: StubLake) -> Non
     made = message.of("loans", "lake", begun, [])
 
     assert made.title == "Daystone, loans: 25 new"
-    assert made.body.splitlines()[1] == f"- features of {DAY} has failed: {'x' * 400} ..."
+    assert made.body.splitlines()[1] == f"- features of {DAY} has failed: ".ljust(402, "x") + " ..."
     assert made.body.splitlines()[21] == "- and 5 more"
 
 
