@@ -4,6 +4,7 @@ and nothing is imported."""
 from __future__ import annotations
 
 import functools
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -135,7 +136,7 @@ def told(say: Callable[[str], None] = logger.warning, about: Dated | None = None
     tells, so that a command with many runs sends one message. ``about`` is what the block is to build, which has failed
     where it raises. What cannot be told is a warning, which ``say`` gets."""
     if _WATCHES:
-        _WATCHES[-1].look_at(places())
+        _try(say, lambda: _WATCHES[-1].look_at(places()))
         yield
         return
     watch = Watch()
@@ -192,4 +193,4 @@ def _try(say: Callable[[str], None], do: Callable[[], None]) -> None:
     except Exception as error:
         words = words_of(error) if isinstance(error, DaystoneError) else type(error).__name__
         say(f"nobody was told how this run went: {words}")
-        logger.info("the notification has failed", exc_info=True)
+        logger.info("the notification has failed:\n%s", "".join(traceback.format_tb(error.__traceback__)))

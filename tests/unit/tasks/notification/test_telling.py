@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,14 +13,20 @@ from luigi.task_register import Register
 
 import spark_lib.stages.inference
 import tasks
-from spark_lib.errors import ModelError
+from spark_lib.errors import LakeError, ModelError
 from spark_lib.lake import Lake
+from spark_lib.lake import gc as garbage
 from spark_lib.lake.stores.local import LocalStore
-from spark_lib.notices import record
+from spark_lib.notices import message, record
 from spark_lib.notices.record import BEGUN, CLAIMED, SENT, Cause
-from tasks.notification import telling
+from spark_lib.release import decision
+from tasks.cli import publish as publishing
+from tasks.cli.run import Watcher
+from tasks.notification import runs, telling
+from tasks.planning.chain import CHAIN
 from tests.support.messages_sent import Receiver
 from tests.unit.stubs import chain
+from tests.unit.stubs.scored import rows, score
 from tests.unit.stubs.stublake import FIRST_TRAINING, StubLake, build, configure
 
 pytestmark = pytest.mark.processes
@@ -130,8 +137,6 @@ def test_a_held_release_is_told_and_over_once_a_person_has_released_it(
     again.force = True
     build(again, tasks.Release(date=DAY))
     build(tasks.Release(date=DAY))
-
-    from spark_lib.release import decision
 
     at = datetime.now(UTC).isoformat()
     decided = decision.Decision(decision.RELEASE, "it is right", "ada", at, ("mean score",))
@@ -283,8 +288,6 @@ def test_what_a_process_was_about_to_send_when_it_died_is_sent_by_a_later_run(
 def test_a_lake_that_does_not_answer_is_told_although_nobody_can_remember_it(
     lake: StubLake, monkeypatch: pytest.MonkeyPatch, webhook: Receiver
 ) -> None:
-    from spark_lib.errors import LakeError
-
     away = LakeError(str(lake.root), "an answer", "none", "look at the server")
 
     def silent(*given: object, **more: object) -> None:
@@ -300,8 +303,6 @@ def test_a_lake_that_does_not_answer_is_told_although_nobody_can_remember_it(
 
 
 def test_many_causes_are_counted_and_a_long_reason_is_cut(lake: StubLake) -> None:
-    from spark_lib.notices import message
-
     causes = [Cause(DAY + timedelta(days=offset), "features", "failed") for offset in range(25)]
     begun = [record.Notice(cause, BEGUN, CLAIMED, "x" * 1_000, "2026-01-15T05:00:00+00:00", "") for cause in causes]
 
@@ -328,3 +329,66 @@ def test_a_record_is_numbered_documents_that_nobody_changes(
     assert documents[0].keys() == {
         *("format", "kind", "subject", "date", "about", "step", "why", "since", "at", "run", "number", "token"),
     }
+
+
+def test_the_garbage_collector_leaves_what_was_told(lake: StubLake, webhook: Receiver) -> None:
+    lake.damage("predictions", DAY)
+    build(tasks.BatchInference(date=DAY))
+
+    found = [each for stage in CHAIN for each in garbage.find(in_lake(lake), stage.dataset, older_than=0)]
+
+    assert not any("/notices/" in entry.key for each in found for entry in each.entries)
+
+
+def test_a_notice_of_a_later_format_is_refused(lake: StubLake) -> None:
+    with pytest.raises(LakeError) as refused:
+        record.Notice.parse(b'{"format": 2}', "there")
+
+    assert str(refused.value) == (
+        "there: wanted a notice of format 1; found format 2. Next: read it with the Daystone that wrote it"
+    )
+
+
+def test_what_a_notifier_itself_does_wrong_never_ends_a_run(
+    lake: StubLake, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*given: object) -> None:
+        raise RuntimeError(secret)
+
+    secret = "hush-8271"
+    monkeypatch.setattr(telling, "send", broken)
+    break_scoring(monkeypatch, BROKEN)
+
+    result = build(tasks.BatchInference(date=NEXT_DAY))
+
+    assert result.refused == [WORDS]
+    assert "nobody was told how this run went: RuntimeError" in caplog.messages
+    assert secret not in caplog.text
+
+
+@pytest.mark.parametrize("how", ["luigi", "verb"])
+def test_a_publication_that_fails_is_told_and_over_once_the_target_has_the_day(
+    lake: StubLake, monkeypatch: pytest.MonkeyPatch, webhook: Receiver, tmp_path: Path, how: str
+) -> None:
+    files = tmp_path / "files"
+    told(lake, monkeypatch, webhook, f"[target.files]\nkind = csv\nroot = {files}\n")
+    score(monkeypatch, DAY, rows(3))
+    files.touch()  # where a directory is to be
+
+    publish(how)
+    files.unlink()
+    publish(how)
+
+    new, over = lines(webhook)
+    assert new[0] == "New:"
+    assert new[1].startswith(f"- predictions at files of {DAY} has failed: ")
+    assert over[1].startswith(f"- predictions at files of {DAY}, failed since ")
+
+
+def publish(how: str) -> None:
+    Register.clear_instance_cache()
+    if how == "luigi":
+        build(tasks.Publication(date=DAY, target="files"))
+    else:
+        with runs.told():
+            publishing.publish(DAY, DAY, ["files"], "predictions", Watcher())
