@@ -24,6 +24,8 @@ class DaystoneError(Exception):
     exit_code = 30
     #: Whether the cause may pass by itself, so that the same may succeed a little later. ``passing`` says so of an error.
     may_pass = False
+    #: Whether people are told of it by ``[notify]``. Of what is no failure, or what another cause says already, they are not.
+    is_told = True
 
     def __init__(self, where: str, wanted: str, found: str, next_step: str) -> None:
         super().__init__(where, wanted, found, next_step)
@@ -40,6 +42,7 @@ class WaitingForData(DaystoneError):
     """A raw day has no flag yet: others have not landed it."""
 
     exit_code = 20
+    is_told = False
 
 
 class NotPublished(DaystoneError):
@@ -129,6 +132,7 @@ class NotConfirmed(DaystoneError):
     """What would be rebuilt or removed has to be confirmed, and was not."""
 
     exit_code = 43
+    is_told = False
 
 
 class NothingToDecide(DaystoneError):
@@ -141,6 +145,7 @@ class NotReleased(DaystoneError):
     """The predictions of a day are held, and no earlier run of them is in force."""
 
     exit_code = 45
+    is_told = False
 
 
 class QueryError(DaystoneError):

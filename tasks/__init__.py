@@ -28,7 +28,7 @@ from tasks.features import FeatureEngineering  # noqa: E402  (after our defaults
 from tasks.graph import log, ranges  # noqa: E402  (after our defaults)
 from tasks.graph.stage import Stage  # noqa: E402  (after our defaults)
 from tasks.inference import BatchInference  # noqa: E402  (after our defaults)
-from tasks.notification import runs as told_runs  # noqa: E402  (after our defaults)
+from tasks.notification import runs as notification  # noqa: E402  (after our defaults)
 from tasks.planning import runs  # noqa: E402  (after our defaults)
 from tasks.publication import Publication  # noqa: E402  (after our defaults)
 from tasks.raw import RawPartition  # noqa: E402  (after our defaults)
@@ -41,7 +41,7 @@ from tasks.training import Training  # noqa: E402  (after our defaults)
 ranges.install()
 log.install()
 runs.install()
-told_runs.install()
+notification.install()
 
 __all__ = [
     "Backfill",

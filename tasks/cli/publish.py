@@ -20,6 +20,7 @@ from tasks.config import targets
 from tasks.config.settings import Settings
 from tasks.graph.stage import REFUSED, Stage
 from tasks.inference import BatchInference
+from tasks.notification import runs as notification
 from tasks.publication import Publication
 from tasks.release import Release
 from tasks.serving import ServingFeatures
@@ -80,6 +81,19 @@ def publish(first: date, last: date, names: Sequence[str], dataset: str, watcher
         )
     tasks = [Publication(date=first, target=name, dataset=dataset) for name in names]
     there, missing = _there(tasks[0], first, last)
+    with notification.told():
+        return _report(tasks, there, missing, first, last, watcher)
+
+
+def _report(
+    tasks: Sequence[Publication],
+    there: Sequence[date],
+    missing: NotPublished | None,
+    first: date,
+    last: date,
+    watcher: runner.Watcher,
+) -> Report:
+    """Judge the days that are ``there``, and publish those that are in force."""
     _judge(tasks[0], there, watcher)
     wanted = {day: run for day, run in tasks[0].runs(first, last).items() if day in there}
     report = Report()

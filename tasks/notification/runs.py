@@ -13,7 +13,7 @@ from typing import Any
 
 import luigi
 
-from spark_lib.errors import DamagedPartition, DaystoneError, LakeError, NotConfirmed, NotReleased, WaitingForData
+from spark_lib.errors import DamagedPartition, DaystoneError, LakeError, WaitingForData
 from tasks.config import addresses
 from tasks.config.settings import Settings
 from tasks.graph.log import logger
@@ -21,8 +21,6 @@ from tasks.graph.stage import AWAITED, REFUSED, Dated, Stage, explained, places
 from tasks.graph.staleness import RAW
 
 FAILED, DAMAGED, LATE = "failed", "damaged", "late"
-#: Errors that are nothing to tell of: what they say is told of another day, or the person who ran the command has seen it.
-_UNTOLD = (NotConfirmed, NotReleased, WaitingForData)
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ class Watch:
     def _on_refused(self, task: Any, error: DaystoneError) -> None:
         if isinstance(error, WaitingForData) and task.subject.startswith(RAW):
             self._note(task, LATE, str(error))
-        elif not isinstance(error, _UNTOLD):
+        elif error.is_told:
             kind = DAMAGED if _is_damage_of(task, error) else FAILED
             self._note(task, kind, words_of(error), is_lake_there=not isinstance(error, LakeError))
 
@@ -136,25 +134,35 @@ def told(say: Callable[[str], None] = logger.warning, about: Dated | None = None
     tells, so that a command with many runs sends one message. ``about`` is what the block is to build, which has failed
     where it raises. What cannot be told is a warning, which ``say`` gets."""
     if _WATCHES:
-        _try(say, lambda: _WATCHES[-1].look_at(places()))
-        yield
+        with _noted(_WATCHES[-1], say, about):
+            yield
         return
     watch = Watch()
     _WATCHES.append(watch)
     try:
-        _try(say, lambda: watch.look_at(places()))
         try:
-            yield
-        except DaystoneError as error:
-            if about is not None and watch.places:
-                reason = error
-                _try(say, lambda: watch.note_unexplained(about, reason))
+            with _noted(watch, say, about):
+                yield
+        except Exception:
             _tell(watch, say)
             raise
         _tell(watch, say)
     finally:
         _WATCHES.pop()
         watch.end()
+
+
+@contextmanager
+def _noted(watch: Watch, say: Callable[[str], None], about: Dated | None) -> Iterator[None]:
+    """A block in which a watch listens, and at whose end it knows why ``about`` has failed."""
+    _try(say, lambda: watch.look_at(places()))
+    try:
+        yield
+    except DaystoneError as error:
+        if about is not None and watch.places:
+            reason = error
+            _try(say, lambda: watch.note_unexplained(about, reason))
+        raise
 
 
 def install() -> None:

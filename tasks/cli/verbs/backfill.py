@@ -22,7 +22,6 @@ from tasks.config import resolve
 from tasks.graph import words
 from tasks.graph.staleness import Cell, State
 from tasks.graph.staleness import Day as Partition
-from tasks.notification import runs as notification
 from tasks.planning import consent, jobs, plan
 from tasks.planning.chain import rank
 from tasks.planning.jobs import Order
@@ -73,8 +72,7 @@ def command(
     if dry_run:
         _show(task, first, last)
         return
-    with notification.told(outcomes.warn):
-        retries.repeated(lambda: _build(task, first, last), task.builder.settings.retries, outcomes.say)
+    retries.repeated(lambda: _build(task, first, last), task.builder.settings.retries, outcomes.say)
 
 
 def _show(task: Backfill, first: date, last: date) -> None:

@@ -10,7 +10,6 @@ from tasks.cli import outcomes, render
 from tasks.cli import publish as publishing
 from tasks.cli.options import Day, of_a_lake, of_targets
 from tasks.config import resolve
-from tasks.notification import runs as notification
 from tasks.publication import SOURCES
 
 
@@ -40,6 +39,6 @@ def command(day: date | None, first: date | None, last: date | None, dataset: st
         raise click.UsageError("wanted --date, or --from and --to")
     names = publishing.named(target)
     click.echo(f"log: {resolve.log_file()}", err=True)
-    with notification.told(outcomes.warn), render.run() as watcher:
+    with render.run() as watcher:
         report = publishing.publish(first or day, last or day, names, dataset, watcher)  # type: ignore[arg-type]  # one of both is there
     outcomes.say_published(report)

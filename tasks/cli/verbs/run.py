@@ -44,7 +44,7 @@ def command(stage: type[Stage], day: date, wait: float, is_published: bool) -> N
     task = runner.make(stage, day)
     values = task.settings.retries
     if not is_published:
-        with notification.told(outcomes.warn, task):
+        with notification.told(about=task):
             retries.repeated(lambda: _build(task, wait), values, outcomes.say)
         return
     from tasks.cli import publish
@@ -54,7 +54,7 @@ def command(stage: type[Stage], day: date, wait: float, is_published: bool) -> N
         known = ", ".join(kind.__name__ for kind in publish.DATASETS)
         raise click.UsageError(f"--publish: wanted one of {known}; found {stage.__name__}")
     names = publish.named(())
-    with notification.told(outcomes.warn, task):
+    with notification.told(about=task):
         retries.repeated(lambda: _build(task, wait), values, outcomes.say)
         report = retries.repeated(lambda: _publish(day, names, dataset), values, outcomes.say)
         outcomes.say_published(report)

@@ -13,7 +13,7 @@ from luigi.task_register import Register
 
 import spark_lib.stages.inference
 import tasks
-from spark_lib.errors import LakeError, ModelError
+from spark_lib.errors import DaystoneError, LakeError, ModelError, NotConfirmed, NotReleased, WaitingForData
 from spark_lib.lake import Lake
 from spark_lib.lake import gc as garbage
 from spark_lib.lake.stores.local import LocalStore
@@ -21,6 +21,7 @@ from spark_lib.notices import message, record
 from spark_lib.notices.record import BEGUN, CLAIMED, SENT, Cause
 from spark_lib.release import decision
 from tasks.cli import publish as publishing
+from tasks.cli.exits import NotRun, RunByAnother, SchedulerUnreachable
 from tasks.cli.run import Watcher
 from tasks.notification import runs, telling
 from tasks.planning.chain import CHAIN
@@ -390,5 +391,23 @@ def publish(how: str) -> None:
     if how == "luigi":
         build(tasks.Publication(date=DAY, target="files"))
     else:
-        with runs.told():
-            publishing.publish(DAY, DAY, ["files"], "predictions", Watcher())
+        publishing.publish(DAY, DAY, ["files"], "predictions", Watcher())
+
+
+@pytest.mark.parametrize("error", [RunByAnother, NotRun, NotConfirmed, NotReleased, WaitingForData])
+def test_what_is_no_failure_is_told_to_nobody(lake: StubLake, webhook: Receiver, error: type[DaystoneError]) -> None:
+    with pytest.raises(error), runs.told(about=tasks.BatchInference(date=NEXT_DAY)):
+        raise error("here", "this", "that", "look")
+
+    assert webhook.received == []
+
+
+def test_a_scheduler_that_does_not_answer_is_told_of_the_day_that_was_asked_for(
+    lake: StubLake, webhook: Receiver
+) -> None:
+    away = SchedulerUnreachable("luigid", "an answer", "none", "start it")
+
+    with pytest.raises(SchedulerUnreachable), runs.told(about=tasks.BatchInference(date=NEXT_DAY)):
+        raise away
+
+    assert lines(webhook) == [["New:", f"- predictions of {NEXT_DAY} has failed: {away}"]]
