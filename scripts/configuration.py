@@ -150,6 +150,12 @@ the settings with examples.
     format = csv
     separator = ;""",
     "spark": "The Spark session. [performance.md](performance.md) and [operations.md](operations.md) say more.",
+    "notify": """\
+Who is told when something is wrong. [notification.md](notification.md) explains it. An address with a password, a token or a
+key is refused here: it belongs into the environment's DAYSTONE_NOTIFY_URLS, or into a private file.""",
+    "retries": """\
+How often `daystone run` and `daystone backfill` repeat a run whose cause of failure may pass.
+[operations.md](operations.md), "Repeated runs", has the causes.""",
     "log": "The log of Spark and of `daystone`. [operations.md](operations.md) says where it is.",
 }
 

@@ -32,6 +32,7 @@ class Training(Stage):
     RESULT = 2
     libraries = ("pyspark", "numpy", "scikit-learn", "onnx", "onnxmltools", "onnxruntime")
     built_from = (Balancing,)
+    superseded = True
     settings_used = (
         "trees",
         "depth",

@@ -10,6 +10,7 @@ import click
 
 from tasks.cli import render
 from tasks.cli import run as runner
+from tasks.graph.log import logger
 from tasks.planning import stale
 
 if TYPE_CHECKING:
@@ -17,6 +18,18 @@ if TYPE_CHECKING:
     from tasks.cli.promote import Promoted
     from tasks.cli.publish import Published, Report, Withdrawn
     from tasks.cli.release import Decided
+
+
+def say(words: str) -> None:
+    """Say on standard error what a person should know meanwhile, and in the log."""
+    click.echo(words, err=True)
+    logger.info(words)
+
+
+def warn(words: str) -> None:
+    """Warn on standard error, and in the log."""
+    click.echo(f"warning: {words}", err=True)
+    logger.warning(words)
 
 
 def say_stale() -> None:

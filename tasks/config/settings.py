@@ -28,10 +28,12 @@ from tasks.config.sections import (
     lake,
     lookup,
     mlflow,
+    notify,
     pipeline,
     publication,
     raw,
     release,
+    retries,
     selection,
     serve,
     spark,
@@ -104,6 +106,14 @@ class Settings:
     @cached_property
     def serve(self) -> serve:
         return self._section(serve)
+
+    @cached_property
+    def notify(self) -> notify:
+        return self._section(notify)
+
+    @cached_property
+    def retries(self) -> retries:
+        return self._section(retries)
 
     @cached_property
     def publication(self) -> publication:
@@ -257,6 +267,8 @@ class Settings:
         check.image(self.image.base, self.said_by)
         check.lookup(self.problem, self.lookup, self.said_by)
         check.mlflow(self.mlflow, self.said_by)
+        check.notify(self.notify, self.said_by)
+        check.retries(self.retries, self.said_by)
         targets.check(self.targets, lambda: self.said_by("publication", "targets"))
         check.texts(self.case, self.training.balancing, self.said_by)
         check.first_date(self.first_date, self.said_by)
