@@ -48,6 +48,10 @@ def daystone(tmp_path: Path) -> Verbs:
         "track",
         "notify",
         "schedule",
+        "promote",
+        "demote",
+        "rollback",
+        "models",
     ],
 )
 def test_the_help_of_a_verb_shows_an_example(daystone: Verbs, verb: str) -> None:
