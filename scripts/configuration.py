@@ -96,9 +96,15 @@ score is at least the threshold. A training writes the threshold into its model'
 a day is decided by the threshold of the model that scores it, and not by the setting of that day. After a change train
 anew, or wait for the next training. The column "label" names the declarations of a label that use a setting; for the
 others it is refused.""",
+    "selection": """\
+Which model is in force ([models.md](models.md)).""",
     "release": """\
 When a day of predictions is held. [release.md](release.md) explains the checks. Nothing but the stage `Release` uses these
 settings.""",
+    "evaluation": """\
+Which predictions an evaluation judges, and what is good enough. [evaluation.md](evaluation.md) explains it. Nothing but the stage
+`Evaluation` uses these settings, and with `required` the stage `Release`. The column "label" names the declarations of a label that use a
+setting; for the others it is refused.""",
     "lookup": """\
 What `daystone lookup` and `GET /scores` say. [serving.md](serving.md) explains it.""",
     "serve": """\
@@ -217,10 +223,16 @@ def labels(name: str, key: str) -> str:
     """The declarations of a label that alone use a setting; empty where all do."""
     kinds = {label.__name__: problems._KINDS[label.problem] for label in LABELS}
     used = {
-        label: {"training": kind.settings, "decision": kind.decisions}.get(name, ()) for label, kind in kinds.items()
+        label: {"training": kind.settings, "decision": kind.decisions, "evaluation": _bounds(kind)}.get(name, ())
+        for label, kind in kinds.items()
     }
     using = [f"`{label}`" for label, keys in used.items() if key in keys]
     return ", ".join(using) if len(using) < len(LABELS) else ""
+
+
+def _bounds(kind: type[problems.Problem]) -> list[str]:
+    """The bounds that evaluations of a kind of problem have."""
+    return [gate.setting for gate in kind.gates]
 
 
 if __name__ == "__main__":

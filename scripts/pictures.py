@@ -24,7 +24,7 @@ from types import SimpleNamespace
 import numpy as np
 
 import tasks
-from tasks.config.sections import features, training
+from tasks.config.sections import features, selection, training
 from tasks.graph.stage import Dated, Stage
 from tasks.planning.chain import CHAIN
 from tests.support import browser
@@ -133,7 +133,7 @@ def chain() -> str:
     height = max(y for _, y in at.values()) + _HEIGHT + _MARGIN
     edges = [_edge(at[source], at[task]) for task in at for source in sources(task)]
     words = " ► ".join(task.__name__ for task in row)
-    legend = _left(2), _TOP + _HEIGHT + _BELOW + _HEIGHT // 2
+    legend = _left(2), _TOP + 2 * (_HEIGHT + _BELOW) + _HEIGHT // 2
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
@@ -169,7 +169,9 @@ def days_due(stage: type[Stage]) -> int:
 def _settings() -> SimpleNamespace:
     """The settings by which a stage is due, as they are by default."""
     kept = SimpleNamespace(snapshot=features.snapshot._default)
-    return SimpleNamespace(first_date=date(2026, 1, 1), features=kept, training=SimpleNamespace(**dict(_defaults())))
+    chosen = SimpleNamespace(manual_from=selection.manual_from._default)
+    others = SimpleNamespace(**dict(_defaults()))
+    return SimpleNamespace(first_date=date(2026, 1, 1), features=kept, selection=chosen, training=others)
 
 
 def _defaults() -> Iterator[tuple[str, object]]:
@@ -192,7 +194,7 @@ def _box(task: type[Dated], x: int, y: int) -> Iterator[str]:
 
 def _edge(source: tuple[int, int], target: tuple[int, int]) -> str:
     """An arrow: straight to the next box of a row and to the box above or below, above the boxes to one further on, down
-    and right to one below."""
+    and right to one below. Below the first row nothing is between two boxes."""
     (from_x, from_y), (to_x, to_y) = source, target
     steps = (to_x - from_x) // (_BOX + _GAP)
     if to_x == from_x and to_y > from_y:
@@ -202,7 +204,7 @@ def _edge(source: tuple[int, int], target: tuple[int, int]) -> str:
     elif to_y > from_y:
         middle, level = from_x + _BOX // 2, to_y + _HEIGHT // 2
         way = f"M{middle} {from_y + _HEIGHT} V{level - 8} Q{middle} {level} {middle + 8} {level} H{to_x}"
-    elif steps == 1:
+    elif steps == 1 or from_y > _TOP:
         level = from_y + _HEIGHT // 2
         way = f"M{from_x + _BOX} {level} H{to_x}"
     else:

@@ -148,6 +148,12 @@ class NotReleased(DaystoneError):
     is_told = False
 
 
+class PromotionRefused(DaystoneError):
+    """A promotion of a model cannot count from the day that it names on, or by the strategy that it names."""
+
+    exit_code = 50
+
+
 class QueryError(DaystoneError):
     """A query of SQL cannot be answered as it is written, or is no query."""
 
@@ -158,6 +164,18 @@ class NoScore(DaystoneError):
     """An entity has no published score, and no fallback is declared or known."""
 
     exit_code = 49
+
+
+class NothingToEvaluate(DaystoneError):
+    """There are no predictions of the days that would be judged."""
+
+    exit_code = 54
+
+
+class BelowBound(DaystoneError):
+    """The newest evaluation that was asked for has missed one of the bounds of ``[evaluation]``."""
+
+    exit_code = 55
 
 
 class NotNotified(DaystoneError):

@@ -5,6 +5,10 @@
           |-> Cleaning -> whatever reads the feed, where the feed declares rules
           |-> Snapshot -> FeatureEngineering, where [features] snapshot asks for it
           \\-> ServingFeatures -> Publication                     BatchInference -> Release -> Publication
+          \\-> outcomes that landed later                         BatchInference -> Evaluation
+                                      FeatureEngineering, ModelSelection -> ShadowInference
+
+``Daily`` asks for the predictions of a day, and for what people have decided to build beside them.
 
 Luigi finds them by ``luigi --module tasks BatchInference --date 2026-11-20``.
 """
@@ -24,6 +28,8 @@ defaults.install()
 from tasks.backfill import Backfill  # noqa: E402  (after our defaults)
 from tasks.balancing import Balancing  # noqa: E402  (after our defaults)
 from tasks.cleaning import Cleaning, CleaningRange  # noqa: E402  (after our defaults)
+from tasks.daily import Daily  # noqa: E402  (after our defaults)
+from tasks.evaluation import Evaluation  # noqa: E402  (after our defaults)
 from tasks.features import FeatureEngineering  # noqa: E402  (after our defaults)
 from tasks.graph import log, ranges  # noqa: E402  (after our defaults)
 from tasks.graph.stage import Stage  # noqa: E402  (after our defaults)
@@ -35,6 +41,7 @@ from tasks.raw import RawPartition  # noqa: E402  (after our defaults)
 from tasks.release import Release  # noqa: E402  (after our defaults)
 from tasks.selection import ModelSelection  # noqa: E402  (after our defaults)
 from tasks.serving import ServingFeatures  # noqa: E402  (after our defaults)
+from tasks.shadow import ShadowInference  # noqa: E402  (after our defaults)
 from tasks.snapshot import Snapshot  # noqa: E402  (after our defaults)
 from tasks.training import Training  # noqa: E402  (after our defaults)
 
@@ -49,12 +56,15 @@ __all__ = [
     "BatchInference",
     "Cleaning",
     "CleaningRange",
+    "Daily",
+    "Evaluation",
     "FeatureEngineering",
     "ModelSelection",
     "Publication",
     "RawPartition",
     "Release",
     "ServingFeatures",
+    "ShadowInference",
     "Snapshot",
     "Stage",
     "Training",

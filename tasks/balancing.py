@@ -95,11 +95,7 @@ class Balancing(Stage):
             self.publish(attempt, written)
 
     def outcomes(self) -> list[RawDays]:
-        """The days of each feed of outcomes, from the window's first day on. Outcomes that land with the rows are those
-        of the window; all others go on to this day."""
-        first, last = self.window
-        with_rows = self.case.feature_feeds
-        return [self.days_read(feed, first, last if feed in with_rows else None) for feed in self.case.outcome_feeds]
+        return read_outcomes(self, *self.window)
 
     def late(self, features: list[FeatureEngineering]) -> list[RawPartition]:
         """The raw days, oldest first, that have not landed and whose features are not there either."""
@@ -118,6 +114,13 @@ class Balancing(Stage):
     def summary(self, manifest: Manifest) -> str:
         figures = TrainingSet.of(manifest.metrics)
         return f"balanced: {manifest.rows('train'):,} training rows of {figures.labelled:,} labelled"
+
+
+def read_outcomes(stage: Stage, first: date, last: date) -> list[RawDays]:
+    """The days of each feed of outcomes of rows that landed in ``[first, last]``. Outcomes that land with the rows are
+    those of these days; all others go on to the day of the stage."""
+    with_rows = stage.case.feature_feeds
+    return [stage.days_read(feed, first, last if feed in with_rows else None) for feed in stage.case.outcome_feeds]
 
 
 def nothing_to_train_on(where: str, settings: Settings) -> NoApprovedModel:

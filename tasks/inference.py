@@ -42,19 +42,27 @@ class BatchInference(Stage):
             from spark_lib.stages.selection import pinned
 
             model = pinned(self.partitions, selection)
-            score = self.scorer(features)
-            self.publish(attempt, inference.build(score, self.case, features, model, attempt, self.file_rows))
-
-    def scorer(self, features: Partition) -> Runner:
-        """Spark where the features of the day are large, and processes of this one where they are small."""
-        from spark_lib.scoring import partitions, processes
-        from spark_lib.session.environment import cores
-
-        spark = self.settings.spark
-        if sum(file.size for file in features.manifest.files) >= spark.scores_from_mb * 2**20:
-            return partial(partitions.run, self.spark())
-        self.progress(10, "scoring without Spark")
-        return partial(processes.run, cores(spark.master))
+            score = scorer(self, features)
+            canary = inference.canary(self.partitions, selection)
+            written = inference.build(score, self.case, features, model, attempt, self.file_rows, canary)
+            self.publish(attempt, written)
 
     def summary(self, manifest: Manifest) -> str:
-        return f"predictions: {manifest.rows():,} rows by the model of {manifest.metrics['model_date']}"
+        rows = f"predictions: {manifest.rows():,} rows by the model of {manifest.metrics['model_date']}"
+        canary = manifest.metrics.get("canary")
+        if canary is None:
+            return rows
+        why = f", because the canary cannot score: {canary['failed']}" if "failed" in canary else ""
+        return f"{rows}, {canary['rows']:,} of them by the canary of {canary['model_date']}{why}"
+
+
+def scorer(stage: Stage, features: Partition) -> Runner:
+    """Spark where the features of the day are large, and processes of this one where they are small."""
+    from spark_lib.scoring import partitions, processes
+    from spark_lib.session.environment import cores
+
+    spark = stage.settings.spark
+    if sum(file.size for file in features.manifest.files) >= spark.scores_from_mb * 2**20:
+        return partial(partitions.run, stage.spark())
+    stage.progress(10, "scoring without Spark")
+    return partial(processes.run, cores(spark.master))

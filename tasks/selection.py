@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
@@ -16,12 +16,13 @@ from tasks.balancing import Balancing, nothing_to_train_on
 from tasks.config.settings import Settings
 from tasks.graph.cadence import candidates_of
 from tasks.graph.log import logger
+from tasks.graph.promoted import Promoted
 from tasks.graph.stage import Awaited, Description, Stage, previous
 from tasks.graph.staleness import Candidates, Day, Need, Pinned
 from tasks.training import Training
 
 if TYPE_CHECKING:
-    from spark_lib.models.selection import Challenge, Selection
+    from spark_lib.models.selection import Beside, Challenge, Selection
 
 _AROUND = 7  # days before and after, whose comparisons are used again
 
@@ -54,6 +55,8 @@ class ModelSelection(Stage):
 
     @classmethod
     def needs(cls, day: date, settings: Settings) -> list[Need | Candidates]:
+        if settings.is_manual(day):
+            return []  # the model is promoted, and no training is awaited
         models = candidates_of(settings, day, settings.training.max_candidates)
         return [Candidates(Training.dataset, tuple(models), _is_compared(settings), rows=Balancing.dataset)]
 
@@ -63,8 +66,11 @@ class ModelSelection(Stage):
 
     @classmethod
     def explain(cls, manifest: Manifest) -> list[str]:
-        """Which model is in force, and why newer and older ones are not."""
+        """Which model is in force, and why newer and older ones are not; which one scores beside it."""
         found = _figures(manifest)
+        if found.promoted:
+            beside = [] if found.beside is None else [f"beside it {_beside(found.beside)}"]
+            return [f"the model of {found.model_date}, {found.model_digest[:16]}", found.because, *beside]
         rejected = [f"not the model of {day}: {verdict}" for day, verdict in found.rejected.items()]
         compared = [
             f"the model of {challenge.challenger} {'lost' if challenge.loses else 'took over'}: {challenge.detail}"
@@ -89,6 +95,18 @@ class ModelSelection(Stage):
             return []
         where = f"selection of {partition.date}: {damage.where}"
         return [DamagedPartition(where, damage.wanted, damage.found, damage.next_step)]
+
+    @classmethod
+    def decided_then(cls, manifest: Manifest) -> str:
+        return _figures(manifest).promoted
+
+    def decisions(self) -> Callable[[date], str | None]:
+        return Promoted(self.settings, self.partitions).name
+
+    def follows_promotions(self) -> bool:
+        """Whether the published selection of the day is what the promotions say now."""
+        found = self.partitions.find(self.dataset, self.date, self.date).get(self.date)
+        return isinstance(found, Partition) and self.decided_then(found.manifest) == (self.decisions()(self.date) or "")
 
     @property
     def priority(self) -> int:  # type: ignore[override]  # Luigi asks tasks, and never sets it
@@ -116,6 +134,9 @@ class ModelSelection(Stage):
     def run(self) -> Iterator[luigi.DynamicRequirements]:
         if self.needs_no_build():
             return
+        if self.settings.is_manual(self.date):
+            self.pin_promoted()
+            return
         compared = _is_compared(self.settings)
         considered: list[Partition] = []
         for day in self.candidates():
@@ -142,6 +163,23 @@ class ModelSelection(Stage):
             stands = self.publish(attempt, selection.build(in_force, considered, challenges))
             if _figures(stands).rejected:
                 logger.warning(self.summary(stands))
+
+    def pin_promoted(self) -> None:
+        """Publish what people have decided. Raises NoApprovedModel where they have promoted no model yet."""
+        stands = Promoted(self.settings, self.partitions).of(self.date)
+        if stands is None:
+            raise NoApprovedModel(
+                f"model for {self.date}",
+                f"a promotion from a day up to it, as [selection] manual_from = {self.settings.selection.manual_from} asks",
+                "none",
+                f"look at the models (daystone models), and promote one (daystone promote --model DATE --from {self.date} "
+                "--why TEXT)",
+            )
+        models = [each.model for each in (stands.champion, stands.beside) if each]
+        with self.attempt(inputs=models) as attempt:
+            from spark_lib.stages import selection
+
+            self.publish(attempt, selection.build_promoted(self.partitions, stands))
 
     def challenge(
         self, challenger: Partition, champion: Partition, balanced: Partition, known: list[Challenge]
@@ -182,6 +220,9 @@ class ModelSelection(Stage):
 
     def summary(self, manifest: Manifest) -> str:
         found = _figures(manifest)
+        if found.promoted:
+            beside = "" if found.beside is None else f"; beside it {_beside(found.beside)}"
+            return f"selection: model of {found.model_date}, {found.because}{beside}"
         if not found.rejected:
             return f"selection: model of {found.model_date}"
         return f"selection: model of {found.model_date}; newer ones were rejected: {_reasons(found.rejected)}"
@@ -212,7 +253,11 @@ def _damage_of_pinned(lake: Lake, selection: Partition) -> DamagedPartition | No
     try:
         pinned(lake, selection)
     except DamagedPartition as error:
-        train = f"daystone rebuild model --date {_figures(selection.manifest).model_date}"
+        found = _figures(selection.manifest)
+        if found.promoted:
+            next_step = f"restore the file; or promote another model (daystone promote --model DATE --from {selection.date} --why TEXT --rebuild)"
+            return DamagedPartition(error.where, error.wanted, error.found, next_step)
+        train = f"daystone rebuild model --date {found.model_date}"
         choose = f"daystone rebuild selection --date {selection.date}"
         next_step = f"restore the file; or train anew, then choose anew ({train}, {choose})"
         return DamagedPartition(error.where, error.wanted, error.found, next_step)
@@ -224,6 +269,12 @@ def _figures(manifest: Manifest) -> Selection:
     from spark_lib.models.selection import Selection
 
     return Selection.of(manifest.metrics)
+
+
+def _beside(beside: Beside) -> str:
+    """A second model in words."""
+    model = f"the model of {beside.model_date}, {beside.strategy}"
+    return f"{model} of {beside.share:.0%} of the entities" if beside.share else model
 
 
 def _verdict(model: Partition) -> Verdict:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+#: The most values of a column that are judged apart. The rows of all smaller ones are judged together.
+MOST_VALUES = 10
 #: A value of a column that a use case declares as a segment; None where rows have none.
 Value = str | int | bool | None
 

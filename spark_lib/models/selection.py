@@ -8,7 +8,7 @@ reader ignores fields that it does not know, and refuses a format number above i
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -19,8 +19,8 @@ from spark_lib.models.card import Verdict
 #: The name of the document.
 SELECTION = "selection.json"
 #: Raise this number only where a reader of the format before would go wrong. A selection without a number has the first
-#: format.
-FORMAT = 1
+#: format. The second has a canary: a reader of the first would score every row by the model in force.
+FORMAT, WITHOUT_CANARY = 2, 1
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,54 @@ class Pin:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """A second model that scores the day's rows, too, pinned as the one in force is: the challenger of a shadow or a
+    canary, or the model before of a blue-green release, by ``strategy``. ``share`` of the entities, as ``salt`` draws them,
+    are published as a canary's challenger scores them."""
+
+    strategy: str
+    model_date: date
+    model_digest: str
+    run: str = ""
+    files: tuple[Pin, ...] = ()
+    share: float = 0.0
+    salt: str = ""
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Beside:
+        """A second model as JSON has it."""
+        return cls(
+            document["strategy"],
+            date.fromisoformat(document["model_date"]),
+            document["model_digest"],
+            document.get("run", ""),
+            _pins(document),
+            document.get("share", 0.0),
+            document.get("salt", ""),
+        )
+
+    def figures(self) -> dict[str, Any]:
+        """What the manifest says of it."""
+        return {
+            "strategy": self.strategy,
+            "model_date": str(self.model_date),
+            "model_digest": self.model_digest,
+            "share": self.share,
+            "salt": self.salt,
+        }
+
+    def document(self) -> dict[str, Any]:
+        """It as JSON has it."""
+        return self.figures() | {"run": self.run, "files": _files(self.files)}
+
+
+@dataclass(frozen=True)
 class Selection:
     """The model in force: its date, the digest of its file, its run and its files. ``rejected`` says, by date, why
-    newer trainings are not in force. ``challenges`` are the comparisons that were made, oldest first."""
+    newer trainings are not in force. ``challenges`` are the comparisons that were made, oldest first.
+
+    ``promoted`` names the promotions by which a person chose it, and ``because`` says in words who and why; both are empty
+    where the candidates of the calendar decided. ``beside`` is a second model that scores the rows, too."""
 
     model_date: date
     model_digest: str
@@ -87,36 +132,56 @@ class Selection:
     files: tuple[Pin, ...] = ()
     rejected: Mapping[date, Verdict] = field(default_factory=dict)
     challenges: tuple[Challenge, ...] = ()
+    promoted: str = ""
+    because: str = ""
+    beside: Beside | None = None
 
     @classmethod
     def of(cls, document: Mapping[str, Any], where: str = SELECTION) -> Selection:
         """A selection from its document, or from the figures of its manifest. Raises LakeError, naming ``where``, for
         one of a later format."""
-        number = document.get("format", FORMAT)
+        number = document.get("format", WITHOUT_CANARY)
         if number > FORMAT:
             raise later_format(where, "a selection", FORMAT, number)
         return cls(
             date.fromisoformat(document["model_date"]),
             document["model_digest"],
             document.get("run", ""),
-            tuple(Pin(file["path"], file["size"], file["sha256"]) for file in document.get("files", ())),
+            _pins(document),
             {date.fromisoformat(day): Verdict.of(verdict) for day, verdict in document.get("rejected", {}).items()},
             tuple(Challenge.of(found) for found in document.get("challenges", ())),
+            document.get("promoted", ""),
+            document.get("because", ""),
+            Beside.of(document["beside"]) if document.get("beside") else None,
         )
 
     def figures(self) -> dict[str, Any]:
         """What the manifest says of the selection, so that nobody needs the document for it."""
+        promoted = {"promoted": self.promoted, "because": self.because} if self.promoted else {}
+        beside = {"beside": self.beside.figures()} if self.beside else {}
         return {
             "model_date": str(self.model_date),
             "model_digest": self.model_digest,
             "rejected": {str(day): verdict.document() for day, verdict in self.rejected.items()},
             "challenges": [challenge.document() for challenge in self.challenges],
+            **promoted,
+            **beside,
         }
 
     def to_json(self) -> bytes:
-        files = [{"path": pin.path, "size": pin.size, "sha256": pin.sha256} for pin in self.files]
-        document = self.figures() | {"format": FORMAT, "run": self.run, "files": files}
+        number = FORMAT if self.beside and self.beside.share else WITHOUT_CANARY
+        document = self.figures() | {"format": number, "run": self.run, "files": _files(self.files)}
+        if self.beside:
+            document["beside"] = self.beside.document()
         return json.dumps(document, indent=1, sort_keys=True).encode() + b"\n"
+
+
+def _pins(document: Mapping[str, Any]) -> tuple[Pin, ...]:
+    return tuple(Pin(file["path"], file["size"], file["sha256"]) for file in document.get("files", ()))
+
+
+def _files(pins: Iterable[Pin]) -> list[dict[str, Any]]:
+    return [{"path": pin.path, "size": pin.size, "sha256": pin.sha256} for pin in pins]
 
 
 def parse(body: bytes, where: str = SELECTION) -> Selection:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from spark_lib.lake import Schema
     from spark_lib.models.calibration import Calibration
     from spark_lib.models.card import Card
-    from spark_lib.problems.metrics import Scored
+    from spark_lib.problems.metrics import Scored, ScoredTwice
     from spark_lib.scoring.predictions import Predictions, Scores
     from spark_lib.use_case.keys import Key
 
@@ -98,6 +98,7 @@ class Binary(Problem):
         "calibration_in_the_large",
     )
     headline: ClassVar[str] = "area_under_roc"
+    shown_later: ClassVar[tuple[str, ...]] = ("area_under_roc", "brier", "calibration_in_the_large")
     has_prevalence: ClassVar[bool] = True
     constant_wanted: ClassVar[str] = "a probability from 0 to 1"
     card_format: ClassVar[int] = 1
@@ -296,6 +297,49 @@ class Binary(Problem):
         rows = card.rows.rows(TRAIN)
         return {"score": card.rows.sides[TRAIN][POSITIVE] / rows} if rows else None
 
+    def published(self) -> Column:
+        from pyspark.sql import functions as F
+
+        return F.col("score")
+
+    def rows_of(self, values: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> Scored:
+        from spark_lib.problems import metrics
+
+        return metrics.counted(values, labels, groups)
+
+    def level(self, values: np.ndarray) -> np.ndarray:
+        return values
+
+    def base_rates(self, found: Scored) -> dict[str, float]:
+        """The Brier score and the log loss of the prevalence as everybody's score. No constant ranks better than by
+        chance."""
+        from dataclasses import replace
+
+        import numpy as np
+
+        from spark_lib.problems import metrics
+
+        constant = replace(found, scores=np.full(len(found.scores), found.prevalence))
+        return {"brier": metrics.brier(constant), "log_loss": metrics.log_loss(constant)}
+
+    def paired(
+        self,
+        values: tuple[np.ndarray, np.ndarray],
+        labels: np.ndarray,
+        groups: np.ndarray,
+        settings: Mapping[str, Any],
+        against: str,
+    ) -> Compared:
+        import numpy as np
+
+        from spark_lib.models.calibration import GRID
+        from spark_lib.problems import metrics
+
+        one, other = (np.round(each * GRID) / GRID for each in values)
+        positives = (labels == 1).astype(np.int64)
+        twice = metrics.ScoredTwice(one, other, positives, 1 - positives, np.unique(groups, return_inverse=True)[1])
+        return _compared(twice, settings, against)
+
     def compared(
         self, rows: DataFrame, backs: tuple[Calibration, Calibration], settings: Mapping[str, Any], against: str
     ) -> Compared:
@@ -317,15 +361,22 @@ class Binary(Problem):
         )
         one, other = (calibration.apply(back, scores) for back, scores in zip(backs, (one, other), strict=True))
         twice = metrics.ScoredTwice(one, other, positives, negatives, np.unique(groups, return_inverse=True)[1])
-        difference, interval = metrics.difference(
-            twice, _COMPARED_BY, settings["bootstrap_replicates"], settings["confidence"], settings["seed"]
-        )
-        margin = settings["champion_margin"]
-        words = (
-            f"area under ROC {difference:+.4f} against {against} "
-            f"({interval[0]:+.4f} to {interval[1]:+.4f}), champion_margin {margin:g}"
-        )
-        return Compared(difference, interval, interval[0] < -margin, words)
+        return _compared(twice, settings, against)
+
+
+def _compared(twice: ScoredTwice, settings: Mapping[str, Any], against: str) -> Compared:
+    """The first of two scores of the same rows against the second, by the area under ROC."""
+    from spark_lib.problems import metrics
+
+    difference, interval = metrics.difference(
+        twice, _COMPARED_BY, settings["bootstrap_replicates"], settings["confidence"], settings["seed"]
+    )
+    margin = settings["champion_margin"]
+    words = (
+        f"area under ROC {difference:+.4f} against {against} "
+        f"({interval[0]:+.4f} to {interval[1]:+.4f}), champion_margin {margin:g}"
+    )
+    return Compared(difference, interval, interval[0] < -margin, words)
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,7 @@ class Multiclass(Problem):
     report: ClassVar[tuple[str, ...]] = ("confusion", "worst_classes", "certainty")
     shown_apart: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1", "log_loss", "calibration_error")
     headline: ClassVar[str] = "accuracy"
+    shown_later: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1", "calibration_error")
     constant_wanted: ClassVar[str] = "prior or none, because a number names no class"
 
     @classmethod
@@ -245,6 +246,53 @@ class Multiclass(Problem):
         greatest = max(range(len(shares)), key=shares.__getitem__)
         every = {"scores": shares} if self.all_scores else {}
         return {"prediction": self.names[greatest], "score": shares[greatest], **every}
+
+    @property
+    def unknown_later(self) -> tuple[str, ...]:
+        """Without the probabilities of all classes nobody knows that of the class that came true."""
+        return () if self.all_scores else ("log_loss",)
+
+    def published(self) -> Column:
+        """The probabilities of all classes. Where only that of the likeliest was published, the others are 0, which says
+        enough for all metrics but the log loss."""
+        from pyspark.sql import functions as F
+
+        if self.all_scores:
+            return F.col("scores")
+        return F.array(*(F.when(F.col("prediction") == name, F.col("score")).otherwise(0.0) for name in self.names))
+
+    def rows_of(self, values: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> Outputs:
+        from spark_lib.problems import outputs
+
+        return outputs.in_order(values, labels, groups)
+
+    def level(self, values: np.ndarray) -> np.ndarray:
+        highest: np.ndarray = values.max(axis=1)
+        return highest
+
+    def base_rates(self, found: Outputs) -> dict[str, float]:
+        """The accuracy of the most frequent class as everybody's prediction, and the log loss of the proportions."""
+        shares = [share for share in self.outcomes_of(found).values() if share]
+        log_loss = {} if self.unknown_later else {"log_loss": -math.fsum(share * math.log(share) for share in shares)}
+        return {"accuracy": max(shares), **log_loss}
+
+    def paired(
+        self,
+        values: tuple[np.ndarray, np.ndarray],
+        labels: np.ndarray,
+        groups: np.ndarray,
+        settings: Mapping[str, Any],
+        against: str,
+    ) -> Compared:
+        """By the log loss; where that is unknown by the share of rows whose likeliest class is not theirs."""
+        from spark_lib.problems import outputs
+
+        pair = outputs.pair(values, labels, groups)
+        if self.unknown_later:
+            wrong = [found.by_group(found.values.argmax(axis=1) != found.labels) for found in pair]
+            return outputs.compared_by_error("error rate", wrong, lambda mean: mean, settings, against)
+        losses = [found.by_group(_losses(found.values, found.labels)) for found in pair]
+        return outputs.compared_by_error("log loss", losses, lambda mean: mean, settings, against)
 
     def compared(
         self, rows: DataFrame, backs: tuple[Calibration, Calibration], settings: Mapping[str, Any], against: str

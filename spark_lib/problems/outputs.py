@@ -72,10 +72,21 @@ def collected(rows: DataFrame, key: Key, count: int, columns: tuple[str, ...] = 
     found = rows.select(*columns, F.col("label").cast("double").alias("label"), GROUP).toArrow()
     values = [floats(found[name]) for name in columns]
     labels = found["label"].to_numpy()
-    groups = np.unique(found[GROUP].to_numpy(), return_inverse=True)[1]
-    columns_of_values = [column for part in values for column in np.atleast_2d(part.T)]
-    order = np.lexsort([*columns_of_values, labels, groups])
-    return [Outputs(part[order], labels[order], groups[order]) for part in values]
+    return pair(tuple(values), labels, found[GROUP].to_numpy())
+
+
+def in_order(values: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> Outputs:
+    """Rows in an order that depends on the rows alone, their groups numbered from 0."""
+    (found,) = pair((values,), labels, groups)
+    return found
+
+
+def pair(values: tuple[np.ndarray, ...], labels: np.ndarray, groups: np.ndarray) -> list[Outputs]:
+    """The same rows by several ``values``, [n] or [n, m] each, in one order."""
+    columns = [column for part in values for column in np.atleast_2d(part.T)]
+    order = np.lexsort([*columns, labels, groups])
+    numbered = np.unique(groups, return_inverse=True)[1]
+    return [Outputs(part[order], labels[order], numbered[order]) for part in values]
 
 
 def intervals(

@@ -18,6 +18,7 @@ from spark_lib.errors import ConfigurationError
 from spark_lib.models.training_set import CALIBRATION, SIDES, TRAIN, VALIDATION, TrainingSet
 
 if TYPE_CHECKING:
+    import numpy as np
     from pyspark.sql import Column, DataFrame
 
     from spark_lib.lake import Schema
@@ -107,6 +108,8 @@ class Problem(ABC):
     shown_apart: ClassVar[tuple[str, ...]]
     #: The metric that a run says in its summary.
     headline: ClassVar[str]
+    #: The metrics of published predictions that a table shows: how well they rank or hit first, calibration last.
+    shown_later: ClassVar[tuple[str, ...]]
     #: Whether the proportion of the first of ``names`` is the prevalence.
     has_prevalence: ClassVar[bool] = False
     #: What a problem is compared by, in a sentence; ``str`` shows it.
@@ -297,6 +300,51 @@ class Problem(ABC):
     def prior(self, card: Card) -> dict[str, Any] | None:
         """What is said, by columns of predictions, of a row of which nothing is known, as the card of a model has it; None
         where the card does not say. Nothing is decided by it."""
+
+    # Predictions that were published, and are judged by the outcomes that landed later.
+
+    @property
+    def unknown_later(self) -> tuple[str, ...]:
+        """The metrics that the columns of predictions do not say enough for."""
+        return ()
+
+    @abstractmethod
+    def published(self) -> Column:
+        """What the columns of predictions say of a row: a number, or an array of m numbers."""
+
+    @abstractmethod
+    def rows_of(self, values: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> Any:
+        """Rows with what was ``published`` of them as ``values`` [n] or [n, m], their ``labels`` [n] and the groups of
+        their entities [n], as calibrated rows of the other methods."""
+
+    @abstractmethod
+    def level(self, values: np.ndarray) -> np.ndarray:
+        """The number [n] by which it is shown where predictions lie, of ``values`` as in ``rows_of``."""
+
+    @abstractmethod
+    def base_rates(self, found: Any) -> dict[str, float]:
+        """The metrics that an answer would have which is the same for every row: the proportions, or the mean, of the
+        outcomes of these very rows."""
+
+    def measured_later(self, found: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Every metric of published predictions that can be known, with ``intervals``."""
+        measured = self.measured(found, found, settings)
+        measured["intervals"] = {
+            name: ends for name, ends in measured["intervals"].items() if name not in self.unknown_later
+        }
+        known = [name for name in self.metrics if name in measured and name not in self.unknown_later]
+        return {name: measured[name] for name in (*known, "intervals")}
+
+    @abstractmethod
+    def paired(
+        self,
+        values: tuple[np.ndarray, np.ndarray],
+        labels: np.ndarray,
+        groups: np.ndarray,
+        settings: Mapping[str, Any],
+        against: str,
+    ) -> Compared:
+        """The first of two published ``values`` of the same rows against the second, which ``against`` names."""
 
     @abstractmethod
     def compared(

@@ -79,6 +79,7 @@ class Regression(Problem):
     report: ClassVar[tuple[str, ...]] = ("errors", "predicted_and_observed")
     shown_apart: ClassVar[tuple[str, ...]] = ("rmse", "mae", "r2", "coverage", "width")
     headline: ClassVar[str] = "rmse"
+    shown_later: ClassVar[tuple[str, ...]] = ("rmse", "r2", "coverage")
     constant_wanted: ClassVar[str] = "a finite number"
     what: ClassVar[str] = "bounds"
 
@@ -228,6 +229,43 @@ class Regression(Problem):
         """The mean of the outcomes of the validation rows, which older cards do not have."""
         mean = card.metrics.get(_MEAN)
         return None if mean is None else {"prediction": mean}
+
+    def published(self) -> Column:
+        from pyspark.sql import functions as F
+
+        return F.array("prediction", "lower", "upper")
+
+    def rows_of(self, values: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> Outputs:
+        from spark_lib.problems import outputs
+
+        return outputs.in_order(values, labels, groups)
+
+    def level(self, values: np.ndarray) -> np.ndarray:
+        return values[:, 0]
+
+    def base_rates(self, found: Outputs) -> dict[str, float]:
+        """The errors of the mean outcome as everybody's prediction. Its R2 is 0 by definition."""
+        mean = math.fsum(found.labels) / found.rows
+        errors = found.labels - mean
+        return {
+            "rmse": math.sqrt(math.fsum(errors**2) / found.rows),
+            "mae": math.fsum(abs(errors)) / found.rows,
+        }
+
+    def paired(
+        self,
+        values: tuple[np.ndarray, np.ndarray],
+        labels: np.ndarray,
+        groups: np.ndarray,
+        settings: Mapping[str, Any],
+        against: str,
+    ) -> Compared:
+        from spark_lib.problems import outputs
+
+        squares = [
+            found.by_group((found.labels - found.values[:, 0]) ** 2) for found in outputs.pair(values, labels, groups)
+        ]
+        return outputs.compared_by_error("RMSE", squares, math.sqrt, settings, against)
 
     def compared(
         self, rows: DataFrame, backs: tuple[Calibration, Calibration], settings: Mapping[str, Any], against: str

@@ -10,15 +10,13 @@ its own.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from spark_lib.errors import LakeError, later_format
-from spark_lib.lake.lake import entries_by_day
-from spark_lib.lake.stores.store import Conflict, Unanswered
+from spark_lib.errors import later_format
+from spark_lib.lake import numbered
 
 if TYPE_CHECKING:
     from spark_lib.lake import Lake
@@ -26,11 +24,9 @@ if TYPE_CHECKING:
 #: The directory of all decisions on a use case.
 DIRECTORY = "decisions"
 FORMAT = 1
-#: What a decision does. Hold and release last until they are revoked.
+#: What a decision does. Hold, release and rollback last until they are revoked.
 HOLD, RELEASE, REVOKE_HOLD, REVOKE_RELEASE = "hold", "release", "revoke hold", "revoke release"
-#: How often a number is tried that somebody else has taken meanwhile.
-_TRIES = 100
-_NUMBER = re.compile(r"/(\d{4,})\.json$")
+ROLLBACK, REVOKE_ROLLBACK = "rollback", "revoke rollback"
 
 
 @dataclass(frozen=True)
@@ -91,10 +87,19 @@ class Decisions:
     @property
     def hold(self) -> Decision | None:
         """The hold that stands."""
+        return self._standing(HOLD, REVOKE_HOLD)
+
+    @property
+    def rollback(self) -> Decision | None:
+        """The rollback that stands: the day has what the model before says of it."""
+        return self._standing(ROLLBACK, REVOKE_ROLLBACK)
+
+    def _standing(self, action: str, revoked_by: str) -> Decision | None:
+        """The last decision of an action that was not revoked since."""
         found = None
         for each in self.all:
-            if each.action in (HOLD, REVOKE_HOLD):
-                found = each if each.action == HOLD else None
+            if each.action in (action, revoked_by):
+                found = each if each.action == action else None
         return found
 
     @property
@@ -111,48 +116,17 @@ class Decisions:
 
 def numbers(lake: Lake, first: date, last: date) -> dict[date, tuple[int, ...]]:
     """The numbers of the decisions on the days of ``[first, last]``, by one listing. Days without one are left out."""
-    start = f"{lake.use_case}/{DIRECTORY}"
-    entries = lake.store.list(start, f"date={first}", f"date={last}")
-    return {
-        day: tuple(sorted(int(match[1]) for key in listed if (match := _NUMBER.search(key))))
-        for day, listed in entries_by_day(entries, f"{start}/")
-    }
+    return numbered.numbers(lake, DIRECTORY, first, last)
 
 
 def read(lake: Lake, day: date) -> Decisions:
     """All decisions on a day. Raises LakeError for one of a later format."""
-    found = []
-    for number in numbers(lake, day, day).get(day, ()):
-        content = lake.store.read(_key(lake, day, number))
-        if content is not None:
-            found.append(Decision.of(json.loads(content[0]), lake.store.url(_key(lake, day, number))))
-    return Decisions(tuple(found))
+    found = numbered.read(lake, DIRECTORY, day, day)
+    return Decisions(tuple(Decision.of(json.loads(body), url) for url, body in found))
 
 
 def record(lake: Lake, day: date, decision: Decision) -> Decision:
-    """Write a decision behind those that are there, and return it with its number. It is written by a conditional put,
-    so that two people who decide at once both have theirs."""
-    number = max(numbers(lake, day, day).get(day, ()), default=0)
-    for _ in range(_TRIES):
-        number += 1
-        numbered = replace(decision, number=number)
-        if _put(lake, _key(lake, day, number), numbered.to_json()):
-            return numbered
-    where = lake.store.url(_key(lake, day, number))
-    raise LakeError(
-        where, "a number that is free", f"{_TRIES} taken ones in a row", "run it again; nothing was decided"
-    )
-
-
-def _put(lake: Lake, key: str, body: bytes) -> bool:
-    """Whether the object is ours. Any answer but a plain success is read back."""
-    try:
-        lake.store.create(key, body)
-    except (Conflict, Unanswered):
-        content = lake.store.read(key)
-        return content is not None and content[0] == body
-    return True
-
-
-def _key(lake: Lake, day: date, number: int) -> str:
-    return f"{lake.use_case}/{DIRECTORY}/date={day}/{number:04d}.json"
+    """Write a decision behind those that are there, and return it with its number. Two people who decide at once both
+    have theirs. Raises LakeError where no number is free."""
+    number = numbered.record(lake, DIRECTORY, day, lambda number: replace(decision, number=number).to_json())
+    return replace(decision, number=number)

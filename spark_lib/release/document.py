@@ -18,12 +18,13 @@ from spark_lib.lake import Manifest
 from spark_lib.lake.manifest import parse as parse_manifest
 from spark_lib.release.check import Check, Outcome
 from spark_lib.release.decision import HOLD, Decisions
-from spark_lib.release.figures import Figures, of_run
+from spark_lib.release.figures import PREDICTIONS, Figures, of_run
 
 #: The name of the document, and that of its page for people.
 RELEASE, PAGE = "release.json", "release.html"
-#: Raise this number only where a reader of the format before would go wrong.
-FORMAT = 1
+#: Raise this number only where a reader of the format before would go wrong. The second has a run in force of another
+#: dataset than predictions.
+FORMAT, OF_PREDICTIONS = 2, 1
 RELEASED, HELD = "released", "held"
 
 
@@ -31,7 +32,7 @@ RELEASED, HELD = "released", "held"
 class Release:
     """The release of a day. ``judged`` is the run of predictions that the ``checks`` were made on. ``in_force`` is the
     manifest of the run that is released: the judged one, or where that is held the one released before it; None where
-    there is none. ``reasons`` are why the day is held, and ``excused`` the names of failed checks that a person has
+    there is none. ``dataset`` is the one that this run is of: the second model's, where the day was rolled back. ``reasons`` are why the day is held, and ``excused`` the names of failed checks that a person has
     released it from. ``decisions`` are all decisions of people on the day."""
 
     date: date
@@ -39,12 +40,15 @@ class Release:
     checks: tuple[Check, ...]
     decisions: Decisions
     in_force: Manifest | None = None
+    dataset: str = PREDICTIONS
 
     @property
     def reasons(self) -> tuple[Check, ...]:
         failed = tuple(check for check in self.checks if check.outcome is Outcome.FAILED)
         held = tuple(check for check in failed if check.name not in self.decisions.excused)
         hold = self.decisions.hold
+        if self.decisions.rollback is not None:
+            held = ()  # they are of the run that is not in force
         by_hand = () if hold is None else (Check(f"{HOLD} by {hold.by}", Outcome.FAILED, hold.why),)
         return (*by_hand, *held)
 
@@ -60,7 +64,7 @@ class Release:
     @classmethod
     def of(cls, document: Mapping[str, Any], where: str = RELEASE) -> Release:
         """A release as JSON has it. Raises LakeError, naming ``where``, for one of a later format."""
-        number = document.get("format", FORMAT)
+        number = document.get("format", OF_PREDICTIONS)
         if number > FORMAT:
             raise later_format(where, "a release", FORMAT, number)
         manifest = document.get("in_force")
@@ -70,6 +74,7 @@ class Release:
             tuple(map(Check.of, document["checks"])),
             Decisions.of(document.get("decisions", ())),
             parse_manifest(json.dumps(manifest).encode(), where) if manifest else None,
+            document.get("dataset", PREDICTIONS),
         )
 
     def figures(self) -> dict[str, Any]:
@@ -81,13 +86,18 @@ class Release:
             "excused": list(self.excused),
             "unchecked": [check.name for check in self.checks if check.outcome is Outcome.UNCHECKED],
             "decisions": list(self.decisions.numbers),
-            "in_force": None if self.in_force is None else of_run(self.date, self.in_force).document(),
+            "in_force": None if self.in_force is None else of_run(self.date, self.in_force, self.dataset).document(),
+            **self._rolled_back(),
         }
+
+    def _rolled_back(self) -> dict[str, str]:
+        rollback = self.decisions.rollback
+        return {} if rollback is None else {"rolled_back": f"by {rollback.by}: {rollback.why}"}
 
     def to_json(self) -> bytes:
         manifest = None if self.in_force is None else json.loads(self.in_force.to_json())
         document = {
-            "format": FORMAT,
+            "format": OF_PREDICTIONS if self.dataset == PREDICTIONS else FORMAT,
             "date": str(self.date),
             "verdict": self.verdict,
             "judged": self.judged,
@@ -95,6 +105,7 @@ class Release:
             "checks": [check.document() for check in self.checks],
             "decisions": self.decisions.document(),
             "in_force": manifest,
+            **({} if self.dataset == PREDICTIONS else {"dataset": self.dataset}),
         }
         return json.dumps(document, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"
 
@@ -106,7 +117,8 @@ def parse(body: bytes, where: str = RELEASE) -> Release:
 
 @dataclass(frozen=True)
 class Summary:
-    """A release as its manifest has it. ``in_force`` are the figures of the run in force, None where there is none."""
+    """A release as its manifest has it. ``in_force`` are the figures of the run in force, None where there is none.
+    ``rolled_back`` says by whom and why the model before is in force; it is empty where that is not so."""
 
     verdict: str
     judged: str
@@ -115,6 +127,7 @@ class Summary:
     unchecked: tuple[str, ...]
     decisions: tuple[int, ...]
     in_force: Figures | None
+    rolled_back: str = ""
 
     @classmethod
     def of(cls, figures: Mapping[str, Any]) -> Summary:
@@ -127,6 +140,7 @@ class Summary:
             tuple(figures.get("unchecked", ())),
             tuple(figures.get("decisions", ())),
             Figures.of(found) if found else None,
+            figures.get("rolled_back", ""),
         )
 
     @property
@@ -147,6 +161,8 @@ class Summary:
     def __str__(self) -> str:
         if self.is_held:
             return f"held: {self.why_held}"
+        if self.rolled_back:
+            return f"rolled back to the model before, {self.rolled_back}"
         passed = f"; a person has released it from {', '.join(self.excused)}" if self.excused else ""
         return f"released{passed}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from spark_lib.errors import DamagedPartition, LakeError, NotReleased
+from spark_lib.errors import LakeError, NotReleased
 from spark_lib.lake import Lake, Manifest, Partition
 from spark_lib.release import document
 from spark_lib.release.document import RELEASE, Summary
@@ -51,7 +51,8 @@ def find(lake: Lake, first: date, last: date) -> Found:
             held[day] = str(summary)
         else:
             there = published.get(day)
-            if isinstance(there, DamagedPartition) or there is None or there.manifest.run != summary.in_force.run:
+            is_published = isinstance(there, Partition) and there.manifest.run == summary.in_force.run
+            if not isinstance(there, Partition) or not is_published:
                 there = _in_force(lake, release)
             partitions[day] = there
     return Found(partitions, held)
@@ -75,7 +76,8 @@ def run_of(release: Partition) -> Manifest | None:
 
 
 def _in_force(lake: Lake, release: Partition) -> Partition:
-    found = run_of(release)
+    written = document.parse(release.document(RELEASE), f"{RELEASE} of {release.date}")
+    found = written.in_force
     if found is None:
         day = release.date
         raise NotReleased(
@@ -84,4 +86,4 @@ def _in_force(lake: Lake, release: Partition) -> Partition:
             str(Summary.of(release.manifest.metrics)),
             f'repair the day and score it anew, or release it (daystone release --date {day} --why "TEXT")',
         )
-    return lake.partition(_DATASET, release.date, found)
+    return lake.partition(written.dataset, release.date, found)

@@ -3,28 +3,33 @@ reference of its model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from spark_lib.release.check import Check, Outcome
 from spark_lib.release.document import Release
-from spark_lib.release.figures import Figures
+from spark_lib.release.figures import Figures, OfModel
 from spark_lib.release.sketch import Column as Counted
 from spark_lib.release.sketch import Cut, Reference, Sketch
 from spark_lib.report.markup import Markup, joined, tag
 from spark_lib.report.page import page
 from spark_lib.report.shares import bar, percent
-from spark_lib.report.tables import NAME, NUMBER, TEXT, Column, number, section, table
+from spark_lib.report.tables import NAME, NUMBER, TEXT, Column, figures, number, section, table
 
+#: The columns of a comparison of models, by their headings.
+_LEVELS = {"Mean": "mean", "Least": "least", "Greatest": "greatest"}
 _OUTCOMES = {Outcome.PASSED: "passed", Outcome.FAILED: "failed", Outcome.UNCHECKED: "not checked"}
 
 
-def render(title: str, release: Release, judged: Figures, reference: Reference | None) -> str:
+def render(
+    title: str, release: Release, judged: Figures, reference: Reference | None, models: Sequence[OfModel] = ()
+) -> str:
     """The page as HTML. ``judged`` are the figures of the run that was judged, and ``reference`` is that of its model, as
-    far as both are known."""
+    far as both are known. ``models`` are those that scored the day, where several did."""
     parts = [
         _verdict(title, release),
         _checks(release.checks),
         _decisions(release),
+        _models(models),
         *(_scores(judged, reference) if reference else ()),
         _features(judged, reference) if reference else None,
     ]
@@ -45,10 +50,13 @@ def _verdict(title: str, release: Release) -> Markup:
             else f"Run {release.in_force.run}, which was released before, stays in force."
         )
     else:
-        words, step = "Released", f"daystone hold --date {release.date} --why TEXT takes that back."
+        rolled_back = release.decisions.rollback is not None
+        words = "Rolled back" if rolled_back else "Released"
+        step = f"daystone hold --date {release.date} --why TEXT takes that back."
         passed = ", ".join(release.excused)
         why = [tag("p", f"A person has released it from {passed}.")] if passed else []
-        force = f"Run {release.judged} is in force."
+        before = release.in_force.run if rolled_back and release.in_force is not None else ""
+        force = f"Run {before} of the model before is in force." if before else f"Run {release.judged} is in force."
     return joined(
         tag("h1", title),
         tag(
@@ -90,6 +98,22 @@ def _decisions(release: Release) -> Markup | None:
         Column("From", NAME),
     )
     return section("What people decided", table(columns, rows, wide=True))
+
+
+def _models(models: Sequence[OfModel]) -> Markup | None:
+    """The scores of each model that scored the day."""
+    if not models:
+        return None
+    rows = [
+        (each.model_date, each.role, number(each.rows), *(figures(each.scores.get(name)) for name in _LEVELS.values()))
+        for each in models
+    ]
+    columns = (Column("Model", TEXT), Column("What it is", TEXT), Column("Rows", NUMBER))
+    levels = (Column(name, NUMBER) for name in _LEVELS)
+    failed = [
+        tag("p", f"The model of {each.model_date} scored nothing: {each.failed}") for each in models if each.failed
+    ]
+    return section("Models that scored the day", *failed, table((*columns, *levels), rows, wide=True))
 
 
 def _scores(judged: Figures, reference: Reference) -> Iterator[Markup]:

@@ -34,6 +34,7 @@ from spark_lib.release.sketch import Reference, Sketches
 from spark_lib.scoring.counted import Counted
 from spark_lib.scoring.engine import Engine
 from spark_lib.scoring.predictions import Distribution, Predictions
+from spark_lib.scoring.share import Share
 from spark_lib.use_case import Feature
 from spark_lib.use_case.protocol import BY_MODEL
 
@@ -67,7 +68,7 @@ class Job:
     """All that a task needs: the lake that it reads and how to reach it, the columns that are copied (``identity``) and
     those of the matrix (``features``) with the types in the manifest, what makes the scores and the ``predictions`` of them,
     and where they go, at most ``rows_a_file`` rows into one file. The columns of the ``reference`` are counted, features on
-    every ``stride``-th row; without one nothing is."""
+    every ``stride``-th row; without one nothing is. Rows of other entities than ``only`` stands for are passed over."""
 
     source: str
     connection: s3_client.Connection
@@ -82,6 +83,7 @@ class Job:
     rows_a_file: int
     reference: Reference | None = None
     stride: int = 1
+    only: Share | None = None
 
 
 @dataclass
@@ -189,7 +191,10 @@ def scored(job: Job, share: Sequence[Slice], task: int) -> Done:
     counted = Counted(job.reference, job.stride) if job.reference else None
 
     def batches() -> Iterator[pa.RecordBatch]:
-        for rows in _rows(job, share):
+        for read in _rows(job, share):
+            rows = job.only.of(read) if job.only else read
+            if not rows.num_rows:
+                continue
             given = job.engine.of_rows(rows, job.features)
             done.missing.update(given.missing)
             done.unseen.update(given.unseen)

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from spark_lib import problems
-from spark_lib.errors import BadData
-from spark_lib.lake import Attempt, Partition, Rows, Schema
+from spark_lib.errors import BadData, ModelError, UseCaseError
+from spark_lib.lake import Attempt, Lake, Partition, Rows, Schema
 from spark_lib.lake.stores import s3_client
 from spark_lib.models import matrix
 from spark_lib.models.model import check_digest, check_safe
 from spark_lib.models.python_model import PythonModel
+from spark_lib.models.selection import Beside
 from spark_lib.scoring import counted, engine
 from spark_lib.scoring import partitions as scoring
 from spark_lib.scoring.engine import Engine
-from spark_lib.stages.selection import Pinned
+from spark_lib.scoring.share import Share
+from spark_lib.stages.selection import Pinned, pinned_beside
 from spark_lib.use_case import Feature, ddl
+from spark_lib.use_case.keys import names
 
 if TYPE_CHECKING:
     from spark_lib.use_case import UseCase
@@ -27,11 +30,18 @@ logger = logging.getLogger("daystone.scoring")
 
 
 def build(
-    score: scoring.Runner, case: UseCase, features: Partition, model: Pinned, attempt: Attempt, file_rows: int
+    score: scoring.Runner,
+    case: UseCase,
+    features: Partition,
+    model: Pinned,
+    attempt: Attempt,
+    file_rows: int,
+    canary: Canary | None = None,
 ) -> Rows:
     """Write one row for each row of ``features`` into the run of ``attempt``: key, entity, event time, the
     columns of the model's problem (the calibrated ``score`` of a binary one, and ``prediction`` where the model's card
-    has a threshold), ``model_date`` and ``model_digest``.
+    has a threshold), ``model_date`` and ``model_digest``. Rows of the entities of a ``canary`` are its model's; where that
+    model cannot score them, all rows are the ``model``'s, and the figures say why.
 
     ``score`` is Spark's, or that of a few processes, which write the same. Columns that the card does not name are not
     read. An infinity is given to the model as it is: trees compare it like any other number, and of another model that
@@ -41,17 +51,87 @@ def build(
     where a file of ``features`` cannot be read, or does not have the columns of its manifest. Raises ModelError where
     the model is not the one that the selection names, or is not safe to load.
     """
+    second: _Scored | None = None
+    rest: Share | None = None
+    figures: dict[str, Any] = {}
+    if canary is not None:
+        said = canary.beside.figures()
+        share = Share(names(case.entity_or_key), canary.beside.salt, canary.beside.share)
+        try:
+            _check_alike(features, model, canary.model)
+            second = _scored(score, case, features, canary.model, attempt, file_rows, share)
+            rest = replace(share, inside=False)
+            figures["canary"] = said | {"rows": second.done.scores.rows} | _figures(second)
+        except (BadData, ModelError, UseCaseError) as error:
+            logger.warning("the canary scores nothing of %s: %s", features.date, error)
+            figures["canary"] = said | {"rows": 0, "failed": str(error)}
+    first = _scored(score, case, features, model, attempt, file_rows, rest)
+    scored = [first, second] if second else [first]
+    rows = sum(each.done.scores.rows for each in scored)
+    if rows != features.manifest.rows():
+        raise BadData(
+            f"predictions of {features.date}",
+            f"a score for each of {features.manifest.rows():,} rows",
+            f"{rows:,}",
+            "run the stage again; nothing was published",
+        )
+    files = [file for each in scored for file in each.done.files.items()]
+    return Rows(
+        {"": sum(count for _, count in files)},
+        (*first.job.identity, *first.job.predictions.schema, *scoring.OF_THE_MODEL),
+        _figures(first) | figures,
+        frozenset(name for name, _ in files),
+    )
+
+
+def as_second(written: Rows, beside: Beside) -> Rows:
+    """The rows of a second model, whose figures say by which strategy it scores."""
+    return replace(written, metrics={**written.metrics, "strategy": beside.strategy, "share": beside.share})
+
+
+@dataclass(frozen=True)
+class Canary:
+    """A second model, and which share of the entities is published as it scores them."""
+
+    beside: Beside
+    model: Pinned
+
+
+def canary(lake: Lake, selection: Partition) -> Canary | None:
+    """The canary of a day's selection; None without one. Raises DamagedPartition where a file of its model is not what
+    was promoted."""
+    second = pinned_beside(lake, selection)
+    return Canary(*second) if second is not None and second[0].share else None
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """What one model has scored."""
+
+    job: scoring.Job
+    done: scoring.Done
+    model: Pinned
+
+
+def _scored(
+    score: scoring.Runner,
+    case: UseCase,
+    features: Partition,
+    model: Pinned,
+    attempt: Attempt,
+    file_rows: int,
+    only: Share | None,
+) -> _Scored:
+    """Score the rows of a day, or of its entities that ``only`` stands for. Raises as ``build`` does."""
     wanted, problem = model.card.features, problems.of_card(model.card)
     check_columns(features, wanted)
     there = dict(features.manifest.schema)
-    identity = identity_of(case, features)
-    runs = runner(model, features.manifest.rows())
     job = scoring.Job(
         features.store.root,
         s3_client.connection_to(features.store.root, attempt.lake.root, over=attempt.lake.connection),
-        identity,
+        identity_of(case, features),
         {name: replace(feature, type=there[name]) for name, feature in wanted.items()},
-        runs,
+        runner(model, features.manifest.rows()),
         problem.predictions(model.card.calibration, model.card.decision),
         model.date,
         model.digest,
@@ -60,19 +140,19 @@ def build(
         file_rows,
         model.card.reference,
         counted.stride(features.manifest.rows()),
+        only,
     )
     done = score(job, features.manifest.files, features.prefix)
     refuse(features, done, job.predictions.wanted)
-    if done.scores.rows != features.manifest.rows():
-        raise BadData(
-            f"predictions of {features.date}",
-            f"a score for each of {features.manifest.rows():,} rows",
-            f"{done.scores.rows:,}",
-            "run the stage again; nothing was published",
-        )
+    return _Scored(job, done, model)
+
+
+def _figures(scored: _Scored) -> dict[str, Any]:
+    """What the manifest says of a model and its scores."""
+    job, done, runs = scored.job, scored.done, scored.job.engine
     figures: dict[str, Any] = {
-        "model_date": str(model.date),
-        "model_digest": model.digest,
+        "model_date": str(scored.model.date),
+        "model_digest": scored.model.digest,
         "scores": done.scores.figures(),
         "engine": "onnxruntime" if done.slow else runs.name,
     }
@@ -90,12 +170,22 @@ def build(
             "scored by onnxruntime, several times slower than by a forest that numba compiles where Spark's Python runs: %s",
             done.slow,
         )
-    return Rows(
-        {"": sum(done.files.values())},
-        (*identity, *job.predictions.schema, *scoring.OF_THE_MODEL),
-        figures,
-        frozenset(done.files),
+    return figures
+
+
+def _check_alike(features: Partition, model: Pinned, other: Pinned) -> None:
+    """Raise BadData where a canary's rows would have other columns than those of the model in force."""
+    ours, theirs = (
+        problems.of_card(each.card).predictions(each.card.calibration, each.card.decision).schema
+        for each in (model, other)
     )
+    if ours != theirs:
+        raise BadData(
+            f"canary of {features.date}",
+            f"the columns {', '.join(dict(ours))}, as the model of {model.date} writes them",
+            f"{', '.join(dict(theirs))} of the model of {other.date}",
+            "compare the two as a shadow, or promote the other one directly",
+        )
 
 
 def runner(model: Pinned, rows: int) -> Engine | PythonModel:

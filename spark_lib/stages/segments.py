@@ -9,7 +9,7 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any
 
-from spark_lib.models.segments import Segment, Value
+from spark_lib.models.segments import MOST_VALUES, Segment, Value
 from spark_lib.problems.problem import GROUP, SCORE, Problem
 from spark_lib.use_case.keys import Key, names
 
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
     from spark_lib.models.calibration import Calibration
-
-#: The most values of a column that are judged apart. The rows of all smaller ones are judged together.
-MOST_VALUES = 10
 
 
 def columns(segments: Sequence[str]) -> list[Column]:

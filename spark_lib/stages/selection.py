@@ -15,7 +15,8 @@ from spark_lib.lake.manifest import File
 from spark_lib.models import card
 from spark_lib.models import selection as documents
 from spark_lib.models.card import CARD, MODEL, PICKLE, Card, Verdict, rejected
-from spark_lib.models.selection import SELECTION, Challenge, Pin, Selection
+from spark_lib.models.selection import SELECTION, Beside, Challenge, Pin, Selection
+from spark_lib.registry.promotions import InForce, Model, Promotion
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,37 @@ def build(chosen: Partition, considered: Sequence[Partition], challenges: Sequen
     return Documents({SELECTION: selection.to_json()}, selection.figures())
 
 
+def build_promoted(lake: Lake, stands: InForce) -> Documents:
+    """Pin the model that a person has promoted, and a second one that scores beside it, as the promotions have them.
+
+    Raises DamagedPartition where a file of the promoted model is not what was promoted. A second model that is damaged
+    fails where it scores, alone.
+    """
+    model, decided = stands.champion.model, stands.decided
+    _pinned(lake, model.date, model.digest, model.files)
+    beside = _beside(decided.strategy, stands.beside, stands.share) if stands.beside else None
+    because = f"{decided.strategy} from {decided.first_day} on, by {decided.by}: {decided.why}"
+    selection = Selection(
+        model.date, model.digest, model.run, model.files, promoted=stands.name, because=because, beside=beside
+    )
+    return Documents({SELECTION: selection.to_json()}, selection.figures())
+
+
+def promotable(lake: Lake, model: Partition) -> Model:
+    """The model of a training as a promotion records it. Raises ModelError where the training was rejected, and
+    DamagedPartition where a file of the model is not what was published."""
+    verdict = Verdict.of(model.manifest.metrics["verdict"])
+    if not verdict.approved:
+        raise ModelError(
+            f"model of {model.date}",
+            "an approved training",
+            str(verdict),
+            f"promote another one (daystone models), or train it anew (daystone rebuild model --date {model.date})",
+        )
+    approved_model(lake, model)
+    return Model(model.date, model.manifest.run, model.manifest.metrics["model_digest"], _pins(model))
+
+
 def approved_model(lake: Lake, model: Partition) -> Pinned:
     """The model of an approved training. Raises DamagedPartition where a file is not what was published."""
     return _pinned(lake, model.date, model.manifest.metrics["model_digest"], _pins(model))
@@ -54,8 +86,17 @@ def approved_model(lake: Lake, model: Partition) -> Pinned:
 def pinned(lake: Lake, selection: Partition) -> Pinned:
     """The model that a selection pins, its files verified. Raises DamagedPartition where a file is not what was
     chosen."""
-    found = documents.parse(selection.document(SELECTION), f"{SELECTION} of {selection.date}")
+    found = _parsed(selection)
     return _pinned(lake, found.model_date, found.model_digest, found.files)
+
+
+def pinned_beside(lake: Lake, selection: Partition) -> tuple[Beside, Pinned] | None:
+    """The second model of a selection, its files verified; None where it has none. Raises DamagedPartition where a file
+    is not what was promoted."""
+    beside = _parsed(selection).beside
+    if beside is None:
+        return None
+    return beside, _pinned(lake, beside.model_date, beside.model_digest, beside.files)
 
 
 def that_scored(lake: Lake, day: date, predictions: Manifest) -> Pinned:
@@ -92,12 +133,23 @@ def lost(lake: Lake, day: date, predictions: Manifest) -> ModelError:
     )
 
 
+def _parsed(selection: Partition) -> Selection:
+    return documents.parse(selection.document(SELECTION), f"{SELECTION} of {selection.date}")
+
+
+def _beside(strategy: str, second: Promotion, share: float) -> Beside:
+    model = second.model
+    return Beside(strategy, model.date, model.digest, model.run, model.files, share, salt=second.name if share else "")
+
+
 def _that_scored(lake: Lake, day: date, predictions: Manifest) -> Sequence[Pin] | None:
     """The files of the model that a run was scored by; None where they are not found. What is damaged is passed over."""
     digest, of = predictions.metrics.get("model_digest"), _model_date(predictions)
     selected = lake.find("selection", day, day).get(day)
     if isinstance(selected, Partition) and selected.manifest.metrics.get("model_digest") == digest:
-        return documents.parse(selected.document(SELECTION), f"{SELECTION} of {day}").files
+        return _parsed(selected).files
+    if isinstance(selected, Partition) and (beside := _parsed(selected).beside) and beside.model_digest == digest:
+        return beside.files
     trained = lake.find("model", of, of).get(of)
     if isinstance(trained, Partition) and trained.manifest.metrics.get("model_digest") == digest:
         return _pins(trained)

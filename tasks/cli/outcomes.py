@@ -15,6 +15,7 @@ from tasks.planning import stale
 
 if TYPE_CHECKING:
     from spark_lib.errors import DaystoneError
+    from tasks.cli.promote import Promoted
     from tasks.cli.publish import Published, Report, Withdrawn
     from tasks.cli.release import Decided
 
@@ -55,6 +56,18 @@ def say_decided(day: date, decided: Decided) -> None:
     click.echo(f"recorded: decision {made.number} on {day}: {made.action}{of}, by {made.by}")
     then = "there are no predictions yet" if decided.verdict is None else str(decided.verdict)
     click.echo(f"release of {day}: {then}")
+
+
+def say_promoted(done: Promoted) -> None:
+    made = done.made
+    said = "recorded: " if done.new else "nothing to record, it is there: "
+    steps = f" ({', '.join(f'{step.share:.0%} from day {step.day} on' for step in made.steps)})" if made.steps else ""
+    click.echo(
+        f"{said}promotion {made.name} of the model of {made.model.date}, {made.strategy}{steps}, from {made.first_day} on, "
+        f"by {made.by}"
+    )
+    if done.rebuilt:
+        click.echo(f"built again: {_days(done.rebuilt)}")
 
 
 def say_published(report: Report) -> None:

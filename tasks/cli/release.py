@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import getpass
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from spark_lib.errors import DaystoneError, NothingToDecide
 from spark_lib.lake import Lake, Partition
 from spark_lib.release import decision
-from spark_lib.release.decision import HOLD, RELEASE, REVOKE_HOLD, REVOKE_RELEASE, Decision
+from spark_lib.release.decision import HOLD, RELEASE, REVOKE_HOLD, REVOKE_RELEASE, REVOKE_ROLLBACK, ROLLBACK, Decision
 from spark_lib.release.document import Summary
 from tasks.cli import run as runner
+from tasks.cli.user import user
 from tasks.inference import BatchInference
 from tasks.release import Release
 
@@ -80,6 +80,35 @@ def revoke_hold(day: date, why: str, watcher: runner.Watcher) -> Decided:
     return _decided(task, REVOKE_HOLD, why, watcher)
 
 
+def rollback(day: date, why: str, watcher: runner.Watcher) -> Decided:
+    """Put what the model before a blue-green release says of a day in force.
+
+    Raises NothingToDecide where that is so already, or where the day has another strategy, NotPublished where that model
+    has not scored the day, and DamagedPartition where its scores are not whole.
+    """
+    from spark_lib.stages.release import the_model_before
+
+    task = Release(date=day)
+    standing = decision.read(task.partitions, day).rollback
+    if standing is not None:
+        raise NothingToDecide(
+            f"rollback of {day}",
+            "a day that has its own model's scores",
+            f"one that {standing.by} rolled back at {standing.at}: {standing.why}",
+            f"revoke that, where its own model is right (daystone rollback --date {day} --revoke --why TEXT)",
+        )
+    the_model_before(task.partitions, day)
+    return _decided(task, ROLLBACK, why, watcher)
+
+
+def revoke_rollback(day: date, why: str, watcher: runner.Watcher) -> Decided:
+    """Put the scores of a day's own model in force again. Raises NothingToDecide where no rollback stands."""
+    task = Release(date=day)
+    if decision.read(task.partitions, day).rollback is None:
+        raise _nothing_to_revoke("rollback", day, "rollback")
+    return _decided(task, REVOKE_ROLLBACK, why, watcher)
+
+
 def revoke_release(day: date, why: str, watcher: runner.Watcher) -> Decided:
     """Revoke what people have released a day from. Raises NothingToDecide where there is nothing."""
     task = Release(date=day)
@@ -110,15 +139,7 @@ def _recorded(
     lake: Lake, day: date, action: str, why: str, reasons: tuple[str, ...] = (), runs: tuple[str, ...] = ()
 ) -> Decision:
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    return decision.record(lake, day, Decision(action, why, _user(), at, reasons, runs=runs))
-
-
-def _user() -> str:
-    """Who decides, by the name of the user; unknown on a machine that has none."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
+    return decision.record(lake, day, Decision(action, why, user(), at, reasons, runs=runs))
 
 
 def _held_already(where: str, wanted: str, by: Decision, day: date) -> NothingToDecide:

@@ -41,6 +41,9 @@ CAUSES: dict[type[DaystoneError], str] = {
     errors.NotReleased: "",
     errors.QueryError: "",
     errors.NoScore: "",
+    errors.PromotionRefused: "",
+    errors.NothingToEvaluate: "",
+    errors.BelowBound: "",
     errors.NotNotified: "",
     errors.ScheduleError: "",
     DaystoneError: "",  # nobody knows what it was

@@ -6,17 +6,16 @@ and the browser's way back do what they do everywhere.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from datetime import date
 from functools import partial
 from pathlib import Path
 
-from spark_lib.errors import ConfigurationError
 from spark_lib.lake import Lake
 from spark_lib.lake.lake import some
 from spark_lib.report.markup import Markup, joined, tag
 from spark_lib.report.page import page
+from tasks.cli.place import write_whole
 from tasks.cli.status import Cell, Report, State
 from tasks.graph import words
 from tasks.inference import BatchInference
@@ -32,16 +31,7 @@ def write(found: Report, lake: Lake, file: Path) -> None:
     written."""
     days = list(found.cells)
     lineages = lineage.traces(lake, BatchInference.dataset, days[0], days[-1]) if days else {}
-    text = rendered(found, lineages, partial(_report, lake))
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(file)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise ConfigurationError(
-            f"status --html {file}", "a file that can be written", f"{error.strerror}", "name another place"
-        ) from error
+    write_whole(file, rendered(found, lineages, partial(_report, lake)), f"status --html {file}")
 
 
 def _report(lake: Lake, model: Ancestor) -> str:

@@ -13,6 +13,7 @@ import luigi
 from luigi.configuration import get_config
 
 from spark_lib.errors import ConfigurationError, did_you_mean
+from spark_lib.evaluation import bounds
 from spark_lib.lake import RawFeed
 from spark_lib.lake.feeds.dialect import is_held
 from spark_lib.lake.feeds.raw import not_held
@@ -156,6 +157,44 @@ def release(case: UseCase, values: sections.release, said_by: SaidBy) -> None:
         rules.at_least("release", name, getattr(values, name), 1)
     most = f"of at most {MOST_DAYS:,}"
     rules.between("release", "look_back_days", values.look_back_days, values.look_back_days <= MOST_DAYS, most)
+
+
+def evaluation(case: UseCase, problem: Problem, values: sections.evaluation, said_by: SaidBy) -> None:
+    """Raise ConfigurationError for a window that cannot work, and for a bound that nothing can be held against: of another
+    kind of problem, or of a metric that the columns of predictions do not say."""
+    rules = _Rules(said_by)
+    window, most = values.window_days, f"from 1 to {MOST_DAYS:,}"
+    rules.between("evaluation", "window_days", window, 1 <= window <= MOST_DAYS, most)
+    known = bounds.settings_of(problem)
+    for name, value in ((name, getattr(values, name)) for name in _bounds_of_evaluations()):
+        if value is None:
+            continue
+        if name not in known:
+            raise ConfigurationError(
+                said_by("evaluation", name),
+                f"one of {', '.join(known)} for predictions of this kind ({problem.name})",
+                f"{value:g}",
+                "remove it, or set it in the section of the use case that it is for, [evaluation.<use case>]",
+            )
+        rules.between("evaluation", name, value, *_sense(name, value))
+    try:
+        on_segments = bounds.parse_segments(values.segment_bounds, known, case.segments)
+    except bounds.UnreadableBound as error:
+        wanted = "bounds on segments, as in min_area_under_roc: 0.55, channel.min_area_under_roc: 0.5"
+        raise ConfigurationError(said_by("evaluation", "segment_bounds"), wanted, str(error), "correct it") from None
+    for each in on_segments:
+        rules.between("evaluation", "segment_bounds", each.bound, *_sense(each.setting, each.bound))
+
+
+def _bounds_of_evaluations() -> Iterator[str]:
+    return (name for name, _ in sections.evaluation.get_params() if name.startswith(("min_", "max_")))
+
+
+def _sense(name: str, value: float) -> tuple[bool, str]:
+    """Whether a bound can be met and missed, and what would be wanted: errors have no greatest value, R2 no least."""
+    if name in ("max_log_loss", "max_rmse", "max_mae"):
+        return 0 <= value < math.inf, "0 or more"
+    return (value <= 1, "at most 1") if name == "min_r2" else (0 <= value <= 1, "from 0 to 1")
 
 
 def names_of(listed: str) -> tuple[str, ...]:

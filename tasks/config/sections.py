@@ -197,6 +197,14 @@ class decision(luigi.Config):
     )
 
 
+class selection(luigi.Config):
+    manual_from: date | None = luigi.DateParameter(
+        default=None,  # type: ignore[arg-type]  # Luigi takes None as a default, though its types do not
+        description="first day whose model is the one that a person has promoted; default: none, the newest approved"
+        " training that does not lose to the one before it is in force",
+    )
+
+
 class release(luigi.Config):
     max_psi = luigi.FloatParameter(
         default=0.2,
@@ -226,6 +234,59 @@ class release(luigi.Config):
     min_rows = luigi.IntParameter(
         default=200,
         description="number of rows below which a day is judged together with released days before it; default: 200",
+    )
+
+
+class evaluation(luigi.Config):
+    window_days = luigi.IntParameter(
+        default=28,
+        description="number of landing days whose predictions are judged, up to [training] label_delay_days before;"
+        " default: 28",
+    )
+    required = luigi.BoolParameter(
+        default=False,
+        parsing=luigi.BoolParameter.EXPLICIT_PARSING,
+        description="whether a release needs the evaluation of the day before, and is held where that is below a bound;"
+        " default: false",
+    )
+    min_area_under_roc = luigi.OptionalFloatParameter(
+        default=None, description="bound: least area under ROC, at the lower end of its interval; default: no bound"
+    )
+    min_area_under_pr = luigi.OptionalFloatParameter(
+        default=None,
+        description="bound: least area under precision-recall, at the lower end of its interval; default: no bound",
+    )
+    max_calibration_error = luigi.OptionalFloatParameter(
+        default=None,
+        description="bound: greatest calibration error, at the upper end of its interval; default: no bound",
+    )
+    min_accuracy = luigi.OptionalFloatParameter(
+        default=None, description="classes: bound: least accuracy, at the lower end of its interval; default: no bound"
+    )
+    min_macro_f1 = luigi.OptionalFloatParameter(
+        default=None, description="classes: bound: least macro F1, at the lower end of its interval; default: no bound"
+    )
+    max_log_loss = luigi.OptionalFloatParameter(
+        default=None,
+        description="classes: bound: greatest log loss, at the upper end of its interval; default: no bound",
+    )
+    max_rmse = luigi.OptionalFloatParameter(
+        default=None, description="numbers: bound: greatest RMSE, at the upper end of its interval; default: no bound"
+    )
+    max_mae = luigi.OptionalFloatParameter(
+        default=None, description="numbers: bound: greatest MAE, at the upper end of its interval; default: no bound"
+    )
+    min_r2 = luigi.OptionalFloatParameter(
+        default=None, description="numbers: bound: least R2, at the lower end of its interval; default: no bound"
+    )
+    min_coverage = luigi.OptionalFloatParameter(
+        default=None,
+        description="numbers: bound: least measured coverage, at the lower end of its interval; default: no bound",
+    )
+    segment_bounds = luigi.Parameter(
+        default="",
+        description="bounds on segments, on all or on those of one column, as in min_area_under_roc: 0.55,"
+        " channel.min_area_under_roc: 0.5; default: none",
     )
 
 
@@ -433,7 +494,9 @@ SECTIONS: dict[str, type[luigi.Config]] = {
         features,
         training,
         decision,
+        selection,
         release,
+        evaluation,
         publication,
         target,
         lookup,

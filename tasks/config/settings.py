@@ -22,6 +22,7 @@ from tasks.config.on_stale import Policies
 from tasks.config.resolve import Section
 from tasks.config.sections import (
     decision,
+    evaluation,
     features,
     lake,
     lookup,
@@ -31,6 +32,7 @@ from tasks.config.sections import (
     raw,
     release,
     retries,
+    selection,
     serve,
     spark,
     training,
@@ -74,8 +76,21 @@ class Settings:
         return self._section(decision)
 
     @cached_property
+    def selection(self) -> selection:
+        return self._section(selection)
+
+    def is_manual(self, day: date) -> bool:
+        """Whether the model of a day is the one that a person has promoted."""
+        first: date | None = self.selection.manual_from
+        return first is not None and day >= first
+
+    @cached_property
     def release(self) -> release:
         return self._section(release)
+
+    @cached_property
+    def evaluation(self) -> evaluation:
+        return self._section(evaluation)
 
     @cached_property
     def lookup(self) -> lookup:
@@ -218,6 +233,7 @@ class Settings:
         check.snapshot(self.features.snapshot, self.said_by)
         check.decision(self.problem, self.decision, self.said_by)
         check.release(self.case, self.release, self.said_by)
+        check.evaluation(self.case, self.problem, self.evaluation, self.said_by)
         check.serve(self.serve, self.said_by)
         check.lookup(self.problem, self.lookup, self.said_by)
         check.notify(self.notify, self.said_by)

@@ -41,6 +41,7 @@ from tasks.graph.targets import PartitionTarget
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from spark_lib.lake.gc import Kept
     from spark_lib.session.sizes import Sized
 
 #: Luigi events for code that shows a run to a person, with the arguments (task, percent, message) and (task, error).
@@ -227,12 +228,12 @@ class Stage(Dated):
         return []
 
     @classmethod
-    def runs_kept(cls, day: date, manifest: Manifest) -> Iterator[tuple[date, str]]:
-        """The runs of the dataset that it ``keeps``, by their days, that a published day needs; by default those that it
-        was built from."""
+    def runs_kept(cls, day: date, manifest: Manifest) -> Iterator[Kept]:
+        """The runs that a published day needs, whatever is published in their place; by default those of the dataset that
+        it ``keeps`` and was built from."""
         for given in manifest.inputs:
             if given.name == cls.keeps:
-                yield from ((given.first, run) for run in given.ids)
+                yield from ((cls.keeps, given.first, run) for run in given.ids)
 
     @classmethod
     def pinned(cls, manifest: Manifest) -> Pinned | None:
@@ -243,6 +244,21 @@ class Stage(Dated):
     def damage_behind(cls, lake: Lake, partition: Partition) -> list[DamagedPartition]:
         """Damage outside of a whole partition that makes the partition useless; by default none."""
         return []
+
+    @classmethod
+    def decided_then(cls, manifest: Manifest) -> str:
+        """The name of the decision of people that a published day was built by; by default they decide nothing."""
+        return ""
+
+    def decisions(self) -> Callable[[date], str | None]:
+        """Says of a day by the name of which decision of people it is built; empty where they have to decide and did not.
+        By default None: they decide nothing."""
+        return lambda day: None
+
+    def wanted(self) -> Callable[[date], bool]:
+        """Says whether a day is to have this stage: by default where the chain asks for it, and for another stage where
+        people have decided so."""
+        return lambda day: self.is_due(day, self.settings)
 
     def complete(self) -> bool:
         """Whether the day is published and whole. Under ``[lake] on_stale = rebuild`` it must not be stale either, nor
@@ -424,8 +440,10 @@ class Stage(Dated):
         kind, settings = type(self), self.settings
         there = versions()
 
+        wanted = self.wanted()
+
         def is_due(day: date) -> bool:
-            return kind.is_due(day, settings) or (asked and kind.on_demand and day >= settings.first_date)
+            return wanted(day) or (asked and kind.on_demand and day >= settings.first_date)
 
         return Today(
             self.dataset,
@@ -440,6 +458,8 @@ class Stage(Dated):
             is_damaged_behind=lambda partition: bool(kind.damage_behind(self.partitions, partition)),
             as_of=frozenset(self.as_of),
             stands_for_raw=frozenset(self.stands_for_raw),
+            decided=self.decisions(),
+            decided_then=kind.decided_then,
             on_stale=self.on_stale,
         )
 

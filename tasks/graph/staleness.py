@@ -21,6 +21,8 @@ from tasks.config.on_stale import OnStale
 _ONE_DAY = timedelta(days=1)
 #: Names of inputs that are raw days begin so.
 RAW = "raw/"
+#: The name of what a person decides of a day, as an input.
+PROMOTION = "promotion"
 #: A later bugfix release of a library computes the same: what counts is its feature release, the first two numbers.
 _FEATURE_RELEASE = 2
 
@@ -188,6 +190,11 @@ class Today:
     as_of: frozenset[str] = frozenset()
     #: Inputs that were read in place of raw days, which the manifest names, too.
     stands_for_raw: frozenset[str] = frozenset()
+    #: The name of what people have decided of a day, as far as that decides what is built. Empty where they have to decide
+    #: and did not; None where they do not decide.
+    decided: Callable[[date], str | None] = lambda day: None
+    #: The same as a published day was built by it; empty where people did not decide.
+    decided_then: Callable[[Manifest], str] = lambda manifest: ""
     #: What a run does about a published day that is stale.
     on_stale: OnStale = OnStale.WARN
 
@@ -339,6 +346,8 @@ class States:
             self.of(before)
 
     def _absent(self, stage: Today, day: date) -> Cell:
+        if stage.decided(day) == "":
+            return Cell(State.BLOCKED, because=Day(PROMOTION, day))
         needs = stage.needs(day)
         raw = (cell for need in needs if (cell := self._not_landed(need)))
         if cell := min(raw, key=_worst_and_oldest, default=None):
@@ -467,6 +476,9 @@ def reasons_of(
         until = _stood_for(stage, manifest, standing, is_fresh)
         changed = [reason for reason in changed if not (is_of_feed(reason.day.name) and reason.day.date <= until)]
     yield from changed
+    then, now = stage.decided_then(manifest), stage.decided(day)
+    if now and then != now:
+        yield InputChanged(Day(PROMOTION, day), then, now)
     if not settings:  # other settings may ask for other days, which says the same once more
         yield from _read_now_too(stage.needs(day), manifest.inputs, standing)
 

@@ -60,7 +60,9 @@ def _of_reason(reason: Reason) -> str:
 
 
 def _short(identity: str) -> str:
-    """The beginning of a long identity, as Git shows those of commits."""
+    """The beginning of a long identity, as Git shows those of commits; the whole name of a promotion."""
+    if " " in identity:
+        return identity
     kind, colon, value = identity.rpartition(":")
     return f"{kind}{colon}{value[:_IDENTITY_SHOWN]}"
 

@@ -8,12 +8,14 @@ from spark_lib.use_case import UseCase
 from tasks import cleaning
 from tasks.balancing import Balancing
 from tasks.cleaning import Cleaning
+from tasks.evaluation import Evaluation
 from tasks.features import FeatureEngineering
 from tasks.graph.stage import Stage, expanded
 from tasks.inference import BatchInference
 from tasks.release import Release
 from tasks.selection import ModelSelection
 from tasks.serving import ServingFeatures
+from tasks.shadow import ShadowInference
 from tasks.snapshot import Snapshot
 from tasks.training import Training
 
@@ -26,6 +28,8 @@ CHAIN: tuple[type[Stage], ...] = (
     Training,
     ModelSelection,
     BatchInference,
+    ShadowInference,
+    Evaluation,
     Release,
 )
 #: The stages by the dataset that each writes.

@@ -20,7 +20,19 @@ from spark_lib.lake import Manifest, days
 from tasks.config.on_stale import OnStale
 from tasks.config.sections import NO_SNAPSHOTS
 from tasks.config.settings import Settings
-from tasks.graph.staleness import PUBLISHED, RAW, Candidates, Cell, Day, InputChanged, Need, State, States, is_of_feed
+from tasks.graph.staleness import (
+    PROMOTION,
+    PUBLISHED,
+    RAW,
+    Candidates,
+    Cell,
+    Day,
+    InputChanged,
+    Need,
+    State,
+    States,
+    is_of_feed,
+)
 
 
 class Build(enum.Enum):
@@ -246,7 +258,7 @@ class Builds:
         """Whether an input of a partition that has changed will be what it is now."""
         if is_of_feed(given.name) and self._may_be_stood_for(partition, given.date):
             return False
-        return given.name.startswith(RAW) or self._is_done(given)
+        return given.name.startswith((RAW, PROMOTION)) or self._is_done(given)
 
     def _may_be_stood_for(self, partition: Day, raw_day: date) -> bool:
         """Whether a day of a feed was read for a partition by way of a snapshot, which is itself built again."""

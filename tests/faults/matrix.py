@@ -161,15 +161,18 @@ def exit_code(outcomes: Sequence[Outcome]) -> int:
 
 
 def report(outcomes: Sequence[Outcome], out: Callable[[str], None] = print) -> int:
-    """Violations in full, the table, and the two last lines. Returns the exit code."""
-    for outcome in outcomes:
-        for violation in outcome.violations:
-            out(f"VIOLATION {outcome.case.name} --seed {outcome.seed}\n{violation}\n")
+    """The table, violations in full, and the two last lines. Returns the exit code.
+
+    Violations come late, because of a long log often the end alone is kept.
+    """
     rows = list(table(outcomes))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         out("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     out("")
+    for outcome in outcomes:
+        for violation in outcome.violations:
+            out(f"VIOLATION {outcome.case.name} --seed {outcome.seed}\n{violation}\n")
     out(f"faults fired: {sum(outcome.fired for outcome in outcomes)}")
     out(f"violations: {sum(len(outcome.violations) for outcome in outcomes)}")
     return exit_code(outcomes)

@@ -72,7 +72,7 @@ def one_of_two_killed(world: World, draw: Random) -> None:
     first = world.publish(line=_drawn_line(world, draw))
     time.sleep(draw.uniform(0, 0.3))
     second = world.publish()
-    world.end(first, KILLED, 0)
+    world.end(first, KILLED, 0, 37)  # the second may be there before the line of the first
     world.end(second, 0, 37)
 
 

@@ -19,7 +19,17 @@ from tests.unit.stubs.planted import APPROVED
 pytestmark = pytest.mark.processes
 
 YEAR = days(date(2026, 1, 1), date(2026, 12, 31))
-DATASETS = ("snapshots", "features", "serving", "balanced", "model", "selection", "predictions", "release")
+DATASETS = (
+    "snapshots",
+    "features",
+    "serving",
+    "balanced",
+    "model",
+    "selection",
+    "predictions",
+    "evaluation",
+    "release",
+)
 FEEDS = ("applications", "outcomes")
 #: What a backfill asks before it builds anything, in a process of its own.
 ASK = """
@@ -50,9 +60,13 @@ def fill(server: s3.Server, bucket: str) -> None:
     run = "0" * 16
     empty = File(f"run={run}/part-0.parquet", 0, "sha256:not looked at", rows=0)
     judged = {"judged": run, "verdict": "released", "reasons": []}
+    spans = {"first": "2026-01-01", "last": "2026-01-01", "judged_days": 1, "rows": 0, "unlabelled": 0}
+    evaluated = {"verdict": "judged", "whole": {"rows": 0}, "models": [], **spans}
     by_dataset = {
         dataset: Manifest(run, "Test", (empty,), schema=(("id", "bigint"),), metrics=metrics).to_json()
-        for dataset, metrics in (dict.fromkeys(DATASETS, APPROVED) | {"release": judged}).items()
+        for dataset, metrics in (
+            dict.fromkeys(DATASETS, APPROVED) | {"release": judged, "evaluation": evaluated}
+        ).items()
     }
     bodies = {f"lake/credit_risk/{dataset}/date={day}": by_dataset[dataset] for dataset in DATASETS for day in YEAR}
     server.fill(bucket, (f"{directory}/{empty.path}" for directory in bodies))
@@ -83,8 +97,8 @@ def test_a_year_is_one_listing_a_dataset_and_feed_and_with_warm_manifests_no_oth
 
     assert cold.stdout == warm.stdout == str(dict.fromkeys((*DATASETS, *FEEDS), len(YEAR))) + "\n"
     # A release looks at the predictions and at what people have decided, too.
-    assert cold_requests == {"LIST": 12, "GET": 8 * len(YEAR)}
-    assert warm_requests == {"LIST": 12}
+    assert cold_requests == {"LIST": 13, "GET": 9 * len(YEAR)}
+    assert warm_requests == {"LIST": 13}
 
 
 def ask(proxy: FaultProxy, bucket: str, home: Path) -> tuple[Result, dict[str, int]]:

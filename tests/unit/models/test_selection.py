@@ -45,9 +45,9 @@ def test_what_a_later_version_adds_is_ignored_and_a_later_format_is_refused() ->
 
     assert Selection.of(document | {"promoted_by": "a person"}) == PINNED
     with pytest.raises(LakeError) as refused:
-        Selection.of(document | {"format": 2}, "selection.json of 2026-01-20")
+        Selection.of(document | {"format": 3}, "selection.json of 2026-01-20")
     assert str(refused.value) == (
-        "selection.json of 2026-01-20: wanted a selection of format 1; found format 2. Next: read it with the Daystone that "
+        "selection.json of 2026-01-20: wanted a selection of format 2; found format 3. Next: read it with the Daystone that "
         "wrote it"
     )
 

@@ -22,7 +22,7 @@ def test_every_setting_has_one_row_in_the_table_of_its_section() -> None:
         rows = [line for line in section.partition("\n## ")[0].splitlines() if line.startswith("| `")]
 
         assert [row.split("`")[1] for row in rows] == [key for key, _ in values.get_params()], name
-        assert {row.count(" | ") for row in rows} == {4 if name in ("training", "decision") else 3}, name
+        assert {row.count(" | ") for row in rows} == {4 if name in ("training", "decision", "evaluation") else 3}, name
 
 
 def test_a_description_says_the_default_that_the_code_has() -> None:

@@ -42,7 +42,14 @@ def test_the_chain_has_every_stage_once_and_in_its_order() -> None:
 
     names = [text.text for text in drawn.iter(f"{SVG}text") if text.get("class") == "name"]
 
-    aside = [tasks.Cleaning, tasks.Snapshot, tasks.ServingFeatures, tasks.Release]
+    aside = [
+        tasks.Cleaning,
+        tasks.Snapshot,
+        tasks.ServingFeatures,
+        tasks.ShadowInference,
+        tasks.Evaluation,
+        tasks.Release,
+    ]
     asked_for = [stage for stage in CHAIN if stage not in aside]
     assert names == [task.__name__ for task in (tasks.RawPartition, *asked_for, *aside)]
 
@@ -77,7 +84,9 @@ def test_an_arrow_leads_to_each_stage_from_whatever_it_asks_for() -> None:
         "Training": {"Balancing"},
         "ModelSelection": {"Training", "Balancing"},
         "BatchInference": {"FeatureEngineering", "ModelSelection"},
-        "Release": {"BatchInference"},
+        "ShadowInference": {"FeatureEngineering", "ModelSelection"},
+        "Evaluation": {"BatchInference", "Cleaning", "RawPartition"},
+        "Release": {"BatchInference", "Evaluation"},
     }
     assert len(re.findall('class="edge"', pictures.chain())) == sum(map(len, found.values()))
 

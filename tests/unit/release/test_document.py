@@ -92,9 +92,9 @@ def test_unknown_fields_are_ignored_and_a_later_format_is_refused() -> None:
 
     assert Release.of(known | {"new": 1}) == release()
     with pytest.raises(LakeError) as refused:
-        Release.of(known | {"format": 2}, "release.json of 2026-03-02")
+        Release.of(known | {"format": 3}, "release.json of 2026-03-02")
     assert str(refused.value) == (
-        "release.json of 2026-03-02: wanted a release of format 1; found format 2. "
+        "release.json of 2026-03-02: wanted a release of format 2; found format 3. "
         "Next: read it with the Daystone that wrote it"
     )
 

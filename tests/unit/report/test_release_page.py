@@ -10,7 +10,7 @@ import pytest
 from spark_lib.release.check import Check, Outcome, unchecked
 from spark_lib.release.decision import HOLD, Decision, Decisions
 from spark_lib.release.document import Release
-from spark_lib.release.figures import Figures
+from spark_lib.release.figures import Figures, OfModel, of_models
 from spark_lib.release.sketch import Column, Cut, Reference, Sketch, Sketches
 from spark_lib.report.release import render
 from spark_lib.report.shares import percent
@@ -53,6 +53,30 @@ def test_a_released_day_says_which_run_is_in_force() -> None:
 
     (verdict,) = [each for each in page.all("div") if each.attributes.get("class") == "verdict approved"]
     assert verdict.text.startswith("ReleasedRun run-1 is in force.")
+
+
+def test_the_models_that_scored_a_day_are_compared() -> None:
+    models = [
+        OfModel("in force", "2026-02-16", 450, {"mean": 0.25, "least": 0.01, "greatest": 0.9}),
+        OfModel("canary of 10% of the entities, published", "2026-02-23", 50, {"mean": 0.2, "least": 0.02, "greatest": 0.8}),
+        OfModel("shadow, every row", "2026-02-23", 0, failed="a column is missing"),
+    ]
+
+    page = read(render("Release of 2026-03-01", RELEASED, FIGURES, REFERENCE, models))
+
+    (found,) = [each for each in page.all("section") if each.text.startswith("Models that scored the day")]
+    assert [[cell.text for cell in row.children] for row in found.all("tr")] == [
+        ["Model", "What it is", "Rows", "Mean", "Least", "Greatest"],
+        ["2026-02-16", "in force", "450", "0.2500", "0.0100", "0.9000"],
+        ["2026-02-23", "canary of 10% of the entities, published", "50", "0.2000", "0.0200", "0.8000"],
+        ["2026-02-23", "shadow, every row", "0", "–", "–", "–"],
+    ]
+    assert "The model of 2026-02-23 scored nothing: a column is missing" in found.text
+
+
+def test_where_one_model_scored_a_day_nothing_is_compared() -> None:
+    assert "Models that scored the day" not in shown(RELEASED).text
+    assert of_models(RUN, None) == []
 
 
 def test_a_held_day_says_why_and_how_to_release_it() -> None:

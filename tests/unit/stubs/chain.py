@@ -5,7 +5,7 @@ summaries, their own ``run()``) is as it is.
 
 What a training says is read from ``verdicts.json`` in the root of the lake; a date without an entry is approved, unless its
 columns reject it, and loses to the model before it where it is among the ``losers``. ``spreads`` say what the columns of a
-date hold. Predictions of the ``odd`` dates are held.
+date hold. Predictions of the ``odd`` dates are held, and evaluations of the ``poor`` ones miss a bound.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 import spark_lib.stages.balancing
 import spark_lib.stages.champion
 import spark_lib.stages.cleaning
+import spark_lib.stages.evaluation
 import spark_lib.stages.features
 import spark_lib.stages.inference
 import spark_lib.stages.release
@@ -28,7 +29,19 @@ import spark_lib.stages.training
 import tasks
 from spark_lib import problems
 from spark_lib.errors import BadData
+from spark_lib.evaluation.document import (
+    EVALUATION,
+    NO_PREDICTIONS,
+    NOTHING,
+    Day,
+    Evaluation,
+    Gate,
+    Model,
+    OfModel,
+    Part,
+)
 from spark_lib.lake import QUARANTINE, Attempt, Documents, Partition, Rows
+from spark_lib.lake import days as days_of
 from spark_lib.models.calibration import NONE
 from spark_lib.models.card import CARD, MODEL, Card
 from spark_lib.models.model import digest
@@ -56,6 +69,7 @@ def install(replace: Callable[[object, str, object], object] = setattr) -> None:
     replace(spark_lib.stages.training, "build", _model)
     replace(spark_lib.stages.inference, "build", _predictions)
     replace(spark_lib.stages.champion, "compare", _compared)
+    replace(spark_lib.stages.evaluation, "build", _evaluated)
     replace(spark_lib.stages.release, "judge", _judged)
 
 
@@ -134,10 +148,49 @@ def _compared(spark: Any, case: Any, lake: Any, new: Partition, old: Partition, 
     return Challenge(new.date, old.date, loses, detail)
 
 
-def _predictions(spark: None, case: Any, features: Any, model: Any, url: str, file_rows: int) -> Documents:
+def _predictions(
+    spark: None, case: Any, features: Any, model: Any, url: str, file_rows: int, canary: Any = None
+) -> Documents:
     is_odd = str(features.date) in _verdicts(features).get("odd", [])
     figures = {"model_date": str(model.date), **({"scores": {"mean": _ODD}} if is_odd else {})}
-    return Documents({"rows.txt": model.model}, figures)
+    rows = model.model
+    if canary is not None:
+        rows += f"\n{canary.beside.share:g} of ".encode() + canary.model.model
+        figures["canary"] = canary.beside.figures() | {"rows": 1}
+    return Documents({"rows.txt": rows}, figures)
+
+
+def _evaluated(spark: None, case: Any, day: date, found: Any, outcomes: Any, settings: Any, *later: Any) -> Documents:
+    """Every day with predictions in force has a hundred rows."""
+    partitions = list(found.predictions.values())
+    is_poor = bool(partitions) and str(day) in _verdicts(partitions[0]).get("poor", [])
+    gate = Gate("min_area_under_roc", "area under ROC", 0.71, 0.65, 0.7 if is_poor else 0.6, not is_poor)
+    metrics = {"area_under_roc": 0.71, "brier": 0.09, "calibration_in_the_large": 0.0123}
+    intervals = {"intervals": {"area_under_roc": [0.65, 0.77]}}
+    part, whole = (
+        Part(rows, {}, metrics | intervals, {"brier": 0.1}, (0.1, 0.2, 0.3, 0.4, 0.5))
+        for rows in (100, 100 * len(partitions))
+    )
+    judged = [
+        Day(
+            each,
+            found.predictions[each].manifest.run,
+            100,
+            100,
+            models=(Model(date(2026, 1, 12), "digest"),),
+            part=part,
+        )
+        if each in found.predictions
+        else Day(each, reason=found.held.get(each, NO_PREDICTIONS))
+        for each in days_of(found.first, found.last)
+    ]
+    written = Evaluation(day, found.first, found.last, "binary", tuple(judged), NOTHING)
+    if partitions:
+        models = (OfModel(Model(date(2026, 1, 12), "digest"), whole),)
+        written = Evaluation(day, found.first, found.last, "binary", tuple(judged), whole, models, gates=(gate,))
+    return Documents(
+        {EVALUATION: written.to_json(), "evaluation.html": b"<p>evaluation\n"}, written.summary().document()
+    )
 
 
 def _judged(day: Figures, *others: Any) -> list[Check]:

@@ -48,7 +48,9 @@ def score(monkeypatch: pytest.MonkeyPatch, day: date, given: Sequence[Scored]) -
     """Build the predictions of a day, again where they are there, with these rows, and return their run."""
     written: dict[str, str] = {}
 
-    def predictions(spark: None, case: Any, features: Any, model: Any, attempt: Any, file_rows: int) -> Rows:
+    def predictions(
+        spark: None, case: Any, features: Any, model: Any, attempt: Any, file_rows: int, canary: object = None
+    ) -> Rows:
         put(attempt, "part-0.parquet", _parquet(given, model.date))
         written["run"] = attempt.run
         figures = {"model_date": str(model.date), "scores": {"mean": 0.5}}

@@ -70,6 +70,10 @@ class StubLake:
         """Let the predictions of these days be such that a release holds them."""
         self._decide(odd=list(map(str, days)))
 
+    def let_be_poor(self, *days: date) -> None:
+        """Let the evaluations of these days miss a bound."""
+        self._decide(poor=list(map(str, days)))
+
     def let_hold(self, *days: date, there: int, least: float | None, greatest: float | None) -> None:
         """Let the only column of the training sets of these days have so many values, from the least to the greatest."""
         column = {"amount": {"there": there, "least": least, "greatest": greatest, "infinite": 0}}

@@ -43,6 +43,7 @@ def daystone(tmp_path: Path) -> Verbs:
         "publish",
         "withdraw",
         "lookup",
+        "evaluate",
         "notify",
         "schedule",
     ],

@@ -555,6 +555,9 @@ def test_a_name_or_value_that_cannot_work_is_refused_with_what_was_meant(
         ("release", "look_back_days", 36_501, "of at most 36,500"),
         ("release", "min_days", 0, "of at least 1"),
         ("release", "min_rows", 0, "of at least 1"),
+        ("evaluation", "window_days", 0, "from 1 to 36,500"),
+        ("evaluation", "min_area_under_roc", 1.5, "from 0 to 1"),
+        ("evaluation", "max_calibration_error", -0.1, "from 0 to 1"),
         ("serve", "port", 65_536, "from 0 to 65535"),
         ("serve", "max_rows", 0, "of at least 1"),
         ("serve", "max_body_bytes", 0, "of at least 1"),
@@ -578,6 +581,30 @@ def test_an_unchecked_feature_that_is_none_of_the_use_case_is_refused(monkeypatc
     assert refusal(monkeypatch, "[release]\nunchecked_features = amount, amonut") == (
         "[release] unchecked_features: wanted features of the use case (amount); found 'amonut' (did you mean 'amount'?). "
         "Next: correct it"
+    )
+
+
+def test_a_bound_on_evaluations_of_another_kind_of_label_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert refusal(monkeypatch, "[evaluation]\nmax_rmse = 3") == (
+        "[evaluation] max_rmse: wanted one of min_area_under_roc, min_area_under_pr, max_calibration_error for predictions of this "
+        "kind (binary); found 3. Next: remove it, or set it in the section of the use case that it is for, "
+        "[evaluation.<use case>]"
+    )
+
+
+def test_bounds_on_segments_that_the_use_case_does_not_declare_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert refusal(monkeypatch, "[evaluation]\nsegment_bounds = min_area_under_roc: 0.5") == (
+        "[evaluation] segment_bounds: wanted bounds on segments, as in min_area_under_roc: 0.55, channel.min_area_under_roc: 0.5; "
+        "found 'min_area_under_roc: 0.5', and the use case declares no segments. Next: correct it"
+    )
+
+
+def test_a_bound_on_segments_has_to_make_sense(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cases.Loans, "features", {"channel": Feature("STRING")})
+    monkeypatch.setattr(cases.Loans, "segments", ("channel",))
+
+    assert refusal(monkeypatch, "[evaluation]\nsegment_bounds = channel.min_area_under_roc: 5") == (
+        "[evaluation] segment_bounds: wanted a value from 0 to 1; found 5.0. Next: correct it"
     )
 
 

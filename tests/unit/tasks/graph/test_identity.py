@@ -25,6 +25,7 @@ STAGES = [
     tasks.Training,
     tasks.ModelSelection,
     tasks.BatchInference,
+    tasks.Evaluation,
     tasks.Release,
 ]
 

@@ -1,0 +1,86 @@
+"""Documents that people add to a lake day by day: numbered, written once, and never changed.
+
+    {root}/{use_case}/{kind}/date=2026-11-20/0001.json
+
+A reader believes whatever is there, because a document is written by one conditional put.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import date
+from typing import TYPE_CHECKING
+
+from spark_lib.errors import LakeError
+from spark_lib.lake.lake import entries_by_day
+from spark_lib.lake.stores.store import Conflict, Entry, Unanswered
+
+if TYPE_CHECKING:
+    from spark_lib.lake.lake import Lake
+
+#: How often a number is tried that somebody else has taken meanwhile.
+_TRIES = 100
+_NUMBER = re.compile(r"/(\d{4,})\.json$")
+
+
+def numbers(lake: Lake, kind: str, first: date, last: date) -> dict[date, tuple[int, ...]]:
+    """The numbers of the documents of the days of ``[first, last]``, by one listing. Days without one are left out."""
+    return {day: tuple(there) for day, there in _listed(lake, kind, first, last).items()}
+
+
+def read(lake: Lake, kind: str, first: date, last: date) -> Iterator[tuple[str, bytes]]:
+    """The documents of the days of ``[first, last]`` with their urls, in their order: by one listing, and on S3 each that
+    was read before from the cache."""
+    for entries in _listed(lake, kind, first, last).values():
+        for entry in entries.values():
+            body = lake.store.recall(entry)
+            if body is None:
+                content = lake.store.read(entry.key)
+                if content is None:
+                    continue  # removed since it was listed
+                body, etag = content
+                lake.store.remember(entry.key, etag, body)
+            yield lake.store.url(entry.key), body
+
+
+def record(lake: Lake, kind: str, day: date, body: Callable[[int], bytes]) -> int:
+    """Write a document behind those of the day, and return its number. ``body`` makes the document of a number. It is
+    written by a conditional put, so that two people who write at once both have theirs.
+
+    Raises LakeError where no number is free.
+    """
+    number = max(numbers(lake, kind, day, day).get(day, ()), default=0)
+    for _ in range(_TRIES):
+        number += 1
+        if _put(lake, _key(lake, kind, day, number), body(number)):
+            return number
+    where = lake.store.url(_key(lake, kind, day, number))
+    raise LakeError(
+        where, "a number that is free", f"{_TRIES} taken ones in a row", "run it again; nothing was written"
+    )
+
+
+def _listed(lake: Lake, kind: str, first: date, last: date) -> dict[date, dict[int, Entry]]:
+    """The documents by day and number, each in its order."""
+    start = f"{lake.use_case}/{kind}"
+    entries = lake.store.list(start, f"date={first}", f"date={last}")
+    found = {
+        day: {int(match[1]): entry for key, entry in listed.items() if (match := _NUMBER.search(key))}
+        for day, listed in entries_by_day(entries, f"{start}/")
+    }
+    return {day: dict(sorted(there.items())) for day, there in sorted(found.items()) if there}
+
+
+def _key(lake: Lake, kind: str, day: date, number: int) -> str:
+    return f"{lake.use_case}/{kind}/date={day}/{number:04d}.json"
+
+
+def _put(lake: Lake, where: str, body: bytes) -> bool:
+    """Whether the object is ours. Any answer but a plain success is read back."""
+    try:
+        lake.store.create(where, body)
+    except (Conflict, Unanswered):
+        content = lake.store.read(where)
+        return content is not None and content[0] == body
+    return True
