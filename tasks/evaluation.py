@@ -48,6 +48,7 @@ class Evaluation(Stage):
     replaces = True
     refused = State.HELD
     superseded = True
+    told_as = "below its bounds"
     explained_as = "judged"
 
     @classmethod

@@ -20,6 +20,7 @@ from tasks.graph.log import logger
 from tasks.graph.stage import AWAITED, REFUSED, Dated, Stage, explained, places
 from tasks.graph.staleness import RAW
 
+#: The kinds of causes that no verdict of a stage is; ``spark_lib.notices`` is not imported before there is something to tell.
 FAILED, DAMAGED, LATE = "failed", "damaged", "late"
 
 
@@ -103,7 +104,11 @@ class Watch:
         if kind and is_lake_there and isinstance(task, Stage):
             with suppress(LakeError):  # the lake is away, which other words say
                 run = task.partitions.published_run(task.dataset, task.date)
-        self._write(Note(task.use_case, task.lake, task.subject, task.date, kind, why, run))
+        is_said = any((note.date, note.why) == (task.date, why) for note in self.notes if note.kind)
+        if (
+            not kind or isinstance(task, Stage) or not is_said
+        ):  # a task of many stages repeats what one of them has said
+            self._write(Note(task.use_case, task.lake, task.subject, task.date, kind, why, run))
 
     def _write(self, note: Note) -> None:
         if note not in self.notes:
