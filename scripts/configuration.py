@@ -107,6 +107,8 @@ Which predictions an evaluation judges, and what is good enough. [evaluation.md]
 setting; for the others it is refused.""",
     "lookup": """\
 What `daystone lookup` and `GET /scores` say. [serving.md](serving.md) explains it.""",
+    "image": """\
+What `daystone image` builds. [image.md](image.md) explains it.""",
     "serve": """\
 What `daystone serve` listens on and answers. [serving.md](serving.md) says more. The token is in the environment alone.""",
     "publication": """\
@@ -127,6 +129,13 @@ is refused, and so is a password: it comes from the environment or from the file
     [target.cache]
     kind = redis
     url = redis://cache.example:6379/0""",
+    "mlflow": """\
+The MLflow server that trainings are tracked at. [tracking.md](tracking.md) explains it. Nothing in the lake depends on these
+settings. Credentials are in the environment alone: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or
+MLFLOW_TRACKING_TOKEN.
+
+    [mlflow]
+    uri = https://mlflow.example:5000""",
     "raw": """\
 Where and how raw days land. `[raw.<feed>.<use case>]` is for one feed of one use case, `[raw.<feed>]` for one feed, and
 `[raw]` for all feeds: the first of these that sets a value wins. There is no `[raw.<use case>]`: name the feed. A use

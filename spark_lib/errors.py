@@ -178,6 +178,30 @@ class BelowBound(DaystoneError):
     exit_code = 55
 
 
+class TrackingUnavailable(DaystoneError):
+    """MLflow cannot be reached, answers too slowly, or refuses."""
+
+    exit_code = 52
+
+
+class AliasRefused(DaystoneError):
+    """The version that an alias of MLflow names is no approved model of the lake."""
+
+    exit_code = 53
+
+
+class RegistryUnavailable(DaystoneError):
+    """A registry of images does not answer, or refuses what it is asked."""
+
+    exit_code = 56
+
+
+class ImageError(DaystoneError):
+    """An image of a model cannot be built, or not written where it is to be."""
+
+    exit_code = 57
+
+
 class NotNotified(DaystoneError):
     """A message could not be sent to an address of ``[notify]``."""
 

@@ -4,9 +4,10 @@
     RawPartition -> FeatureEngineering -> Balancing -> Training -> ModelSelection -> BatchInference
           |-> Cleaning -> whatever reads the feed, where the feed declares rules
           |-> Snapshot -> FeatureEngineering, where [features] snapshot asks for it
-          \\-> ServingFeatures -> Publication                     BatchInference -> Release -> Publication
-          \\-> outcomes that landed later                         BatchInference -> Evaluation
+          |-> ServingFeatures -> Publication                      BatchInference -> Release -> Publication
+          \\-> Evaluation, of past predictions                     BatchInference -> Evaluation -> Release
                                       FeatureEngineering, ModelSelection -> ShadowInference
+                                                          ModelSelection -> ModelImage
 
 ``Daily`` asks for the predictions of a day, and for what people have decided to build beside them.
 
@@ -33,6 +34,7 @@ from tasks.evaluation import Evaluation  # noqa: E402  (after our defaults)
 from tasks.features import FeatureEngineering  # noqa: E402  (after our defaults)
 from tasks.graph import log, ranges  # noqa: E402  (after our defaults)
 from tasks.graph.stage import Stage  # noqa: E402  (after our defaults)
+from tasks.image import ModelImage  # noqa: E402  (after our defaults)
 from tasks.inference import BatchInference  # noqa: E402  (after our defaults)
 from tasks.notification import runs as notification  # noqa: E402  (after our defaults)
 from tasks.planning import runs  # noqa: E402  (after our defaults)
@@ -59,6 +61,7 @@ __all__ = [
     "Daily",
     "Evaluation",
     "FeatureEngineering",
+    "ModelImage",
     "ModelSelection",
     "Publication",
     "RawPartition",

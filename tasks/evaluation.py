@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from spark_lib.errors import DamagedPartition, NothingToEvaluate
 from spark_lib.evaluation.bounds import settings_of
+from spark_lib.evaluation.document import JUDGED, Summary
 from spark_lib.lake import Input, Manifest, Partition, Resolved
 from tasks.balancing import read_outcomes
 from tasks.cleaning import Cleaning, awaited
@@ -18,9 +19,6 @@ from tasks.graph.log import logger
 from tasks.graph.stage import Dated, Description, Stage, name_read
 from tasks.graph.staleness import Candidates, Need, State
 from tasks.inference import BatchInference
-
-if TYPE_CHECKING:
-    from spark_lib.evaluation.document import Summary
 
 #: The dataset of what a challenger says of the rows of a day.
 SHADOW = "shadow"
@@ -85,11 +83,9 @@ class Evaluation(Stage):
         """What was judged, and why not more."""
         found = _summary(manifest)
         days = (found.last - found.first).days + 1
-        lines = [
-            f"{found.judged_days} of {days} landing days, {found.first} to {found.last}, {found.whole.rows:,} rows",
-            str(found),
-        ]
-        return [*lines, *(f"no predictions of {day}" for day in found.without_predictions)]
+        judged = f"{found.judged_days} of {days} landing days, {found.first} to {found.last}, {found.whole.rows:,} rows"
+        verdict = [str(found)] if str(found) != JUDGED else []
+        return [judged, *verdict, *(f"no predictions of {day}" for day in found.without_predictions)]
 
     @property
     def feeds_read(self) -> list[str]:
@@ -191,8 +187,5 @@ class Evaluation(Stage):
 
 
 def _summary(manifest: Manifest) -> Summary:
-    """What the manifest of an evaluation says of it. It is imported here, because every command of Luigi's loads this
-    module."""
-    from spark_lib.evaluation.document import Summary
-
+    """What the manifest of an evaluation says of it."""
     return Summary.of(manifest.metrics)

@@ -17,6 +17,10 @@ from spark_lib.models.segments import MOST_VALUES, Value
 from spark_lib.problems import gates
 from spark_lib.problems.problem import Problem
 
+#: The most draws for the interval of a single day, of which there are many, and which nothing is decided by; more where
+#: the ends of the interval take more.
+REPLICATES_OF_DAYS = 200
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -51,8 +55,10 @@ def whole(problem: Problem, rows: Rows, settings: Mapping[str, Any]) -> Part:
 
 
 def by_day(problem: Problem, rows: Rows, settings: Mapping[str, Any]) -> dict[date, Part]:
-    """The same of each day."""
-    return {day: part(problem, rows, rows.days == place, settings) for place, day in enumerate(rows.all_days)}
+    """The same of each day, with intervals by at most ``REPLICATES_OF_DAYS`` draws."""
+    enough = max(REPLICATES_OF_DAYS, math.ceil(2 / (1 - settings["confidence"])))
+    fewer = {**settings, "bootstrap_replicates": min(settings["bootstrap_replicates"], enough)}
+    return {day: part(problem, rows, rows.days == place, fewer) for place, day in enumerate(rows.all_days)}
 
 
 def by_model(problem: Problem, rows: Rows, settings: Mapping[str, Any]) -> tuple[OfModel, ...]:
@@ -87,16 +93,20 @@ def by_segment(problem: Problem, rows: Rows, settings: Mapping[str, Any]) -> tup
 
 
 def by_shadow(problem: Problem, rows: Rows, settings: Mapping[str, Any]) -> tuple[Shadow, ...]:
-    """Each challenger that scored in the shadow, and what was in force, on the same rows."""
+    """Each challenger that scored in the shadow, and what was in force, on the same rows. Rows that a canary has published
+    as the challenger scores them say nothing of the difference, and are left out."""
     if rows.shadow is None or rows.shadow_models is None:
         return ()
     found = []
     for place in np.unique(rows.shadow_models[rows.shadow_models >= 0]):
-        where = rows.shadow_models == place
+        model = rows.all_models[place]
+        theirs = [number for number, each in enumerate(rows.all_models) if each == model]
+        where = (rows.shadow_models == place) & ~np.isin(rows.models, theirs)
+        if not where.any():
+            continue
         one, other = rows.shadow[where], rows.values[where]
         labels, groups = rows.labels[where], rows.groups[where]
         challenger, in_force = (_part(problem, values, labels, groups, settings) for values in (one, other))
-        model = rows.all_models[place]
         if challenger.reason or in_force.reason:
             found.append(Shadow(model, challenger, in_force))
             continue

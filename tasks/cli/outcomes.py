@@ -74,7 +74,7 @@ def say_published(report: Report) -> None:
     """Say what was published at each target, and raise the first error."""
     for published in report.published:
         click.echo(f"{published.target}: {_words(published)}")
-    _raise_first(report.errors)
+    raise_first(report.errors)
 
 
 def say_withdrawn(day: date, done: Withdrawn) -> None:
@@ -85,7 +85,7 @@ def say_withdrawn(day: date, done: Withdrawn) -> None:
         click.echo(f"{day} is held already, and nothing is in force")
     for name in done.taken:
         click.echo(f"{name}: predictions of {day} are not there any more")
-    _raise_first(done.errors)
+    raise_first(done.errors)
 
 
 def _words(published: Published) -> str:
@@ -106,7 +106,7 @@ def _days(days: Collection[date]) -> str:
     return f"{len(days):,} days, {min(days)} to {max(days)}"
 
 
-def _raise_first(errors: Sequence[DaystoneError]) -> None:
+def raise_first(errors: Sequence[DaystoneError]) -> None:
     if errors:
         render.say_also(errors[1:])
         raise errors[0]

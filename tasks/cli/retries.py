@@ -44,6 +44,10 @@ CAUSES: dict[type[DaystoneError], str] = {
     errors.PromotionRefused: "",
     errors.NothingToEvaluate: "",
     errors.BelowBound: "",
+    errors.TrackingUnavailable: "",  # a run goes on without it, and `track` catches up
+    errors.AliasRefused: "",
+    errors.RegistryUnavailable: "",
+    errors.ImageError: "",
     errors.NotNotified: "",
     errors.ScheduleError: "",
     DaystoneError: "",  # nobody knows what it was

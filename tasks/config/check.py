@@ -36,8 +36,11 @@ _SHARES = (
 MOST_DAYS = 36_500
 #: The days that can be asked for. Windows and delays reach beyond them, and stay within Python's calendar.
 FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)
-#: The last port of TCP, and the most seconds between two looks for a model: a day.
+#: The last port of TCP, and the most seconds between two looks for a model, or for MLflow: a day.
 LAST_PORT, MOST_SECONDS = 65_535, 86_400
+#: The server of MLflow, and the names that every part of it takes.
+_SERVER = re.compile(r"https?://[^/\s]+(/\S*)?")
+_NAME_IN_MLFLOW = re.compile(r"[\w.-]+( [\w.-]+)*")
 #: The most seconds that a message may take, the most repetitions of a run, and the most seconds before the first one.
 MOST_TIMEOUT, MOST_RETRIES, MOST_DELAY = 300, 10, 3_600
 #: The causes that [retries] on can name; tasks/cli/retries.py says which errors they are.
@@ -209,6 +212,14 @@ def lookup(problem: Problem, values: sections.lookup, said_by: SaidBy) -> None:
         _Rules(said_by).at_least("lookup", "max_age_days", values.max_age_days, 0)
 
 
+def image(base: str, said_by: SaidBy) -> None:
+    """Raise ConfigurationError where ``[image] base`` names neither an image nor a directory."""
+    if base:
+        from spark_lib.registry.image import reference  # who builds no images needs nothing of it
+
+        reference.check_base(base, said_by("image", "base"))
+
+
 def serve(values: sections.serve, said_by: SaidBy) -> None:
     """Raise ConfigurationError for the first value by which nothing can be served."""
     rules = _Rules(said_by)
@@ -220,6 +231,32 @@ def serve(values: sections.serve, said_by: SaidBy) -> None:
         "poll_seconds",
         values.poll_seconds,
         0 < values.poll_seconds <= MOST_SECONDS,
+        f"above 0, at most {MOST_SECONDS}",
+    )
+
+
+def mlflow(values: sections.mlflow, said_by: SaidBy) -> None:
+    """Raise ConfigurationError for a server, a name or a time by which nothing can be tracked."""
+    if not values.uri:
+        return
+    if shown.holds_password("uri", values.uri) or "@" in values.uri:
+        step = "put it into MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or into MLFLOW_TRACKING_TOKEN"
+        raise ConfigurationError(said_by("mlflow", "uri"), "a URL without a password", shown.NOT_SHOWN, step)
+    if not _SERVER.fullmatch(values.uri):
+        wanted = "the URL of a server, as in https://mlflow.example:5000"
+        raise ConfigurationError(said_by("mlflow", "uri"), wanted, repr(values.uri), "correct it")
+    for name in ("experiment", "model", "alias"):
+        value = getattr(values, name)
+        if not _NAME_IN_MLFLOW.fullmatch(value) and (value or name == "alias"):
+            wanted = "a name of letters, digits, spaces and _ - ."
+            raise ConfigurationError(said_by("mlflow", name), wanted, repr(value), "correct it")
+    rules = _Rules(said_by)
+    rules.at_least("mlflow", "answer_seconds", values.answer_seconds, 1)
+    rules.between(
+        "mlflow",
+        "max_seconds",
+        values.max_seconds,
+        0 < values.max_seconds <= MOST_SECONDS,
         f"above 0, at most {MOST_SECONDS}",
     )
 

@@ -308,6 +308,14 @@ class serve(luigi.Config):
     )
 
 
+class image(luigi.Config):
+    base = luigi.Parameter(
+        default="",
+        description="what images of models stand on: an image with the same Python, as in"
+        " registry.example.org/python:3.11-slim or oci:DIRECTORY; default: Python as it is installed here",
+    )
+
+
 class lookup(luigi.Config):
     fallback = luigi.Parameter(
         default="none",
@@ -367,6 +375,29 @@ class target(luigi.Config):
     keep_hours = luigi.OptionalFloatParameter(
         default=None,
         description="PostgreSQL, Redis: hours for which superseded rows stay; default: 168 in PostgreSQL, 1 in Redis",
+    )
+
+
+class mlflow(luigi.Config):
+    uri = luigi.Parameter(
+        default="",
+        description="URL of the MLflow server that trainings are tracked at, without a password, as in"
+        " https://mlflow.example:5000; default: none, trainings are not tracked",
+    )
+    experiment = luigi.Parameter(
+        default="", description="name of the experiment of the runs; default: the use case's name"
+    )
+    model = luigi.Parameter(default="", description="name of the registered model; default: the use case's name")
+    alias = luigi.Parameter(
+        default="production",
+        description="alias that daystone promote --from-mlflow follows; default: production",
+    )
+    answer_seconds = luigi.IntParameter(
+        default=10, description="seconds that the server has for each answer, which is asked for once; default: 10"
+    )
+    max_seconds = luigi.FloatParameter(
+        default=60.0,
+        description="seconds after which the chain goes on without having tracked a training; default: 60",
     )
 
 
@@ -501,6 +532,8 @@ SECTIONS: dict[str, type[luigi.Config]] = {
         target,
         lookup,
         serve,
+        image,
+        mlflow,
         raw,
         spark,
         log,

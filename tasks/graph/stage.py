@@ -385,12 +385,16 @@ class Stage(Dated):
     def partitions(self) -> Lake:
         return Lake(self.lake, loading.directory(self.use_case), self.settings.connection)
 
-    def attempt(self, inputs: Iterable[Input | Resolved]) -> Attempt:
-        """Open an attempt at this day, recording what its result depends on."""
-        return self.attempt_at({self.date: tuple(inputs)})
+    def attempt(self, inputs: Iterable[Input | Resolved], of_inputs_alone: bool = False) -> Attempt:
+        """Open an attempt at this day, recording what its result depends on: its inputs, and unless it is ``of_inputs_alone``
+        the configuration and the code of the use case."""
+        return self.attempt_at({self.date: tuple(inputs)}, of_inputs_alone=of_inputs_alone)
 
     def attempt_at(
-        self, inputs: Mapping[date, Sequence[Input | Resolved]], sources: Sequence[Resolved] = ()
+        self,
+        inputs: Mapping[date, Sequence[Input | Resolved]],
+        sources: Sequence[Resolved] = (),
+        of_inputs_alone: bool = False,
     ) -> Attempt:
         """Open an attempt at the days of ``inputs``, each of which is recorded with its own. ``sources`` are verified for
         all of them together."""
@@ -407,8 +411,8 @@ class Stage(Dated):
                 for day, read in inputs.items()
             },
             sources=sources,
-            settings=self.recorded_settings(),
-            code=self.recorded_code(),
+            settings={} if of_inputs_alone else self.recorded_settings(),
+            code={"result": str(self.RESULT)} if of_inputs_alone else self.recorded_code(),
             versions=versions(),
             rebuild=self.force or self.replaces or self.on_stale is OnStale.REBUILD,
             max_hours=self.settings.lake.max_attempt_hours,

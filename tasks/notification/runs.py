@@ -104,11 +104,10 @@ class Watch:
         if kind and is_lake_there and isinstance(task, Stage):
             with suppress(LakeError):  # the lake is away, which other words say
                 run = task.partitions.published_run(task.dataset, task.date)
-        is_said = any((note.date, note.why) == (task.date, why) for note in self.notes if note.kind)
-        if (
-            not kind or isinstance(task, Stage) or not is_said
-        ):  # a task of many stages repeats what one of them has said
-            self._write(Note(task.use_case, task.lake, task.subject, task.date, kind, why, run))
+        note = Note(task.use_case, task.lake, task.subject, task.date, kind, why, run)
+        # A task of many stages repeats what one of them has said.
+        if isinstance(task, Stage) or not any((said.date, said.why) == (note.date, why) for said in self.notes if kind):
+            self._write(note)
 
     def _write(self, note: Note) -> None:
         if note not in self.notes:

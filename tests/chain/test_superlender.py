@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from datetime import date, timedelta
@@ -32,6 +34,9 @@ ONE_MODEL = (
     *("--training-cadence", "monthly", "--training-window-days", 13, "--training-max-candidates", 1),
     *("--training-champion-margin", 1, "--training-min-area-under-roc", 0.4, "--training-max-calibration-error", 0.2),
 )
+#: Days whose outcomes have landed by the last day of July, 37 days later, and their evaluation.
+JUNE = date(2017, 6, 20), date(2017, 6, 23)
+EVALUATION = ("Evaluation", "--date", LAST_DAY, "--evaluation-window-days", 4)
 FEW_CORES = ("--spark-shuffle-partitions", 2, "--spark-conf", SMALL_FILES)
 FEATURES = [
     "nb_previous_loans",
@@ -123,6 +128,56 @@ def test_the_report_measures_the_scores_on_the_outcomes_that_never_landed(last_d
     assert "444 predictions of 2017-07-28 to 2017-07-31, 443 of them with a good_bad_flag" in printed
     assert f"all           443  {len(bad) / 443:.1%}  {above:.3f} (" in printed
     assert above > 0.55
+
+
+@pytest.fixture(scope="module")
+def judged(last_days, tmp_path_factory: pytest.TempPathFactory) -> Chain:
+    """Four days of June are scored as well, and judged on the last day of July, when their outcomes have landed."""
+    home = tmp_path_factory.mktemp("superlender-judged")
+    shutil.copytree(last_days.root, home / "lake")
+    chain = Chain(home / "lake", home / "scratch", USE_CASE.replace(":", "."))
+    build(chain, *every("BatchInference", *JUNE), *ONE_MODEL)
+    build(chain, *EVALUATION, *ONE_MODEL)
+    return chain
+
+
+def test_an_evaluation_equals_an_independent_computation_on_the_files(judged, loans):
+    found = json.loads(judged.lake.require("evaluation", LAST_DAY)[0].document("evaluation.json"))
+
+    wanted = (
+        read(judged, "predictions", *JUNE).set_index("loan_id")[["score", "date", "model_date"]].join(loans[["late"]])
+    )
+    late, score = wanted["late"].astype(bool).to_numpy(), np.round(wanted["score"].to_numpy() * 2**20) / 2**20
+    above, below = score[late][:, None], score[~late]
+    assert (found["first"], found["last"]) == (str(JUNE[0]), str(JUNE[1]))
+    assert [(day["rows"], day["labelled"], day["unlabelled"]) for day in found["days"]] == [
+        (rows, rows, 0) for rows in wanted.groupby("date").size()
+    ]
+    metrics = found["whole"]["metrics"]
+    assert found["whole"]["rows"] == len(wanted)
+    assert metrics["area_under_roc"] == pytest.approx((above > below).mean() + (above == below).mean() / 2, abs=1e-9)
+    assert metrics["brier"] == pytest.approx(((score - late) ** 2).mean(), abs=1e-9)
+    assert metrics["calibration_in_the_large"] == pytest.approx(score.mean() - late.mean(), abs=1e-9)
+    assert found["whole"]["base"]["brier"] == pytest.approx(late.mean() * (1 - late.mean()), abs=1e-9)
+    low, high = metrics["intervals"]["area_under_roc"]
+    assert low < metrics["area_under_roc"] < high
+    assert [each["model"]["date"] for each in found["models"]] == ["2017-06-01"]
+
+
+def test_outcomes_that_land_after_an_evaluation_leave_it_as_it_is(judged, tmp_path):
+    shutil.copytree(judged.root, tmp_path / "lake")
+    again = Chain(tmp_path / "lake", tmp_path / "scratch", judged.use_case)
+    again.delete("evaluation", day=str(LAST_DAY))
+    outcomes = tmp_path / "lake" / judged.use_case / "raw" / "outcomes"
+    scored = read(judged, "predictions", *JUNE)["loan_id"]
+    after = outcomes / f"date={LAST_DAY + timedelta(days=1)}"
+    after.mkdir()
+    pd.DataFrame({"loan_id": scored, "status": "late"}).to_parquet(after / "part-0.parquet")
+    (after / "_SUCCESS").touch()
+
+    build(again, *EVALUATION, *ONE_MODEL)
+
+    assert again.contents("evaluation", str(LAST_DAY)) == judged.contents("evaluation", str(LAST_DAY))
 
 
 def test_running_the_last_days_again_starts_no_jvm(last_days):

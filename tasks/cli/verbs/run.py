@@ -33,8 +33,8 @@ def command(stage: type[Stage], day: date, wait: float, is_published: bool) -> N
 
     STAGE is a stage or the dataset that it writes: clean/FEED (of Cleaning), Snapshot (snapshots), FeatureEngineering
     (features), ServingFeatures (serving), Balancing (balanced), Training (model), ModelSelection (selection), BatchInference (predictions, the
-    default), ShadowInference (shadow), Release (release). With predictions, what people have decided to build beside them is
-    built, too: the training that is due, and the scores of a second model.
+    default), ShadowInference (shadow), Evaluation (evaluation), Release (release), ModelImage (image). With predictions, what people have decided to
+    build beside them is built, too: the training that is due, and the scores of a second model.
 
     \b
     Example:
@@ -48,7 +48,7 @@ def command(stage: type[Stage], day: date, wait: float, is_published: bool) -> N
     if not is_published:
         with notification.told(about=task):
             retries.repeated(lambda: _build(task, wait), values, outcomes.say)
-            retries.repeated(lambda: _build_beside(stage, day), values, outcomes.say)
+            retries.repeated(lambda: _build_beside(task), values, outcomes.say)
         return
     from tasks.cli import publish
 
@@ -61,7 +61,7 @@ def command(stage: type[Stage], day: date, wait: float, is_published: bool) -> N
         retries.repeated(lambda: _build(task, wait), values, outcomes.say)
         report = retries.repeated(lambda: _publish(day, names, dataset), values, outcomes.say)
         outcomes.say_published(report)
-        retries.repeated(lambda: _build_beside(stage, day), values, outcomes.say)
+        retries.repeated(lambda: _build_beside(task), values, outcomes.say)
 
 
 def _publish(day: date, names: Sequence[str], dataset: str) -> Report:
@@ -89,16 +89,16 @@ def _build(task: Stage, wait: float) -> None:
     outcomes.say_built(outcome)
 
 
-def _build_beside(stage: type[Stage], day: date) -> None:
+def _build_beside(task: Stage) -> None:
     """Build what people have decided to have beside the predictions of a day, and raise the first error in the end."""
-    if stage not in daily.PREDICTED:
+    if not isinstance(task, daily.PREDICTED):
         return
     failed = None
-    for task in daily.beside(runner.make(stage, day)):
-        if task.complete():
+    for other in daily.beside(task):
+        if other.complete():
             continue
         with render.run() as watcher, consent.settled():
-            outcome = runner.run(task, watcher)
+            outcome = runner.run(other, watcher)
         if outcome.error is None:
             outcomes.say_built(outcome)
         failed = failed or outcome.error

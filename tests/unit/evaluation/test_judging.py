@@ -90,6 +90,40 @@ def test_a_shadow_with_too_few_rows_is_not_compared() -> None:
     assert found.challenger.reason
 
 
+def test_rows_that_a_canary_published_as_the_challenger_scores_them_are_not_compared() -> None:
+    scores, labels = scored()
+    models = (np.arange(600) % 3 == 0).astype(int)
+    all_models = [OLD, NEW, NEW]  # those of the predictions, and then those of the shadow
+    drawn = rows(scores, labels, models=models, all_models=all_models, shadow=scores / 2, shadow_models=np.full(600, 2))
+    every = rows(
+        scores, labels, models=np.ones(600, int), all_models=all_models, shadow=scores, shadow_models=np.full(600, 2)
+    )
+
+    (found,) = judging.by_shadow(BINARY, drawn, SETTINGS)
+
+    assert (found.model, found.challenger.rows, found.in_force.rows) == (NEW, 400, 400)
+    assert judging.by_shadow(BINARY, every, SETTINGS) == ()
+
+
+def test_a_day_takes_fewer_draws_than_all_rows_but_as_many_as_its_interval_needs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scores, labels = scored()
+    asked: list[int] = []
+
+    def measured(problem: Binary, found: object, settings: dict[str, float]) -> dict[str, object]:
+        asked.append(int(settings["bootstrap_replicates"]))
+        return {"intervals": {}}
+
+    monkeypatch.setattr(Binary, "measured_later", measured)
+    for draws, confidence in ((500, 0.95), (100, 0.95), (5_000, 0.999)):
+        judging.by_day(
+            BINARY, rows(scores, labels), {**SETTINGS, "bootstrap_replicates": draws, "confidence": confidence}
+        )
+
+    assert asked == [200, 200, 100, 100, 2_000, 2_000]
+
+
 def test_numbers_are_compared_by_their_rmse_and_classes_by_their_log_loss_on_the_same_rows() -> None:
     draw = np.random.default_rng(2)
     truth = draw.normal(10, 3, 400)

@@ -47,6 +47,14 @@ def test_an_import_brings_no_heavy_library(module: str) -> None:
     assert (result.returncode, result.stdout.strip()) == (0, ""), result.stderr
 
 
+def test_what_builds_images_is_not_imported_before_an_image_is_built() -> None:
+    source = "import sys, tasks; print(*(name for name in sys.modules if name.startswith('spark_lib.registry.image')))"
+
+    result = subprocess.run([sys.executable, "-c", source], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
+
+    assert (result.returncode, result.stdout.strip()) == (0, ""), result.stderr
+
+
 @pytest.mark.parametrize("names", ["UseCase, Feed, Label, Feature", "UseCase"])
 def test_a_use_case_is_written_with_imports_from_the_top_that_bring_no_heavy_library(names: str) -> None:
     source = f"import sys; from spark_lib import {names}; print(*sorted(set({HEAVY}) & set(sys.modules)))"

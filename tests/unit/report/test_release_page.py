@@ -58,7 +58,9 @@ def test_a_released_day_says_which_run_is_in_force() -> None:
 def test_the_models_that_scored_a_day_are_compared() -> None:
     models = [
         OfModel("in force", "2026-02-16", 450, {"mean": 0.25, "least": 0.01, "greatest": 0.9}),
-        OfModel("canary of 10% of the entities, published", "2026-02-23", 50, {"mean": 0.2, "least": 0.02, "greatest": 0.8}),
+        OfModel(
+            "canary of 10% of the entities, published", "2026-02-23", 50, {"mean": 0.2, "least": 0.02, "greatest": 0.8}
+        ),
         OfModel("shadow, every row", "2026-02-23", 0, failed="a column is missing"),
     ]
 

@@ -44,6 +44,8 @@ def daystone(tmp_path: Path) -> Verbs:
         "withdraw",
         "lookup",
         "evaluate",
+        "image",
+        "track",
         "notify",
         "schedule",
     ],
