@@ -33,6 +33,8 @@ FORMAT = 1
 BEGUN, OVER = "begun", "over"
 #: What became of the message: a process is about to send it, it was sent, or it was not.
 CLAIMED, SENT, NOT_SENT = "claimed", "sent", "not sent"
+#: The kind of a cause of which one says that the day has it; it is the others.
+FAILED = "failed"
 #: A claim that is older was left by a process that has died.
 LEASE = timedelta(minutes=15)
 _NUMBER = re.compile(r"/(\d{4,})\.json$")
@@ -41,22 +43,19 @@ _CLOSED = "closed"
 
 @dataclass(frozen=True, order=True)
 class Cause:
-    """What is wrong with a day: ``kind`` (failed, damaged, held, rejected, late) of ``subject``, a dataset or ``raw/FEED``."""
+    """What is wrong with a day: ``kind`` (failed, damaged, late, held, rejected, ...) of ``subject``, a dataset or ``raw/FEED``."""
 
     date: date
     subject: str
     kind: str
 
     def __str__(self) -> str:
-        return f"{self.subject} of {self.date} {'is' if self.kind in _ADJECTIVES else 'has'} {self.kind}"
+        return f"{self.subject} of {self.date} {'has' if self.kind == FAILED else 'is'} {self.kind}"
 
     @property
     def directory(self) -> str:
         """The part of a key that is the cause's own."""
-        return f"date={self.date}/{self.kind}.{re.sub(r'[^A-Za-z0-9._-]', '.', self.subject)}"
-
-
-_ADJECTIVES = ("damaged", "held", "late", "rejected")
+        return f"date={self.date}/{re.sub(r'[^A-Za-z0-9._-]', '.', f'{self.kind}.{self.subject}')}"
 
 
 @dataclass(frozen=True)

@@ -168,6 +168,8 @@ class Stage(Dated):
     replaces: ClassVar[bool] = False
     #: What a published day is called whose verdict is that it is not to be used.
     refused: ClassVar[State] = State.REJECTED
+    #: What a refused day is said to be in a message to people, where it is not its state.
+    told_as: ClassVar[str] = ""
     #: Whether a refused day is no matter any more once a later day of the dataset is not refused.
     superseded: ClassVar[bool] = False
     #: The dataset of whose runs a published day keeps those that it was built from: gc never removes them.

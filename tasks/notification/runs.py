@@ -20,6 +20,7 @@ from tasks.graph.log import logger
 from tasks.graph.stage import AWAITED, REFUSED, Dated, Stage, explained, places
 from tasks.graph.staleness import RAW
 
+#: The kinds of causes that no verdict of a stage is; ``spark_lib.notices`` is not imported before there is something to tell.
 FAILED, DAMAGED, LATE = "failed", "damaged", "late"
 
 
@@ -103,7 +104,10 @@ class Watch:
         if kind and is_lake_there and isinstance(task, Stage):
             with suppress(LakeError):  # the lake is away, which other words say
                 run = task.partitions.published_run(task.dataset, task.date)
-        self._write(Note(task.use_case, task.lake, task.subject, task.date, kind, why, run))
+        note = Note(task.use_case, task.lake, task.subject, task.date, kind, why, run)
+        # A task of many stages repeats what one of them has said.
+        if isinstance(task, Stage) or not any((said.date, said.why) == (note.date, why) for said in self.notes if kind):
+            self._write(note)
 
     def _write(self, note: Note) -> None:
         if note not in self.notes:

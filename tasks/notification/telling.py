@@ -101,7 +101,7 @@ class _Place:
             if stage is not None:
                 for day, why in self._rejections(stage, [day for _, day in days]).items():
                     if why:
-                        yield Cause(day, subject, stage.refused.value), why
+                        yield Cause(day, subject, stage.told_as or stage.refused.value), why
 
     def _rejections(self, stage: type[Stage], days: Collection[date]) -> dict[date, str]:
         """Why each of the days that are there is not to be used; empty where it may be."""

@@ -20,7 +20,7 @@ from tests.support.patience import PATIENCE
 
 COMMAND_LINE = ROOT / "run.py"
 ABOVE_DATA = [COMMAND_LINE, *sorted((ROOT / "tasks").rglob("*.py"))]
-HEAVY = ("pyspark", "numpy", "pandas", "pyarrow", "onnxruntime", "sklearn")
+HEAVY = ("pyspark", "numpy", "pandas", "pyarrow", "onnxruntime", "sklearn", "apprise")
 
 
 def test_run_py_imports_click_and_tasks_only() -> None:

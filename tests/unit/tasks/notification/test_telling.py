@@ -168,6 +168,31 @@ def test_a_rejected_training_is_told_and_over_with_the_next_one_that_is_approved
     assert over[0] == "Over:"
 
 
+def test_an_evaluation_below_its_bounds_is_told_and_over_with_the_next_one_that_meets_them(
+    lake: StubLake, webhook: Receiver
+) -> None:
+    first, second = date(2026, 1, 17), date(2026, 1, 18)
+    lake.let_be_poor(first)
+    build(tasks.Evaluation(date=first))
+    build(tasks.Evaluation(date=first))
+
+    build(tasks.Evaluation(date=second))
+
+    why = "area under ROC 0.7100, lower end 0.6500 below 0.7000"
+    new, over = lines(webhook)
+    assert new == ["New:", f"- evaluation of {first} is below its bounds: {why}"]
+    assert over[1].startswith(f"- evaluation of {first}, below its bounds since ")
+
+
+def test_a_task_of_many_stages_does_not_repeat_what_one_of_them_has_said(lake: StubLake, webhook: Receiver) -> None:
+    lake.damage("predictions", DAY)
+
+    build(tasks.Daily(date=DAY))
+
+    ((_, line),) = lines(webhook)
+    assert line.startswith(f"- predictions of {DAY} is damaged: ")
+
+
 @pytest.mark.parametrize("how", ["task", "backfill"])
 def test_a_late_raw_day_is_told_and_over_once_it_has_landed(lake: StubLake, webhook: Receiver, how: str) -> None:
     late = date(2026, 2, 1)
