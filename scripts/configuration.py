@@ -129,6 +129,13 @@ is refused, and so is a password: it comes from the environment or from the file
     [target.cache]
     kind = redis
     url = redis://cache.example:6379/0""",
+    "mlflow": """\
+The MLflow server that trainings are tracked at. [tracking.md](tracking.md) explains it. Nothing in the lake depends on these
+settings. Credentials are in the environment alone: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or
+MLFLOW_TRACKING_TOKEN.
+
+    [mlflow]
+    uri = https://mlflow.example:5000""",
     "raw": """\
 Where and how raw days land. `[raw.<feed>.<use case>]` is for one feed of one use case, `[raw.<feed>]` for one feed, and
 `[raw]` for all feeds: the first of these that sets a value wins. There is no `[raw.<use case>]`: name the feed. A use
@@ -143,6 +150,12 @@ the settings with examples.
     format = csv
     separator = ;""",
     "spark": "The Spark session. [performance.md](performance.md) and [operations.md](operations.md) say more.",
+    "notify": """\
+Who is told when something is wrong. [notification.md](notification.md) explains it. An address with a password, a token or a
+key is refused here: it belongs into the environment's DAYSTONE_NOTIFY_URLS, or into a private file.""",
+    "retries": """\
+How often `daystone run` and `daystone backfill` repeat a run whose cause of failure may pass.
+[operations.md](operations.md), "Repeated runs", has the causes.""",
     "log": "The log of Spark and of `daystone`. [operations.md](operations.md) says where it is.",
 }
 

@@ -36,6 +36,7 @@ from tasks.graph import log, ranges  # noqa: E402  (after our defaults)
 from tasks.graph.stage import Stage  # noqa: E402  (after our defaults)
 from tasks.image import ModelImage  # noqa: E402  (after our defaults)
 from tasks.inference import BatchInference  # noqa: E402  (after our defaults)
+from tasks.notification import runs as notification  # noqa: E402  (after our defaults)
 from tasks.planning import runs  # noqa: E402  (after our defaults)
 from tasks.publication import Publication  # noqa: E402  (after our defaults)
 from tasks.raw import RawPartition  # noqa: E402  (after our defaults)
@@ -49,6 +50,7 @@ from tasks.training import Training  # noqa: E402  (after our defaults)
 ranges.install()
 log.install()
 runs.install()
+notification.install()
 
 __all__ = [
     "Backfill",

@@ -110,7 +110,8 @@ def _judged(
 
     by_day = judging.by_day(problem, rows, settings)
     whole, segments = judging.whole(problem, rows, settings), judging.by_segment(problem, rows, settings)
-    bounds = {name.removeprefix("evaluation."): value for name, value in settings.items()}
+    own = "evaluation."
+    bounds = {name.removeprefix(own): value for name, value in settings.items() if name.startswith(own)}
     known = sum(each.labelled for each in counted.days if not each.reason)
     return replace(
         counted,

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 #: Luigi events for code that shows a run to a person, with the arguments (task, percent, message) and (task, error).
 PROGRESS = "daystone.progress"
 REFUSED = "daystone.refused"
+#: The same, with the arguments (task, feed, day): a raw day is waited for in vain.
+AWAITED = "daystone.awaited"
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,11 @@ class Dated(luigi.Task):
             named = dict(values)
             _check_server_once(named["use_case"], named["lake"])
             return values
+
+    @property
+    def subject(self) -> str:
+        """What a person is told that the day is a day of."""
+        return str(self.task_family)
 
     @property
     def case(self) -> UseCase:
@@ -161,6 +168,8 @@ class Stage(Dated):
     replaces: ClassVar[bool] = False
     #: What a published day is called whose verdict is that it is not to be used.
     refused: ClassVar[State] = State.REJECTED
+    #: Whether a refused day is no matter any more once a later day of the dataset is not refused.
+    superseded: ClassVar[bool] = False
     #: The dataset of whose runs a published day keeps those that it was built from: gc never removes them.
     keeps: ClassVar[str] = ""
     #: The word above what ``explain`` says of a day.
@@ -169,6 +178,10 @@ class Stage(Dated):
     force = False
     #: Whether a ``run()`` of this process had nothing to build.
     built_nothing = False
+
+    @property
+    def subject(self) -> str:
+        return self.dataset
 
     @classmethod
     def kinds(cls, case: UseCase) -> tuple[type[Stage], ...]:
@@ -588,6 +601,11 @@ _CHECKED: dict[str, Settings] = {}
 _CHECKED_SERVERS: set[tuple[str, str]] = set()
 #: What each stage in a lake, and all that it is built from, would build with by some settings.
 _LINEAGES: dict[tuple[Settings, str, type[Stage]], list[Today]] = {}
+
+
+def places() -> dict[tuple[str, str], Settings]:
+    """The use cases and lakes of the tasks that were made in this run, with their settings."""
+    return {place: _checked(place[0]) for place in _CHECKED_SERVERS}
 
 
 def forget_checked() -> None:

@@ -34,6 +34,12 @@ ONE_MODEL = (
     *("--training-cadence", "monthly", "--training-window-days", 13, "--training-max-candidates", 1),
     *("--training-champion-margin", 1, "--training-min-area-under-roc", 0.4, "--training-max-calibration-error", 0.2),
 )
+#: The same of June, whose window has fewer loans.
+MODEL_OF_JUNE = (
+    *("--training-cadence", "monthly", "--training-window-days", 13, "--training-max-candidates", 1),
+    *("--training-champion-margin", 1, "--training-min-area-under-roc", 0, "--training-max-calibration-error", 1),
+    *("--training-min-positives", 100),
+)
 #: Days whose outcomes have landed by the last day of July, 37 days later, and their evaluation.
 JUNE = date(2017, 6, 20), date(2017, 6, 23)
 EVALUATION = ("Evaluation", "--date", LAST_DAY, "--evaluation-window-days", 4)
@@ -131,13 +137,11 @@ def test_the_report_measures_the_scores_on_the_outcomes_that_never_landed(last_d
 
 
 @pytest.fixture(scope="module")
-def judged(last_days, tmp_path_factory: pytest.TempPathFactory) -> Chain:
-    """Four days of June are scored as well, and judged on the last day of July, when their outcomes have landed."""
-    home = tmp_path_factory.mktemp("superlender-judged")
-    shutil.copytree(last_days.root, home / "lake")
-    chain = Chain(home / "lake", home / "scratch", USE_CASE.replace(":", "."))
-    build(chain, *every("BatchInference", *JUNE), *ONE_MODEL)
-    build(chain, *EVALUATION, *ONE_MODEL)
+def judged(data, tmp_path_factory: pytest.TempPathFactory) -> Chain:
+    """Four days of June are scored, and judged on the last day of July, when their outcomes have landed."""
+    chain = landed(data, tmp_path_factory.mktemp("superlender-judged"))
+    build(chain, *every("BatchInference", *JUNE), *MODEL_OF_JUNE)
+    build(chain, *EVALUATION, *MODEL_OF_JUNE)
     return chain
 
 
@@ -175,7 +179,7 @@ def test_outcomes_that_land_after_an_evaluation_leave_it_as_it_is(judged, tmp_pa
     pd.DataFrame({"loan_id": scored, "status": "late"}).to_parquet(after / "part-0.parquet")
     (after / "_SUCCESS").touch()
 
-    build(again, *EVALUATION, *ONE_MODEL)
+    build(again, *EVALUATION, *MODEL_OF_JUNE)
 
     assert again.contents("evaluation", str(LAST_DAY)) == judged.contents("evaluation", str(LAST_DAY))
 

@@ -296,6 +296,20 @@ def test_segments_are_those_of_the_features_and_bounds_hold_each_of_them(spark: 
     assert str(found.missed[0]) == f"area under ROC of fragile false {value:.4f}, lower end {low[0]:.4f} below 0.9500"
 
 
+def test_of_many_rows_the_same_ones_are_always_drawn_and_the_document_says_how_many(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = drawn(FIRST)
+    publish_predictions(tmp_path, FIRST, rows)
+    land_outcomes(tmp_path, rows)
+    monkeypatch.setattr(evaluation, "MOST_ROWS", 300)
+
+    found = evaluated(spark, tmp_path)
+
+    assert (found.sampled, found.whole.rows, found.days[0].labelled) == (300, 300, 400)
+    assert evaluated(spark, tmp_path) == found
+
+
 def test_an_outcome_that_lands_after_the_day_changes_nothing(spark: SparkSession, tmp_path: Path) -> None:
     rows = [replace(row, state=row.state if number else None) for number, row in enumerate(drawn(FIRST))]
     publish_predictions(tmp_path, FIRST, rows)
