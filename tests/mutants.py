@@ -53,6 +53,7 @@ _VALUES = "spark_lib/frames/delimited/values.py"
 _READER = "spark_lib/frames/delimited/reader.py"
 _LANDING = "spark_lib/lake/feeds/landing.py"
 _CLEAN = "spark_lib/lake/clean.py"
+_IMAGES = "spark_lib/registry/image/"
 
 MUTANTS = (
     Mutant(
@@ -320,6 +321,27 @@ MUTANTS = (
         "if many:",
         "if False:",
         "frames/test_landing.py::test_a_key_that_is_in_two_files_is_refused_with_both",
+    ),
+    Mutant(
+        "a layer with another digest is kept in the cache",
+        _IMAGES + "cache.py",
+        "if there != blob.digest:",
+        "if False:",
+        "registry/image/test_cache.py::test_a_blob_with_another_digest_is_not_kept",
+    ),
+    Mutant(
+        "a registry may lead to any address",
+        _IMAGES + "client.py",
+        "if not self._may_be_asked(url):",
+        "if False:",
+        "registry/image/test_answers.py::test_a_redirect_to_no_address_with_tls_is_not_followed",
+    ),
+    Mutant(
+        "a registry's credentials go where its blobs lie",
+        _IMAGES + "client.py",
+        "if self._authorization and self._is_own(url) else {}",
+        "if self._authorization else {}",
+        "registry/image/test_answers.py::test_a_blob_that_lies_elsewhere_is_fetched_there_without_our_credentials",
     ),
 )
 

@@ -9,7 +9,7 @@ import os
 import tarfile
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spark_lib.registry.image import layers
@@ -28,6 +28,7 @@ def files_of(body: bytes) -> dict[str, tuple[bytes | None, int]]:
         }
 
 
+@settings(max_examples=25)
 @given(st.dictionaries(_PATHS, st.binary(max_size=2000), max_size=8))
 def test_a_layer_has_its_files_in_one_order_without_times_and_owners(files: dict[str, bytes]) -> None:
     # A path that is a directory of another one is no file.

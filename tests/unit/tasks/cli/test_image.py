@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -59,8 +60,9 @@ class Daystone:
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The user's cache, in which large layers are packed once."""
-    return tmp_path_factory.mktemp("cache")
+    """The user's cache, in which large layers are packed once for all processes of the test run."""
+    own = tmp_path_factory.getbasetemp()
+    return (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "cache of images"
 
 
 @pytest.fixture
@@ -118,12 +120,12 @@ def test_a_pushed_image_scores_without_network_what_the_batch_published_and_is_s
 
 
 def test_an_image_that_stands_on_another_one_scores_what_the_batch_published(
-    daystone: Daystone, images: registry.Server, tmp_path: Path
+    daystone: Daystone, images: registry.Server, cache: Path, tmp_path: Path
 ) -> None:
     """The other image is one of ours, whose Python is of the right version."""
     first = daystone("image", "--date", DAY, "--push", f"{images.host}/base/python:here")
     assert first.code == 0, first.stderr
-    other = Daystone(tmp_path / "other", tmp_path / "empty cache", images)
+    other = Daystone(tmp_path / "other", cache, images)
     other.served.released(seed=1)
 
     base = ("--set", f"image.base={images.host}/base/python:here")
