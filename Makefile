@@ -7,7 +7,7 @@ PEERS := .venv/.peers
 # make bench KEEP=1
 KEPT := $(if $(filter-out 0 no false,$(KEEP)),--keep)
 
-.PHONY: help demo demo-serve test check test-full mutants faults faults-drawn faults-full bench bench-full jars quick-start pictures configuration clean prerequisites s3-server browser
+.PHONY: help demo demo-serve test check test-full mutants faults faults-drawn faults-full bench bench-full jars quick-start pictures configuration clean prerequisites s3-server mlflow-server browser
 
 help:
 	@echo "make demo       60 sample days, the chain on them, a few predictions"
@@ -36,7 +36,7 @@ demo-serve: $(READY)
 	@bash examples/demo_serve.sh
 
 # With CHECKED=yes without the tests that `make check` has just run.
-test: $(READY) s3-server browser
+test: $(READY) s3-server mlflow-server browser
 	$(BIN)/pytest -n 4 $(if $(CHECKED),-m "not full and (processes or slow)") tests/unit
 	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder tests/chain tests/spark
 
@@ -47,7 +47,7 @@ check: $(READY)
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2 -m "not full and not processes and not slow" tests/unit
 
-test-full: $(READY) s3-server browser
+test-full: $(READY) s3-server mlflow-server browser
 	$(BIN)/pytest -m "" tests
 
 mutants: $(READY) s3-server
@@ -89,6 +89,9 @@ clean:
 
 s3-server: $(READY)
 	@PYTHON=$(BIN)/python sh scripts/versitygw.sh >/dev/null
+
+mlflow-server: $(READY)
+	@PYTHON=$(BIN)/python sh scripts/mlflow.sh >/dev/null
 
 browser:
 	@sh scripts/chromium.sh >/dev/null

@@ -107,6 +107,8 @@ Which predictions an evaluation judges, and what is good enough. [evaluation.md]
 setting; for the others it is refused.""",
     "lookup": """\
 What `daystone lookup` and `GET /scores` say. [serving.md](serving.md) explains it.""",
+    "image": """\
+What `daystone image` builds. [image.md](image.md) explains it.""",
     "serve": """\
 What `daystone serve` listens on and answers. [serving.md](serving.md) says more. The token is in the environment alone.""",
     "publication": """\
@@ -127,6 +129,13 @@ is refused, and so is a password: it comes from the environment or from the file
     [target.cache]
     kind = redis
     url = redis://cache.example:6379/0""",
+    "mlflow": """\
+The MLflow server that trainings are tracked at. [tracking.md](tracking.md) explains it. Nothing in the lake depends on these
+settings. Credentials are in the environment alone: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or
+MLFLOW_TRACKING_TOKEN.
+
+    [mlflow]
+    uri = https://mlflow.example:5000""",
     "raw": """\
 Where and how raw days land. `[raw.<feed>.<use case>]` is for one feed of one use case, `[raw.<feed>]` for one feed, and
 `[raw]` for all feeds: the first of these that sets a value wins. There is no `[raw.<use case>]`: name the feed. A use
@@ -141,6 +150,12 @@ the settings with examples.
     format = csv
     separator = ;""",
     "spark": "The Spark session. [performance.md](performance.md) and [operations.md](operations.md) say more.",
+    "notify": """\
+Who is told when something is wrong. [notification.md](notification.md) explains it. An address with a password, a token or a
+key is refused here: it belongs into the environment's DAYSTONE_NOTIFY_URLS, or into a private file.""",
+    "retries": """\
+How often `daystone run` and `daystone backfill` repeat a run whose cause of failure may pass.
+[operations.md](operations.md), "Repeated runs", has the causes.""",
     "log": "The log of Spark and of `daystone`. [operations.md](operations.md) says where it is.",
 }
 

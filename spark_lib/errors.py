@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import TypeVar
+
+Raised = TypeVar("Raised", bound="DaystoneError")
 
 
 class DaystoneError(Exception):
@@ -19,6 +22,10 @@ class DaystoneError(Exception):
     """
 
     exit_code = 30
+    #: Whether the cause may pass by itself, so that the same may succeed a little later. ``passing`` says so of an error.
+    may_pass = False
+    #: Whether people are told of it by ``[notify]``. Of what is no failure, or what another cause says already, they are not.
+    is_told = True
 
     def __init__(self, where: str, wanted: str, found: str, next_step: str) -> None:
         super().__init__(where, wanted, found, next_step)
@@ -35,6 +42,7 @@ class WaitingForData(DaystoneError):
     """A raw day has no flag yet: others have not landed it."""
 
     exit_code = 20
+    is_told = False
 
 
 class NotPublished(DaystoneError):
@@ -124,6 +132,7 @@ class NotConfirmed(DaystoneError):
     """What would be rebuilt or removed has to be confirmed, and was not."""
 
     exit_code = 43
+    is_told = False
 
 
 class NothingToDecide(DaystoneError):
@@ -136,6 +145,7 @@ class NotReleased(DaystoneError):
     """The predictions of a day are held, and no earlier run of them is in force."""
 
     exit_code = 45
+    is_told = False
 
 
 class PromotionRefused(DaystoneError):
@@ -166,6 +176,48 @@ class BelowBound(DaystoneError):
     """The newest evaluation that was asked for has missed one of the bounds of ``[evaluation]``."""
 
     exit_code = 55
+
+
+class TrackingUnavailable(DaystoneError):
+    """MLflow cannot be reached, answers too slowly, or refuses."""
+
+    exit_code = 52
+
+
+class AliasRefused(DaystoneError):
+    """The version that an alias of MLflow names is no approved model of the lake."""
+
+    exit_code = 53
+
+
+class RegistryUnavailable(DaystoneError):
+    """A registry of images does not answer, or refuses what it is asked."""
+
+    exit_code = 56
+
+
+class ImageError(DaystoneError):
+    """An image of a model cannot be built, or not written where it is to be."""
+
+    exit_code = 57
+
+
+class NotNotified(DaystoneError):
+    """A message could not be sent to an address of ``[notify]``."""
+
+    exit_code = 58
+
+
+class ScheduleError(DaystoneError):
+    """A run cannot be scheduled as it is asked for."""
+
+    exit_code = 59
+
+
+def passing(error: Raised) -> Raised:
+    """An error, marked as one whose cause may pass by itself."""
+    error.may_pass = True
+    return error
 
 
 def later_format(where: str, what: str, known: int, found: int) -> LakeError:

@@ -7,6 +7,7 @@
           |-> ServingFeatures -> Publication                      BatchInference -> Release -> Publication
           \\-> Evaluation, of past predictions                     BatchInference -> Evaluation -> Release
                                       FeatureEngineering, ModelSelection -> ShadowInference
+                                                          ModelSelection -> ModelImage
 
 ``Daily`` asks for the predictions of a day, and for what people have decided to build beside them.
 
@@ -33,7 +34,9 @@ from tasks.evaluation import Evaluation  # noqa: E402  (after our defaults)
 from tasks.features import FeatureEngineering  # noqa: E402  (after our defaults)
 from tasks.graph import log, ranges  # noqa: E402  (after our defaults)
 from tasks.graph.stage import Stage  # noqa: E402  (after our defaults)
+from tasks.image import ModelImage  # noqa: E402  (after our defaults)
 from tasks.inference import BatchInference  # noqa: E402  (after our defaults)
+from tasks.notification import runs as notification  # noqa: E402  (after our defaults)
 from tasks.planning import runs  # noqa: E402  (after our defaults)
 from tasks.publication import Publication  # noqa: E402  (after our defaults)
 from tasks.raw import RawPartition  # noqa: E402  (after our defaults)
@@ -47,6 +50,7 @@ from tasks.training import Training  # noqa: E402  (after our defaults)
 ranges.install()
 log.install()
 runs.install()
+notification.install()
 
 __all__ = [
     "Backfill",
@@ -57,6 +61,7 @@ __all__ = [
     "Daily",
     "Evaluation",
     "FeatureEngineering",
+    "ModelImage",
     "ModelSelection",
     "Publication",
     "RawPartition",

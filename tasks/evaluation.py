@@ -45,6 +45,8 @@ class Evaluation(Stage):
     #: A day of which predictions were published too late is judged as well, in place of the evaluation without it.
     replaces = True
     refused = State.HELD
+    superseded = True
+    told_as = "below its bounds"
     explained_as = "judged"
 
     @classmethod

@@ -49,6 +49,10 @@ class Publication(Dated):
             _ = self.series  # raises for a name of the lake that is another lake's
 
     @property
+    def subject(self) -> str:
+        return f"{self.dataset} at {self.target}"
+
+    @property
     def series(self) -> Series:
         """What targets call the days of this dataset in this lake."""
         from spark_lib.targets import Series

@@ -11,6 +11,7 @@ from luigi.retcodes import retcode
 from spark_lib.errors import DaystoneError
 from tasks.graph.parameters import refusal_as_exit_code
 from tasks.graph.stage import Dated
+from tasks.graph.staleness import RAW
 from tasks.graph.targets import RawTarget
 
 
@@ -23,6 +24,10 @@ class RawPartition(Dated, luigi.ExternalTask):
         super().__init__(*args, **kwargs)
         with refusal_as_exit_code():
             self.output()  # a feed that nobody declares would be awaited for ever
+
+    @property
+    def subject(self) -> str:
+        return f"{RAW}{self.feed}"
 
     def output(self) -> RawTarget:
         return RawTarget(self.settings.feed(self.lake, self.feed), self.date)

@@ -176,7 +176,7 @@ class ModelSelection(Stage):
                 "--why TEXT)",
             )
         models = [each.model for each in (stands.champion, stands.beside) if each]
-        with self.attempt(inputs=models) as attempt:
+        with self.attempt(inputs=models, of_inputs_alone=True) as attempt:
             from spark_lib.stages import selection
 
             self.publish(attempt, selection.build_promoted(self.partitions, stands))

@@ -32,6 +32,7 @@ class Training(Stage):
     RESULT = 2
     libraries = ("pyspark", "numpy", "scikit-learn", "onnx", "onnxmltools", "onnxruntime")
     built_from = (Balancing,)
+    superseded = True
     settings_used = (
         "trees",
         "depth",
@@ -104,6 +105,10 @@ class Training(Stage):
             stands = self.publish(attempt, written)
             if _warnings(stands):
                 logger.warning(self.summary(stands))
+        if self.settings.mlflow.uri:
+            from tasks.graph import tracking
+
+            tracking.mirror(self, stands)
 
     def needs_the_training_before(self, balanced: Partition) -> bool:
         """Whether the verdict depends on which columns were null in the training before. A null column without a fill

@@ -53,8 +53,53 @@ _VALUES = "spark_lib/frames/delimited/values.py"
 _READER = "spark_lib/frames/delimited/reader.py"
 _LANDING = "spark_lib/lake/feeds/landing.py"
 _CLEAN = "spark_lib/lake/clean.py"
+_IMAGES = "spark_lib/registry/image/"
+_PROMOTIONS = "spark_lib/registry/promotions.py"
+_OF_PROMOTIONS = "tasks/graph/test_promotions.py"
 
 MUTANTS = (
+    Mutant(
+        "a promotion counts before its first day",
+        _PROMOTIONS,
+        "for each in promotions if each.first_day <= day), key=lambda each: each.order):",
+        "for each in promotions), key=lambda each: each.order):",
+        "registry/test_promotions.py::test_the_newest_first_day_decides_and_of_one_day_the_last_number",
+    ),
+    Mutant(
+        "gc removes the model of a promotion",
+        "tasks/planning/kept.py",
+        "    for each in promotions.read(lake):",
+        "    for each in ():",
+        f"{_OF_PROMOTIONS}::test_gc_keeps_the_run_of_a_promoted_model",
+    ),
+    Mutant(
+        "a training is promoted by its date alone",
+        "spark_lib/stages/selection.py",
+        "        model.date, model.digest, model.run, model.files, promoted=stands.name, because=because, beside=beside",
+        "        model.date, lake.require('model', model.date)[0].manifest.metrics['model_digest'], lake.require('model', model.date)[0].manifest.run, _pins(lake.require('model', model.date)[0]), promoted=stands.name, because=because, beside=beside",
+        f"{_OF_PROMOTIONS}::test_a_training_that_is_built_again_is_not_promoted_by_its_date_alone",
+    ),
+    Mutant(
+        "a canary's entities have no salt",
+        "spark_lib/scoring/share.py",
+        "key=self.salt.encode()[:64]",
+        'key=b""',
+        "scoring/test_share.py::test_another_promotion_draws_other_entities",
+    ),
+    Mutant(
+        "a canary that fails takes the predictions with it",
+        "spark_lib/stages/inference.py",
+        "        except (BadData, ModelError, UseCaseError) as error:",
+        "        except UseCaseError as error:",
+        "rest/test_canary.py::test_a_canary_that_cannot_score_the_day_fails_alone",
+    ),
+    Mutant(
+        "a hold leaves what a rollback put in force",
+        "spark_lib/stages/release.py",
+        "(run in hold.runs or old.dataset == SECOND)",
+        "run in hold.runs",
+        f"{_OF_PROMOTIONS}::test_a_day_that_its_checks_hold_is_released_by_a_rollback_and_a_hold_outranks_it",
+    ),
     Mutant(
         "a local first put overwrites",
         _LOCAL,
@@ -320,6 +365,27 @@ MUTANTS = (
         "if many:",
         "if False:",
         "frames/test_landing.py::test_a_key_that_is_in_two_files_is_refused_with_both",
+    ),
+    Mutant(
+        "a layer with another digest is kept in the cache",
+        _IMAGES + "cache.py",
+        "if there != blob.digest:",
+        "if False:",
+        "registry/image/test_cache.py::test_a_blob_with_another_digest_is_not_kept",
+    ),
+    Mutant(
+        "a registry may lead to any address",
+        _IMAGES + "client.py",
+        "if not self._may_be_asked(url):",
+        "if False:",
+        "registry/image/test_answers.py::test_a_redirect_to_no_address_with_tls_is_not_followed",
+    ),
+    Mutant(
+        "a registry's credentials go where its blobs lie",
+        _IMAGES + "client.py",
+        "if self._authorization and self._is_own(url) else {}",
+        "if self._authorization else {}",
+        "registry/image/test_answers.py::test_a_blob_that_lies_elsewhere_is_fetched_there_without_our_credentials",
     ),
 )
 

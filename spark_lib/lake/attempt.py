@@ -22,7 +22,7 @@ from datetime import date
 from types import TracebackType
 from typing import Any, Protocol
 
-from spark_lib.errors import BadData, LakeError, PublishError
+from spark_lib.errors import BadData, LakeError, PublishError, passing
 from spark_lib.lake import footers
 from spark_lib.lake import manifest as manifests
 from spark_lib.lake.lake import Lake, Partition, days
@@ -333,11 +333,13 @@ class Attempt:
             elif there[1] != expected:
                 return there
             if time.monotonic() > deadline:
-                raise PublishError(
-                    self._store.url(key),
-                    f"an answer to the put of run {self.run}",
-                    f"none in {_SETTLE_SECONDS:g} s",
-                    "run the stage again once the store answers; the run's files stay for gc",
+                raise passing(
+                    PublishError(
+                        self._store.url(key),
+                        f"an answer to the put of run {self.run}",
+                        f"none in {_SETTLE_SECONDS:g} s",
+                        "run the stage again once the store answers; the run's files stay for gc",
+                    )
                 )
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)

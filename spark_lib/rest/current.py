@@ -27,9 +27,9 @@ _NOT_TOLD = ("reference",)
 @dataclass(frozen=True)
 class Current:
     """The model that answers: the day whose predictions were released, the run of these predictions, and the model that
-    scored them with its card."""
+    scored them with its card. A model that an image carries has no released day, and ``run`` is its own."""
 
-    released: date
+    released: date | None
     run: str
     model_date: date
     model_digest: str
@@ -44,11 +44,8 @@ class Current:
     @cached_property
     def identity(self) -> Mapping[str, str]:
         """Which model it is."""
-        return {
-            "model_date": str(self.model_date),
-            "model_digest": self.model_digest,
-            "released": str(self.released),
-        }
+        released = {} if self.released is None else {"released": str(self.released)}
+        return {"model_date": str(self.model_date), "model_digest": self.model_digest} | released
 
 
 class Slot:

@@ -70,6 +70,8 @@ class Metrics:
                 ("daystone_model_date_seconds", current.model_date, "The date of the model that answers."),
                 ("daystone_released_date_seconds", current.released, "The newest released day."),
             ):
+                if day is None:
+                    continue
                 yield from _head(name, "gauge", f"{words} Midnight in UTC, in seconds of the epoch.")
                 yield f"{name} {int(datetime.combine(day, time.min, UTC).timestamp())}"
 

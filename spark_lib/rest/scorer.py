@@ -7,7 +7,6 @@ digest, and that process has none of the secrets of this one.
 from __future__ import annotations
 
 import pickle
-import re
 import subprocess
 import threading
 import weakref
@@ -31,11 +30,6 @@ from spark_lib.scoring import processes
 from spark_lib.stages.selection import Pinned
 from spark_lib.use_case import Feature
 
-#: The variables of the environment that a process which runs the code of a pickle gets: those that Python and libraries
-#: of numbers need. Any other may hold a token or a password, also one that only a target of an adopter knows.
-_HARMLESS = re.compile(
-    r"PATH|HOME|LANG|LC_\w+|TZ|TMPDIR|(LD|DYLD)_LIBRARY_PATH|VIRTUAL_ENV|PYTHON\w+|(OMP|OPENBLAS|MKL|NUMBA|JOBLIB)_\w+"
-)
 #: The greatest float32. What is beyond is infinite to a model.
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -152,7 +146,7 @@ class _Child:
     """The process of a pickled model. It ends when nobody has this object any more, and at the latest with this process."""
 
     def __init__(self) -> None:
-        self._process = processes.started(f"from {__name__} import work; work()", may_have=_HARMLESS.fullmatch)
+        self._process = processes.started(f"from {__name__} import work; work()", may_have=processes.is_harmless)
         weakref.finalize(self, _end, self._process)
 
     def asked(self, question: Any) -> Any:

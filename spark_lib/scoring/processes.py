@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,12 @@ from typing import Any
 from spark_lib.errors import DaystoneError
 from spark_lib.lake.manifest import File
 from spark_lib.scoring.partitions import Done, Job, Slice, attempted, shared, together
+
+#: The variables of the environment that a process which runs the code of a pickle gets: those that Python and libraries
+#: of numbers need. Any other may hold a token or a password, also one that only a target of an adopter knows.
+_HARMLESS = re.compile(
+    r"PATH|HOME|LANG|LC_\w+|TZ|TMPDIR|(LD|DYLD)_LIBRARY_PATH|VIRTUAL_ENV|PYTHON\w+|(OMP|OPENBLAS|MKL|NUMBA|JOBLIB)_\w+"
+)
 
 
 def run(count: int, job: Job, files: Sequence[File], prefix: str) -> Done:
@@ -76,6 +83,11 @@ def started(source: str, may_have: Callable[[str], object] = bool) -> subprocess
     environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
     command = [sys.executable, "-c", source]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+
+
+def is_harmless(name: str) -> bool:
+    """Whether a process that runs the code of a pickle may have a variable of the environment."""
+    return _HARMLESS.fullmatch(name) is not None
 
 
 def ask(process: subprocess.Popen[bytes], question: Any) -> None:

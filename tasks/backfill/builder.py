@@ -25,7 +25,7 @@ from tasks.config.on_stale import OnStale
 from tasks.config.settings import Settings
 from tasks.graph import refused, sessions, words
 from tasks.graph.log import logger
-from tasks.graph.stage import PROGRESS, Stage, expanded
+from tasks.graph.stage import AWAITED, PROGRESS, Stage, expanded
 from tasks.graph.staleness import PUBLISHED, RAW, Candidates, Cell, Day, Need, State, States
 from tasks.planning import jobs, standing
 from tasks.planning.chain import CHAIN
@@ -115,6 +115,11 @@ class Builder:
         self.states: States
 
     @property
+    def settings(self) -> Settings:
+        """The settings of the use case."""
+        return self._any.settings
+
+    @property
     def first_date(self) -> date:
         """The day on which history begins."""
         first: date = self._any.settings.first_date
@@ -193,7 +198,8 @@ class Builder:
                     self._look_again()
                     self._build(self.states, self.report.remains)
             finally:
-                self.note_what_cannot_be_built()
+                for feed, day in self.awaited():
+                    self._any.trigger_event(AWAITED, self._any, feed.name, day)
                 self.report.seconds = time.monotonic() - began
         return self.report
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import configparser
 import importlib.metadata
+import importlib.util
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ from spark_lib.lake.stores import s3_client
 from spark_lib.session import environment, java, jvm
 from tasks.cli import run as runner
 from tasks.cli.place import Place, configured
-from tasks.config import check, defaults, luigi_settings, resolve, sections, targets
+from tasks.config import addresses, check, defaults, luigi_settings, resolve, sections, targets
 from tasks.config import files as config_files
 from tasks.config.shown import OF_LUIGI, shown
 from tasks.graph import sessions
@@ -64,6 +65,8 @@ def examine(spark: bool = False) -> Iterator[Finding]:
     yield Finding("use case", True, f"{place.use_case} ({type(place.case).__module__}:{type(place.case).__name__})")
     yield from _settings(place)
     yield from _told("environment", lambda: _environment(place))
+    if addresses.is_configured(place.settings):
+        yield from _told("notify", lambda: _notify(place))
     server = _told("s3", lambda: _server(place))
     yield from server
     if not all(finding.ok for finding in server):
@@ -257,6 +260,15 @@ def _executors(place: Place) -> list[Finding]:
     started = sessions.start(place.settings, place.partitions.root)
     there = executors.prove(started, place.partitions.root)
     return [Finding("executors", True, f"of {started.sparkContext.master}: {there}")]
+
+
+def _notify(place: Place) -> list[Finding]:
+    """Who is told when something is wrong, by the schemes of the addresses. Nothing is sent."""
+    schemes = ", ".join(addresses.scheme_of(url) for url in addresses.of(place.settings))
+    if importlib.util.find_spec("apprise") is None:
+        text = f'addresses ({schemes}), and no package apprise. Next: pip install "daystone[notify]"'
+        return [Finding("notify", False, text)]
+    return [Finding("notify", True, f"addresses ({schemes}); daystone notify --test sends to them")]
 
 
 def _feed(place: Place, name: str) -> list[Finding]:

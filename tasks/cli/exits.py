@@ -13,12 +13,14 @@ class RunByAnother(DaystoneError):
     """Another process is building it, says luigid."""
 
     exit_code = 10
+    is_told = False
 
 
 class NotRun(DaystoneError):
     """The scheduler gave the task to nobody; the log says why."""
 
     exit_code = 15
+    is_told = False
 
 
 class SchedulerUnreachable(DaystoneError):

@@ -13,9 +13,10 @@ from typing import Any
 import click
 
 from spark_lib.errors import DaystoneError, did_you_mean
-from tasks.cli import exits, verbs
+from tasks.cli import exits, outcomes, verbs
 from tasks.cli import run as runner
 from tasks.config import resolve
+from tasks.notification import runs as notification
 
 #: Each is the name of a module below ``verbs``, which has it as ``command``.
 VERBS = sorted(module.name for module in pkgutil.iter_modules(verbs.__path__))
@@ -26,7 +27,8 @@ class Verbs(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with notification.told(outcomes.warn):
+                return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except DaystoneError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -17,15 +17,19 @@ from tasks.planning.chain import NAMES, known, named
 if TYPE_CHECKING:
     from tasks.graph.stage import Stage
 
+#: The word for the last landing day that is over, for commands that are run every day.
+YESTERDAY = "yesterday"
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 
 
 class Day(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only: click 8.1 will do
-    """A landing day, in UTC."""
+    """A landing day, in UTC; ``yesterday`` is the last one that is over."""
 
     name = "day"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        if value == YESTERDAY:
+            return datetime.now(UTC).date() - timedelta(days=1)
         try:
             day = value if isinstance(value, date) else date.fromisoformat(value)
         except ValueError:

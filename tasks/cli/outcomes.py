@@ -10,6 +10,7 @@ import click
 
 from tasks.cli import render
 from tasks.cli import run as runner
+from tasks.graph.log import logger
 from tasks.planning import stale
 
 if TYPE_CHECKING:
@@ -17,6 +18,18 @@ if TYPE_CHECKING:
     from tasks.cli.promote import Promoted
     from tasks.cli.publish import Published, Report, Withdrawn
     from tasks.cli.release import Decided
+
+
+def say(words: str) -> None:
+    """Say on standard error what a person should know meanwhile, and in the log."""
+    click.echo(words, err=True)
+    logger.info(words)
+
+
+def warn(words: str) -> None:
+    """Warn on standard error, and in the log."""
+    click.echo(f"warning: {words}", err=True)
+    logger.warning(words)
 
 
 def say_stale() -> None:
@@ -61,7 +74,7 @@ def say_published(report: Report) -> None:
     """Say what was published at each target, and raise the first error."""
     for published in report.published:
         click.echo(f"{published.target}: {_words(published)}")
-    _raise_first(report.errors)
+    raise_first(report.errors)
 
 
 def say_withdrawn(day: date, done: Withdrawn) -> None:
@@ -72,7 +85,7 @@ def say_withdrawn(day: date, done: Withdrawn) -> None:
         click.echo(f"{day} is held already, and nothing is in force")
     for name in done.taken:
         click.echo(f"{name}: predictions of {day} are not there any more")
-    _raise_first(done.errors)
+    raise_first(done.errors)
 
 
 def _words(published: Published) -> str:
@@ -93,7 +106,7 @@ def _days(days: Collection[date]) -> str:
     return f"{len(days):,} days, {min(days)} to {max(days)}"
 
 
-def _raise_first(errors: Sequence[DaystoneError]) -> None:
+def raise_first(errors: Sequence[DaystoneError]) -> None:
     if errors:
         render.say_also(errors[1:])
         raise errors[0]

@@ -14,6 +14,7 @@ from spark_lib.registry.promotions import DIRECT, Model, Promotion, Step
 from spark_lib.stages import selection
 from tasks.cli import rebuild as rebuilding
 from tasks.cli import run as runner
+from tasks.cli import track as tracking
 from tasks.cli.place import Place, configured
 from tasks.cli.user import user
 from tasks.graph.stage import Stage, forget_checked
@@ -60,6 +61,25 @@ def promote(
     return _promoted(
         place, selection.promotable(place.partitions, trained), first, why, watcher, strategy, steps, rebuild
     )
+
+
+def follow(first: date | None, why: str | None, watcher: runner.Watcher, rebuild: bool = False) -> Promoted:
+    """Promote the training that the alias of MLflow names, directly. Without a reason the alias is the reason.
+
+    Where that model is in force already, whatever scores beside it, nothing is recorded. Raises what ``tracking.followed``
+    raises, and otherwise as ``promote`` does.
+    """
+    named = tracking.followed()
+    place = configured()
+    lake = place.partitions
+    model = selection.promotable(lake, named.training)
+    first = first or _earliest(place, model.date)
+    standing = promotions.in_force(promotions.read(lake), first)
+    if standing is None or standing.champion.model != model:
+        why = why or f"version {named.version} of {named.registered} in MLflow has the alias {named.alias}"
+        return _promoted(place, model, first, why, watcher, DIRECT, (), rebuild)
+    days = _rebuilt(lake, first, watcher) if rebuild else ()
+    return Promoted(standing.champion, False, list(days))
 
 
 def demote(first: date | None, why: str, watcher: runner.Watcher, rebuild: bool = False) -> Promoted:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+
+import luigi
 
 from spark_lib.errors import ConfigurationError, DaystoneError, NotPublished
 from spark_lib.lake import Partition, days
@@ -16,8 +18,9 @@ from tasks.cli.place import configured
 from tasks.cli.release import Decided
 from tasks.config import targets
 from tasks.config.settings import Settings
-from tasks.graph.stage import Stage
+from tasks.graph.stage import REFUSED, Stage
 from tasks.inference import BatchInference
+from tasks.notification import runs as notification
 from tasks.publication import Publication
 from tasks.release import Release
 from tasks.serving import ServingFeatures
@@ -78,19 +81,40 @@ def publish(first: date, last: date, names: Sequence[str], dataset: str, watcher
         )
     tasks = [Publication(date=first, target=name, dataset=dataset) for name in names]
     there, missing = _there(tasks[0], first, last)
+    with notification.told():
+        return _report(tasks, there, missing, first, last, watcher)
+
+
+def _report(
+    tasks: Sequence[Publication],
+    there: Sequence[date],
+    missing: NotPublished | None,
+    first: date,
+    last: date,
+    watcher: runner.Watcher,
+) -> Report:
+    """Judge the days that are ``there``, and publish those that are in force."""
     _judge(tasks[0], there, watcher)
     wanted = {day: run for day, run in tasks[0].runs(first, last).items() if day in there}
     report = Report()
     for task in tasks:
         try:
             report.published.append(_published(task, wanted))
+            _tell_listeners(task, wanted, luigi.Event.SUCCESS)
         except DaystoneError as error:
             report.errors.append(error)
+            _tell_listeners(task, wanted, REFUSED, error)
     if missing is not None:
         report.errors.append(missing)
     held = [_held(tasks[0], day) for day in there if day not in wanted]
     report.errors += [error for error in held if error is not None]
     return report
+
+
+def _tell_listeners(task: Publication, days: Iterable[date], event: str, *more: object) -> None:
+    """Trigger the event that a run of Luigi's would trigger for each of the days."""
+    for day in days:
+        task.trigger_event(event, task.clone(date=day), *more)
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -21,7 +22,7 @@ from spark_lib.problems import fallbacks
 from spark_lib.problems.options import CONSTANT_COLUMNS, SPLITS
 from spark_lib.problems.problem import Problem
 from spark_lib.use_case import Feed, UseCase, ddl, load, shipped
-from tasks.config import defaults, files, resolve, sections, shown, targets, value_rules
+from tasks.config import addresses, defaults, files, resolve, sections, shown, targets, value_rules
 from tasks.config.sections import CADENCES, NO_SNAPSHOTS, SECTIONS, SHARED, raw
 
 #: The option or the setting that has set a value, by section and key.
@@ -35,8 +36,15 @@ _SHARES = (
 MOST_DAYS = 36_500
 #: The days that can be asked for. Windows and delays reach beyond them, and stay within Python's calendar.
 FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)
-#: The last port of TCP, and the most seconds between two looks for a model: a day.
+#: The last port of TCP, and the most seconds between two looks for a model, or for MLflow: a day.
 LAST_PORT, MOST_SECONDS = 65_535, 86_400
+#: The server of MLflow, and the names that every part of it takes.
+_SERVER = re.compile(r"https?://[^/\s]+(/\S*)?")
+_NAME_IN_MLFLOW = re.compile(r"[\w.-]+( [\w.-]+)*")
+#: The most seconds that a message may take, the most repetitions of a run, and the most seconds before the first one.
+MOST_TIMEOUT, MOST_RETRIES, MOST_DELAY = 300, 10, 3_600
+#: The causes that [retries] on can name; tasks/cli/retries.py says which errors they are.
+RETRIED = ("scheduler", "store")
 #: Spark's own limit of a tree's depth.
 DEEPEST = 30
 
@@ -204,6 +212,14 @@ def lookup(problem: Problem, values: sections.lookup, said_by: SaidBy) -> None:
         _Rules(said_by).at_least("lookup", "max_age_days", values.max_age_days, 0)
 
 
+def image(base: str, said_by: SaidBy) -> None:
+    """Raise ConfigurationError where ``[image] base`` names neither an image nor a directory."""
+    if base:
+        from spark_lib.registry.image import reference  # who builds no images needs nothing of it
+
+        reference.check_base(base, said_by("image", "base"))
+
+
 def serve(values: sections.serve, said_by: SaidBy) -> None:
     """Raise ConfigurationError for the first value by which nothing can be served."""
     rules = _Rules(said_by)
@@ -217,6 +233,69 @@ def serve(values: sections.serve, said_by: SaidBy) -> None:
         0 < values.poll_seconds <= MOST_SECONDS,
         f"above 0, at most {MOST_SECONDS}",
     )
+
+
+def mlflow(values: sections.mlflow, said_by: SaidBy) -> None:
+    """Raise ConfigurationError for a server, a name or a time by which nothing can be tracked."""
+    if not values.uri:
+        return
+    if shown.holds_password("uri", values.uri) or "@" in values.uri:
+        step = "put it into MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or into MLFLOW_TRACKING_TOKEN"
+        raise ConfigurationError(said_by("mlflow", "uri"), "a URL without a password", shown.NOT_SHOWN, step)
+    if not _SERVER.fullmatch(values.uri):
+        wanted = "the URL of a server, as in https://mlflow.example:5000"
+        raise ConfigurationError(said_by("mlflow", "uri"), wanted, repr(values.uri), "correct it")
+    for name in ("experiment", "model", "alias"):
+        value = getattr(values, name)
+        if not _NAME_IN_MLFLOW.fullmatch(value) and (value or name == "alias"):
+            wanted = "a name of letters, digits, spaces and _ - ."
+            raise ConfigurationError(said_by("mlflow", name), wanted, repr(value), "correct it")
+    rules = _Rules(said_by)
+    rules.at_least("mlflow", "answer_seconds", values.answer_seconds, 1)
+    rules.between(
+        "mlflow",
+        "max_seconds",
+        values.max_seconds,
+        0 < values.max_seconds <= MOST_SECONDS,
+        f"above 0, at most {MOST_SECONDS}",
+    )
+
+
+def notify(values: sections.notify, said_by: SaidBy) -> None:
+    """Raise ConfigurationError for an address that holds a secret, and for a time that is none."""
+    addresses.check(values.urls.split(), said_by("notify", "urls"))
+    rules = _Rules(said_by)
+    late, zone = values.late_after, values.timezone
+    rules.between("notify", "late_after", late, is_time(late), "like 08:00")
+    rules.between("notify", "timezone", zone, is_zone(zone), "like UTC or Europe/Berlin")
+    seconds = values.timeout_seconds
+    rules.between("notify", "timeout_seconds", seconds, 0 < seconds <= MOST_TIMEOUT, f"above 0, at most {MOST_TIMEOUT}")
+
+
+def retries(values: sections.retries, said_by: SaidBy) -> None:
+    """Raise ConfigurationError for repetitions without a bound, and for a cause that is none."""
+    rules = _Rules(said_by)
+    for name, most in (("count", MOST_RETRIES), ("delay_seconds", MOST_DELAY)):
+        value = getattr(values, name)
+        rules.between("retries", name, value, 0 <= value <= most, f"from 0 to {most}")
+    for cause in names_of(values.on):
+        rules.one_of("retries", "on", cause, RETRIED)
+
+
+def is_time(text: str) -> bool:
+    """Whether a text is a time of day like ``08:00``."""
+    return bool(re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text, re.ASCII))
+
+
+def is_zone(name: str) -> bool:
+    """Whether the machine knows a time zone."""
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # not found, no name of a zone, or a directory of zones
+        return False
+    return True
 
 
 def texts(case: UseCase, balancing: str, said_by: SaidBy) -> None:
@@ -371,6 +450,6 @@ class _Rules:
     def at_least(self, section: str, name: str, value: float, least: float) -> None:
         self.between(section, name, value, value >= least, f"of at least {least}")
 
-    def between(self, section: str, name: str, value: float, good: bool, bounds: str) -> None:
+    def between(self, section: str, name: str, value: object, good: bool, bounds: str) -> None:
         if not good:
             raise ConfigurationError(self.said_by(section, name), f"a value {bounds}", f"{value}", "correct it")

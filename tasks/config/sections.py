@@ -308,6 +308,14 @@ class serve(luigi.Config):
     )
 
 
+class image(luigi.Config):
+    base = luigi.Parameter(
+        default="",
+        description="what images of models stand on: an image with the same Python, as in"
+        " registry.example.org/python:3.11-slim or oci:DIRECTORY; default: Python as it is installed here",
+    )
+
+
 class lookup(luigi.Config):
     fallback = luigi.Parameter(
         default="none",
@@ -367,6 +375,29 @@ class target(luigi.Config):
     keep_hours = luigi.OptionalFloatParameter(
         default=None,
         description="PostgreSQL, Redis: hours for which superseded rows stay; default: 168 in PostgreSQL, 1 in Redis",
+    )
+
+
+class mlflow(luigi.Config):
+    uri = luigi.Parameter(
+        default="",
+        description="URL of the MLflow server that trainings are tracked at, without a password, as in"
+        " https://mlflow.example:5000; default: none, trainings are not tracked",
+    )
+    experiment = luigi.Parameter(
+        default="", description="name of the experiment of the runs; default: the use case's name"
+    )
+    model = luigi.Parameter(default="", description="name of the registered model; default: the use case's name")
+    alias = luigi.Parameter(
+        default="production",
+        description="alias that daystone promote --from-mlflow follows; default: production",
+    )
+    answer_seconds = luigi.IntParameter(
+        default=10, description="seconds that the server has for each answer, which is asked for once; default: 10"
+    )
+    max_seconds = luigi.FloatParameter(
+        default=60.0,
+        description="seconds after which the chain goes on without having tracked a training; default: 60",
     )
 
 
@@ -446,6 +477,44 @@ class log(luigi.Config):
     )
 
 
+class notify(luigi.Config):
+    urls = luigi.Parameter(
+        default="",
+        description="addresses of Apprise that are told what is wrong, with blanks between, without a password or a key in"
+        " them; more are in the environment's DAYSTONE_NOTIFY_URLS; default: none",
+    )
+    urls_file = luigi.Parameter(
+        default="",
+        description="file with further addresses, one a line, that nobody but its owner may read; default: none",
+    )
+    late_after = luigi.Parameter(
+        default="08:00",
+        description="time of the day after a landing day from which on a raw day that is missing is late; default: 08:00",
+    )
+    timezone = luigi.Parameter(
+        default="UTC", description="time zone of late_after, such as Europe/Berlin; default: UTC"
+    )
+    timeout_seconds = luigi.FloatParameter(
+        default=20.0, description="seconds after which a message that is not sent yet is given up; default: 20"
+    )
+
+
+class retries(luigi.Config):
+    count = luigi.IntParameter(
+        default=0,
+        description="number of times that a run is repeated whose cause of failure may pass; default: 0, none",
+    )
+    delay_seconds = luigi.FloatParameter(
+        default=60.0,
+        description="mean seconds before the first repetition, twice as many before each further one; default: 60",
+    )
+    on = luigi.Parameter(
+        default="",
+        description="causes that are repeated, as in scheduler, store: luigid does not answer, or the store of the lake does"
+        " not; default: both",
+    )
+
+
 #: Keys that are read before the use case is known, so that no section of one use case can set them.
 SHARED = {("lake", "root"), ("lake", "name"), ("pipeline", "use_case"), ("log", "directory")}
 SECTIONS: dict[str, type[luigi.Config]] = {
@@ -463,8 +532,12 @@ SECTIONS: dict[str, type[luigi.Config]] = {
         target,
         lookup,
         serve,
+        image,
+        mlflow,
         raw,
         spark,
         log,
+        notify,
+        retries,
     )
 }

@@ -24,12 +24,16 @@ from tasks.config.sections import (
     decision,
     evaluation,
     features,
+    image,
     lake,
     lookup,
+    mlflow,
+    notify,
     pipeline,
     publication,
     raw,
     release,
+    retries,
     selection,
     serve,
     spark,
@@ -37,6 +41,7 @@ from tasks.config.sections import (
 )
 
 if TYPE_CHECKING:
+    from spark_lib.registry.mlflow import Registry
     from spark_lib.targets import Target
 
 
@@ -95,12 +100,46 @@ class Settings:
         return self._section(lookup)
 
     @cached_property
+    def image(self) -> image:
+        return self._section(image)
+
+    @cached_property
     def serve(self) -> serve:
         return self._section(serve)
 
     @cached_property
+    def notify(self) -> notify:
+        return self._section(notify)
+
+    @cached_property
+    def retries(self) -> retries:
+        return self._section(retries)
+
+    @cached_property
     def publication(self) -> publication:
         return self._section(publication)
+
+    @cached_property
+    def mlflow(self) -> mlflow:
+        return self._section(mlflow)
+
+    def registry(self, root: str) -> Registry:
+        """Where trainings in the lake of a root are tracked. Raises ConfigurationError where no server is set."""
+        from spark_lib.registry.mlflow import Registry
+
+        values = self.mlflow
+        if not values.uri:
+            wanted = "the URL of an MLflow server, as in https://mlflow.example:5000"
+            raise ConfigurationError("[mlflow] uri", wanted, "none", "set it, or leave out what needs MLflow")
+        return Registry(
+            values.uri,
+            values.experiment or self._name,
+            values.model or self._name,
+            values.alias,
+            self.name_of_lake(root),
+            self._name,
+            values.answer_seconds,
+        )
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -225,7 +264,11 @@ class Settings:
         check.release(self.case, self.release, self.said_by)
         check.evaluation(self.case, self.problem, self.evaluation, self.said_by)
         check.serve(self.serve, self.said_by)
+        check.image(self.image.base, self.said_by)
         check.lookup(self.problem, self.lookup, self.said_by)
+        check.mlflow(self.mlflow, self.said_by)
+        check.notify(self.notify, self.said_by)
+        check.retries(self.retries, self.said_by)
         targets.check(self.targets, lambda: self.said_by("publication", "targets"))
         check.texts(self.case, self.training.balancing, self.said_by)
         check.first_date(self.first_date, self.said_by)

@@ -18,10 +18,11 @@ _PASSWORD = re.compile(r"(password\s*=\s*)('(?:[^'\\]|\\.)*'?|[^\s&]+)", re.IGNO
 
 def may_be_shown(section: str, key: str) -> bool:
     """Whether a value may be printed, but for the password of a URL. ``[spark] conf`` may hold keys of S3, ``[core]`` the
-    password of Luigi's mail server, by an older name, and ``[target.NAME]`` whatever a class of an adopter takes."""
+    password of Luigi's mail server, by an older name, ``[target.NAME]`` whatever a class of an adopter takes, and
+    ``[notify] urls`` the key of a service, before it is refused."""
     family = section.partition(".")[0]
     known = family in OF_LUIGI or (family in SECTIONS and (family != "target" or key in _OF_TARGETS))
-    return known and not is_conf(section, key) and "password" not in key
+    return known and not is_conf(section, key) and "password" not in key and (family, key) != ("notify", "urls")
 
 
 def shown(section: str, key: str, value: str) -> str:

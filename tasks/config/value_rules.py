@@ -15,6 +15,8 @@ from tasks.config.shown import NOT_SHOWN, without_password
 _QUOTES = "\"'`´“”„‟‘’‚‛«»‹›「」『』＂＇"
 _COMMENT = re.compile(r"(^|\s)[#;]|\s//(\s|$)")
 _COMMENT_BEHIND_JSON = re.compile(r"^[#;]|[}\]]\s*(#|;|//)[^}\]]*$")
+#: The places of ``[notify] urls``, whose addresses may be keys: in a file, and by --set or by Luigi's option.
+_ADDRESSES = re.compile(r"notify\b.*\burls$")
 #: These begin a comment. Alone they are values, such as the separator of a CSV file.
 _SIGNS = ("#", ";")
 #: These are invisible, but between the letters of some scripts they belong to the spelling.
@@ -34,7 +36,7 @@ def check(place: str, text: str, json: bool = False) -> None:
 
 def refusal(place: str, text: str, json: bool = False) -> ConfigurationError | None:
     """The error of ``check``, or None."""
-    found = NOT_SHOWN if json else repr(without_password(text))
+    found = NOT_SHOWN if json or _ADDRESSES.search(place) else repr(without_password(text))
     flaws = list(_flaws(place, text, json))
     if not flaws:
         return None

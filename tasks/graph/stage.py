@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 #: Luigi events for code that shows a run to a person, with the arguments (task, percent, message) and (task, error).
 PROGRESS = "daystone.progress"
 REFUSED = "daystone.refused"
+#: The same, with the arguments (task, feed, day): a raw day is waited for in vain.
+AWAITED = "daystone.awaited"
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,11 @@ class Dated(luigi.Task):
             named = dict(values)
             _check_server_once(named["use_case"], named["lake"])
             return values
+
+    @property
+    def subject(self) -> str:
+        """What a person is told that the day is a day of."""
+        return str(self.task_family)
 
     @property
     def case(self) -> UseCase:
@@ -161,6 +168,10 @@ class Stage(Dated):
     replaces: ClassVar[bool] = False
     #: What a published day is called whose verdict is that it is not to be used.
     refused: ClassVar[State] = State.REJECTED
+    #: What a refused day is said to be in a message to people, where it is not its state.
+    told_as: ClassVar[str] = ""
+    #: Whether a refused day is no matter any more once a later day of the dataset is not refused.
+    superseded: ClassVar[bool] = False
     #: The dataset of whose runs a published day keeps those that it was built from: gc never removes them.
     keeps: ClassVar[str] = ""
     #: The word above what ``explain`` says of a day.
@@ -169,6 +180,10 @@ class Stage(Dated):
     force = False
     #: Whether a ``run()`` of this process had nothing to build.
     built_nothing = False
+
+    @property
+    def subject(self) -> str:
+        return self.dataset
 
     @classmethod
     def kinds(cls, case: UseCase) -> tuple[type[Stage], ...]:
@@ -370,12 +385,16 @@ class Stage(Dated):
     def partitions(self) -> Lake:
         return Lake(self.lake, loading.directory(self.use_case), self.settings.connection)
 
-    def attempt(self, inputs: Iterable[Input | Resolved]) -> Attempt:
-        """Open an attempt at this day, recording what its result depends on."""
-        return self.attempt_at({self.date: tuple(inputs)})
+    def attempt(self, inputs: Iterable[Input | Resolved], of_inputs_alone: bool = False) -> Attempt:
+        """Open an attempt at this day, recording what its result depends on: its inputs, and unless it is ``of_inputs_alone``
+        the configuration and the code of the use case."""
+        return self.attempt_at({self.date: tuple(inputs)}, of_inputs_alone=of_inputs_alone)
 
     def attempt_at(
-        self, inputs: Mapping[date, Sequence[Input | Resolved]], sources: Sequence[Resolved] = ()
+        self,
+        inputs: Mapping[date, Sequence[Input | Resolved]],
+        sources: Sequence[Resolved] = (),
+        of_inputs_alone: bool = False,
     ) -> Attempt:
         """Open an attempt at the days of ``inputs``, each of which is recorded with its own. ``sources`` are verified for
         all of them together."""
@@ -392,8 +411,8 @@ class Stage(Dated):
                 for day, read in inputs.items()
             },
             sources=sources,
-            settings=self.recorded_settings(),
-            code=self.recorded_code(),
+            settings={} if of_inputs_alone else self.recorded_settings(),
+            code={"result": str(self.RESULT)} if of_inputs_alone else self.recorded_code(),
             versions=versions(),
             rebuild=self.force or self.replaces or self.on_stale is OnStale.REBUILD,
             max_hours=self.settings.lake.max_attempt_hours,
@@ -584,6 +603,11 @@ _CHECKED: dict[str, Settings] = {}
 _CHECKED_SERVERS: set[tuple[str, str]] = set()
 #: What each stage in a lake, and all that it is built from, would build with by some settings.
 _LINEAGES: dict[tuple[Settings, str, type[Stage]], list[Today]] = {}
+
+
+def places() -> dict[tuple[str, str], Settings]:
+    """The use cases and lakes of the tasks that were made in this run, with their settings."""
+    return {place: _checked(place[0]) for place in _CHECKED_SERVERS}
 
 
 def forget_checked() -> None:

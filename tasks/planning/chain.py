@@ -11,6 +11,7 @@ from tasks.cleaning import Cleaning
 from tasks.evaluation import Evaluation
 from tasks.features import FeatureEngineering
 from tasks.graph.stage import Stage, expanded
+from tasks.image import ModelImage
 from tasks.inference import BatchInference
 from tasks.release import Release
 from tasks.selection import ModelSelection
@@ -31,6 +32,7 @@ CHAIN: tuple[type[Stage], ...] = (
     ShadowInference,
     Evaluation,
     Release,
+    ModelImage,
 )
 #: The stages by the dataset that each writes.
 BY_DATASET = {stage.dataset: stage for stage in CHAIN}

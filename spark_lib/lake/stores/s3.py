@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from spark_lib.errors import LakeError
+from spark_lib.errors import LakeError, passing
 from spark_lib.lake.stores import s3_client
 from spark_lib.lake.stores.cache import Cache
 from spark_lib.lake.stores.s3_client import TRIES, Connection, code_of, is_unreachable
@@ -346,7 +346,8 @@ class _RemoteFile(io.RawIOBase):
 
 
 def _no_answer(root: str, cause: Unanswered) -> LakeError:
-    return LakeError(root, "an answer to a put", f"none in {TRIES} tries: {cause}", "run again once the store answers")
+    found = f"none in {TRIES} tries: {cause}"
+    return passing(LakeError(root, "an answer to a put", found, "run again once the store answers"))
 
 
 def _plain(etag: str) -> str:

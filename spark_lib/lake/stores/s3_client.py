@@ -19,7 +19,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from spark_lib.errors import DamagedPartition, LakeError
+from spark_lib.errors import DamagedPartition, LakeError, passing
 from spark_lib.lake.stores import s3_settings
 from spark_lib.lake.stores.s3_settings import NOBODY, Said, Server
 from spark_lib.lake.stores.store import is_s3
@@ -35,6 +35,9 @@ _OF_ANOTHER_REGION = (
     "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301",
 )  # fmt: skip
 #: For S3's code of an error, or for the status where there is no code: what was wanted, and the next step.
+#: What S3 answers where the same request may succeed a little later, besides its errors of the server.
+_OF_OVERLOAD = ("SlowDown", "RequestTimeout", "Throttling", "ThrottlingException", "TooManyRequests", "429")
+_SERVER_ERROR = 500
 _REMEDIES = {
     "NoSuchKey": ("an object", "find out what removed it, then run again"),
     "PreconditionFailed": ("the object that was opened", "run again: it was written anew meanwhile"),
@@ -262,6 +265,12 @@ def code_of(error: Any) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
+def is_overloaded(error: Any) -> bool:
+    """Whether S3 answers that it cannot serve the request now: it is too much, or something failed on its side."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return code_of(error) in _OF_OVERLOAD or status >= _SERVER_ERROR
+
+
 def is_unreachable(error: Exception) -> bool:
     """Whether nothing was sent: no address, no route, nobody listening."""
     from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError, SSLError
@@ -289,7 +298,8 @@ def told(where: str, over: Connection | None = None) -> Iterator[None]:
         wanted, next_step = remedy(code_of(error), over)
         message = error.response.get("Error", {}).get("Message", "")
         found = f"{code_of(error)} to {error.operation_name}" + (f" ({message})" if message else "")
-        raise LakeError(where, wanted, found, next_step) from error
+        refusal = LakeError(where, wanted, found, next_step)
+        raise (passing(refusal) if is_overloaded(error) else refusal) from error
     except NoCredentialsError as error:
         wanted, next_step = no_credentials(over)
         raise LakeError(where, wanted, "none", next_step) from error
@@ -306,7 +316,7 @@ def told(where: str, over: Connection | None = None) -> Iterator[None]:
     except (BotoCoreError, OSError) as error:
         if is_unreachable(error):
             raise _unreachable(where, error, server(over)) from error
-        raise LakeError(where, "a whole answer", str(error), "run again once the store answers") from error
+        raise passing(LakeError(where, "a whole answer", str(error), "run again once the store answers")) from error
 
 
 def _unreachable(where: str, error: Exception, asked: Server) -> LakeError:
@@ -323,4 +333,5 @@ def _unreachable(where: str, error: Exception, asked: Server) -> LakeError:
     elif isinstance(error, SSLError):
         found = f"no connection by TLS: {error.kwargs.get('error')}"
         suspect = f"{asked.endpoint.by or 'the network'} and AWS_CA_BUNDLE"
-    return LakeError(where, f"an answer from {name}", found, f"check {suspect}, then run again")
+    refusal = LakeError(where, f"an answer from {name}", found, f"check {suspect}, then run again")
+    return refusal if isinstance(error, SSLError) else passing(refusal)  # a certificate stays what it is

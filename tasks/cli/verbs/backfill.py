@@ -15,7 +15,7 @@ from luigi.rpc import RPCError
 from spark_lib.errors import DaystoneError
 from tasks.backfill import Backfill
 from tasks.backfill.builder import Builder, Report
-from tasks.cli import render
+from tasks.cli import outcomes, render, retries
 from tasks.cli import run as runner
 from tasks.cli.options import Day, StageOrDataset, of_a_lake, of_a_wait
 from tasks.config import resolve
@@ -69,13 +69,26 @@ def command(
       daystone backfill --from 2026-01-01 --to 2026-03-31 --stage features --order newest --dry-run
     """
     task = made(first, last, stage, order, max_days_per_job, wait)
+    if dry_run:
+        _show(task, first, last)
+        return
+    retries.repeated(lambda: _build(task, first, last), task.builder.settings.retries, outcomes.say)
+
+
+def _show(task: Backfill, first: date, last: date) -> None:
+    """Show the jobs, and build nothing."""
+    task.builder.look()
+    for note in notes(task.builder, first, last):
+        click.echo(f"note: {note}", err=True)
+    for line in dry(task):
+        click.echo(line)
+
+
+def _build(task: Backfill, first: date, last: date) -> None:
+    """Build what is missing, and say so."""
     found = task.builder.look()
     for note in notes(task.builder, first, last):
         click.echo(f"note: {note}", err=True)
-    if dry_run:
-        for line in dry(task):
-            click.echo(line)
-        return
     if not found.remains:
         click.echo(f"nothing to do: {there(found, first, last)}")
         return
@@ -108,7 +121,7 @@ def made(
 def run(task: Backfill, watcher: runner.Watcher) -> list[DaystoneError]:
     """Build what is missing, with Luigi's chatter in the log. Returns why what is not there is not there: the first is
     the reason of the exit code."""
-    task.watcher = watcher
+    task.watcher, task.error = watcher, None
     terminal = sys.stderr  # what is printed goes to the log meanwhile
     task.say = lambda words: print(words, file=terminal, flush=True) if words.startswith("waiting") else None
     with runner.chatter_in(resolve.log_file()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -9,13 +10,15 @@ import click
 
 from tasks import daily
 from tasks.backfill.waiting import Patience
-from tasks.cli import outcomes, render
+from tasks.cli import outcomes, render, retries
 from tasks.cli import run as runner
 from tasks.cli.options import Day, StageOrDataset, of_a_lake, of_a_wait
 from tasks.config import resolve
+from tasks.notification import runs as notification
 from tasks.planning import consent
 
 if TYPE_CHECKING:
+    from tasks.cli.publish import Report
     from tasks.graph.stage import Stage
 
 
@@ -30,7 +33,7 @@ def command(stage: type[Stage], day: date, wait: float, is_published: bool) -> N
 
     STAGE is a stage or the dataset that it writes: clean/FEED (of Cleaning), Snapshot (snapshots), FeatureEngineering
     (features), ServingFeatures (serving), Balancing (balanced), Training (model), ModelSelection (selection), BatchInference (predictions, the
-    default), ShadowInference (shadow), Evaluation (evaluation), Release (release). With predictions, what people have decided to
+    default), ShadowInference (shadow), Evaluation (evaluation), Release (release), ModelImage (image). With predictions, what people have decided to
     build beside them is built, too: the training that is due, and the scores of a second model.
 
     \b
@@ -40,9 +43,12 @@ def command(stage: type[Stage], day: date, wait: float, is_published: bool) -> N
       daystone run --date 2026-03-01 --wait 4h
       daystone run --date 2026-03-01 --publish
     """
+    task = runner.make(stage, day)
+    values = task.settings.retries
     if not is_published:
-        _build(stage, day, wait)
-        _build_beside(stage, day)
+        with notification.told(about=task):
+            retries.repeated(lambda: _build(task, wait), values, outcomes.say)
+            retries.repeated(lambda: _build_beside(task), values, outcomes.say)
         return
     from tasks.cli import publish
 
@@ -51,16 +57,23 @@ def command(stage: type[Stage], day: date, wait: float, is_published: bool) -> N
         known = ", ".join(kind.__name__ for kind in publish.DATASETS)
         raise click.UsageError(f"--publish: wanted one of {known}; found {stage.__name__}")
     names = publish.named(())
-    _build(stage, day, wait)
+    with notification.told(about=task):
+        retries.repeated(lambda: _build(task, wait), values, outcomes.say)
+        report = retries.repeated(lambda: _publish(day, names, dataset), values, outcomes.say)
+        outcomes.say_published(report)
+        retries.repeated(lambda: _build_beside(task), values, outcomes.say)
+
+
+def _publish(day: date, names: Sequence[str], dataset: str) -> Report:
+    from tasks.cli import publish
+
     with render.run() as watcher:
-        report = publish.publish(day, day, names, dataset, watcher)
-    outcomes.say_published(report)
-    _build_beside(stage, day)
+        return publish.publish(day, day, names, dataset, watcher)
 
 
-def _build(stage: type[Stage], day: date, wait: float) -> None:
+def _build(task: Stage, wait: float) -> None:
     """Build what is missing of a day, and say so."""
-    task = runner.make(stage, day)
+    stage, day = type(task), task.date
     if task.complete():
         click.echo(f"nothing to do: {stage.dataset} of {day} is complete")
         outcomes.say_stale()
@@ -76,16 +89,16 @@ def _build(stage: type[Stage], day: date, wait: float) -> None:
     outcomes.say_built(outcome)
 
 
-def _build_beside(stage: type[Stage], day: date) -> None:
+def _build_beside(task: Stage) -> None:
     """Build what people have decided to have beside the predictions of a day, and raise the first error in the end."""
-    if stage not in daily.PREDICTED:
+    if not isinstance(task, daily.PREDICTED):
         return
     failed = None
-    for task in daily.beside(runner.make(stage, day)):
-        if task.complete():
+    for other in daily.beside(task):
+        if other.complete():
             continue
         with render.run() as watcher, consent.settled():
-            outcome = runner.run(task, watcher)
+            outcome = runner.run(other, watcher)
         if outcome.error is None:
             outcomes.say_built(outcome)
         failed = failed or outcome.error

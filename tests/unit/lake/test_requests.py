@@ -27,8 +27,10 @@ DATASETS = (
     "model",
     "selection",
     "predictions",
+    "shadow",
     "evaluation",
     "release",
+    "image",
 )
 FEEDS = ("applications", "outcomes")
 #: What a backfill asks before it builds anything, in a process of its own.
@@ -97,8 +99,8 @@ def test_a_year_is_one_listing_a_dataset_and_feed_and_with_warm_manifests_no_oth
 
     assert cold.stdout == warm.stdout == str(dict.fromkeys((*DATASETS, *FEEDS), len(YEAR))) + "\n"
     # A release looks at the predictions and at what people have decided, too.
-    assert cold_requests == {"LIST": 13, "GET": 9 * len(YEAR)}
-    assert warm_requests == {"LIST": 13}
+    assert cold_requests == {"LIST": 15, "GET": 11 * len(YEAR)}
+    assert warm_requests == {"LIST": 15}
 
 
 def ask(proxy: FaultProxy, bucket: str, home: Path) -> tuple[Result, dict[str, int]]:

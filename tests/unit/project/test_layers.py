@@ -20,7 +20,7 @@ from tests.support.patience import PATIENCE
 
 COMMAND_LINE = ROOT / "run.py"
 ABOVE_DATA = [COMMAND_LINE, *sorted((ROOT / "tasks").rglob("*.py"))]
-HEAVY = ("pyspark", "numpy", "pandas", "pyarrow", "onnxruntime", "sklearn")
+HEAVY = ("pyspark", "numpy", "pandas", "pyarrow", "onnxruntime", "sklearn", "apprise")
 
 
 def test_run_py_imports_click_and_tasks_only() -> None:
@@ -41,6 +41,14 @@ def test_no_column_is_named_above_spark_lib(module: Path) -> None:
 @pytest.mark.parametrize("module", ["spark_lib", "spark_lib.lake", "spark_lib.use_case", "tasks", "run"])
 def test_an_import_brings_no_heavy_library(module: str) -> None:
     source = f"import sys, {module}; print(*sorted(set({HEAVY}) & set(sys.modules)))"
+
+    result = subprocess.run([sys.executable, "-c", source], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
+
+    assert (result.returncode, result.stdout.strip()) == (0, ""), result.stderr
+
+
+def test_what_builds_images_is_not_imported_before_an_image_is_built() -> None:
+    source = "import sys, tasks; print(*(name for name in sys.modules if name.startswith('spark_lib.registry.image')))"
 
     result = subprocess.run([sys.executable, "-c", source], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
 

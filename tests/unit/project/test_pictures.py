@@ -49,6 +49,7 @@ def test_the_chain_has_every_stage_once_and_in_its_order() -> None:
         tasks.ShadowInference,
         tasks.Evaluation,
         tasks.Release,
+        tasks.ModelImage,
     ]
     asked_for = [stage for stage in CHAIN if stage not in aside]
     assert names == [task.__name__ for task in (tasks.RawPartition, *asked_for, *aside)]
@@ -87,6 +88,7 @@ def test_an_arrow_leads_to_each_stage_from_whatever_it_asks_for() -> None:
         "ShadowInference": {"FeatureEngineering", "ModelSelection"},
         "Evaluation": {"BatchInference", "Cleaning", "RawPartition"},
         "Release": {"BatchInference", "Evaluation"},
+        "ModelImage": {"ModelSelection"},
     }
     assert len(re.findall('class="edge"', pictures.chain())) == sum(map(len, found.values()))
 

@@ -21,6 +21,7 @@ import spark_lib.stages.champion
 import spark_lib.stages.cleaning
 import spark_lib.stages.evaluation
 import spark_lib.stages.features
+import spark_lib.stages.image
 import spark_lib.stages.inference
 import spark_lib.stages.release
 import spark_lib.stages.serving
@@ -71,6 +72,7 @@ def install(replace: Callable[[object, str, object], object] = setattr) -> None:
     replace(spark_lib.stages.champion, "compare", _compared)
     replace(spark_lib.stages.evaluation, "build", _evaluated)
     replace(spark_lib.stages.release, "judge", _judged)
+    replace(spark_lib.stages.image, "build", _image)
 
 
 def _cleaned(spark: None, case: Any, raw: Any, url: str, file_rows: int) -> Rows:
@@ -196,6 +198,12 @@ def _evaluated(spark: None, case: Any, day: date, found: Any, outcomes: Any, set
 def _judged(day: Figures, *others: Any) -> list[Check]:
     is_odd = day.scores.get("mean") == _ODD
     return [Check("mean score", Outcome.FAILED if is_odd else Outcome.PASSED, f"{_ODD} is odd", _ODD, 0.5)]
+
+
+def _image(lake: Any, selection: Partition, name: str, use_case: str, base: str) -> Documents:
+    figures = selection.manifest.metrics
+    of_model = {"model_date": figures["model_date"], "model_digest": figures["model_digest"]}
+    return Documents({"manifest.json": b"{}"}, {"image_digest": "sha256:0", "tag": figures["model_date"], **of_model})
 
 
 def _verdicts(partition: Partition) -> dict[str, Any]:

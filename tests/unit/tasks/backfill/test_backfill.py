@@ -663,7 +663,8 @@ def test_a_stage_that_was_built_is_not_kept_in_memory(lake: StubLake) -> None:
         (
             {"of": "Traning"},
             "Backfill: wanted --of to be one of Cleaning (clean/FEED), Snapshot (snapshots), FeatureEngineering (features), ServingFeatures (serving), "
-            "Balancing (balanced), Training (model), ModelSelection (selection), BatchInference (predictions), Release (release); found 'Traning' (did you mean "
+            "Balancing (balanced), Training (model), ModelSelection (selection), BatchInference (predictions), ShadowInference (shadow), Evaluation (evaluation), "
+            "Release (release), ModelImage (image); found 'Traning' (did you mean "
             "'Training'?). Next: correct it",
         ),
     ],

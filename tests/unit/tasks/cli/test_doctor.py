@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import importlib.metadata
+import importlib.util
 import re
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from spark_lib import __version__
 from spark_lib.errors import JavaMissing
 from spark_lib.lake.stores.cache import user_directory
 from spark_lib.session import java, jvm
-from tasks.cli import doctor
+from tasks.cli import doctor, place
 from tests.support import s3
 from tests.support.checkout import ROOT
 from tests.support.java import install_java
@@ -314,3 +315,33 @@ def examined(daystone: Verbs, *options: str, **environment: str) -> Result:
 
 def wrong(result: Result) -> list[str]:
     return [line for line in result.stdout.splitlines() if line.startswith("!! ")]
+
+
+def test_who_is_told_when_something_is_wrong_is_shown_without_an_address(daystone: Verbs) -> None:
+    result = examined(daystone, DAYSTONE_NOTIFY_URLS="slack://hush/hush/hush mailto://ada:hush@mail.example")
+
+    assert "ok notify           addresses (slack, mailto); daystone notify --test sends to them" in result.stdout
+    assert "hush" not in result.stdout + result.stderr
+
+
+def test_a_file_of_addresses_that_others_may_read_is_pointed_out(daystone: Verbs) -> None:
+    file = daystone.home / "addresses"
+    file.touch(0o644)
+
+    assert wrong(examined(daystone, "--set", f"notify.urls_file={file}")) == [
+        f"!! notify           --set notify.urls_file: wanted a file that its owner alone may read (chmod 600); found {file} with "
+        f"mode 644. Next: chmod 600 {file}"
+    ]
+
+
+def test_a_machine_that_cannot_send_is_pointed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "apprise" else real(name))
+    monkeypatch.setattr(doctor.addresses, "of", lambda settings: ["json://there/"])
+
+    (found,) = doctor._notify(place.configured())
+
+    assert (found.ok, found.text) == (
+        False,
+        'addresses (json), and no package apprise. Next: pip install "daystone[notify]"',
+    )

@@ -44,6 +44,14 @@ def daystone(tmp_path: Path) -> Verbs:
         "withdraw",
         "lookup",
         "evaluate",
+        "image",
+        "track",
+        "notify",
+        "schedule",
+        "promote",
+        "demote",
+        "rollback",
+        "models",
     ],
 )
 def test_the_help_of_a_verb_shows_an_example(daystone: Verbs, verb: str) -> None:
@@ -79,7 +87,7 @@ def test_each_cause_has_an_exit_code_of_its_own() -> None:
     [
         (["runn"], "Error: No such verb 'runn' (did you mean 'run'?)."),
         (["run"], "Error: Missing option '--date'."),
-        (["run", "--date", "yesterday"], "wanted a day like 2026-11-20; found 'yesterday'"),
+        (["run", "--date", "tomorrow"], "wanted a day like 2026-11-20; found 'tomorrow'"),
         (
             ["run", "Traning", "--date", "2026-01-01"],
             "no stage or dataset 'Traning' (did you mean 'Training'?); there are",

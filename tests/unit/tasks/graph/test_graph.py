@@ -74,6 +74,7 @@ def test_the_trees_of_requirements_are_those_of_the_design(lake: StubLake) -> No
     assert required(tasks.ModelSelection(date=DAY)) == []
     assert required(tasks.BatchInference(date=DAY)) == [f"FeatureEngineering {DAY}", f"ModelSelection {DAY}"]
     assert required(tasks.Release(date=DAY)) == [f"BatchInference {DAY}"]
+    assert required(tasks.ModelImage(date=DAY)) == [f"ModelSelection {DAY}"]
 
 
 @pytest.mark.parametrize(

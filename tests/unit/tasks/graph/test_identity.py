@@ -27,6 +27,7 @@ STAGES = [
     tasks.BatchInference,
     tasks.Evaluation,
     tasks.Release,
+    tasks.ModelImage,
 ]
 
 
