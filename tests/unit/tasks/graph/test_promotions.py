@@ -16,7 +16,7 @@ import tasks
 from spark_lib.errors import NothingToDecide
 from spark_lib.lake import Lake, days
 from spark_lib.lake import gc as garbage
-from spark_lib.models.selection import Selection
+from spark_lib.models.selection import SELECTION, Selection, parse
 from spark_lib.registry import promotions
 from spark_lib.registry.promotions import BLUE_GREEN, CANARY, DIRECT, SHADOW, Promotion, Step
 from spark_lib.release import decision, in_force
@@ -140,6 +140,8 @@ def test_a_training_that_is_built_again_is_not_promoted_by_its_date_alone(lake: 
     assert selection.pinned(partitions(lake), found).date == FIRST
     (given,) = found.manifest.inputs
     assert given.ids == (made.model.run,)
+    pinned = parse(found.document(SELECTION))
+    assert (pinned.run, pinned.files) == (made.model.run, made.model.files)
 
 
 def test_gc_keeps_the_run_of_a_promoted_model(lake: StubLake) -> None:
