@@ -54,6 +54,12 @@ class Evaluation(Stage):
         return False  # no stage of the chain asks for it
 
     @classmethod
+    def may_be_asked(cls, day: date, settings: Settings) -> bool:
+        """From the first day on that has a day to judge."""
+        first, last = cls.window(day, settings)
+        return first <= last
+
+    @classmethod
     def window(cls, day: date, settings: Settings) -> tuple[date, date]:
         """The first and the last landing day that are judged. The first is after the last where there can be no model
         yet."""
@@ -68,7 +74,7 @@ class Evaluation(Stage):
     def needs(cls, day: date, settings: Settings) -> list[Need | Candidates]:
         case, (first, last) = settings.case, cls.window(day, settings)
         if first > last:
-            return [Need(BatchInference.dataset, last, last)]  # which cannot be built either
+            return []
         with_rows = case.feature_feeds
         read = [Need(name_read(case, feed), first, last if feed in with_rows else day) for feed in case.outcome_feeds]
         return [Need(BatchInference.dataset, first, last, may=True), *read]

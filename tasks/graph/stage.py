@@ -202,6 +202,11 @@ class Stage(Dated):
         return cadence.has_model(day, settings)
 
     @classmethod
+    def may_be_asked(cls, day: date, settings: Settings) -> bool:
+        """Whether a person may ask for a day of a stage that is ``on_demand``; by default from the first day of history on."""
+        return day >= settings.first_date
+
+    @classmethod
     def needs(cls, day: date, settings: Settings) -> Sequence[Need | Candidates]:
         """What a day is built from, by the calendar alone. ``requires()`` and ``run()`` ask Luigi for the same; this says
         it without making a task of each day, for the states of a whole lake. By default nothing.
@@ -449,7 +454,7 @@ class Stage(Dated):
         wanted = self.wanted()
 
         def is_due(day: date) -> bool:
-            return wanted(day) or (asked and kind.on_demand and day >= settings.first_date)
+            return wanted(day) or (asked and kind.on_demand and kind.may_be_asked(day, settings))
 
         return Today(
             self.dataset,

@@ -172,8 +172,10 @@ class Builds:
                 self._walk(need, certain and self._stays_stale(partition), is_chosen)
             elif not need.name.startswith(RAW):
                 # A training asks for no features from a day on that has not landed, and so for no snapshot and no clean days
-                # of theirs.
-                is_sure = is_chosen or not (need.name in in_place_of_raw or is_of_feed(need.name))
+                # of theirs. A day that is there asks for these only once it is sure to be built again.
+                is_sure = (is_chosen and self._stays_stale(partition)) or not (
+                    need.name in in_place_of_raw or is_of_feed(need.name)
+                )
                 for day in days(need.first, need.last):
                     self._reach(Day(need.name, day), certain and not need.may and is_sure)
         for given in self._states.built_from(partition) if is_there else ():

@@ -112,9 +112,9 @@ def test_before_there_can_be_predictions_to_judge_the_error_says_so(lake: StubLa
         "the first model, of 2026-01-12. Next: build them (daystone backfill --stage predictions --from DAY --to DAY), or ask "
         "for a later day"
     ]
-    assert tasks.Evaluation.needs(day, evaluation(day).settings) == [
-        Need("predictions", date(2026, 1, 10), date(2026, 1, 10))
-    ]
+    asked = evaluation(day).today(asked=True)
+    assert [asked.is_due(each) for each in (day, date(2026, 1, 14), date(2026, 1, 15))] == [False, False, True]
+    assert tasks.Evaluation.needs(day, evaluation(day).settings) == []
 
 
 def test_without_any_predictions_an_evaluation_judges_nothing_until_there_are_some(lake: StubLake) -> None:
