@@ -352,22 +352,28 @@ def _feeds() -> Mapping[str, object]:
 # As-of: whatever the order, each day has the model that it had when the days were built one after the other.
 
 START = date(2026, 1, 12)
-END = date(2026, 2, 3)
+END = date(2026, 1, 30)
+
+
+#: Promotes the model before, whatever that is by then.
+DEMOTE = "demote"
 
 
 @dataclass(frozen=True)
 class History:
-    """Which models are rejected or lose, from when on people decide, and what they promote: model, first day, strategy."""
+    """Which models are rejected or lose, from when on people decide, and what they promote: model, first day, strategy, where
+    a demotion promotes the model before. ``late`` days land a day after the others."""
 
     manual: date
     rejected: tuple[date, ...]
     losers: tuple[date, ...]
     promoted: tuple[tuple[date, date, str, tuple[Step, ...]], ...]
+    late: tuple[date, ...] = ()
 
 
 def drawn(seed: int) -> History:
     draw = random.Random(seed)
-    trained = [START + timedelta(weeks=week) for week in range(4)]
+    trained = [START + timedelta(weeks=week) for week in range(3)]
     rejected = tuple(day for day in trained[1:] if draw.random() < 0.25)
     losers = tuple(day for day in trained[1:] if draw.random() < 0.3)
     approved = [day for day in trained if day not in rejected]
@@ -376,32 +382,48 @@ def drawn(seed: int) -> History:
     for _ in range(draw.randrange(0, 5)):
         first = manual + timedelta(days=draw.randrange(0, (END - manual).days))
         model = draw.choice([day for day in approved if day <= first])
-        strategy = draw.choice([DIRECT, DIRECT, SHADOW, CANARY, BLUE_GREEN])
+        strategy = draw.choice([DIRECT, DEMOTE, SHADOW, CANARY, BLUE_GREEN])
         steps = (Step(1, 0.1), Step(draw.randrange(2, 6), 1.0)) if strategy == CANARY else ()
         made.append((model, first, strategy, steps))
-    return History(manual, rejected, losers, tuple(sorted(made, key=lambda each: each[1])))
+    late = tuple(day for day in days(START, END - timedelta(days=1)) if draw.random() < 0.15)
+    return History(manual, rejected, losers, tuple(sorted(made, key=lambda each: each[1])), late)
 
 
 Way = Callable[[StubLake, History], None]
 
 
+def decide_as_drawn(lake: StubLake, model: date, first: date, strategy: str, steps: tuple[Step, ...]) -> None:
+    if strategy == DEMOTE:
+        before = promotions.before(promotions.read(partitions(lake)), first)
+        if before is not None:
+            at = "2026-02-01T00:00:00+00:00"
+            promotions.record(partitions(lake), Promotion(before.model, first, "worse", "ada", at))
+            forget_checked()
+        return
+    build(tasks.Training(date=model))
+    promote(lake, model, first, strategy, steps)
+
+
 def in_order(lake: StubLake, history: History) -> None:
     """As time went: people promote on the day before, and each day is built when it has landed."""
-    waiting = list(history.promoted)
+    waiting, landing = list(history.promoted), []
     for day in days(START, END):
-        lake.land(day, day)
+        landing.append(day)
+        if day in history.late:
+            continue
+        for landed in landing:
+            lake.land(landed, landed)
         while waiting and waiting[0][1] <= day:
-            model, first, strategy, steps = waiting.pop(0)
-            build(tasks.Training(date=model))
-            promote(lake, model, first, strategy, steps)
-        build(tasks.Daily(date=day))
+            decide_as_drawn(lake, *waiting.pop(0))
+        for landed in landing:
+            build(tasks.Daily(date=landed))
+        landing = []
 
 
 def all_known(lake: StubLake, history: History) -> None:
     lake.land(END)
-    for model, first, strategy, steps in history.promoted:
-        build(tasks.Training(date=model))
-        promote(lake, model, first, strategy, steps)
+    for made in history.promoted:
+        decide_as_drawn(lake, *made)
 
 
 def newest_first(lake: StubLake, history: History) -> None:
