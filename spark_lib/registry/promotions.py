@@ -92,10 +92,13 @@ class Promotion:
 
     @classmethod
     def of(cls, document: Mapping[str, Any], where: str = DIRECTORY) -> Promotion:
-        """A promotion as JSON has it. Raises LakeError, naming ``where``, for one of a later format."""
+        """A promotion as JSON has it. Raises LakeError, naming ``where``, for one of a later format, and ValueError for a
+        strategy that there is not."""
         number = document.get("format", FORMAT)
         if number > FORMAT:
             raise later_format(where, "a promotion", FORMAT, number)
+        if document["strategy"] not in STRATEGIES:
+            raise ValueError(f"strategy {document['strategy']!r}")
         return cls(
             Model.of(document["model"]),
             date.fromisoformat(document["first_day"]),
@@ -201,9 +204,17 @@ def before(promotions: Iterable[Promotion], day: date) -> Promotion | None:
 
 
 def read(lake: Lake, last: date = date.max) -> list[Promotion]:
-    """All promotions with a first day up to ``last``, in their order. Raises LakeError for one of a later format."""
+    """All promotions with a first day up to ``last``, in their order. Raises LakeError for one of a later format, and
+    DamagedPartition for what is none."""
     documents = numbered.read(lake, DIRECTORY, date.min, last)
-    return sorted((Promotion.of(json.loads(body), url) for url, body in documents), key=lambda each: each.order)
+    return sorted((_parsed(url, body) for url, body in documents), key=lambda each: each.order)
+
+
+def _parsed(url: str, body: bytes) -> Promotion:
+    with numbered.damage_said(url, "a promotion"):
+        found = Promotion.of(json.loads(body), url)
+        numbered.named(url, found.first_day, found.number)
+        return found
 
 
 def record(lake: Lake, promotion: Promotion) -> Promotion:
