@@ -79,7 +79,8 @@ class Step:
 @dataclass(frozen=True)
 class Promotion:
     """A person's decision: from ``first_day`` on ``model`` is released by ``strategy``; ``why``, ``by`` whom and ``at`` what
-    time (ISO 8601, UTC). ``steps`` are those of a canary. It is the ``number``-th of its first day."""
+    time (ISO 8601, UTC). ``steps`` are those of a canary. It is the ``number``-th of its first day. ``undoes`` is the name
+    of the promotion that a demotion has ended, and empty where it is no demotion."""
 
     model: Model
     first_day: date
@@ -89,6 +90,7 @@ class Promotion:
     strategy: str = DIRECT
     steps: tuple[Step, ...] = ()
     number: int = 0
+    undoes: str = ""
 
     @classmethod
     def of(cls, document: Mapping[str, Any], where: str = DIRECTORY) -> Promotion:
@@ -108,6 +110,7 @@ class Promotion:
             document["strategy"],
             tuple(Step(step["day"], step["share"]) for step in document.get("steps", ())),
             document["number"],
+            document.get("undoes", ""),
         )
 
     def to_json(self) -> bytes:
@@ -121,6 +124,7 @@ class Promotion:
             "strategy": self.strategy,
             "steps": [{"day": step.day, "share": step.share} for step in self.steps],
             "number": self.number,
+            "undoes": self.undoes,
         }
         return json.dumps(document, indent=1, sort_keys=True).encode() + b"\n"
 
