@@ -43,7 +43,7 @@ class Release(Stage):
     always_shown = False
     #: Whoever judges a day again swaps the verdict for the new one.
     replaces = True
-    keeps = "predictions"
+    keeps = (BatchInference.dataset, ShadowInference.dataset)
     refused = State.HELD
 
     @classmethod

@@ -41,7 +41,7 @@ class ModelSelection(Stage):
     built_from = (Training, Balancing)
     #: A new model does not rewrite which one scored the days before it.
     as_of = ("model", "balanced")
-    keeps = "model"
+    keeps = ("model",)
     settings_used = (
         "cadence",
         "window_days",

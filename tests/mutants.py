@@ -66,6 +66,20 @@ MUTANTS = (
         "registry/test_promotions.py::test_the_newest_first_day_decides_and_of_one_day_the_last_number",
     ),
     Mutant(
+        "a demotion that is given again brings back the model that it has ended",
+        "tasks/cli/promote.py",
+        "if now is not None and now.decided.undoes and now.decided.first_day == first:",
+        "if now is not None and now.decided.why == why and now.decided.first_day != first:",
+        "tasks/cli/test_promote.py::test_a_demotion_that_is_given_again_goes_on_and_never_brings_back_the_model_that_it_ended",
+    ),
+    Mutant(
+        "clean removes what a rollback has put in force",
+        "tasks/release.py",
+        "    keeps = (BatchInference.dataset, ShadowInference.dataset)",
+        "    keeps = (BatchInference.dataset,)",
+        "tasks/cli/test_promote.py::test_a_shadow_that_a_rollback_has_put_in_force_is_not_removed_without_the_release",
+    ),
+    Mutant(
         "gc removes the model of a promotion",
         "tasks/planning/kept.py",
         "    for each in promotions.read(lake):",

@@ -2,17 +2,19 @@
 
     {root}/{use_case}/{kind}/date=2026-11-20/0001.json
 
-A reader believes whatever is there, because a document is written by one conditional put.
+A document is there whole, because it is written by one conditional put. What is none of its kind was written or changed by
+something else, and is damage.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING
 
-from spark_lib.errors import LakeError
+from spark_lib.errors import DamagedPartition, LakeError
 from spark_lib.lake.lake import entries_by_day
 from spark_lib.lake.stores.store import Conflict, Entry, Unanswered
 
@@ -42,6 +44,28 @@ def read(lake: Lake, kind: str, first: date, last: date) -> Iterator[tuple[str, 
                 body, etag = content
                 lake.store.remember(entry.key, etag, body)
             yield lake.store.url(entry.key), body
+
+
+@contextmanager
+def damage_said(where: str, what: str) -> Iterator[None]:
+    """A block that reads the document at ``where``. Raises DamagedPartition, which names it, where it is not ``what`` it
+    should be."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedPartition(
+            where,
+            what,
+            f"{type(error).__name__}: {error}",
+            "find out what wrote it, then restore the file, or remove it",
+        ) from error
+
+
+def named(url: str, day: date, number: int) -> None:
+    """Raise ValueError where a document says that it is of another day or number than the name of its file does."""
+    says = f"date={day}/{number:04d}.json"
+    if not url.endswith(f"/{says}"):
+        raise ValueError(f"it says {says}")
 
 
 def record(lake: Lake, kind: str, day: date, body: Callable[[int], bytes]) -> int:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from spark_lib.errors import later_format
 from spark_lib.lake.lake import entries_by_day
+from spark_lib.lake.numbered import damage_said
 from spark_lib.lake.stores.store import Conflict, Unanswered
 
 if TYPE_CHECKING:
@@ -96,12 +97,13 @@ class Notice:
 
     @classmethod
     def parse(cls, body: bytes, where: str) -> Notice:
-        """Raises LakeError, naming ``where``, for one of a later format."""
-        found = json.loads(body)
-        if found["format"] > FORMAT:
-            raise later_format(where, "a notice", FORMAT, found["format"])
-        cause = Cause(date.fromisoformat(found["date"]), found["subject"], found["kind"])
-        return cls(cause, *(found[name] for name in ("about", "step", "why", "since", "at", "run", "number")))
+        """Raises LakeError, naming ``where``, for one of a later format, and DamagedPartition for what is none."""
+        with damage_said(where, "a notice"):
+            found = json.loads(body)
+            if found["format"] > FORMAT:
+                raise later_format(where, "a notice", FORMAT, found["format"])
+            cause = Cause(date.fromisoformat(found["date"]), found["subject"], found["kind"])
+            return cls(cause, *(found[name] for name in ("about", "step", "why", "since", "at", "run", "number")))
 
 
 def last_of_open(lake: Lake) -> dict[Cause, Notice]:

@@ -79,7 +79,8 @@ class Step:
 @dataclass(frozen=True)
 class Promotion:
     """A person's decision: from ``first_day`` on ``model`` is released by ``strategy``; ``why``, ``by`` whom and ``at`` what
-    time (ISO 8601, UTC). ``steps`` are those of a canary. It is the ``number``-th of its first day."""
+    time (ISO 8601, UTC). ``steps`` are those of a canary. It is the ``number``-th of its first day. ``undoes`` is the name
+    of the promotion that a demotion has ended, and empty where it is no demotion."""
 
     model: Model
     first_day: date
@@ -89,13 +90,17 @@ class Promotion:
     strategy: str = DIRECT
     steps: tuple[Step, ...] = ()
     number: int = 0
+    undoes: str = ""
 
     @classmethod
     def of(cls, document: Mapping[str, Any], where: str = DIRECTORY) -> Promotion:
-        """A promotion as JSON has it. Raises LakeError, naming ``where``, for one of a later format."""
+        """A promotion as JSON has it. Raises LakeError, naming ``where``, for one of a later format, and ValueError for a
+        strategy that there is not."""
         number = document.get("format", FORMAT)
         if number > FORMAT:
             raise later_format(where, "a promotion", FORMAT, number)
+        if document["strategy"] not in STRATEGIES:
+            raise ValueError(f"strategy {document['strategy']!r}")
         return cls(
             Model.of(document["model"]),
             date.fromisoformat(document["first_day"]),
@@ -105,6 +110,7 @@ class Promotion:
             document["strategy"],
             tuple(Step(step["day"], step["share"]) for step in document.get("steps", ())),
             document["number"],
+            document.get("undoes", ""),
         )
 
     def to_json(self) -> bytes:
@@ -118,6 +124,7 @@ class Promotion:
             "strategy": self.strategy,
             "steps": [{"day": step.day, "share": step.share} for step in self.steps],
             "number": self.number,
+            "undoes": self.undoes,
         }
         return json.dumps(document, indent=1, sort_keys=True).encode() + b"\n"
 
@@ -201,9 +208,17 @@ def before(promotions: Iterable[Promotion], day: date) -> Promotion | None:
 
 
 def read(lake: Lake, last: date = date.max) -> list[Promotion]:
-    """All promotions with a first day up to ``last``, in their order. Raises LakeError for one of a later format."""
+    """All promotions with a first day up to ``last``, in their order. Raises LakeError for one of a later format, and
+    DamagedPartition for what is none."""
     documents = numbered.read(lake, DIRECTORY, date.min, last)
-    return sorted((Promotion.of(json.loads(body), url) for url, body in documents), key=lambda each: each.order)
+    return sorted((_parsed(url, body) for url, body in documents), key=lambda each: each.order)
+
+
+def _parsed(url: str, body: bytes) -> Promotion:
+    with numbered.damage_said(url, "a promotion"):
+        found = Promotion.of(json.loads(body), url)
+        numbered.named(url, found.first_day, found.number)
+        return found
 
 
 def record(lake: Lake, promotion: Promotion) -> Promotion:

@@ -27,6 +27,7 @@ FORMAT = 1
 #: What a decision does. Hold, release and rollback last until they are revoked.
 HOLD, RELEASE, REVOKE_HOLD, REVOKE_RELEASE = "hold", "release", "revoke hold", "revoke release"
 ROLLBACK, REVOKE_ROLLBACK = "rollback", "revoke rollback"
+_ACTIONS = frozenset({HOLD, RELEASE, REVOKE_HOLD, REVOKE_RELEASE, ROLLBACK, REVOKE_ROLLBACK})
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,13 @@ class Decision:
 
     @classmethod
     def of(cls, document: Mapping[str, Any], where: str = DIRECTORY) -> Decision:
-        """A decision as JSON has it. Raises LakeError, naming ``where``, for one of a later format."""
+        """A decision as JSON has it. Raises LakeError, naming ``where``, for one of a later format, and ValueError for an
+        action that there is not."""
         number = document.get("format", FORMAT)
         if number > FORMAT:
             raise later_format(where, "a decision", FORMAT, number)
+        if document["action"] not in _ACTIONS:
+            raise ValueError(f"action {document['action']!r}")
         return cls(
             document["action"],
             document["why"],
@@ -120,9 +124,16 @@ def numbers(lake: Lake, first: date, last: date) -> dict[date, tuple[int, ...]]:
 
 
 def read(lake: Lake, day: date) -> Decisions:
-    """All decisions on a day. Raises LakeError for one of a later format."""
+    """All decisions on a day. Raises LakeError for one of a later format, and DamagedPartition for what is none."""
     found = numbered.read(lake, DIRECTORY, day, day)
-    return Decisions(tuple(Decision.of(json.loads(body), url) for url, body in found))
+    return Decisions(tuple(_parsed(day, url, body) for url, body in found))
+
+
+def _parsed(day: date, url: str, body: bytes) -> Decision:
+    with numbered.damage_said(url, "a decision"):
+        found = Decision.of(json.loads(body), url)
+        numbered.named(url, day, found.number)
+        return found
 
 
 def record(lake: Lake, day: date, decision: Decision) -> Decision:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from spark_lib.errors import ModelError
+from spark_lib.errors import DamagedPartition, ModelError
 from spark_lib.lake import Documents, Lake, Manifest, Partition, read_document
 from spark_lib.lake.manifest import File
 from spark_lib.models import card
@@ -50,11 +50,21 @@ def build(chosen: Partition, considered: Sequence[Partition], challenges: Sequen
 def build_promoted(lake: Lake, stands: InForce) -> Documents:
     """Pin the model that a person has promoted, and a second one that scores beside it, as the promotions have them.
 
-    Raises DamagedPartition where a file of the promoted model is not what was promoted. A second model that is damaged
+    Raises DamagedPartition where a file of the promoted model is not what was promoted: a training that is built again is
+    another run, and is not promoted by that. A second model that is damaged
     fails where it scores, alone.
     """
     model, decided = stands.champion.model, stands.decided
-    _pinned(lake, model.date, model.digest, model.files)
+    try:
+        _pinned(lake, model.date, model.digest, model.files)
+    except DamagedPartition as error:
+        raise DamagedPartition(
+            error.where,
+            error.wanted,
+            error.found,
+            "restore the file, or promote another model (daystone models; daystone promote --model DATE --why TEXT): one that "
+            "is trained again is not promoted by that",
+        ) from error
     beside = _beside(decided.strategy, stands.beside, stands.share) if stands.beside else None
     because = f"{decided.strategy} from {decided.first_day} on, by {decided.by}: {decided.why}"
     selection = Selection(

@@ -83,19 +83,26 @@ def follow(first: date | None, why: str | None, watcher: runner.Watcher, rebuild
 
 
 def demote(first: date | None, why: str, watcher: runner.Watcher, rebuild: bool = False) -> Promoted:
-    """Promote the model that was in force before the one of a day, or the one that goes on beside its challenger. Raises
-    PromotionRefused where there is none."""
+    """Promote the model that was in force before the one of a day, or the one that goes on beside its challenger.
+
+    Where the decision of that first day is a demotion already, nothing is recorded, and an interrupted ``rebuild`` goes
+    on: the model before this one is the very one that was demoted. Raises PromotionRefused where there is none before.
+    """
     place = configured()
     first = first or _earliest(place)
-    before = promotions.before(promotions.read(place.partitions), first)
-    if before is None:
+    known = promotions.read(place.partitions)
+    now = promotions.in_force(known, first)
+    if now is not None and now.decided.undoes and now.decided.first_day == first:
+        return _promoted(place, now.decided.model, first, why, watcher, DIRECT, (), rebuild)
+    before = promotions.before(known, first)
+    if now is None or before is None:
         raise PromotionRefused(
             f"demotion from {first} on",
             "a model that was promoted before the one in force",
             "none",
             "promote another one (daystone models; daystone promote --model DATE --why TEXT)",
         )
-    return _promoted(place, before.model, first, why, watcher, DIRECT, (), rebuild)
+    return _promoted(place, before.model, first, why, watcher, DIRECT, (), rebuild, now.decided.name)
 
 
 def _promoted(
@@ -107,12 +114,13 @@ def _promoted(
     strategy: str,
     steps: Sequence[Step],
     rebuild: bool,
+    undoes: str = "",
 ) -> Promoted:
     first = first or _earliest(place, model.date)
     where = f"promotion of the model of {model.date} from {first} on"
     _check_day(place, where, model, first)
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    wanted = Promotion(model, first, why, user(), at, strategy, tuple(steps))
+    wanted = Promotion(model, first, why, user(), at, strategy, tuple(steps), undoes=undoes)
     lake = place.partitions
     known = promotions.read(lake)
     decided = promotions.in_force(known, first)

@@ -81,7 +81,7 @@ def may_hold_secret(url: str) -> bool:
 
 
 def _in_file(path: str, place: str) -> list[str]:
-    """The lines of a file that are neither empty nor begin with ``#``."""
+    """The lines of a file that are neither empty nor begin with ``#``; there has to be one."""
     wanted = "a file that its owner alone may read (chmod 600)"
     try:
         with open(path, encoding="utf-8") as file:
@@ -93,4 +93,9 @@ def _in_file(path: str, place: str) -> list[str]:
         raise ConfigurationError(place, wanted, f"{path}: {error.strerror}", "correct it") from error
     except UnicodeDecodeError:
         raise ConfigurationError(place, "a file in UTF-8", f"{path}, which is none", "save it as UTF-8") from None
-    return [line for line in lines if line and not line.startswith("#")]
+    found = [line for line in lines if line and not line.startswith("#")]
+    if not found:
+        raise ConfigurationError(
+            place, "a file with an address a line", f"{path} without one", "correct it, or unset it"
+        )
+    return found

@@ -172,8 +172,8 @@ class Stage(Dated):
     told_as: ClassVar[str] = ""
     #: Whether a refused day is no matter any more once a later day of the dataset is not refused.
     superseded: ClassVar[bool] = False
-    #: The dataset of whose runs a published day keeps those that it was built from: gc never removes them.
-    keeps: ClassVar[str] = ""
+    #: The datasets of whose runs a published day keeps those that it was built from: gc and clean never remove them.
+    keeps: ClassVar[tuple[str, ...]] = ()
     #: The word above what ``explain`` says of a day.
     explained_as: ClassVar[str] = "chosen"
     #: Build although the day is complete, and swap the manifest for the new run's (``daystone rebuild``).
@@ -239,8 +239,8 @@ class Stage(Dated):
         """The runs that a published day needs, whatever is published in their place; by default those of the dataset that
         it ``keeps`` and was built from."""
         for given in manifest.inputs:
-            if given.name == cls.keeps:
-                yield from ((cls.keeps, given.first, run) for run in given.ids)
+            if given.name in cls.keeps:
+                yield from ((given.name, given.first, run) for run in given.ids)
 
     @classmethod
     def pinned(cls, manifest: Manifest) -> Pinned | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from spark_lib.errors import ConfigurationError
 from spark_lib.lake import Partition, clean, days
 from spark_lib.lake.lake import some
-from tasks.graph.staleness import Cell, Day, Standing, States
+from tasks.graph.staleness import PROMOTION, Cell, Day, Standing, States
 from tasks.planning import kept, standing
 from tasks.planning.chain import CHAIN, later, of_dataset, rank
 
@@ -75,7 +75,7 @@ def look(
     for each in rests:
         published = lake.published_run(each.day.name, each.day.date)
         if each.run == published:
-            raise _refusal(each)
+            raise _refusal(each, users)
     runs = [each.run for each in rests]
     directories = sorted(
         (each for each in found.values() if each.without(runs)),
@@ -117,7 +117,7 @@ def _was_built_from(manifest: Manifest, gone: Mapping[str, set[date]]) -> bool:
 
 def _kept(lake: Lake, found: Mapping[Day, clean.Directory]) -> Iterator[Kept]:
     """The runs in the directories that days which are not removed were made from."""
-    if not {day.name for day in found} & {stage.keeps for stage in CHAIN if stage.keeps}:
+    if {day.name for day in found}.isdisjoint(name for stage in CHAIN for name in stage.keeps):
         return
     for (name, day, run), users in kept.runs(lake).items():
         directory = found.get(Day(name, day))
@@ -126,7 +126,7 @@ def _kept(lake: Lake, found: Mapping[Day, clean.Directory]) -> Iterator[Kept]:
             yield Kept(Day(name, day), run, left)
 
 
-def _refusal(each: Kept) -> ConfigurationError:
+def _refusal(each: Kept, downstream: Collection[Day]) -> ConfigurationError:
     names = "; ".join(
         f"{name} of {some(user.date for user in each.used_by if user.name == name)}"
         for name in dict.fromkeys(user.name for user in each.used_by)
@@ -135,8 +135,18 @@ def _refusal(each: Kept) -> ConfigurationError:
         f"clean {each.day}",
         "a run that nothing published was made from",
         f"run {each.run}, which {names} was made from",
-        "add --downstream, which removes that and what was built from it, too",
+        _way_out(each, downstream),
     )
+
+
+def _way_out(each: Kept, downstream: Collection[Day]) -> str:
+    """What has to go before a run may, where anything can. ``downstream`` is what ``--downstream`` removes."""
+    if any(user.name == PROMOTION for user in each.used_by):
+        return "leave it there: what a person has promoted stays, because any day may be scored by it again"
+    first = next((user for user in each.used_by if user not in downstream), None)
+    if first is None:
+        return "add --downstream, which removes that and what was built from it, too"
+    return f"remove that first (daystone clean {first.name} --from {first.date} --to {first.date})"
 
 
 def _becomes(

@@ -20,8 +20,20 @@ _LAYOUT = {"imageLayoutVersion": "1.0.0"}
 def write(directory: Path, manifest: bytes, tags: Iterable[str], contents: Callable[[Blob], bytes | Path]) -> None:
     """Add an image to a directory, which is made where it is not there. A tag that another image has moves to this one.
 
-    Raises ImageError where the directory holds something else.
+    Raises ImageError where the directory holds something else, or cannot be written to.
     """
+    try:
+        _write(directory, manifest, tags, contents)
+    except OSError as error:
+        raise ImageError(
+            str(directory),
+            "a directory that can be written to",
+            f"{error.filename or directory}: {error.strerror}",
+            "name another directory, or correct it",
+        ) from error
+
+
+def _write(directory: Path, manifest: bytes, tags: Iterable[str], contents: Callable[[Blob], bytes | Path]) -> None:
     if directory.exists() and any(directory.iterdir()) and not (directory / "oci-layout").is_file():
         raise ImageError(
             str(directory), "an empty directory, or one of images", "other files", "name another directory"
@@ -40,7 +52,11 @@ def write(directory: Path, manifest: bytes, tags: Iterable[str], contents: Calla
 
 def _index(directory: Path, image: Blob, tags: list[str]) -> dict[str, object]:
     path = directory / "index.json"
-    there = json.loads(path.read_bytes())["manifests"] if path.is_file() else []
+    try:
+        there = json.loads(path.read_bytes())["manifests"] if path.is_file() else []
+    except (ValueError, KeyError, TypeError) as error:
+        found = f"{type(error).__name__}: {error}"
+        raise ImageError(str(path), "an index of images", found, "remove the directory, or name another") from error
     others = [found for found in there if found.get("annotations", {}).get(_TAG) not in tags]
     tagged = [{**image.document(), "annotations": {_TAG: tag}} for tag in tags]
     return {"schemaVersion": 2, "mediaType": INDEX, "manifests": [*others, *tagged]}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import pytest
 
+from spark_lib.errors import DamagedPartition
 from spark_lib.lake import Lake
 from spark_lib.release import decision
 from spark_lib.release.decision import HOLD, REVOKE_HOLD, Decision
@@ -43,3 +45,28 @@ def test_two_people_who_decide_at_once_both_have_theirs(lake: Lake, monkeypatch:
 
     assert recorded.number == 2
     assert [each.by for each in decision.read(lake, DAY).all] == ["ada", "grace"]
+
+
+@pytest.mark.parametrize(
+    ("was", "is_now", "found"),
+    [
+        (b'"action": "hold"', b'"action": "burn"', "ValueError: action 'burn'"),
+        (b'"number": 1', b'"number": 2', "ValueError: it says date=2026-03-02/0002.json"),
+        (b'"why"', b'"because"', "KeyError: 'why'"),
+        (b"{", b"[", "JSONDecodeError: "),
+    ],
+)
+def test_a_document_that_is_no_decision_is_damage_that_names_its_file(
+    tmp_path: Path, was: bytes, is_now: bytes, found: str
+) -> None:
+    lake = Lake(str(tmp_path), "case")
+    decision.record(lake, DAY, WHY)
+    file = tmp_path / f"case/decisions/date={DAY}/0001.json"
+    assert was in file.read_bytes()
+    file.write_bytes(file.read_bytes().replace(was, is_now))
+
+    with pytest.raises(DamagedPartition) as damage:
+        decision.read(lake, DAY)
+
+    assert str(damage.value).startswith(f"{file}: wanted a decision; found {found}")
+    assert str(damage.value).endswith(". Next: find out what wrote it, then restore the file, or remove it")

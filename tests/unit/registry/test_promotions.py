@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from spark_lib.errors import LakeError
+from spark_lib.errors import DamagedPartition, LakeError
 from spark_lib.lake import Lake
 from spark_lib.models.selection import Pin
 from spark_lib.registry import promotions
@@ -154,3 +154,42 @@ def test_unknown_fields_are_ignored_and_a_later_format_is_refused(lake: Lake) ->
     assert str(refused.value) == (
         f"{file}: wanted a promotion of format 1; found format 2. Next: read it with the Daystone that wrote it"
     )
+
+
+@pytest.mark.parametrize(
+    ("was", "is_now", "found"),
+    [
+        ('"model": {', '"modal": {', "KeyError: 'model'"),
+        ('"strategy": "direct"', '"strategy": "sideways"', "ValueError: strategy 'sideways'"),
+        ('"first_day": "2026-02-03"', '"first_day": "2026-02-04"', "ValueError: it says date=2026-02-04/0001.json"),
+        ('"number": 1', '"number": 2', "ValueError: it says date=2026-02-03/0002.json"),
+        ('"steps": []', '"steps": 7', "TypeError: 'int' object is not iterable"),
+        ('"format": 1', '"format": "1"', "TypeError: '>' not supported between instances of 'str' and 'int'"),
+        ('"by": "ada",', "", "KeyError: 'by'"),
+    ],
+)
+def test_a_document_that_is_no_promotion_is_damage_that_names_its_file(
+    tmp_path: Path, was: str, is_now: str, found: str
+) -> None:
+    lake = Lake(str(tmp_path), "case")
+    promotions.record(lake, promotion(12, 3))
+    file = tmp_path / "case/promotions/date=2026-02-03/0001.json"
+    assert was in file.read_text()
+    file.write_text(file.read_text().replace(was, is_now))
+
+    with pytest.raises(DamagedPartition) as damage:
+        promotions.read(lake)
+
+    assert str(damage.value) == (
+        f"{file}: wanted a promotion; found {found}. Next: find out what wrote it, then restore the file, or remove it"
+    )
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b"null"])
+def test_a_document_that_is_cut_short_or_something_else_is_damage(tmp_path: Path, body: bytes) -> None:
+    lake = Lake(str(tmp_path), "case")
+    promotions.record(lake, promotion(12, 3))
+    (tmp_path / "case/promotions/date=2026-02-03/0001.json").write_bytes(body)
+
+    with pytest.raises(DamagedPartition, match="wanted a promotion; found "):
+        promotions.read(lake)

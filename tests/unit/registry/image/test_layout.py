@@ -76,3 +76,27 @@ def test_a_blob_of_docker_has_the_name_of_the_open_containers(tmp_path: Path) ->
     found = Blob.of({"mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip", "digest": "sha256:0", "size": 1})
 
     assert found.media_type == documents.LAYER
+
+
+def test_a_place_that_cannot_be_a_directory_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+
+    for place in (file, file / "below"):
+        with pytest.raises(ImageError) as refused:
+            write(place, b"one", "v1")
+        assert str(refused.value).startswith(f"{place}: wanted a directory that can be written to; found ")
+        assert str(refused.value).endswith(": Not a directory. Next: name another directory, or correct it")
+    assert file.read_text() == "mine"
+
+
+@pytest.mark.parametrize("index", [b"", b"[]", b'{"schemaVersion": 2}'])
+def test_an_index_that_is_none_is_refused(tmp_path: Path, index: bytes) -> None:
+    write(tmp_path, b"one", "v1")
+    (tmp_path / "index.json").write_bytes(index)
+
+    with pytest.raises(ImageError) as refused:
+        write(tmp_path, b"two", "v2")
+
+    assert str(refused.value).startswith(f"{tmp_path}/index.json: wanted an index of images; found ")
+    assert str(refused.value).endswith(". Next: remove the directory, or name another")

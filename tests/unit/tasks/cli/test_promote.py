@@ -54,6 +54,11 @@ def scored_by(daystone: Verbs, day: date) -> str:
     return str(found.manifest.metrics["model_date"])
 
 
+def model_file(daystone: Verbs, training: date) -> Path:
+    (file,) = (daystone.root / f"credit_risk/model/date={training}").glob("run=*/model.onnx")
+    return file
+
+
 def test_a_promotion_begins_after_the_newest_selection_and_days_after_it_have_the_model(daystone: Verbs) -> None:
     made = promote(daystone)
     after = LAST + timedelta(days=1)
@@ -187,6 +192,40 @@ def test_the_model_before_is_put_in_force_again(daystone: Verbs) -> None:
     assert scored_by(daystone, LAST) == str(OLD)
 
 
+def test_a_demotion_that_is_given_again_goes_on_and_never_brings_back_the_model_that_it_ended(
+    daystone: Verbs,
+) -> None:
+    promote(daystone, "--from", LAST, "--rebuild")
+    demotion = ("demote", "--from", LAST, "--rebuild", *MANUALLY)
+    file = model_file(daystone, OLD)
+    right = file.read_bytes()
+    file.write_bytes(b"x")  # the decision is recorded, and nothing can be built by it
+    cut_short = daystone.stubbed(*demotion, "--why", "too high")
+    file.write_bytes(right)
+
+    again = daystone.stubbed(*demotion, "--why", "too high")
+    by_another = daystone.stubbed(*demotion, "--why", "an alarm")
+
+    recorded = f"promotion {LAST}/0002 of the model of {OLD}, direct, from {LAST} on, by {getpass.getuser()}"
+    assert cut_short.code == 35, cut_short.stderr
+    assert again.stdout.splitlines() == [f"nothing to record, it is there: {recorded}", f"built again: {LAST}"]
+    assert by_another.stdout.splitlines() == [f"nothing to record, it is there: {recorded}"]
+    assert scored_by(daystone, LAST) == str(OLD)
+
+
+def test_a_promoted_model_that_is_damaged_is_not_called_mended_by_another_training(daystone: Verbs) -> None:
+    model_file(daystone, OLD).write_bytes(b"x")
+    day = LAST + timedelta(days=1)
+
+    failed = daystone.stubbed("run", "--date", day, *MANUALLY)
+
+    assert failed.code == 35
+    assert last_line(failed).endswith(
+        "Next: restore the file, or promote another model (daystone models; daystone promote --model DATE --why TEXT): one "
+        "that is trained again is not promoted by that"
+    )
+
+
 def test_where_only_one_model_was_promoted_there_is_none_before(daystone: Verbs) -> None:
     refused = daystone.stubbed("demote", "--why", "too high", *MANUALLY)
 
@@ -253,3 +292,35 @@ def test_steps_are_read_as_they_are_written() -> None:
     steps = promoting.parsed_steps("1:0.05, 15:0.25,30:1.0")
 
     assert [(step.day, step.share) for step in steps] == [(1, 0.05), (15, 0.25), (30, 1.0)]
+
+
+def test_a_shadow_that_a_rollback_has_put_in_force_is_not_removed_without_the_release(daystone: Verbs) -> None:
+    first = LAST + timedelta(days=1)
+    promote(daystone, "--strategy", "blue-green")
+    daystone.stubbed("run", "--date", first, *MANUALLY)
+    back = daystone.stubbed("rollback", "--date", first, "--why", "too high", *MANUALLY)
+    (shadow,) = daystone.lake.require("shadow", first)
+    removal = ("--from", first, "--to", first, "--yes", *MANUALLY)
+
+    refused = daystone.stubbed("clean", "shadow", *removal)
+    released = daystone.stubbed("clean", "release", *removal)
+    removed = daystone.stubbed("clean", "shadow", *removal)
+
+    assert back.code == 0, back.stderr
+    assert (refused.code, refused.stdout) == (31, "")
+    assert last_line(refused) == (
+        f"Error: clean shadow of {first}: wanted a run that nothing published was made from; found run {shadow.manifest.run}, "
+        f"which release of {first} was made from. Next: remove that first (daystone clean release --from {first} --to {first})"
+    )
+    assert (released.code, removed.code) == (0, 0)
+
+
+@pytest.mark.parametrize("more", [(), ("--downstream",)])
+def test_a_promoted_model_is_not_removed_and_no_option_is_said_to_help(daystone: Verbs, more: tuple[str, ...]) -> None:
+    refused = daystone.stubbed("clean", "model", "--from", OLD, "--to", OLD, "--yes", *more, *MANUALLY)
+
+    assert refused.code == 31
+    assert f"promotion of {MANUAL}" in refused.stderr
+    assert last_line(refused).endswith(
+        "Next: leave it there: what a person has promoted stays, because any day may be scored by it again"
+    )

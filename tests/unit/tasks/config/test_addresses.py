@@ -194,3 +194,19 @@ def test_a_value_of_retries_that_cannot_work_is_refused(
         Settings("loans", cases.Loans()).check()
 
     assert str(refused.value) == message
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "# json://mail.example\n"])
+def test_a_file_without_an_address_is_refused_because_it_would_tell_nobody(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str
+) -> None:
+    file = tmp_path / "urls"
+    file.write_text(text)
+    file.chmod(0o600)
+
+    with pytest.raises(ConfigurationError) as refused:
+        addresses.of(settings(monkeypatch, f"urls_file = {file}"))
+
+    assert str(refused.value) == (
+        f"[notify] urls_file: wanted a file with an address a line; found {file} without one. Next: correct it, or unset it"
+    )

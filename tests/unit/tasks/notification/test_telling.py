@@ -13,7 +13,15 @@ from luigi.task_register import Register
 
 import spark_lib.stages.inference
 import tasks
-from spark_lib.errors import DaystoneError, LakeError, ModelError, NotConfirmed, NotReleased, WaitingForData
+from spark_lib.errors import (
+    DamagedPartition,
+    DaystoneError,
+    LakeError,
+    ModelError,
+    NotConfirmed,
+    NotReleased,
+    WaitingForData,
+)
 from spark_lib.lake import Lake
 from spark_lib.lake import gc as garbage
 from spark_lib.lake.stores.local import LocalStore
@@ -373,6 +381,15 @@ def test_a_notice_of_a_later_format_is_refused(lake: StubLake) -> None:
     assert str(refused.value) == (
         "there: wanted a notice of format 1; found format 2. Next: read it with the Daystone that wrote it"
     )
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b"{}", b'{"format": 1, "date": "2026-13-01"}'])
+def test_a_document_that_is_no_notice_is_damage_that_names_its_file(body: bytes) -> None:
+    with pytest.raises(DamagedPartition) as damage:
+        record.Notice.parse(body, "lake/0001.json")
+
+    assert str(damage.value).startswith("lake/0001.json: wanted a notice; found ")
+    assert str(damage.value).endswith(". Next: find out what wrote it, then restore the file, or remove it")
 
 
 def test_what_a_notifier_itself_does_wrong_never_ends_a_run(
