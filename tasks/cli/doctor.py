@@ -65,7 +65,7 @@ def examine(spark: bool = False) -> Iterator[Finding]:
     yield Finding("use case", True, f"{place.use_case} ({type(place.case).__module__}:{type(place.case).__name__})")
     yield from _settings(place)
     yield from _told("environment", lambda: _environment(place))
-    if addresses.is_configured(place.settings):
+    if addresses.is_configured(place.settings.notify):
         yield from _told("notify", lambda: _notify(place))
     server = _told("s3", lambda: _server(place))
     yield from server
@@ -264,7 +264,10 @@ def _executors(place: Place) -> list[Finding]:
 
 def _notify(place: Place) -> list[Finding]:
     """Who is told when something is wrong, by the schemes of the addresses. Nothing is sent."""
-    schemes = ", ".join(addresses.scheme_of(url) for url in addresses.of(place.settings))
+    schemes = ", ".join(
+        addresses.scheme_of(url)
+        for url in addresses.of(place.settings.notify, place.settings.said_by("notify", "urls_file"))
+    )
     if importlib.util.find_spec("apprise") is None:
         text = f'addresses ({schemes}), and no package apprise. Next: pip install "daystone[notify]"'
         return [Finding("notify", False, text)]

@@ -13,7 +13,7 @@ def test() -> dict[str, NotNotified | None]:
     """Send the message. Returns, by the name of each address, why it has not taken it, or None where it has. Raises
     ConfigurationError where there is no address, or one that cannot be used."""
     place = configured()
-    if not addresses.is_configured(place.settings):
+    if not addresses.is_configured(place.settings.notify):
         raise ConfigurationError(
             "[notify]",
             "an address that is told when something is wrong",

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, urlsplit
 from spark_lib.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from tasks.config.settings import Settings
+    from tasks.config.sections import notify
 
 VARIABLE = "DAYSTONE_NOTIFY_URLS"
 _ELSEWHERE = f"put it into the environment's {VARIABLE}, or into a private file that [notify] urls_file names"
@@ -29,18 +29,18 @@ _PLAIN_QUERY = ("from", "to", "cc", "bcc", "name", "mode", "smtp", "format", "me
 _KEY = re.compile(r"(?=[^/]*\d)(?=[^/]*[A-Za-z])[A-Za-z0-9_~.=-]{16,}")
 
 
-def is_configured(settings: Settings) -> bool:
+def is_configured(values: notify) -> bool:
     """Whether anybody is to be told; no file is looked at."""
-    return bool(settings.notify.urls or settings.notify.urls_file or os.environ.get(VARIABLE, "").strip())
+    return bool(values.urls or values.urls_file or os.environ.get(VARIABLE, "").strip())
 
 
-def of(settings: Settings) -> list[str]:
+def of(values: notify, said_by: str) -> list[str]:
     """All addresses, those of the file last, each once. They may hold secrets. Raises ConfigurationError for a file that
     cannot be read, or that others may read, too."""
-    found = [*settings.notify.urls.split(), *os.environ.get(VARIABLE, "").split()]
-    file = settings.notify.urls_file
+    found = [*values.urls.split(), *os.environ.get(VARIABLE, "").split()]
+    file = values.urls_file
     if file:
-        found += _in_file(os.path.expanduser(file), settings.said_by("notify", "urls_file"))
+        found += _in_file(os.path.expanduser(file), said_by)
     return list(dict.fromkeys(found))
 
 

@@ -7,7 +7,6 @@ import functools
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -19,23 +18,7 @@ from tasks.config.settings import Settings
 from tasks.graph.log import logger
 from tasks.graph.stage import AWAITED, REFUSED, Dated, Stage, explained, places
 from tasks.graph.staleness import RAW
-
-#: The kinds of causes that no verdict of a stage is; ``spark_lib.notices`` is not imported before there is something to tell.
-FAILED, DAMAGED, LATE = "failed", "damaged", "late"
-
-
-@dataclass(frozen=True)
-class Note:
-    """What a run has met: ``kind`` of ``subject`` on a day, and ``why``; where ``kind`` is empty, the day was built. ``run``
-    is the run that was published then."""
-
-    use_case: str
-    lake: str
-    subject: str
-    date: date
-    kind: str = ""
-    why: str = ""
-    run: str = ""
+from tasks.notification.notes import DAMAGED, FAILED, LATE, Note
 
 
 class Watch:
@@ -49,7 +32,7 @@ class Watch:
 
     def look_at(self, found: dict[tuple[str, str], Settings]) -> None:
         """Begin to listen where one of these places is to be told of."""
-        configured = {place: settings for place, settings in found.items() if addresses.is_configured(settings)}
+        configured = {place: settings for place, settings in found.items() if addresses.is_configured(settings.notify)}
         if configured and not self.places:
             for event, handler in self._handlers.items():
                 luigi.Task.event_handler(event)(handler)

@@ -17,7 +17,7 @@ from tasks.config import addresses
 from tasks.config.settings import Settings
 from tasks.graph.stage import Stage
 from tasks.graph.staleness import RAW
-from tasks.notification.runs import DAMAGED, FAILED, LATE, Note
+from tasks.notification.notes import DAMAGED, FAILED, LATE, Note
 from tasks.planning import chain
 
 
@@ -34,7 +34,7 @@ def tell(notes: Sequence[Note], places: Mapping[tuple[str, str], Settings]) -> I
 
 def send(settings: Settings, what: message.Message) -> dict[str, NotNotified | None]:
     """Send a message to all addresses. Returns, by the name of each, why it has not taken it, or None where it has."""
-    urls = addresses.of(settings)
+    urls = addresses.of(settings.notify, settings.said_by("notify", "urls_file"))
     names = [
         f"address {number} of {len(urls)} ({addresses.scheme_of(url)})" for number, url in enumerate(urls, start=1)
     ]

@@ -36,13 +36,17 @@ def settings(monkeypatch: pytest.MonkeyPatch, text: str) -> Settings:
     return Settings("loans", cases.Loans())
 
 
+def urls_of(found: Settings) -> list[str]:
+    return addresses.of(found.notify, found.said_by("notify", "urls_file"))
+
+
 @pytest.mark.parametrize("url", PLAIN)
 def test_an_address_without_a_secret_may_stand_in_the_configuration(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     found = settings(monkeypatch, f"urls = {url}")
 
     found.check()
 
-    assert addresses.of(found) == [url]
+    assert urls_of(found) == [url]
 
 
 @pytest.mark.parametrize("url", SECRET)
@@ -93,17 +97,17 @@ def test_all_places_together_give_the_addresses_each_once(monkeypatch: pytest.Mo
     file.chmod(0o400)
     monkeypatch.setenv("DAYSTONE_NOTIFY_URLS", f"{SECRET[0]}\n{PLAIN[1]}")
 
-    found = addresses.of(settings(monkeypatch, f"urls = {PLAIN[0]}\nurls_file = {file}"))
+    found = urls_of(settings(monkeypatch, f"urls = {PLAIN[0]}\nurls_file = {file}"))
 
     assert found == [PLAIN[0], SECRET[0], PLAIN[1], SECRET[5]]
 
 
 def test_nobody_is_told_unless_a_place_names_somebody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAYSTONE_NOTIFY_URLS", " ")
-    assert not addresses.is_configured(settings(monkeypatch, ""))
+    assert not addresses.is_configured(settings(monkeypatch, "").notify)
 
     monkeypatch.setenv("DAYSTONE_NOTIFY_URLS", PLAIN[0])
-    assert addresses.is_configured(settings(monkeypatch, ""))
+    assert addresses.is_configured(settings(monkeypatch, "").notify)
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620])
@@ -115,7 +119,7 @@ def test_a_file_that_others_may_read_or_write_is_refused(
     file.chmod(mode)
 
     with pytest.raises(ConfigurationError) as refused:
-        addresses.of(settings(monkeypatch, f"urls_file = {file}"))
+        urls_of(settings(monkeypatch, f"urls_file = {file}"))
 
     assert str(refused.value) == (
         f"[notify] urls_file: wanted a file that its owner alone may read (chmod 600); found {file} with mode {mode:03o}. "
@@ -125,7 +129,7 @@ def test_a_file_that_others_may_read_or_write_is_refused(
 
 def test_a_file_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as refused:
-        addresses.of(settings(monkeypatch, f"urls_file = {tmp_path}/nowhere"))
+        urls_of(settings(monkeypatch, f"urls_file = {tmp_path}/nowhere"))
 
     assert str(refused.value) == (
         f"[notify] urls_file: wanted a file that its owner alone may read (chmod 600); found {tmp_path}/nowhere: No such file "
@@ -139,7 +143,7 @@ def test_a_file_that_is_no_text_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_
     file.chmod(0o600)
 
     with pytest.raises(ConfigurationError) as refused:
-        addresses.of(settings(monkeypatch, f"urls_file = {file}"))
+        urls_of(settings(monkeypatch, f"urls_file = {file}"))
 
     assert str(refused.value) == (
         f"[notify] urls_file: wanted a file in UTF-8; found {file}, which is none. Next: save it as UTF-8"
@@ -205,7 +209,7 @@ def test_a_file_without_an_address_is_refused_because_it_would_tell_nobody(
     file.chmod(0o600)
 
     with pytest.raises(ConfigurationError) as refused:
-        addresses.of(settings(monkeypatch, f"urls_file = {file}"))
+        urls_of(settings(monkeypatch, f"urls_file = {file}"))
 
     assert str(refused.value) == (
         f"[notify] urls_file: wanted a file with an address a line; found {file} without one. Next: correct it, or unset it"
