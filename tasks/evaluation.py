@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spark_lib.errors import DamagedPartition, NothingToEvaluate
 from spark_lib.evaluation.bounds import settings_of
-from spark_lib.evaluation.document import JUDGED, Summary
 from spark_lib.lake import Input, Manifest, Partition, Resolved
 from tasks.balancing import read_outcomes
 from tasks.cleaning import Cleaning, awaited
@@ -19,6 +18,9 @@ from tasks.graph.log import logger
 from tasks.graph.stage import Dated, Description, Stage, name_read
 from tasks.graph.staleness import Candidates, Need, State
 from tasks.inference import BatchInference
+
+if TYPE_CHECKING:
+    from spark_lib.evaluation.document import Summary
 
 #: The dataset of what a challenger says of the rows of a day.
 SHADOW = "shadow"
@@ -90,6 +92,8 @@ class Evaluation(Stage):
         found = _summary(manifest)
         days = (found.last - found.first).days + 1
         judged = f"{found.judged_days} of {days} landing days, {found.first} to {found.last}, {found.whole.rows:,} rows"
+        from spark_lib.evaluation.document import JUDGED
+
         verdict = [str(found)] if str(found) != JUDGED else []
         return [judged, *verdict, *(f"no predictions of {day}" for day in found.without_predictions)]
 
@@ -194,4 +198,6 @@ class Evaluation(Stage):
 
 def _summary(manifest: Manifest) -> Summary:
     """What the manifest of an evaluation says of it."""
+    from spark_lib.evaluation.document import Summary
+
     return Summary.of(manifest.metrics)

@@ -25,8 +25,8 @@ _ELSEWHERE = f"put it into the environment's {VARIABLE}, or into a private file 
 _PLAIN = ("mailto", "mailtos", "json", "jsons", "xml", "xmls", "form", "forms")
 #: What an address of these may say besides its host. Everything else, as a header +Authorization=, may be a secret.
 _PLAIN_QUERY = ("from", "to", "cc", "bcc", "name", "mode", "smtp", "format", "method", "rto", "cto", "verify", "reply")
-#: A part of a path that may be a key, as webhooks have them.
-_KEY = re.compile(r"(?=[^/]*\d)(?=[^/]*[A-Za-z])[A-Za-z0-9_~.=-]{16,}")
+#: A part of a path that may be a key, as webhooks have them. It is compiled when there is an address to look at.
+_KEY = r"(?=[^/]*\d)(?=[^/]*[A-Za-z])[A-Za-z0-9_~.=-]{16,}"
 
 
 def is_configured(values: notify) -> bool:
@@ -76,7 +76,7 @@ def may_hold_secret(url: str) -> bool:
         or parts.password is not None
         or any(name.lower() not in _PLAIN_QUERY for name, _ in parse_qsl(parts.query, keep_blank_values=True))
         or bool(parts.fragment)
-        or any(_KEY.fullmatch(part) for part in parts.path.split("/"))
+        or any(re.fullmatch(_KEY, part) for part in parts.path.split("/"))
     )
 
 
