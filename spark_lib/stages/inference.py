@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from spark_lib import problems
-from spark_lib.errors import BadData, ModelError, UseCaseError
+from spark_lib.errors import BadData, DamagedPartition, ModelError, UseCaseError
 from spark_lib.lake import Attempt, Lake, Partition, Rows, Schema
 from spark_lib.lake.stores import s3_client
 from spark_lib.models import matrix
@@ -19,7 +19,7 @@ from spark_lib.scoring import counted, engine
 from spark_lib.scoring import partitions as scoring
 from spark_lib.scoring.engine import Engine
 from spark_lib.scoring.share import Share
-from spark_lib.stages.selection import Pinned, pinned_beside
+from spark_lib.stages.selection import Pinned, beside_of, pinned_beside
 from spark_lib.use_case import Feature, ddl
 from spark_lib.use_case.keys import names
 
@@ -58,8 +58,9 @@ def build(
         said = canary.beside.figures()
         share = Share(names(case.entity_or_key), canary.beside.salt, canary.beside.share)
         try:
-            _check_alike(features, model, canary.model)
-            second = _scored(score, case, features, canary.model, attempt, file_rows, share)
+            other = _whole(canary.model)
+            _check_alike(features, model, other)
+            second = _scored(score, case, features, other, attempt, file_rows, share)
             rest = replace(share, inside=False)
             figures["canary"] = said | {"rows": second.done.scores.rows} | _figures(second)
         except (BadData, ModelError, UseCaseError) as error:
@@ -91,17 +92,24 @@ def as_second(written: Rows, beside: Beside) -> Rows:
 
 @dataclass(frozen=True)
 class Canary:
-    """A second model, and which share of the entities is published as it scores them."""
+    """A second model, and which share of the entities is published as it scores them. In place of a model that is damaged
+    stands the error, because the day has its predictions without it."""
 
     beside: Beside
-    model: Pinned
+    model: Pinned | DamagedPartition
 
 
 def canary(lake: Lake, selection: Partition) -> Canary | None:
-    """The canary of a day's selection; None without one. Raises DamagedPartition where a file of its model is not what
-    was promoted."""
-    second = pinned_beside(lake, selection)
-    return Canary(*second) if second is not None and second[0].share else None
+    """The canary of a day's selection; None without one. The files of a second model that publishes nothing, as that of a
+    shadow, are not looked at."""
+    beside = beside_of(selection)
+    if beside is None or not beside.share:
+        return None
+    try:
+        second = pinned_beside(lake, selection)
+    except DamagedPartition as damage:
+        return Canary(beside, damage)
+    return Canary(*second) if second is not None else None
 
 
 @dataclass(frozen=True)
@@ -171,6 +179,13 @@ def _figures(scored: _Scored) -> dict[str, Any]:
             done.slow,
         )
     return figures
+
+
+def _whole(model: Pinned | DamagedPartition) -> Pinned:
+    """The model of a canary. Raises ModelError where it is damaged."""
+    if isinstance(model, DamagedPartition):
+        raise ModelError(model.where, model.wanted, model.found, model.next_step)
+    return model
 
 
 def _check_alike(features: Partition, model: Pinned, other: Pinned) -> None:

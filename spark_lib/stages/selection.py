@@ -100,10 +100,15 @@ def pinned(lake: Lake, selection: Partition) -> Pinned:
     return _pinned(lake, found.model_date, found.model_digest, found.files)
 
 
+def beside_of(selection: Partition) -> Beside | None:
+    """What a selection says of its second model, whose files are not looked at; None where it has none."""
+    return _parsed(selection).beside
+
+
 def pinned_beside(lake: Lake, selection: Partition) -> tuple[Beside, Pinned] | None:
     """The second model of a selection, its files verified; None where it has none. Raises DamagedPartition where a file
     is not what was promoted."""
-    beside = _parsed(selection).beside
+    beside = beside_of(selection)
     if beside is None:
         return None
     return beside, _pinned(lake, beside.model_date, beside.model_digest, beside.files)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from spark_lib import Feature
-from spark_lib.errors import BadData
+from spark_lib.errors import BadData, DamagedPartition
 from spark_lib.lake import Attempt, Lake, tables
 from spark_lib.models.selection import Beside
 from spark_lib.scoring.share import Share
@@ -102,6 +102,18 @@ def test_a_canary_that_cannot_score_the_day_fails_alone(
     assert figures["canary"]["rows"] == 0
     assert why in figures["canary"]["failed"]
     assert why in caplog.text
+
+
+def test_a_canary_whose_model_is_damaged_fails_alone(world: Served, caplog: pytest.LogCaptureFixture) -> None:
+    before = rows(world)
+    damage = DamagedPartition("model.onnx", "sha256:1", "sha256:2", "restore it")
+
+    figures = score(world, pinned(world, OLD), replace(canary_of(pinned(world, NEW)), model=damage))
+
+    assert rows(world) == before
+    assert figures["canary"]["rows"] == 0
+    assert figures["canary"]["failed"] == "model.onnx: wanted sha256:1; found sha256:2. Next: restore it"
+    assert "model.onnx: wanted sha256:1" in caplog.text
 
 
 def test_where_the_model_in_force_cannot_score_the_day_nothing_is_published(world: Served) -> None:

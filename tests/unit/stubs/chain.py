@@ -29,7 +29,7 @@ import spark_lib.stages.snapshot
 import spark_lib.stages.training
 import tasks
 from spark_lib import problems
-from spark_lib.errors import BadData
+from spark_lib.errors import BadData, DamagedPartition
 from spark_lib.evaluation.document import (
     EVALUATION,
     NO_PREDICTIONS,
@@ -156,7 +156,7 @@ def _predictions(
     is_odd = str(features.date) in _verdicts(features).get("odd", [])
     figures = {"model_date": str(model.date), **({"scores": {"mean": _ODD}} if is_odd else {})}
     rows = model.model
-    if canary is not None:
+    if canary is not None and not isinstance(canary.model, DamagedPartition):
         rows += f"\n{canary.beside.share:g} of ".encode() + canary.model.model
         figures["canary"] = canary.beside.figures() | {"rows": 1}
     return Documents({"rows.txt": rows}, figures)

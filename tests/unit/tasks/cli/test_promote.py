@@ -213,6 +213,21 @@ def test_a_demotion_that_is_given_again_goes_on_and_never_brings_back_the_model_
     assert scored_by(daystone, LAST) == str(OLD)
 
 
+@pytest.mark.parametrize("strategy", [("shadow",), ("canary", "--canary-days", "1:0.5")])
+def test_a_challenger_that_is_damaged_keeps_no_prediction_from_being_published(
+    daystone: Verbs, strategy: tuple[str, ...]
+) -> None:
+    day = LAST + timedelta(days=1)
+    assert promote(daystone, "--strategy", *strategy).code == 0
+    model_file(daystone, NEW).write_bytes(b"x")
+
+    built = daystone.stubbed("run", "--date", day, *MANUALLY)
+
+    assert built.code == 35  # of the shadow, which is built beside the predictions
+    assert "shadow" in built.stderr
+    assert scored_by(daystone, day) == str(OLD)
+
+
 def test_a_promoted_model_that_is_damaged_is_not_called_mended_by_another_training(daystone: Verbs) -> None:
     model_file(daystone, OLD).write_bytes(b"x")
     day = LAST + timedelta(days=1)
