@@ -20,6 +20,7 @@ RELEASED = "released"
 DATASETS: Mapping[str, str] = {
     "predictions": "predictions",
     RELEASED: "predictions",
+    "shadow": "shadow",
     "features": "features",
     "serving_features": "serving",
     "snapshots": "snapshots",

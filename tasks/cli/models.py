@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -45,19 +45,21 @@ class Span:
 
 @dataclass(frozen=True)
 class Model:
-    """A training: its verdict, the problem's headline ``metric`` by the card with its ``interval``, the spans on which it was
-    in force, the promotions of its very run, and what the newest evaluation that knows it says, ``evaluated``."""
+    """A training: its ``state`` in words, which is its verdict where it is published and whole; the problem's headline
+    ``metric`` by the card with its ``interval``, the spans on which it was in force, the promotions of its very run, and what
+    the newest evaluation that knows it says, ``evaluated``. ``damage`` is why a published one cannot be used."""
 
     day: date
     run: str
-    verdict: Verdict
+    state: str
     metric: str
-    value: float | None
-    interval: tuple[float, float] | None
+    value: float | None = None
+    interval: tuple[float, float] | None = None
     spans: tuple[Span, ...] = ()
     promoted: tuple[Promotion, ...] = ()
     evaluated: Part | None = None
     evaluated_on: date | None = None
+    damage: DamagedPartition | None = None
 
     def document(self) -> dict[str, Any]:
         """The model as JSON has it."""
@@ -65,7 +67,7 @@ class Model:
         return {
             "date": str(self.day),
             "run": self.run,
-            "verdict": self.verdict.document(),
+            "state": self.state,
             self.metric: self.value,
             "interval": list(self.interval) if self.interval else None,
             "in_force": [{"from": str(s.first), "to": str(s.last), "share": s.share} for s in self.spans],
@@ -78,33 +80,37 @@ class Model:
 
 
 def models(place: Place) -> list[Model]:
-    """Every training that is published and whole, oldest first. Raises DamagedPartition for one that is not."""
+    """Every training, oldest first: those that are published, damaged ones too, and those that were promoted and have another
+    run in their place by now."""
     lake, metric = place.partitions, place.settings.problem.headline
-    trained = lake.require_whole(lake.find(Training.dataset, date.min, date.max))
     in_force = _in_force(lake.find(ModelSelection.dataset, date.min, date.max))
     promoted = promotions.read(lake)
     truth = _evaluated(lake.find(Evaluation.dataset, date.min, date.max))
-    found = []
-    for day, partition in trained.items():
-        figures = partition.manifest.metrics
-        value, interval = _measured(partition, metric)
-        digest = figures.get("model_digest", "")
+
+    def known(model: Model, digest: str) -> Model:
+        """A model with what is known of it besides its training."""
         on, part = truth.get(digest, (None, None))
-        found.append(
-            Model(
-                day,
-                partition.manifest.run,
-                Verdict.of(figures["verdict"]),
-                metric,
-                value,
-                interval,
-                tuple(in_force.get(digest, ())),
-                tuple(each for each in promoted if each.model.run == partition.manifest.run),
-                part,
-                on,
+        of_it = tuple(each for each in promoted if each.model.run == model.run)
+        return replace(model, spans=tuple(in_force.get(digest, ())), promoted=of_it, evaluated=part, evaluated_on=on)
+
+    found = []
+    for day, trained in lake.find(Training.dataset, date.min, date.max).items():
+        if isinstance(trained, Partition):
+            value, interval = _measured(trained, metric)
+            model = Model(day, trained.manifest.run, _state(trained), metric, value, interval)
+            found.append(known(model, trained.manifest.metrics.get("model_digest", "")))
+        else:
+            found.append(
+                known(Model(day, lake.published_run(Training.dataset, day), "damaged", metric, damage=trained), "")
             )
-        )
-    return found
+    others = {each.model.run: each.model for each in promoted if each.model.run not in {model.run for model in found}}
+    found += [known(Model(each.date, each.run, "trained again", metric), each.digest) for each in others.values()]
+    return sorted(found, key=lambda model: model.day)
+
+
+def _state(trained: Partition) -> str:
+    verdict = Verdict.of(trained.manifest.metrics["verdict"])
+    return "approved" if verdict.approved else f"rejected ({verdict.reason})"
 
 
 def _measured(trained: Partition, metric: str) -> tuple[float | None, tuple[float, float] | None]:

@@ -80,7 +80,7 @@ def test_all_views_that_have_a_day_are_made(own: SparkSession, chain: Chain) -> 
     made = spark_lib.views(own, chain.lake.root, REFERENCE)
 
     assert names(own) == {"features", "balanced"}
-    assert set(made.left_out) == {"predictions", "released", "serving_features", "snapshots"}
+    assert set(made.left_out) == {"predictions", "released", "shadow", "serving_features", "snapshots"}
 
 
 def test_rows_of_a_dataset_of_sections_say_which_is_theirs(own: SparkSession, chain: Chain) -> None:

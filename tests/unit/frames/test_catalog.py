@@ -131,7 +131,7 @@ def test_a_view_that_there_is_not_is_refused_by_name(lake: Lake) -> None:
         catalog.of(lake, only=["prediction"])
 
     assert str(refused.value) == (
-        "views: wanted one of predictions, released, features, serving_features, snapshots, balanced; found 'prediction' (did "
+        "views: wanted one of predictions, released, shadow, features, serving_features, snapshots, balanced; found 'prediction' (did "
         "you mean 'predictions'?). Next: correct the name"
     )
 

@@ -337,7 +337,7 @@ def test_a_file_of_addresses_that_others_may_read_is_pointed_out(daystone: Verbs
 def test_a_machine_that_cannot_send_is_pointed_out(monkeypatch: pytest.MonkeyPatch) -> None:
     real = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "apprise" else real(name))
-    monkeypatch.setattr(doctor.addresses, "of", lambda settings: ["json://there/"])
+    monkeypatch.setattr(doctor.addresses, "of", lambda values, said_by: ["json://there/"])
 
     (found,) = doctor._notify(place.configured())
 

@@ -292,6 +292,21 @@ def test_models_are_shown_with_their_days_and_their_promotions(daystone: Verbs) 
     assert document[1]["promoted"][0]["why"] == WHY
 
 
+def test_a_damaged_model_and_one_that_was_trained_again_are_shown_with_the_others(daystone: Verbs) -> None:
+    assert promote(daystone).code == 0
+    assert daystone.stubbed("rebuild", "model", "--date", NEW, *SHORT).code == 0
+    for file in (daystone.root / "credit_risk" / "model" / f"date={OLD}").rglob("model.onnx"):
+        file.unlink()
+
+    shown = daystone.stubbed("models", *MANUALLY)
+    document = json.loads(daystone.stubbed("models", "--json", *MANUALLY).stdout)
+
+    states = [(each["date"], each["state"], len(each["promoted"])) for each in document]
+    assert states == [(str(OLD), "damaged", 1), (str(NEW), "approved", 0), (str(NEW), "trained again", 1)]
+    assert [line.split()[1] for line in shown.stdout.splitlines()] == ["verdict", "damaged", "approved", "trained"]
+    assert shown.code == 35 and f"model of {OLD}: " in last_line(shown)
+
+
 def test_two_models_are_compared(daystone: Verbs) -> None:
     compared = daystone.stubbed("models", "--compare", OLD, NEW, *MANUALLY)
     same = daystone.stubbed("models", "--compare", NEW, NEW, *MANUALLY)
