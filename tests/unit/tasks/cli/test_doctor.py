@@ -15,6 +15,7 @@ from spark_lib.errors import JavaMissing
 from spark_lib.lake.stores.cache import user_directory
 from spark_lib.session import java, jvm
 from tasks.cli import doctor, place
+from tasks.config import addresses
 from tests.support import s3
 from tests.support.checkout import ROOT
 from tests.support.java import install_java
@@ -337,7 +338,7 @@ def test_a_file_of_addresses_that_others_may_read_is_pointed_out(daystone: Verbs
 def test_a_machine_that_cannot_send_is_pointed_out(monkeypatch: pytest.MonkeyPatch) -> None:
     real = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "apprise" else real(name))
-    monkeypatch.setattr(doctor.addresses, "of", lambda values, said_by: ["json://there/"])
+    monkeypatch.setenv(addresses.VARIABLE, "json://there/")
 
     (found,) = doctor._notify(place.configured())
 
