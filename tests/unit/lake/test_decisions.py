@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from spark_lib.errors import DamagedPartition
-from spark_lib.lake import Lake
+from spark_lib.lake import Lake, numbered
 from spark_lib.release import decision
 from spark_lib.release.decision import HOLD, REVOKE_HOLD, Decision
 
@@ -40,7 +40,7 @@ def test_two_people_who_decide_at_once_both_have_theirs(lake: Lake, monkeypatch:
 
     # Both have listed the decisions before either of them wrote.
     with monkeypatch.context() as patched:
-        patched.setattr(decision, "numbers", lambda lake, first, last: {})
+        patched.setattr(numbered, "numbers", lambda lake, kind, first, last: {})
         recorded = decision.record(lake, DAY, other)
 
     assert recorded.number == 2
