@@ -10,7 +10,7 @@ from spark_lib.lake import Manifest
 from tasks.config.settings import Settings
 from tasks.features import FeatureEngineering
 from tasks.graph.promoted import Promoted
-from tasks.graph.stage import Description, Stage
+from tasks.graph.stage import Stage
 from tasks.graph.staleness import Candidates, Need
 from tasks.inference import BatchInference, scorer
 from tasks.selection import ModelSelection
@@ -40,10 +40,6 @@ class ShadowInference(Stage):
     @classmethod
     def needs(cls, day: date, settings: Settings) -> list[Need | Candidates]:
         return [Need(FeatureEngineering.dataset, day, day), Need(ModelSelection.dataset, day, day)]
-
-    @classmethod
-    def describe(cls, manifest: Manifest) -> Description:
-        return Description(f"{manifest.rows():,}")
 
     def wanted(self) -> Callable[[date], bool]:
         return Promoted(self.settings, self.partitions).has_second

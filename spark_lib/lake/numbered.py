@@ -77,7 +77,7 @@ def record(lake: Lake, kind: str, day: date, body: Callable[[int], bytes]) -> in
     number = max(numbers(lake, kind, day, day).get(day, ()), default=0)
     for _ in range(_TRIES):
         number += 1
-        if _put(lake, _key(lake, kind, day, number), body(number)):
+        if put_once(lake, _key(lake, kind, day, number), body(number)):
             return number
     where = lake.store.url(_key(lake, kind, day, number))
     raise LakeError(
@@ -100,8 +100,9 @@ def _key(lake: Lake, kind: str, day: date, number: int) -> str:
     return f"{lake.use_case}/{kind}/date={day}/{number:04d}.json"
 
 
-def _put(lake: Lake, where: str, body: bytes) -> bool:
-    """Whether the object is ours. Any answer but a plain success is read back."""
+def put_once(lake: Lake, where: str, body: bytes) -> bool:
+    """Put an object where none is, and say whether the one that is there is ours. Any answer but a plain success is read
+    back."""
     try:
         lake.store.create(where, body)
     except (Conflict, Unanswered):

@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING
 
 from spark_lib.errors import later_format
 from spark_lib.lake.lake import entries_by_day
-from spark_lib.lake.numbered import damage_said
-from spark_lib.lake.stores.store import Conflict, Unanswered
+from spark_lib.lake.numbered import damage_said, put_once
 
 if TYPE_CHECKING:
     from spark_lib.lake import Lake
@@ -117,10 +116,10 @@ def record(lake: Lake, notice: Notice) -> Notice | None:
     one there: then what this one wanted to say is being said. Raises LakeError."""
     at, token = datetime.now(UTC).isoformat(timespec="seconds"), secrets.token_hex(8)
     numbered = replace(notice, number=notice.number + 1, at=at, token=token)
-    if not _put(lake, _key(lake, notice.cause.directory, f"{numbered.number:04d}.json"), numbered.to_json()):
+    if not put_once(lake, _key(lake, notice.cause.directory, f"{numbered.number:04d}.json"), numbered.to_json()):
         return None
     if not numbered.is_open:  # the listing then says it, without a look into the document
-        _put(lake, _key(lake, notice.cause.directory, f"{numbered.number:04d}.{_CLOSED}"), b"")
+        put_once(lake, _key(lake, notice.cause.directory, f"{numbered.number:04d}.{_CLOSED}"), b"")
     return numbered
 
 
@@ -149,16 +148,6 @@ def _last(lake: Lake, directory: str, number: int) -> Notice:
     content = lake.store.read(key)
     assert content is not None  # it was listed, and nobody removes one
     return Notice.parse(content[0], lake.store.url(key))
-
-
-def _put(lake: Lake, key: str, body: bytes) -> bool:
-    """Whether the object is ours. Any answer but a plain success is read back."""
-    try:
-        lake.store.create(key, body)
-    except (Conflict, Unanswered):
-        content = lake.store.read(key)
-        return content is not None and content[0] == body
-    return True
 
 
 def _key(lake: Lake, directory: str, name: str) -> str:

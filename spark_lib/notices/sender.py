@@ -13,6 +13,7 @@ import re
 import sys
 import threading
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 _STATUS = re.compile(r"error=(\d{3})\b")
@@ -38,9 +39,7 @@ def _say(place: int, words: str) -> None:
         sys.stdout.flush()
 
 
-def _send(place: int, url: str, asked: Mapping[str, Any], statuses: _Statuses) -> None:
-    import apprise
-
+def _send(apprise: ModuleType, place: int, url: str, asked: Mapping[str, Any], statuses: _Statuses) -> None:
     try:
         service = apprise.Apprise.instantiate(url, suppress_exceptions=True)
         if service is None:
@@ -59,7 +58,7 @@ def _send(place: int, url: str, asked: Mapping[str, Any], statuses: _Statuses) -
 def main() -> None:
     asked = json.load(sys.stdin)
     try:
-        import apprise  # noqa: F401  (looked for before the threads begin)
+        import apprise
     except ModuleNotFoundError:
         for place in range(len(asked["urls"])):
             _say(place, "missing")
@@ -67,7 +66,8 @@ def main() -> None:
     statuses = _Statuses()
     logging.getLogger("apprise").addHandler(statuses)
     threads = [
-        threading.Thread(target=_send, args=(place, url, asked, statuses)) for place, url in enumerate(asked["urls"])
+        threading.Thread(target=_send, args=(apprise, place, url, asked, statuses))
+        for place, url in enumerate(asked["urls"])
     ]
     for thread in threads:
         thread.start()

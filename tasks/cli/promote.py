@@ -139,8 +139,7 @@ def _promoted(
     forget_checked()
     found = Promoted(made, not same)
     if rebuild:
-        for day in _rebuilt(lake, first, watcher):
-            found.rebuilt.append(day)
+        found.rebuilt += _rebuilt(lake, first, watcher)
     return found
 
 
@@ -184,9 +183,9 @@ def _check_day(place: Place, where: str, model: Model, first: date) -> None:
 
 def _check_champion(where: str, wanted: Promotion, known: Sequence[Promotion]) -> None:
     """Raise PromotionRefused where nothing is in force that a challenger could be compared with, or the model itself."""
-    before = promotions.in_force((each for each in known if each.first_day <= wanted.first_day), wanted.first_day)
     if wanted.strategy == DIRECT:
         return
+    before = promotions.in_force(known, wanted.first_day)
     if before is None:
         raise PromotionRefused(
             where,

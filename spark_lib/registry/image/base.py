@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from spark_lib.errors import ImageError
 from spark_lib.registry.image import contents, layers, reference
@@ -83,8 +83,8 @@ def _of_directory(directory: Path, cache: Cache) -> _Image:
     return config, found, image["digest"]
 
 
-def _copier(path: Path) -> Callable[[BinaryIO], None]:
-    def copy(file: BinaryIO) -> None:
+def _copier(path: Path) -> Callable[[IO[bytes]], None]:
+    def copy(file: IO[bytes]) -> None:
         with path.open("rb") as source:
             shutil.copyfileobj(source, file)
 

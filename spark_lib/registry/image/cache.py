@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from spark_lib.caches import user_directory
 from spark_lib.registry.image.documents import Blob, Layer
@@ -35,7 +35,7 @@ class Cache:
             return None
         return path
 
-    def layer(self, key: str, make: Callable[[BinaryIO], Layer]) -> Layer:
+    def layer(self, key: str, make: Callable[[IO[bytes]], Layer]) -> Layer:
         """The layer that was made from what ``key`` says; it is made where it is not there."""
         note = self._directory / "layers" / f"{key}.json"
         found = _noted(note)
@@ -52,7 +52,7 @@ class Cache:
             os.replace(file.name, note)
         return made
 
-    def keep(self, blob: Blob, write: Callable[[BinaryIO], None]) -> Path:
+    def keep(self, blob: Blob, write: Callable[[IO[bytes]], None]) -> Path:
         """The file of a blob, which ``write`` writes where it is not there. Raises ValueError where what it writes does not
         have the digest."""
         found = self.find(blob.digest)
@@ -68,12 +68,12 @@ class Cache:
         return self._path(blob.digest)
 
     @contextmanager
-    def _new_file(self) -> Iterator[BinaryIO]:
+    def _new_file(self) -> Iterator[IO[bytes]]:
         """A new file in the cache, which is removed unless it was given another name."""
         (self._directory / "sha256").mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=self._directory, prefix="new-", delete=False) as file:
             try:
-                yield file  # type: ignore[misc]  # it has all that a BinaryIO has
+                yield file
             finally:
                 Path(file.name).unlink(missing_ok=True)
 

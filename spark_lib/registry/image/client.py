@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Request, build_opener
@@ -132,7 +132,7 @@ class Client:
             )
         return found.headers.get("Content-Type", "").partition(";")[0], found.body
 
-    def fetch_blob(self, blob: Blob, file: BinaryIO) -> None:
+    def fetch_blob(self, blob: Blob, file: IO[bytes]) -> None:
         """Write a blob to a file. Its digest is not checked here."""
 
         def fetched() -> None:
@@ -178,8 +178,8 @@ class Client:
         method: str,
         url: str,
         headers: Mapping[str, str],
-        body: bytes | BinaryIO | None = None,
-        into: BinaryIO | None = None,
+        body: bytes | IO[bytes] | None = None,
+        into: IO[bytes] | None = None,
     ) -> Answer:
         """One question, and once more after the registry has said how to show who we are. Raises Unanswered."""
         answer = self._sent(method, url, headers, body, into)
@@ -197,8 +197,8 @@ class Client:
         method: str,
         url: str,
         headers: Mapping[str, str],
-        body: bytes | BinaryIO | None,
-        into: BinaryIO | None,
+        body: bytes | IO[bytes] | None,
+        into: IO[bytes] | None,
         redirects: int = _MOST_REDIRECTS,
     ) -> Answer:
         if not self._may_be_asked(url):
@@ -209,7 +209,7 @@ class Client:
                 "ask who operates the registry",
             )
         known = {"Authorization": self._authorization} if self._authorization and self._is_own(url) else {}
-        request = Request(url, body, {**headers, **known}, method=method)  # noqa: S310  (of http or https, as its maker says)
+        request = Request(url, body, {**headers, **known}, method=method)  # noqa: S310  (_may_be_asked has looked at its scheme)
         try:
             with self._opener.open(request, timeout=_SILENT_SECONDS) as answer:
                 return Answer(answer.status, answer.headers, _read(answer, into))
@@ -252,7 +252,7 @@ class Client:
             "scope": [f"repository:{self.repository.name}:{'pull,push' if self._pushes else 'pull'}"],
         }
         url = place._replace(query=urlencode(query, doseq=True)).geturl()
-        request = Request(url, headers={"Authorization": f"Basic {known}"} if known else {})  # noqa: S310  (https, as above)
+        request = Request(url, headers={"Authorization": f"Basic {known}"} if known else {})  # noqa: S310  (its scheme was looked at above)
         try:
             with self._opener.open(request, timeout=_SILENT_SECONDS) as answer:
                 found = json.loads(answer.read(_MOST_DOCUMENT_BYTES))
@@ -303,7 +303,7 @@ class _NoRedirects(HTTPRedirectHandler):
         return None
 
 
-def _read(answer: Any, into: BinaryIO | None) -> bytes:
+def _read(answer: Any, into: IO[bytes] | None) -> bytes:
     if into is None:
         return bytes(answer.read(_MOST_DOCUMENT_BYTES))
     while block := answer.read(_COPIED_AT_ONCE):

@@ -10,7 +10,7 @@ import tarfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import IO
 
 from spark_lib.registry.image.documents import LAYER, Blob, Layer
 
@@ -52,18 +52,18 @@ def _identity(entry: Entry) -> str:
     return "directory" if entry.content is None else hashlib.sha256(entry.content).hexdigest()
 
 
-def write(entries: Entries, file: BinaryIO) -> Layer:
+def write(entries: Entries, file: IO[bytes]) -> Layer:
     """Write a layer, and say what it is. Directories above its entries are added."""
     packed = _Hashed(file)
     with gzip.GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=packed, mtime=0) as zipped:
         plain = _Hashed(zipped)
-        with tarfile.open(fileobj=plain, mode="w|", format=tarfile.PAX_FORMAT) as tar:  # type: ignore[call-overload]  # as above
+        with tarfile.open(fileobj=plain, mode="w|", format=tarfile.PAX_FORMAT) as tar:  # type: ignore[call-overload]  # a stream that is only written
             for path, entry in sorted((_directories(entries) | dict(entries)).items()):
                 _add(tar, path, entry)
     return Layer(Blob(LAYER, packed.digest, packed.size), plain.digest)
 
 
-def writer(entries: Entries) -> Callable[[BinaryIO], Layer]:
+def writer(entries: Entries) -> Callable[[IO[bytes]], Layer]:
     """What writes a layer into a file that it is given."""
     return lambda file: write(entries, file)
 
@@ -99,7 +99,7 @@ def _add(tar: tarfile.TarFile, path: str, entry: Entry) -> None:
 class _Hashed:
     """Passes on what is written, and knows its digest and its size."""
 
-    def __init__(self, file: object) -> None:
+    def __init__(self, file: IO[bytes] | gzip.GzipFile) -> None:
         self._file = file
         self._hash = hashlib.sha256()
         self.size = 0
@@ -107,11 +107,11 @@ class _Hashed:
     def write(self, block: bytes) -> int:
         self._hash.update(block)
         self.size += len(block)
-        self._file.write(block)  # type: ignore[attr-defined]  # a file
+        self._file.write(block)
         return len(block)
 
     def flush(self) -> None:
-        self._file.flush()  # type: ignore[attr-defined]  # a file
+        self._file.flush()
 
     @property
     def digest(self) -> str:
