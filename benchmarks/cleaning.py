@@ -18,7 +18,7 @@ from datetime import timedelta
 from typing import Any
 
 from benchmarks.backfill import FIRST, land
-from benchmarks.result import Result, judge, options, parsed, record
+from benchmarks.result import Result, judge, run
 from spark_lib.use_cases.credit_risk import CreditRisk
 
 DAYS = 3
@@ -39,11 +39,7 @@ class Ruled(CreditRisk):
 
 
 def main() -> None:
-    parser = options(__doc__)
-    parser.add_argument("--rows", type=int, default=ROWS)
-    parser.add_argument("--pairs", type=int, default=PAIRS)
-    given = parsed(parser, rows=ROWS)
-    record(results(given.rows, given.pairs), given.into)
+    run(__doc__, results, PAIRS, rows=ROWS)
 
 
 def results(rows: int = ROWS, pairs: int = PAIRS) -> list[Result]:

@@ -21,7 +21,7 @@ import pyarrow.csv
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from benchmarks.result import Result, judge, options, parsed, record
+from benchmarks.result import Result, judge, run
 from spark_lib.frames import raw as raw_feeds
 from spark_lib.lake import RawDays, RawFeed
 from spark_lib.session.session import session
@@ -104,11 +104,7 @@ def seconds(frame: DataFrame) -> float:
 
 
 def main() -> None:
-    parser = options(__doc__)
-    parser.add_argument("--rows", type=int, default=ROWS)
-    parser.add_argument("--pairs", type=int, default=PAIRS)
-    given = parsed(parser, rows=ROWS)
-    record(results(given.rows, given.pairs), given.into)
+    run(__doc__, results, PAIRS, rows=ROWS)
 
 
 if __name__ == "__main__":

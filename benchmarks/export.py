@@ -20,7 +20,7 @@ from pyspark.ml.feature import VectorAssembler
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from benchmarks.result import Result, judge, options, parsed, record
+from benchmarks.result import Result, judge, run
 from spark_lib.models import export
 from spark_lib.session.session import session
 
@@ -79,11 +79,7 @@ def seconds(work: Callable[[], None]) -> float:
 
 
 def main() -> None:
-    parser = options(__doc__)
-    parser.add_argument("--trees", type=int, default=TREES)
-    parser.add_argument("--pairs", type=int, default=PAIRS)
-    given = parsed(parser, trees=TREES)
-    record(results(given.trees, given.pairs), given.into)
+    run(__doc__, results, PAIRS, trees=TREES)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import csv
 
-from benchmarks.result import Result, judge, options, parsed, record
+from benchmarks.result import Result, judge, run
 from spark_lib.lake.tables import arrow_schema
 from spark_lib.session.session import session
 from spark_lib.targets import Columns, Day, Series
@@ -218,11 +218,7 @@ def measured(ways: list[tuple[str, Callable[[], None]]], pairs: int) -> dict[str
 
 
 def main() -> None:
-    parser = options(__doc__)
-    parser.add_argument("--rows", type=int, default=ROWS)
-    parser.add_argument("--pairs", type=int, default=PAIRS)
-    given = parsed(parser, rows=ROWS)
-    record(results(given.rows, given.pairs), given.into)
+    run(__doc__, results, PAIRS, rows=ROWS)
 
 
 if __name__ == "__main__":

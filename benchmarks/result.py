@@ -8,7 +8,7 @@ import math
 import os
 import platform
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -109,6 +109,17 @@ def options(description: str | None) -> argparse.ArgumentParser:
         "--keep", action="store_true", help=f"write into {_shown(KEPT)}, which git tracks, and not into {LOCAL.name}"
     )
     return parser
+
+
+def run(description: str | None, results: Callable[[int, int], list[Result]], pairs: int, **size: int) -> None:
+    """The command line of a benchmark whose ``results`` take one size, by its name here, and a number of pairs. Both are
+    options, by default as they are given."""
+    ((name, usual),) = size.items()
+    parser = options(description)
+    parser.add_argument(f"--{name}", type=int, default=usual)
+    parser.add_argument("--pairs", type=int, default=pairs)
+    given = parsed(parser, **size)
+    record(results(getattr(given, name), given.pairs), given.into)
 
 
 def parsed(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None, **sizes: int) -> argparse.Namespace:

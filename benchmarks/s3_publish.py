@@ -23,7 +23,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from benchmarks.result import Result, judge, options, parsed, record, spread
+from benchmarks.result import Result, judge, run, spread
 from spark_lib.frames.files import schema_of, write_parquet
 from spark_lib.lake import Attempt, Lake, Rows
 from spark_lib.lake.stores import open_store
@@ -189,11 +189,7 @@ def _set(spark: SparkSession, settings: dict[str, str]) -> Iterator[None]:
 
 
 def main() -> None:
-    parser = options(__doc__)
-    parser.add_argument("--megabytes", type=int, default=MEGABYTES)
-    parser.add_argument("--pairs", type=int, default=PAIRS)
-    given = parsed(parser, megabytes=MEGABYTES)
-    record(results(given.megabytes, given.pairs), given.into)
+    run(__doc__, results, PAIRS, megabytes=MEGABYTES)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from benchmarks.backfill import FIRST, land
-from benchmarks.result import Result, judge, options, parsed, record
+from benchmarks.result import Result, judge, run
 
 EARLY, LATE = 52, 500
 ROWS, PAIRS = 100_000, 3
@@ -27,11 +27,7 @@ CASE = "credit_risk"
 
 
 def main() -> None:
-    parser = options(__doc__)
-    parser.add_argument("--rows", type=int, default=ROWS)
-    parser.add_argument("--pairs", type=int, default=PAIRS)
-    given = parsed(parser, rows=ROWS)
-    record(results(given.rows, given.pairs), given.into)
+    run(__doc__, results, PAIRS, rows=ROWS)
 
 
 def results(rows: int = ROWS, pairs: int = PAIRS) -> list[Result]:

@@ -185,7 +185,14 @@ def _step(upto: float) -> float:
 
 
 def _figure(name: str, title: str, description: str, height: int, *marks: Markup) -> Markup:
-    """A chart that says what it shows to those who cannot see it."""
+    return drawing(name, title, description, (WIDTH, height + _TOP + _BOTTOM), *marks)
+
+
+def drawing(
+    name: str, title: str, description: str, size: tuple[int, int], *marks: Markup, style: str = "chart"
+) -> Markup:
+    """A chart of ``size``, its width and its height, that says what it shows to those who cannot see it."""
+    width, height = size
     return tag(
         "svg",
         tag("title", title, id=f"{name}-title"),
@@ -193,7 +200,7 @@ def _figure(name: str, title: str, description: str, height: int, *marks: Markup
         *marks,
         id=name,
         role="img",
-        viewBox=f"0 0 {WIDTH} {height + _TOP + _BOTTOM}",
+        viewBox=f"0 0 {width} {height}",
         aria_labelledby=f"{name}-title {name}-desc",
-        class_="chart",
+        class_=style,
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from spark_lib.report.charts import drawing
 from spark_lib.report.markup import Markup, joined, tag
 
 #: The size of a chart; the page scales it.
@@ -79,17 +80,7 @@ def over_time(
         drawn += _line(frame, line)
     first, last = span
     described = f"{title} from {first} to {last}; from {min(values):.4g} to {max(values):.4g} with the intervals."
-    return tag(
-        "svg",
-        tag("title", title, id=f"{name}-title"),
-        tag("desc", described, id=f"{name}-desc"),
-        *drawn,
-        id=name,
-        role="img",
-        viewBox=f"0 0 {WIDTH} {HEIGHT}",
-        aria_labelledby=f"{name}-title {name}-desc",
-        class_="chart wide",
-    )
+    return drawing(name, title, described, (WIDTH, HEIGHT), *drawn, style="chart wide")
 
 
 def _range(low: float, high: float) -> tuple[float, float, float]:
